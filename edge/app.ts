@@ -1,0 +1,61 @@
+/** The coordinator's HTTP application: read → identify → authorise → route. */
+import { Hono } from 'hono'
+import type { Config } from '../shared/config.ts'
+import { log } from '../shared/log.ts'
+import { authorise } from './authorise.ts'
+import { readBody } from './http/body.ts'
+import type { App, AppContext } from './http/context.ts'
+import { requestId } from './http/headers.ts'
+import { decodedPath } from './http/path.ts'
+import { ProblemError } from './http/problem.ts'
+import { type Door, identify } from './identify.ts'
+import { ROUTES } from './routes/table.ts'
+
+/** Makes the application for requests that come in by one door. */
+export function createApp(config: Config, door: Door): Hono<App> {
+  const app = new Hono<App>({ getPath: decodedPath })
+  app.use(accessLog)
+  app.use(async (context, next) => {
+    context.set('body', await readBody(context.req.raw))
+    const caller = identify(door)
+    context.set('caller', caller)
+    const { logged } = authorise(config, caller, context.req.method, context.req.path)
+    context.set('logged', logged)
+    await next()
+  })
+  for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context, config))
+  for (const [path, routes] of Map.groupBy(ROUTES, (route) => route.path)) {
+    const methods = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+    app.all(path, (context) => {
+      throw new ProblemError('method_not_allowed', `${context.req.path} takes ${methods.join(', ')}`, {
+        headers: { allow: methods.join(', ') },
+      })
+    })
+  }
+  app.notFound(() => new ProblemError('not_found', 'there is nothing at this path').toResponse())
+  app.onError((error, context) => {
+    if (error instanceof ProblemError) return error.toResponse()
+    log('error', 'request_failed', { request_id: context.var.requestId, detail: error.message, stack: error.stack })
+    return new ProblemError('internal', 'an internal error; the log has it under this request id').toResponse()
+  })
+  return app
+}
+
+/** Writes one line per request, without bodies or secrets, and gives every answer its request id. */
+async function accessLog(context: AppContext, next: () => Promise<void>): Promise<void> {
+  const id = requestId(context.req.raw.headers)
+  context.set('requestId', id)
+  context.set('logged', true)
+  const began = Date.now()
+  await next()
+  context.res.headers.set('x-request-id', id)
+  if (!context.var.logged) return
+  log('info', 'request', {
+    request_id: id,
+    method: context.req.method,
+    path: context.req.path,
+    status: context.res.status,
+    caller: context.var.caller,
+    ms: Date.now() - began,
+  })
+}

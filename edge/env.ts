@@ -1,0 +1,11 @@
+import type { Ledger } from './ledger/ledger.ts'
+import type { Roster } from './roster/roster.ts'
+import type { TemporalPort } from './temporal/client.ts'
+
+/** What the Worker is bound to. */
+export interface Env {
+  LEDGER: DurableObjectNamespace<Ledger>
+  ROSTER: DurableObjectNamespace<Roster>
+  /** The way to Temporal's HTTP API; without it, the configured URL is fetched directly (`wrangler dev`). */
+  TEMPORAL?: TemporalPort
+}

@@ -1,0 +1,91 @@
+/** Request bodies: read under a limit before anything else is looked at, then parsed and checked. */
+import canonicalize from 'canonicalize'
+import { z } from 'zod'
+import { type InputError, jsonPointer, ProblemError } from './problem.ts'
+
+/** Most bytes of a request body. */
+export const BODY_LIMIT = 64 * 1024
+/** Most levels of nesting in a JSON body; more is an attack on whoever walks it. */
+const NESTING_LIMIT = 64
+
+/**
+ * Reads a request's body.
+ *
+ * @throws ProblemError `too_large` beyond {@link BODY_LIMIT} bytes
+ */
+export async function readBody(request: Request): Promise<Uint8Array> {
+  if (Number(request.headers.get('content-length') ?? 0) > BODY_LIMIT) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  if (request.body !== null) {
+    for await (const chunk of request.body) {
+      size += chunk.byteLength
+      if (size > BODY_LIMIT) throw tooLarge()
+      chunks.push(chunk)
+    }
+  }
+  const body = new Uint8Array(size)
+  chunks.reduce((offset, chunk) => {
+    body.set(chunk, offset)
+    return offset + chunk.byteLength
+  }, 0)
+  return body
+}
+
+/**
+ * Parses and checks a JSON body. No body at all is an empty object.
+ *
+ * @throws ProblemError `unsupported_media_type`, or `bad_request` with the path of each mistake
+ */
+export function parseBody<Output>(schema: z.ZodType<Output>, request: Request, body: Uint8Array): { value: Output; json: unknown } {
+  const json = body.byteLength === 0 ? {} : parseJson(request, body)
+  const parsed = schema.safeParse(json)
+  if (!parsed.success) {
+    throw new ProblemError('bad_request', 'the request body is not valid', { errors: inputErrors(parsed.error) })
+  }
+  return { value: parsed.data, json }
+}
+
+/** SHA-256 (hex) of a JSON value's canonical form (RFC 8785): equal for bodies that are equal as parsed JSON. */
+export async function hashJson(json: unknown): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(canonicalize(json)))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** The mistakes that a schema found, each at its JSON Pointer. */
+export function inputErrors(error: z.ZodError): InputError[] {
+  return error.issues.flatMap((issue) => {
+    if (issue.code !== 'unrecognized_keys') return [{ path: jsonPointer(issue.path), message: issue.message }]
+    return issue.keys.map((key) => ({ path: jsonPointer([...issue.path, key]), message: 'unknown field' }))
+  })
+}
+
+function parseJson(request: Request, body: Uint8Array): unknown {
+  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+  if (type !== 'application/json') {
+    throw new ProblemError('unsupported_media_type', `the body must be application/json, not ${type || 'of no type'}`, {
+      headers: { accept: 'application/json' },
+    })
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body))
+  } catch (error) {
+    const message = error instanceof Error ? error.message : 'not JSON'
+    throw new ProblemError('bad_request', 'the request body is not JSON', { errors: [{ path: '', message }] })
+  }
+  if (nestedDeeper(json, NESTING_LIMIT)) {
+    const message = `nested deeper than ${NESTING_LIMIT} levels`
+    throw new ProblemError('bad_request', 'the request body is nested too deeply', { errors: [{ path: '', message }] })
+  }
+  return json
+}
+
+function nestedDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((item) => nestedDeeper(item, levels - 1))
+}
+
+function tooLarge(): ProblemError {
+  return new ProblemError('too_large', `the request body is over ${BODY_LIMIT / 1024} KiB`)
+}

@@ -1,0 +1,83 @@
+/** Errors as RFC 9457 problem documents. */
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type { Decision, Problem } from '../../shared/wire.ts'
+
+/** What was wrong with one place of the input; `path` is a JSON Pointer (RFC 6901). */
+export interface InputError {
+  path: string
+  message: string
+}
+
+const TITLES = {
+  too_large: [413, 'Content Too Large'],
+  unauthenticated: [401, 'Unauthenticated'],
+  forbidden: [403, 'Forbidden'],
+  not_found: [404, 'Not Found'],
+  unknown_workflow: [404, 'Unknown Workflow'],
+  method_not_allowed: [405, 'Method Not Allowed'],
+  unsupported_media_type: [415, 'Unsupported Media Type'],
+  bad_request: [400, 'Bad Request'],
+  invalid_target: [422, 'Invalid Target'],
+  invalid_input: [422, 'Invalid Input'],
+  idempotency_conflict: [409, 'Idempotency Key Conflict'],
+  already_closed: [409, 'Already Closed'],
+  no_worker: [503, 'No Worker'],
+  workflow_not_registered: [503, 'Workflow Not Registered'],
+  constraint_denied: [429, 'Constraint Denied'],
+  ledger_unavailable: [503, 'Ledger Unavailable'],
+  starting: [503, 'Starting'],
+  internal: [500, 'Internal Error'],
+} as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
+
+/** Codes of problems; each has one HTTP status. */
+export type ProblemCode = keyof typeof TITLES
+
+/** Thrown to answer a request with a problem document. */
+export class ProblemError extends Error {
+  readonly code: ProblemCode
+  readonly errors: readonly InputError[] | undefined
+  readonly decision: Decision | undefined
+  readonly headers: Record<string, string>
+
+  constructor(
+    code: ProblemCode,
+    detail: string,
+    more: { errors?: readonly InputError[]; decision?: Decision; headers?: Record<string, string> } = {},
+  ) {
+    super(detail)
+    this.code = code
+    this.errors = more.errors
+    this.decision = more.decision
+    this.headers = more.headers ?? {}
+  }
+
+  /** The answer that it stands for. */
+  toResponse(): Response {
+    const [status, title] = TITLES[this.code]
+    const problem: Problem = {
+      type: `urn:resile:problem:${this.code}`,
+      title,
+      status,
+      code: this.code,
+      detail: this.message,
+      ...(this.errors === undefined ? {} : { errors: [...this.errors] }),
+      ...(this.decision === undefined ? {} : { decision: this.decision }),
+    }
+    // A 503 passes by itself, so a caller may simply come back.
+    const retry = status === 503 ? { 'retry-after': '5' } : {}
+    return new Response(JSON.stringify(problem), {
+      status,
+      headers: { 'content-type': 'application/problem+json', ...retry, ...this.headers },
+    })
+  }
+}
+
+/** The problem codes with their statuses, for the OpenAPI document. */
+export const PROBLEM_STATUSES: Readonly<Record<ProblemCode, number>> = Object.fromEntries(
+  Object.entries(TITLES).map(([code, [status]]) => [code, status]),
+) as Record<ProblemCode, number>
+
+/** A place in a JSON document as a JSON Pointer. */
+export function jsonPointer(path: readonly PropertyKey[]): string {
+  return path.map((key) => `/${String(key).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}

@@ -1,0 +1,247 @@
+/**
+ * The outbox: one idempotent step at a time brings an admitted execution to its end.
+ *
+ *     starting ──started──▶ running ──closed──▶ closed
+ *        │  └──refused─────────────────────────▶ closed (failed)
+ *        └─expired, canceled─▶ voiding ──▶ closed (expired, canceled), or running when it turns out to run
+ *                          running ──not found──▶ lost ──found again──▶ running
+ *
+ * A step reads its row anew after every wait: an operator may have cancelled meanwhile.
+ */
+import { log } from '../../shared/log.ts'
+import type { TemporalAnswer, TemporalClient } from '../temporal/client.ts'
+import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
+import type { ExecutionRow, LedgerStore } from './store.ts'
+
+/** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
+export const VOID_WORKFLOW_TYPE = 'resile-void'
+
+/** Longest wait between two attempts of a start or a void, in milliseconds. */
+const LONGEST_BACKOFF = 5000
+/** How often an execution is looked for that Temporal doesn't know. */
+const LOST_INTERVAL = 60_000
+
+/** What a step needs besides its row. */
+export interface OutboxContext {
+  store: LedgerStore
+  /** The client of the namespace that an execution was forwarded to. */
+  temporal(namespace: string): TemporalClient
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Milliseconds between two looks at an open execution. */
+  checkInterval(): number
+}
+
+/**
+ * Does the next step of one execution, if it has one.
+ *
+ * @param firstAttempt true when the row was written as already attempted and the attempt is to be made now
+ */
+export async function step(context: OutboxContext, id: string, firstAttempt = false): Promise<void> {
+  const row = context.store.execution(id)
+  if (row === null) return
+  switch (row.phase) {
+    case 'starting':
+      return firstAttempt || context.now() < row.validUntil ? start(context, row, firstAttempt) : expire(context, row)
+    case 'voiding':
+      return voidStart(context, row)
+    case 'running':
+    case 'lost':
+      return verify(context, row)
+    case 'closed':
+  }
+}
+
+/** Begins to void an execution that has not started; the next step proves that it never will. */
+export function beginVoid(store: LedgerStore, row: ExecutionRow, ending: NonNullable<ExecutionRow['ending']>, now: number): void {
+  store.update({ ...row, phase: 'voiding', ending, nextAt: now })
+}
+
+async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: boolean): Promise<void> {
+  const maybeSentBefore = firstAttempt ? false : row.maybeSent
+  if (!firstAttempt) {
+    const attempts = row.attempts + 1
+    context.store.update({ ...row, attempts, maybeSent: true, nextAt: context.now() + backoff(attempts) })
+  }
+  const outcome = startOutcome(await sendStart(context, row))
+  const current = context.store.execution(row.id)
+  if (current === null || current.closedAt !== null) return
+  switch (outcome.kind) {
+    case 'started':
+      return confirm(context, current, outcome.runId)
+    case 'refused':
+      return refused(context, { ...current, maybeSent: maybeSentBefore }, outcome)
+    case 'unknown':
+      log('warn', 'start_unknown', { execution: row.id, workflow: row.workflow, attempt: current.attempts, detail: outcome.message })
+      retry(context, current, outcome.message)
+  }
+}
+
+function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalAnswer> {
+  const { forward } = row
+  const run = {
+    execution_id: row.id,
+    workflow: row.workflow,
+    datacenter: forward.datacenter,
+    target: row.target,
+    reason: forward.reason,
+    trigger: forward.trigger,
+  }
+  return context.temporal(forward.namespace).start({
+    workflowId: row.id,
+    requestId: row.id,
+    workflowType: forward.workflowType,
+    taskQueue: forward.workflowQueue,
+    args: [forward.input, run],
+    executionTimeout: forward.timeout,
+    memo: { resile: { decision: row.id, workflow: row.workflow, target: row.target } },
+    header: {
+      resile: { task_queue: row.taskQueue, ...(forward.traceparent === null ? {} : { traceparent: forward.traceparent }) },
+    },
+  })
+}
+
+function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null): void {
+  const now = context.now()
+  context.store.confirm(row.id, runId, now, now + context.checkInterval())
+  log('info', 'started', {
+    execution: row.id, workflow: row.workflow, target: row.target, run_id: runId, after_ms: now - row.admittedAt,
+  })
+  if (row.ending?.status !== 'canceled') return
+  // It was cancelled while its start was under way, and the start won.
+  const running = context.store.execution(row.id)
+  if (running !== null) context.store.update({ ...running, cancel: row.ending.message, nextAt: now })
+}
+
+function refused(context: OutboxContext, row: ExecutionRow, refusal: { message: string; final: boolean }): void {
+  log('error', 'start_refused', { execution: row.id, workflow: row.workflow, detail: refusal.message, final: refusal.final })
+  if (!refusal.final || row.maybeSent || row.phase !== 'starting') return retry(context, row, refusal.message)
+  close(context, row, 'failed', context.now(), null, { type: 'StartRefused', message: `Temporal refused the start: ${refusal.message}` })
+}
+
+function retry(context: OutboxContext, row: ExecutionRow, message: string): void {
+  const nextAt = context.now() + backoff(row.attempts)
+  const error = row.phase === 'starting' ? { type: 'NotStartedYet', message } : row.error
+  context.store.update({ ...row, error, nextAt: Math.min(nextAt, Math.max(row.validUntil, context.now())) })
+}
+
+function expire(context: OutboxContext, row: ExecutionRow): Promise<void> {
+  const why = row.error === null ? '' : ` (${row.error.message})`
+  const ending = { status: 'expired' as const, message: `not started within its valid_for${why}` }
+  beginVoid(context.store, row, ending, context.now())
+  return voidStart(context, { ...row, phase: 'voiding', ending })
+}
+
+/**
+ * Proves that an execution never starts, by occupying its workflow id: with `REJECT_DUPLICATE` no start on that id can
+ * succeed afterwards, not even one that is still on its way.
+ */
+async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<void> {
+  const ending = row.ending ?? { status: 'expired', message: 'voided' }
+  if (!row.maybeSent) return close(context, row, ending.status, context.now(), null, endingError(ending))
+  const attempts = row.attempts + 1
+  context.store.update({ ...row, attempts, nextAt: context.now() + backoff(attempts) })
+  const outcome = startOutcome(await context.temporal(row.forward.namespace).start({
+    workflowId: row.id,
+    requestId: `${row.id}:void`,
+    workflowType: VOID_WORKFLOW_TYPE,
+    taskQueue: VOID_WORKFLOW_TYPE,
+    args: [],
+    executionTimeout: 1000,
+    memo: { resile_void: { decision: row.id, workflow: row.workflow, why: ending.message } },
+  }))
+  const current = context.store.execution(row.id)
+  if (current === null || current.closedAt !== null || current.startedAt !== null) return
+  if (outcome.kind !== 'started') {
+    log('warn', 'void_unknown', { execution: row.id, workflow: row.workflow, detail: outcome.message })
+    return
+  }
+  const occupied = outcome.occupied
+  return occupied ? confirm(context, current, outcome.runId) : close(context, current, ending.status, context.now(), null, endingError(ending))
+}
+
+/** Asks Temporal how an execution stands, and passes a cancel on that it has not acknowledged yet. */
+async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> {
+  context.store.update({ ...row, nextAt: context.now() + context.checkInterval() })
+  const temporal = context.temporal(row.forward.namespace)
+  if (row.cancel !== null) await passCancel(context, temporal, row)
+  const state = executionState(await temporal.describe(row.id))
+  const current = context.store.execution(row.id)
+  if (current === null || current.closedAt !== null) return
+  switch (state.kind) {
+    case 'open':
+      return found(context, current, state.runId)
+    case 'closed':
+      return ended(context, temporal, current, state)
+    case 'absent':
+      return lose(context, current)
+    case 'unknown':
+      log('warn', 'check_unknown', { execution: row.id, workflow: row.workflow, detail: state.message })
+  }
+}
+
+async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
+  const answer = await temporal.cancel(row.id, `${row.id}:cancel`, row.cancel ?? '')
+  // A refusal means that there is nothing left to cancel; Describe, which follows, tells how it ended.
+  if (answer.ok === null) return
+  const current = context.store.execution(row.id)
+  if (current !== null && current.closedAt === null) context.store.update({ ...current, cancel: null })
+}
+
+function found(context: OutboxContext, row: ExecutionRow, runId: string | null): void {
+  if (row.phase === 'running' && row.runId === runId) return
+  context.store.update({ ...row, phase: 'running', status: 'running', runId: runId ?? row.runId })
+}
+
+async function ended(
+  context: OutboxContext,
+  temporal: TemporalClient,
+  row: ExecutionRow,
+  state: { runId: string; status: ExecutionRow['status']; closedAt: number | null },
+): Promise<void> {
+  const answer = await temporal.closeEvent(row.id, state.runId)
+  // Its end is proven; how it ended is worth another look, but a history that is gone must not keep it open.
+  if (answer.ok === null) return
+  const { result, error } = ending(answer) ?? { result: null, error: null }
+  context.store.update({ ...row, runId: state.runId })
+  close(context, row, state.status, state.closedAt ?? context.now(), result, error)
+}
+
+function lose(context: OutboxContext, row: ExecutionRow): void {
+  if (row.phase !== 'lost') {
+    log('error', 'lost', { execution: row.id, workflow: row.workflow, detail: 'Temporal does not know this execution; it still counts' })
+  }
+  context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: context.now() + LOST_INTERVAL })
+}
+
+function close(
+  context: OutboxContext,
+  row: ExecutionRow,
+  status: ExecutionRow['status'],
+  at: number,
+  result: unknown,
+  error: ExecutionRow['error'],
+): void {
+  if (!context.store.close(row.id, status, at, bounded(result), error)) return
+  log(status === 'completed' ? 'info' : 'warn', 'closed', {
+    execution: row.id, workflow: row.workflow, target: row.target, status,
+    after_ms: at - row.admittedAt, ...(error === null ? {} : { detail: error.message, cause: error.cause }),
+  })
+}
+
+function endingError(ending: { status: string; message: string }): NonNullable<ExecutionRow['error']> {
+  return { type: ending.status === 'canceled' ? 'Canceled' : 'Expired', message: ending.message }
+}
+
+/** Most of a result that is kept, in bytes of JSON; Temporal keeps the whole. */
+const RESULT_KEPT = 256 * 1024
+
+function bounded(result: unknown): unknown {
+  const size = result === null ? 0 : JSON.stringify(result).length
+  return size <= RESULT_KEPT ? result : { truncated: true, bytes: size }
+}
+
+function backoff(attempts: number): number {
+  const wait = Math.min(500 * 2 ** Math.min(attempts - 1, 10), LONGEST_BACKOFF)
+  return wait * (0.8 + 0.4 * Math.random())
+}

@@ -1,0 +1,54 @@
+/** The Durable Objects of each datacenter, and questions that go to all of them. */
+import { type Config, datacentersOf } from '../shared/config.ts'
+import type { Page } from '../shared/wire.ts'
+import type { Env } from './env.ts'
+import { ProblemError } from './http/problem.ts'
+import type { Ledger } from './ledger/ledger.ts'
+import type { Roster } from './roster/roster.ts'
+
+/** The ledger of a datacenter; a new stub each time, since one that threw may stay broken. */
+export function ledgerOf(env: Env, datacenter: string): DurableObjectStub<Ledger> {
+  return env.LEDGER.getByName(datacenter)
+}
+
+/** The roster of a datacenter. */
+export function rosterOf(env: Env, datacenter: string): DurableObjectStub<Roster> {
+  return env.ROSTER.getByName(datacenter)
+}
+
+/** Asks something of every datacenter, in the order of the config. */
+export function everyDatacenter<Answer>(config: Config, ask: (datacenter: string) => Promise<Answer>): Promise<Answer[]> {
+  return Promise.all(datacentersOf(config.coordinator).map(ask))
+}
+
+/** The first answer that isn't null, of all datacenters. */
+export async function anyDatacenter<Answer>(
+  config: Config,
+  ask: (datacenter: string) => Promise<Answer | null>,
+): Promise<{ datacenter: string; answer: Answer } | null> {
+  const answers = await everyDatacenter(config, async (datacenter) => ({ datacenter, answer: await ask(datacenter) }))
+  for (const { datacenter, answer } of answers) {
+    if (answer !== null) return { datacenter, answer }
+  }
+  return null
+}
+
+/** One page of a list that lies in several ledgers, newest first. Each gave its own newest `limit + 1` items. */
+export function mergePages<Item extends { id: string | null }>(lists: readonly Item[][], limit: number): Page<Item> {
+  const merged = lists.flat().sort((a, b) => ((a.id ?? '') < (b.id ?? '') ? 1 : -1))
+  const items = merged.slice(0, limit)
+  return { items, next_cursor: merged.length > limit ? (items.at(-1)?.id ?? null) : null }
+}
+
+/**
+ * Runs a call to a ledger or roster; a fault of theirs becomes `ledger_unavailable`. Whether a trigger that failed this
+ * way was admitted is not known: the caller sends it again with the same `Idempotency-Key`.
+ */
+export async function orUnavailable<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await call()
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    throw new ProblemError('ledger_unavailable', `the ledger did not answer: ${message}`)
+  }
+}

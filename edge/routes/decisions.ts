@@ -1,0 +1,35 @@
+/** Reading decisions. */
+import type { Config } from '../../shared/config.ts'
+import { type Decision, OUTCOMES } from '../../shared/wire.ts'
+import type { AppContext } from '../http/context.ts'
+import { ProblemError } from '../http/problem.ts'
+import { anyDatacenter, everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
+import { listQuery, oneOf, timeOf, UUID_PATTERN } from './query.ts'
+
+/** `GET /v1/decisions` */
+export async function listDecisions(context: AppContext, config: Config): Promise<Response> {
+  const { limit, before, filters } = listQuery(context.req.url, ['workflow', 'node', 'outcome', 'code', 'caller', 'since'])
+  oneOf('outcome', filters.outcome, OUTCOMES)
+  const { since: sinceText, ...rest } = filters
+  const since = timeOf('since', sinceText)
+  const query = {
+    ...rest,
+    limit: limit + 1,
+    ...(before === undefined ? {} : { before }),
+    ...(since === undefined ? {} : { since }),
+  }
+  const lists = await orUnavailable(() =>
+    everyDatacenter(config, async (datacenter): Promise<Decision[]> => ledgerOf(context.env, datacenter).decisions(query)))
+  return context.json(mergePages(lists, limit))
+}
+
+/** `GET /v1/decisions/{id}` */
+export async function showDecision(context: AppContext, config: Config): Promise<Response> {
+  const id = context.req.param('id') ?? ''
+  const found = UUID_PATTERN.test(id)
+    ? await orUnavailable(() =>
+        anyDatacenter(config, async (datacenter): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id)))
+    : null
+  if (found === null) throw new ProblemError('not_found', 'there is no such decision')
+  return context.json(found.answer)
+}

@@ -1,0 +1,64 @@
+/** Whether the coordinator lives, and whether it can decide. */
+import { type Config, datacentersOf } from '../../shared/config.ts'
+import { formatDuration, parseDuration } from '../../shared/duration.ts'
+import { messageOf } from '../../shared/log.ts'
+import type { Env } from '../env.ts'
+import type { AppContext } from '../http/context.ts'
+import { ledgerOf } from '../ledgers.ts'
+import { TemporalClient } from '../temporal/client.ts'
+import { temporalPort } from '../temporal/port.ts'
+
+/** `GET /healthz`: it runs. */
+export function healthz(context: AppContext): Response {
+  return context.json({ status: 'ok' })
+}
+
+/** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
+export async function readyz(context: AppContext, config: Config): Promise<Response> {
+  const [ledgers, temporal] = await Promise.all([
+    Promise.all(datacentersOf(config.coordinator).map((datacenter) => probeLedger(context.env, datacenter))),
+    probeTemporal(context.env, config),
+  ])
+  const ready = ledgers.every((ledger) => ledger.ok)
+  const body = { status: ready ? 'ready' : 'not_ready', config: { hash: config.hash, development: config.development }, ledgers, temporal }
+  return context.json(body, ready ? 200 : 503)
+}
+
+/** Wakes every ledger and has it set its alarm again: what a cron trigger or the host calls now and then. */
+export async function wakeLedgers(env: Env, config: Config): Promise<void> {
+  await Promise.all(datacentersOf(config.coordinator).map((datacenter) => probeLedger(env, datacenter)))
+}
+
+async function probeLedger(env: Env, datacenter: string): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
+  try {
+    const { open, pending } = await ledgerOf(env, datacenter).probe()
+    return { datacenter, ok: true, open, pending }
+  } catch (error) {
+    return { datacenter, ok: false, detail: messageOf(error) }
+  }
+}
+
+async function probeTemporal(env: Env, config: Config): Promise<object> {
+  const { namespace } = config.coordinator.temporal
+  const { port, httpUrl } = temporalPort(env)
+  const answer = await new TemporalClient(port, httpUrl, namespace, 'resile-coordinator').namespace()
+  if (answer.ok !== true) return { ok: false, namespace, detail: answer.message }
+  const kept = retentionOf(answer.body)
+  const longest = longestPeriod(config)
+  const warning =
+    kept !== null && kept < longest
+      ? `closed executions are kept for ${formatDuration(kept)}, less than the longest period ${formatDuration(longest)}`
+      : null
+  return { ok: true, namespace, retention: kept === null ? null : formatDuration(kept), warning }
+}
+
+/** The namespace's `workflowExecutionRetentionTtl`, a protobuf duration such as `"86400s"`, in milliseconds. */
+function retentionOf(body: Record<string, unknown>): number | null {
+  const config = body.config as { workflowExecutionRetentionTtl?: string } | undefined
+  return parseDuration(config?.workflowExecutionRetentionTtl ?? '')
+}
+
+function longestPeriod(config: Config): number {
+  const constraints = Object.values(config.workflows).flatMap((workflow) => workflow.constraint)
+  return Math.max(0, ...constraints.map((constraint) => constraint.period ?? 0))
+}

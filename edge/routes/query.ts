@@ -1,0 +1,49 @@
+/** Query parameters of the lists. */
+import { ProblemError } from '../http/problem.ts'
+
+/** How many items a page holds by default and at most. */
+const PAGE = { default: 50, most: 500 }
+/** Ids are UUIDv7; cursors are ids. */
+export const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
+
+/** Reads the parameters of a list; those not in `filters`, and values that can't be, are refused. */
+export function listQuery<Filter extends string>(
+  url: string,
+  filters: readonly Filter[],
+): { limit: number; before: string | undefined; filters: Partial<Record<Filter, string>> } {
+  const { searchParams } = new URL(url)
+  const known = new Set<string>(['limit', 'cursor', ...filters])
+  for (const name of searchParams.keys()) {
+    if (!known.has(name)) throw bad(name, `unknown parameter; permitted: ${[...known].join(', ')}`)
+    if (searchParams.getAll(name).length > 1) throw bad(name, 'given more than once')
+  }
+  const limit = searchParams.get('limit') ?? String(PAGE.default)
+  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > PAGE.most) {
+    throw bad('limit', `must be a whole number from 1 to ${PAGE.most}`)
+  }
+  const cursor = searchParams.get('cursor')
+  if (cursor !== null && !UUID_PATTERN.test(cursor)) throw bad('cursor', 'is not a cursor of this list')
+  const given = filters.flatMap((name) => {
+    const value = searchParams.get(name)
+    return value === null ? [] : [[name, value]]
+  })
+  return { limit: Number(limit), before: cursor ?? undefined, filters: Object.fromEntries(given) as Partial<Record<Filter, string>> }
+}
+
+/** A filter that takes one of some values. */
+export function oneOf(name: string, value: string | undefined, permitted: readonly string[]): string | undefined {
+  if (value !== undefined && !permitted.includes(value)) throw bad(name, `must be one of ${permitted.join(', ')}`)
+  return value
+}
+
+/** A filter that takes a time (RFC 3339); milliseconds since the epoch. */
+export function timeOf(name: string, value: string | undefined): number | undefined {
+  if (value === undefined) return undefined
+  const time = Date.parse(value)
+  if (Number.isNaN(time)) throw bad(name, 'must be a time such as 2026-01-31T12:00:00Z')
+  return time
+}
+
+function bad(name: string, message: string): ProblemError {
+  return new ProblemError('bad_request', `query parameter ${name}: ${message}`, { errors: [{ path: `/${name}`, message: `query parameter: ${message}` }] })
+}

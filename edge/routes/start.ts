@@ -1,0 +1,153 @@
+/** A trigger's way: find workflow → validate input → route → admit → forward → record. */
+import { type Config, datacentersOf } from '../../shared/config.ts'
+import { evaluateSchema, startSchema, type StartBody } from '../../shared/wire.ts'
+import type { Env } from '../env.ts'
+import { findWorkflow, type Workflow } from '../find-workflow.ts'
+import { hashJson, parseBody } from '../http/body.ts'
+import type { AppContext } from '../http/context.ts'
+import { idempotencyKey, preferredWait, traceparent } from '../http/headers.ts'
+import { ProblemError } from '../http/problem.ts'
+import type { SubmissionResult, Trigger, Unavailable } from '../ledger/types.ts'
+import { anyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
+import { queuesOf, routeTarget, type RoutedTarget } from '../route.ts'
+import { validateInput } from '../validate-input.ts'
+
+/** `POST /v1/workflows/{workflow}/executions` */
+export async function startExecution(context: AppContext, config: Config): Promise<Response> {
+  const workflow = findWorkflow(config, context.req.param('workflow') ?? '')
+  const { value: body, json } = parseBody(startSchema, context.req.raw, context.var.body)
+  const headers = context.req.raw.headers
+  const key = idempotencyKey(headers)
+  const wait = preferredWait(headers)
+  const routed = routeTarget(config, workflow, body.target)
+  const input = validateInput(workflow.input, body.input ?? {})
+  const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key, routed)
+  const { trigger, workflowQueue } = await routeTrigger(context, config, workflow, body, routed, bound)
+  const idempotency = key === null ? null : { key, bodyHash: await hashJson(json) }
+  const result = await orUnavailable(async (): Promise<SubmissionResult> =>
+    ledgerOf(context.env, trigger.datacenter).submit({
+      trigger,
+      order: {
+        namespace: config.coordinator.temporal.namespace,
+        workflowType: workflow.type,
+        workflowQueue,
+        input,
+        timeout: workflow.timeout,
+        traceparent: traceparent(headers),
+      },
+      validFor: Math.min(body.valid_for ?? workflow.valid_for, workflow.valid_for),
+      idempotency,
+      wait,
+    }),
+  )
+  return answer(result)
+}
+
+/** `POST /v1/workflows/{workflow}/evaluate` */
+export async function evaluateTrigger(context: AppContext, config: Config): Promise<Response> {
+  const workflow = findWorkflow(config, context.req.param('workflow') ?? '')
+  const { value: body } = parseBody(evaluateSchema, context.req.raw, context.var.body)
+  const at = body.at === undefined ? Date.now() : Date.parse(body.at)
+  // A second's grace: the caller's clock may be a little behind ours.
+  if (at < Date.now() - 1000) {
+    throw new ProblemError('bad_request', 'at lies in the past', { errors: [{ path: '/at', message: 'lies in the past' }] })
+  }
+  const routed = routeTarget(config, workflow, body.target)
+  validateInput(workflow.input, body.input ?? {})
+  const { trigger } = await routeTrigger(context, config, workflow, body, routed, null)
+  const { decision } = await orUnavailable(() =>
+    ledgerOf(context.env, trigger.datacenter).evaluate(trigger, Math.max(at, Date.now())),
+  )
+  return context.json({ decision })
+}
+
+async function routeTrigger(
+  context: AppContext,
+  config: Config,
+  workflow: Workflow,
+  body: StartBody,
+  routed: RoutedTarget,
+  bound: string | null,
+): Promise<{ trigger: Trigger; workflowQueue: string }> {
+  const { env, var: { caller } } = context
+  const datacenter = bound ?? routed.datacenter ?? (await homeOf(env, config, routed.node ?? ''))
+  const { taskQueue, workflowQueue } = queuesOf(workflow, routed, datacenter)
+  const unavailable = await orUnavailable(async (): Promise<Unavailable | null> =>
+    rosterOf(env, datacenter).availability(taskQueue, workflowQueue, workflow.type),
+  )
+  const trigger: Trigger = {
+    workflow: workflow.name,
+    datacenter,
+    caller,
+    target: routed.target,
+    node: routed.node,
+    taskQueue,
+    reason: body.reason ?? null,
+    trigger: body.trigger ?? null,
+    constraints: workflow.constraint,
+    unavailable,
+  }
+  return { trigger, workflowQueue }
+}
+
+/** The datacenter where a node lives, else the coordinator's first. */
+async function homeOf(env: Env, config: Config, node: string): Promise<string> {
+  const home = await orUnavailable(() =>
+    anyDatacenter(config, async (datacenter) => rosterOf(env, datacenter).node(node)),
+  )
+  return home?.datacenter ?? datacentersOf(config.coordinator)[0] ?? ''
+}
+
+/** The datacenter whose ledger knows an idempotency key: a resend goes there, even if its node has moved or died since. */
+async function boundDatacenter(
+  context: AppContext,
+  config: Config,
+  workflow: string,
+  key: string,
+  routed: RoutedTarget,
+): Promise<string | null> {
+  if (routed.datacenter !== null) return null
+  const bound = await orUnavailable(() =>
+    anyDatacenter(config, async (datacenter) => {
+      const known = await ledgerOf(context.env, datacenter).hasKey(workflow, context.var.caller, key)
+      return known ? datacenter : null
+    }),
+  )
+  return bound?.datacenter ?? null
+}
+
+function answer(result: SubmissionResult): Response {
+  switch (result.kind) {
+    case 'conflict':
+      throw new ProblemError('idempotency_conflict', 'this Idempotency-Key was used with another body')
+    case 'denied':
+      throw denial(result)
+    case 'replayed':
+    case 'admitted': {
+      const { decision, execution } = result
+      if (result.kind === 'admitted' && execution.error?.type === 'StartRefused') {
+        throw new ProblemError('internal', execution.error.message, { decision })
+      }
+      const status = result.kind === 'replayed' ? 200 : execution.started_at === null ? 202 : 201
+      return new Response(JSON.stringify({ decision, execution }), {
+        status,
+        headers: {
+          'content-type': 'application/json',
+          location: `/v1/executions/${execution.id}`,
+          ...(result.kind === 'replayed' ? { 'idempotent-replayed': 'true' } : {}),
+        },
+      })
+    }
+  }
+}
+
+function denial({ decision, detail }: SubmissionResult & { kind: 'denied' }): ProblemError {
+  if (decision.code === 'no_worker' || decision.code === 'workflow_not_registered') {
+    return new ProblemError(decision.code, detail, { decision })
+  }
+  const wait = decision.allowed_at === null ? null : Math.ceil((Date.parse(decision.allowed_at) - Date.now()) / 1000)
+  return new ProblemError('constraint_denied', detail, {
+    decision,
+    headers: wait === null ? {} : { 'retry-after': String(Math.max(wait, 0)) },
+  })
+}

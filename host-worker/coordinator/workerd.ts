@@ -1,0 +1,95 @@
+/** The coordinator on workerd: its files, its configuration and how it is started. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import workerdBinary from 'workerd'
+import type { ConfigDocument } from '../../shared/config.ts'
+import { bundleWorker, CONFIG_MODULE } from './bundle.ts'
+
+/** Oldest behaviour of workerd that the coordinator is written for; the same as in wrangler.toml. */
+const COMPATIBILITY_DATE = '2026-10-20'
+const BUNDLE = 'worker.js'
+const WORKERD_CONFIG = 'workerd.capnp'
+/**
+ * Identity of all ledgers' data: the file names of Durable Objects are derived from it. Changing one orphans every
+ * window and decision.
+ */
+const UNIQUE_KEYS = { Ledger: 'resile-ledger-v1', Roster: 'resile-roster-v1' }
+
+/** Where a coordinator keeps its files and which doors it opens. */
+export interface CoordinatorOptions {
+  /** Directory of its own; made when missing, for its owner alone. */
+  directory: string
+  document: ConfigDocument
+  /** Address of its TCP door. */
+  host: string
+  port: number
+  /** Path of its unix socket, whose owner is the local operator. */
+  socket: string
+  /** `HOST:PORT` of Temporal's HTTP API. */
+  temporal: { address: string; tls: boolean }
+}
+
+/** How to start a process. */
+export interface Launch {
+  command: string
+  args: string[]
+}
+
+/** Writes what workerd needs, and returns how to start it. */
+export async function prepareCoordinator(options: CoordinatorOptions): Promise<Launch> {
+  const { directory } = options
+  const storage = join(directory, 'objects')
+  await mkdir(storage, { recursive: true, mode: 0o700 })
+  await writeIfChanged(join(directory, BUNDLE), await bundleWorker())
+  await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
+  await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))
+  return { command: workerdBinary, args: ['serve', join(directory, WORKERD_CONFIG)] }
+}
+
+/** The capnp configuration; its schema is part of workerd (`workerd.capnp`). */
+function workerdConfig({ host, port, socket, temporal }: CoordinatorOptions, storage: string): string {
+  const tls = temporal.tls ? 'https = (options = (), tlsOptions = (trustBrowserCas = true))' : 'http = ()'
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "coordinator", worker = .coordinator),
+    (name = "temporal", external = (address = ${text(temporal.address)}, ${tls})),
+    (name = "objects", disk = (path = ${text(storage)}, writable = true)),
+  ],
+  sockets = [
+    (name = "network", address = ${text(`${host}:${port}`)}, http = (), service = "coordinator"),
+    (name = "local", address = ${text(`unix:${socket}`)}, http = (),
+     service = (name = "coordinator", entrypoint = "LocalOperator")),
+  ],
+);
+
+const coordinator :Workerd.Worker = (
+  modules = [
+    (name = "${BUNDLE}", esModule = embed "${BUNDLE}"),
+    (name = "${CONFIG_MODULE}", json = embed "${CONFIG_MODULE}"),
+  ],
+  compatibilityDate = "${COMPATIBILITY_DATE}",
+  bindings = [
+    (name = "LEDGER", durableObjectNamespace = "Ledger"),
+    (name = "ROSTER", durableObjectNamespace = "Roster"),
+    (name = "TEMPORAL", service = "temporal"),
+  ],
+  durableObjectNamespaces = [
+    (className = "Ledger", uniqueKey = "${UNIQUE_KEYS.Ledger}", enableSql = true, preventEviction = true),
+    (className = "Roster", uniqueKey = "${UNIQUE_KEYS.Roster}", enableSql = true, preventEviction = true),
+  ],
+  durableObjectStorage = (localDisk = "objects"),
+);
+`
+}
+
+/** A capnp text literal. */
+function text(value: string): string {
+  return JSON.stringify(value)
+}
+
+async function writeIfChanged(path: string, content: string): Promise<void> {
+  const present = await readFile(path, 'utf8').catch(() => null)
+  if (present !== content) await writeFile(path, content, { mode: 0o600 })
+}

@@ -1,0 +1,133 @@
+/**
+ * The arithmetic of safety constraints: pure functions, used by admission, `evaluate`, receipts and tests alike.
+ *
+ * A `maxExecution` window is judged by *occupation*: an execution occupies it from its admission until `period` after
+ * its start was confirmed. The confirmation lies after the real start, so a new start is admitted no earlier than
+ * `period` after the real start of the one that made room, and the real starts inside any window of `period` never
+ * exceed the limit. An execution whose start is still unknown always occupies.
+ */
+import type { Constraint } from './config.ts'
+import { formatDuration } from './duration.ts'
+
+/** What a ledger knows of the executions that one constraint counts. All times are milliseconds since the epoch. */
+export interface ScopeUse {
+  /** Executions that have not ended, pending ones included. */
+  readonly open: number
+  /** Executions that were admitted and whose start is still unknown. */
+  readonly pending: number
+  /** Number of starts confirmed strictly after `time`. */
+  startsAfter(time: number): number
+  /** When the start was confirmed that is the `index`-th (from 0, oldest first) of those strictly after `time`. */
+  startAfter(time: number, index: number): number
+}
+
+/** The scope that a constraint counts in, and the name of the thing counted. */
+export interface ConstraintScope {
+  scope: 'datacenter' | 'global' | 'node' | 'node_type'
+  key: string
+}
+
+/** What one constraint says of a trigger at one time. */
+export interface Judgement extends ConstraintScope {
+  kind: Constraint['kind']
+  limit: number
+  /** Milliseconds, or null for a constraint without one. */
+  period: number | null
+  /** Executions counted before this trigger. */
+  used: number
+  allowed: boolean
+  /** Milliseconds since the epoch; null when only the end of an execution, or a human, can allow it. */
+  allowedAt: number | null
+}
+
+/** One line of a receipt, as it goes over the wire. */
+export interface ConstraintReceipt extends ConstraintScope {
+  kind: Constraint['kind']
+  limit: number
+  period: string | null
+  used: number
+  allowed: boolean
+  allowed_at: string | null
+  binding: boolean
+}
+
+/** The outcome of all constraints together. */
+export interface Verdict {
+  allowed: boolean
+  /** As {@link Judgement.allowedAt}, for all constraints together. */
+  allowedAt: number | null
+  receipts: ConstraintReceipt[]
+}
+
+/**
+ * Judges one constraint.
+ *
+ * @param at    the time judged
+ * @param clock the present; a pending start is taken as confirmed then. Equal to `at` but for questions about the future
+ */
+export function judge(constraint: Constraint, scope: ConstraintScope, use: ScopeUse, at: number, clock = at): Judgement {
+  const base = { ...scope, kind: constraint.kind, limit: constraint.value, period: constraint.period ?? null }
+  switch (constraint.kind) {
+    case 'concurrency': {
+      const allowed = use.open < constraint.value
+      return { ...base, used: use.open, allowed, allowedAt: allowed ? at : null }
+    }
+    case 'maxExecution':
+      return judgeWindow(base, constraint.period, use, at, clock)
+    default:
+      return { ...base, used: use.open, allowed: false, allowedAt: null } satisfies Judgement
+  }
+}
+
+/** Joins judgements: all must allow; exactly one line is binding when they don't, the one that holds longest. */
+export function decide(judgements: readonly Judgement[], at: number): Verdict {
+  const denied = judgements.filter((judgement) => !judgement.allowed)
+  const binding = denied.reduce<Judgement | null>(
+    (longest, judgement) => (longest === null || later(judgement, longest) ? judgement : longest),
+    null,
+  )
+  return {
+    allowed: binding === null,
+    allowedAt: binding === null ? at : binding.allowedAt,
+    receipts: judgements.map((judgement) => receipt(judgement, judgement === binding)),
+  }
+}
+
+function judgeWindow(
+  base: ConstraintScope & { kind: Constraint['kind']; limit: number; period: number | null },
+  period: number | undefined,
+  use: ScopeUse,
+  at: number,
+  clock: number,
+): Judgement {
+  // The schema demands a period; a row from elsewhere without one is in doubt, and doubt denies.
+  if (period === undefined) return { ...base, used: use.open, allowed: false, allowedAt: null }
+  const windowStart = at - period
+  const started = use.startsAfter(windowStart)
+  const pending = clock > windowStart ? use.pending : 0
+  const used = started + pending
+  if (used < base.limit) return { ...base, used, allowed: true, allowedAt: at }
+  if (base.limit === 0) return { ...base, used, allowed: false, allowedAt: null }
+  const mustLeave = used - base.limit + 1
+  const lastToLeave = mustLeave <= started ? use.startAfter(windowStart, mustLeave - 1) : clock
+  return { ...base, used, allowed: false, allowedAt: lastToLeave + period }
+}
+
+function later(a: Judgement, b: Judgement): boolean {
+  return (a.allowedAt ?? Number.POSITIVE_INFINITY) > (b.allowedAt ?? Number.POSITIVE_INFINITY)
+}
+
+function receipt(judgement: Judgement, binding: boolean): ConstraintReceipt {
+  const { allowedAt, period, kind, scope, key, limit, used, allowed } = judgement
+  return {
+    kind,
+    scope,
+    key,
+    limit,
+    period: period === null ? null : formatDuration(period),
+    used,
+    allowed,
+    allowed_at: allowedAt === null ? null : new Date(allowedAt).toISOString(),
+    binding,
+  }
+}

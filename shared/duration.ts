@@ -1,0 +1,60 @@
+import parse from 'parse-duration'
+import { z } from 'zod'
+
+const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
+
+/** What a duration may be, for error messages. */
+export const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
+
+/**
+ * Milliseconds of a duration such as `"1h30m"`, or null when the text is none.
+ *
+ * The pattern stands before the library because the library alone also takes `"15"`, `"-5m"` and `"15m garbage"`.
+ */
+export function parseDuration(text: string): number | null {
+  if (!DURATION_PATTERN.test(text)) return null
+  const ms = parse(text)
+  return ms === null || !Number.isFinite(ms) ? null : Math.round(ms)
+}
+
+/** The shortest text for a number of milliseconds, such as `"1h30m"`; the inverse of {@link parseDuration}. */
+export function formatDuration(ms: number): string {
+  const units = [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ] as const
+  let rest = Math.round(ms)
+  let text = ''
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size)
+    if (count > 0) text += `${count}${unit}`
+    rest -= count * size
+  }
+  return text === '' ? '0s' : text
+}
+
+/**
+ * Schema of a duration: text in, milliseconds out.
+ *
+ * @param bounds smallest and largest permitted value, as durations
+ */
+export function durationSchema(bounds: { min?: string; max?: string } = {}): z.ZodType<number, string> {
+  const min = bounds.min === undefined ? null : parseDuration(bounds.min)
+  const max = bounds.max === undefined ? null : parseDuration(bounds.max)
+  return z.string({ error: `expected ${DURATION_RULE}` }).transform((text, context) => {
+    const ms = parseDuration(text)
+    const problem =
+      ms === null
+        ? `expected ${DURATION_RULE}`
+        : min !== null && ms < min
+          ? `must be at least ${bounds.min}`
+          : max !== null && ms > max
+            ? `must be at most ${bounds.max}`
+            : null
+    if (problem === null && ms !== null) return ms
+    context.addIssue({ code: 'custom', message: problem ?? 'invalid duration' })
+    return z.NEVER
+  })
+}

@@ -1,0 +1,157 @@
+/** What goes over the wire: request bodies, decisions, executions, nodes, problems. Schemas for input, types for all. */
+import { z } from 'zod'
+import { durationSchema } from './duration.ts'
+
+const json = z.record(z.string(), z.unknown())
+
+/** What a trigger is aimed at. Which keys are wanted depends on the workflow's `task_queue_target`. */
+export const targetSchema = z.strictObject({
+  node: z.string().optional(),
+  node_type: z.string().optional(),
+  datacenter: z.string().optional(),
+})
+
+/** Body of `POST /v1/workflows/{workflow}/executions`. */
+export const startSchema = z.strictObject({
+  target: targetSchema.optional(),
+  input: json.optional(),
+  reason: z.string().optional(),
+  trigger: z.strictObject({
+    source: z.string().optional(),
+    name: z.string().optional(),
+    fingerprint: z.string().optional(),
+  }).optional(),
+  valid_for: durationSchema({ min: '1ms' }).optional(),
+})
+
+/** Body of `POST /v1/workflows/{workflow}/evaluate`: as a start, plus the time to answer for. */
+export const evaluateSchema = startSchema.extend({ at: z.iso.datetime({ offset: true }).optional() })
+
+/** Body of `POST /v1/executions/{id}/cancel`. */
+export const cancelSchema = z.strictObject({ reason: z.string().optional() })
+
+/** Body of `PUT /v1/nodes/{node}`: one heartbeat. */
+export const heartbeatSchema = z.strictObject({
+  datacenter: z.string(),
+  types: z.array(z.string()).max(100).default([]),
+  labels: z.record(z.string(), z.string()).default({}),
+  build_id: z.string().optional(),
+  boot_id: z.string().optional(),
+  draining: z.boolean().default(false),
+  queues: z.array(z.strictObject({
+    name: z.string(),
+    workflow_types: z.array(z.string()).max(1000).default([]),
+    activity_types: z.array(z.string()).max(1000).default([]),
+  })).max(200).default([]),
+  closed: z.array(z.string()).max(1000).default([]),
+})
+
+const time = z.iso.datetime()
+const nullableTime = time.nullable()
+
+/** Every status an execution can have. */
+export const EXECUTION_STATUSES = [
+  'awaiting_approval', 'pending', 'running', 'completed', 'failed', 'timed_out', 'canceled', 'terminated',
+  'expired', 'rejected', 'shadowed', 'lost',
+] as const
+
+/** Every outcome of a decision. */
+export const OUTCOMES = ['admitted', 'denied', 'shadowed', 'awaiting_approval'] as const
+
+const receiptSchema = z.strictObject({
+  kind: z.string(),
+  scope: z.enum(['datacenter', 'global', 'node', 'node_type']),
+  key: z.string(),
+  limit: z.number(),
+  period: z.string().nullable(),
+  used: z.number(),
+  allowed: z.boolean(),
+  allowed_at: nullableTime,
+  binding: z.boolean(),
+})
+
+/** The recorded answer to one trigger, with its receipt. `id` is null in answers of `evaluate`. */
+export const decisionSchema = z.strictObject({
+  id: z.uuid().nullable(),
+  at: time,
+  workflow: z.string(),
+  datacenter: z.string(),
+  outcome: z.enum(OUTCOMES),
+  code: z.string().nullable(),
+  caller: z.string(),
+  trigger: startSchema.shape.trigger.unwrap().nullable(),
+  target: targetSchema,
+  task_queue: z.string(),
+  reason: z.string().nullable(),
+  allowed_at: nullableTime,
+  freeze: z.string().nullable(),
+  constraints: z.array(receiptSchema),
+})
+
+/** Why an execution ended badly, or never started. */
+export const executionErrorSchema = z.looseObject({ type: z.string(), message: z.string() })
+
+/** One run of a workflow; `id` is the id of the decision that admitted it. */
+export const executionSchema = z.strictObject({
+  id: z.uuid(),
+  workflow: z.string(),
+  workflow_id: z.string(),
+  run_id: z.string().nullable(),
+  datacenter: z.string(),
+  task_queue: z.string(),
+  target: targetSchema,
+  status: z.enum(EXECUTION_STATUSES),
+  result: z.unknown(),
+  error: executionErrorSchema.nullable(),
+  admitted_at: time,
+  started_at: nullableTime,
+  closed_at: nullableTime,
+})
+
+/** One live node and what its worker registered. */
+export const nodeSchema = z.strictObject({
+  node: z.string(),
+  datacenter: z.string(),
+  types: z.array(z.string()),
+  labels: z.record(z.string(), z.string()),
+  build_id: z.string().nullable(),
+  boot_id: z.string().nullable(),
+  draining: z.boolean(),
+  queues: z.array(z.strictObject({
+    name: z.string(),
+    workflow_types: z.array(z.string()),
+    activity_types: z.array(z.string()),
+  })),
+  last_seen_at: time,
+})
+
+/** RFC 9457 problem document. */
+export const problemSchema = z.strictObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: z.string(),
+  detail: z.string(),
+  errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
+  decision: decisionSchema.optional(),
+})
+
+/** A trigger's target, as it was routed. */
+export type Target = z.output<typeof targetSchema>
+/** Body of a start, validated; `valid_for` in milliseconds. */
+export type StartBody = z.output<typeof startSchema>
+/** Where a trigger came from. */
+export type TriggerSource = NonNullable<StartBody['trigger']>
+/** One heartbeat, validated. */
+export type Heartbeat = z.output<typeof heartbeatSchema>
+export type Decision = z.output<typeof decisionSchema>
+export type Execution = z.output<typeof executionSchema>
+export type ExecutionStatus = Execution['status']
+export type ExecutionError = z.output<typeof executionErrorSchema>
+export type LiveNode = z.output<typeof nodeSchema>
+export type Problem = z.output<typeof problemSchema>
+/** One page of a list. */
+export interface Page<Item> {
+  items: Item[]
+  next_cursor: string | null
+}

@@ -1,0 +1,41 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** Debian packages that some tests need, with a command of each. */
+const commands = { prometheus: 'prometheus' } as const
+
+/** A Debian package that some tests need. */
+export type DebianPackage = keyof typeof commands
+
+/** Those that are not installed here. */
+export function missingDebianPackages(): DebianPackage[] {
+  return debianPackages.filter((name) => !isOnPath(commands[name]))
+}
+
+/**
+ * What a test that needs a Debian package passes to `test.skipIf` and uses as its title:
+ * `test.skipIf(lacks('prometheus'))(titled('heals', 'prometheus'), …)`.
+ */
+export function lacks(name: DebianPackage): boolean {
+  return missingDebianPackages().includes(name)
+}
+
+/** The title of a test that needs a Debian package; it says so where the package is missing. */
+export function titled(title: string, name: DebianPackage): string {
+  return lacks(name) ? `${title} (skipped: the Debian package ${name} is not installed)` : title
+}
+
+const debianPackages = Object.keys(commands) as DebianPackage[]
+
+function isOnPath(command: string): boolean {
+  return (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, command)))
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

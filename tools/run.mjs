@@ -1,0 +1,70 @@
+/**
+ * The npm scripts: `node tools/run.mjs NAME [ARGUMENT…]` sets the clone up and runs one of them under Node 24.
+ * npm itself runs under the system's Node, so each script starts here.
+ */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { root, runGuarded, runTool } from './runtime.mjs'
+import { SetupError, setUp } from './setup.mjs'
+
+const scripts = {
+  setup: () => temporalCli(),
+  start: async (args) => {
+    const ownTemporal = !args.some((arg) => /^--temporal-address(=|$)/.test(arg))
+    const code = ownTemporal ? await temporalCli() : 0
+    return code === 0 ? runGuarded(join(root, 'host-worker/cli/main.ts'), ['dev', '--sample', ...args]) : code
+  },
+  test: async (args) => {
+    const code = await temporalCli()
+    return code === 0 ? runGuarded(join(root, 'tools/test.ts'), args) : code
+  },
+  bench: async (args) => {
+    const code = await temporalCli()
+    return code === 0 ? runGuarded(join(root, 'test/bench/main.ts'), args) : code
+  },
+  check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint]),
+  types,
+  lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint]),
+  format: () => runTool('biome', ['check', '--write', '--linter-enabled=false', '.']),
+  unused: (args) => runTool('knip', args),
+  wrangler: (args) => runTool('wrangler', args),
+}
+
+const [name = '', ...args] = process.argv.slice(2)
+try {
+  process.exit(await run(name, args))
+} catch (error) {
+  if (!(error instanceof SetupError)) throw error
+  console.error(error.message)
+  process.exit(1)
+}
+
+async function run(script, scriptArgs) {
+  if (!Object.hasOwn(scripts, script)) {
+    console.error(`no script ${JSON.stringify(script)}; there are: ${Object.keys(scripts).join(' ')}`)
+    return 2
+  }
+  await setUp()
+  return scripts[script](scriptArgs)
+}
+
+/** Sees to it that there is a Temporal CLI; it says so itself when it has to fetch one. */
+function temporalCli() {
+  return runGuarded(join(root, 'host-worker/temporal/cli-main.ts'), ['--quiet'])
+}
+
+function types() {
+  const projects = ['tsconfig.json', 'edge/tsconfig.json'].filter((file) => existsSync(join(root, file)))
+  return inTurn(projects.map((project) => () => runTool('tsc', ['--project', project])))
+}
+
+function typedLint() {
+  return runTool('oxlint', ['--type-aware'])
+}
+
+/** Runs all, also after a failure, so that one run shows everything that is wrong. */
+async function inTurn(steps) {
+  let worst = 0
+  for (const step of steps) worst = Math.max(worst, await step([]))
+  return worst
+}

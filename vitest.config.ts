@@ -1,0 +1,39 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
+
+const wranglerConfig = join(import.meta.dirname, 'wrangler.toml')
+
+const unit: TestProjectConfiguration = {
+  test: {
+    name: 'unit',
+    include: ['shared', 'host-worker', 'workflows', 'tools'].map((folder) => `${folder}/**/*.test.ts`),
+    sequence: { groupOrder: 0 },
+  },
+}
+
+/** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
+const edge: TestProjectConfiguration = {
+  plugins: [cloudflareTest({ wrangler: { configPath: wranglerConfig } })],
+  test: { name: 'edge', include: ['edge/**/*.test.ts'], sequence: { groupOrder: 1 } },
+}
+
+/** Real processes and ports: one file at a time. */
+const endToEnd: TestProjectConfiguration = {
+  test: {
+    name: 'e2e',
+    include: ['test/**/*.test.ts'],
+    fileParallelism: false,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    sequence: { groupOrder: 2 },
+  },
+}
+
+export default defineConfig({
+  test: {
+    projects: [unit, ...(existsSync(wranglerConfig) ? [edge] : []), endToEnd],
+    exclude: ['**/node_modules/**', '**/.resile/**'],
+  },
+})
