@@ -113,7 +113,7 @@ export const workflowSchema = z.strictObject({
   constraint: z.array(constraintSchema).default([]),
 }).superRefine((workflow, context) => {
   workflow.constraint.forEach((constraint, index) => {
-    if (constraint.per === 'node' && workflow.task_queue_target !== 'node') {
+    if (constraint?.per === 'node' && workflow.task_queue_target !== 'node') {
       context.addIssue({
         code: 'custom',
         path: ['constraint', index, 'per'],

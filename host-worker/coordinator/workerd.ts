@@ -1,7 +1,7 @@
 /** The coordinator on workerd: its files, its configuration and how it is started. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import workerdBinary from 'workerd'
+import workerd from 'workerd'
 import type { ConfigDocument } from '../../shared/config.ts'
 import { bundleWorker, CONFIG_MODULE } from './bundle.ts'
 
@@ -43,7 +43,7 @@ export async function prepareCoordinator(options: CoordinatorOptions): Promise<L
   await writeIfChanged(join(directory, BUNDLE), await bundleWorker())
   await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
   await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))
-  return { command: workerdBinary, args: ['serve', join(directory, WORKERD_CONFIG)] }
+  return { command: workerd.default, args: ['serve', join(directory, WORKERD_CONFIG)] }
 }
 
 /** The capnp configuration; its schema is part of workerd (`workerd.capnp`). */

@@ -1,0 +1,101 @@
+/** One process of its own group, with captured output, ended as a whole when it may not go on. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { constants } from 'node:os'
+import type { CommandResult } from '../../workflows/sdk/activities.ts'
+
+/** What to run. Times in milliseconds. */
+export interface ProcessOrder {
+  argv: readonly string[]
+  directory: string
+  /** The whole environment; nothing is inherited. */
+  env: Record<string, string>
+  /** Most bytes kept of each output stream. */
+  outputCap: number
+  /** Ends the process when it aborts. */
+  signal: AbortSignal
+  /** From SIGTERM to SIGKILL. */
+  killGrace: number
+}
+
+/** How long output may still come after the process has ended, from children that it left behind. */
+const OUTPUT_GRACE = 200
+/** Exit code of a program that could not be started, as shells have it. */
+const NOT_STARTED = 127
+
+/** Runs a process. Never throws for what the process does; `killed` when the signal ended it. */
+export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
+  const [program = '', ...args] = order.argv
+  const began = performance.now()
+  const stdout = new CappedOutput(order.outputCap)
+  const stderr = new CappedOutput(order.outputCap)
+  // A group of its own, so that what the command has started ends with it.
+  const child = spawn(program, args, {
+    cwd: order.directory, env: order.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+  })
+  child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
+  child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
+  let killed = false
+  const kill = (): void => {
+    killed = true
+    killGroup(child, 'SIGTERM')
+    setTimeout(() => killGroup(child, 'SIGKILL'), order.killGrace).unref()
+  }
+  if (order.signal.aborted) kill()
+  order.signal.addEventListener('abort', kill, { once: true })
+  try {
+    const exitCode = await ended(child, stderr)
+    return {
+      output: { exitCode, stdout: stdout.text(), stderr: stderr.text(), durationMs: Math.round(performance.now() - began) },
+      killed,
+    }
+  } finally {
+    order.signal.removeEventListener('abort', kill)
+  }
+}
+
+function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => {
+      stderr.add(Buffer.from(`${error.message}\n`))
+      resolve(NOT_STARTED)
+    })
+    child.once('exit', (code, signal) => {
+      const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+      child.once('close', () => resolve(exitCode))
+      setTimeout(() => resolve(exitCode), OUTPUT_GRACE).unref()
+    })
+  })
+}
+
+function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return
+  try {
+    process.kill(-child.pid, signal)
+  } catch {
+    // The group has ended already.
+  }
+}
+
+/** Keeps the first bytes of a stream and counts the rest. */
+class CappedOutput {
+  readonly #cap: number
+  readonly #chunks: Buffer[] = []
+  #kept = 0
+  #cut = 0
+
+  constructor(cap: number) {
+    this.#cap = cap
+  }
+
+  add(chunk: Buffer): void {
+    const room = Math.min(this.#cap - this.#kept, chunk.length)
+    if (room > 0) this.#chunks.push(chunk.subarray(0, room))
+    this.#kept += room
+    this.#cut += chunk.length - room
+  }
+
+  text(): string {
+    const text = Buffer.concat(this.#chunks).toString('utf8')
+    return this.#cut === 0 ? text : `${text}\n[${this.#cut} more bytes were cut]\n`
+  }
+}

@@ -1,0 +1,38 @@
+import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
+import type { Places } from './compile.ts'
+import { type Diagnostic, problem } from './diagnostic.ts'
+import { suggest } from './suggest.ts'
+
+/** What is doubtful about a detector in view of the workflow that it starts. */
+export function detectorWarnings(
+  name: string,
+  detector: DetectorConfig,
+  workflows: Readonly<Record<string, WorkflowConfig>>,
+  known: readonly string[],
+  file: string,
+  places: Places,
+): Diagnostic[] {
+  const warn = (key: string, message: string, permitted: string[] = []): Diagnostic => {
+    const path = ['detector', name, key]
+    return { file, ...problem(places.value(path), path, message, permitted) }
+  }
+  // One that has mistakes of its own is not unknown.
+  if (!known.includes(detector.workflow)) {
+    const meant = suggest(detector.workflow, known)
+    return [warn('workflow', `no such workflow${meant === null ? '' : `; did you mean "${meant}"?`}`, [...known])]
+  }
+  const workflow = Object.hasOwn(workflows, detector.workflow) ? workflows[detector.workflow] : undefined
+  const message = workflow && misfit(detector.target ?? {}, workflow.task_queue_target)
+  return message ? [warn('target', `${message}: ${detector.workflow} has task_queue_target = "${workflow.task_queue_target}"`)] : []
+}
+
+/** Why a trigger's target does not fit a workflow, or null. */
+function misfit(target: NonNullable<DetectorConfig['target']>, taskQueueTarget: string): string | null {
+  const [kind, type] = taskQueueTarget.split(':')
+  const keys = Object.keys(target).filter((key) => key !== 'datacenter')
+  const extra = keys.find((key) => key !== kind)
+  if (extra !== undefined) return `${extra} does not fit the workflow`
+  if (type === undefined && kind !== 'datacenter' && keys.length === 0) return `needs ${kind}`
+  const other = type !== undefined && target.node_type !== undefined && target.node_type !== type
+  return other && !target.node_type?.includes('${') ? `node_type "${target.node_type}" does not fit the workflow` : null
+}

@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto'
+
+/** One thing that a signal source found wrong. */
+export interface Firing {
+  /** Names the thing among all that its detector watches; the same each time it is found. */
+  fingerprint: string
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
+  /** What was measured, as the source wrote it. */
+  value: string
+  /** In words, for the trigger's `reason`. */
+  summary: string
+}
+
+/** What one poll of a source found: what fires now, or (with `unknown`) why it can't be told. */
+export type Observation = { firing: readonly Firing[] } | { unknown: string }
+
+/** The fingerprint of a set of labels: SHA-256 of the sorted pairs, the first 16 hex digits. */
+export function fingerprintOf(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 16)
+}

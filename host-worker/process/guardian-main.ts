@@ -1,0 +1,19 @@
+/** The guardian's process: waits for the end of its input, which comes with the death of who started it. */
+import type { GuardianMessage } from './guardian.ts'
+import { splitLines } from './line-splitter.ts'
+import { endGroups } from './process-group.ts'
+import type { ProcessIdentity } from './process-identity.ts'
+
+const watched = new Map<number, ProcessIdentity>()
+
+// It ends by the end of its input and by nothing else that a terminal or a `kill` of many processes does.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {})
+
+splitLines(process.stdin, (line) => {
+  const message = JSON.parse(line) as GuardianMessage
+  if ('watch' in message) watched.set(message.watch.pid, message.watch)
+  else watched.delete(message.forget.pid)
+})
+process.stdin.once('close', () => {
+  void endGroups([...watched.values()], { graceMs: 3_000 })
+})

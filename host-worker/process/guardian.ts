@@ -1,0 +1,75 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import type { ProcessIdentity } from './process-identity.ts'
+
+/** A line to the guardian's process. */
+export type GuardianMessage = { watch: ProcessIdentity } | { forget: ProcessIdentity }
+
+/** A small process that ends the given process groups when this process dies, by whatever means. */
+export interface Guardian {
+  readonly pid: number | undefined
+  watch(leader: ProcessIdentity): void
+  forget(leader: ProcessIdentity): void
+  /** Lets it end, which first ends all that it still watches. */
+  close(): Promise<void>
+}
+
+/** Starts a guardian; one that is killed is replaced. */
+export function startGuardian(): Guardian {
+  return new GuardianProcess()
+}
+
+class GuardianProcess implements Guardian {
+  readonly #watched = new Map<number, ProcessIdentity>()
+  #process: ChildProcess
+  #closing = false
+
+  constructor() {
+    this.#process = this.#spawn()
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  watch(leader: ProcessIdentity): void {
+    this.#watched.set(leader.pid, leader)
+    this.#send({ watch: leader })
+  }
+
+  forget(leader: ProcessIdentity): void {
+    this.#watched.delete(leader.pid)
+    this.#send({ forget: leader })
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    const { exitCode, signalCode } = this.#process
+    if (exitCode !== null || signalCode !== null) return
+    const ended = new Promise((resolve) => this.#process.once('exit', resolve))
+    this.#process.stdin?.end()
+    await ended
+  }
+
+  #spawn(): ChildProcess {
+    const child = spawn(process.execPath, [join(import.meta.dirname, 'guardian-main.ts')], {
+      // In a session of its own: neither Ctrl-C nor the end of the terminal reaches it.
+      detached: true,
+      stdio: ['pipe', 'ignore', 'ignore'],
+    })
+    child.unref()
+    // Its death is noticed by its exit, not by the pipe that breaks with it.
+    child.stdin.on('error', () => {})
+    child.on('error', () => {})
+    child.once('exit', () => {
+      if (this.#closing) return
+      this.#process = this.#spawn()
+      for (const leader of this.#watched.values()) this.#send({ watch: leader })
+    })
+    return child
+  }
+
+  #send(message: GuardianMessage): void {
+    this.#process.stdin?.write(`${JSON.stringify(message)}\n`)
+  }
+}

@@ -1,0 +1,49 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** A process, told apart from a later one that was given the same pid. */
+export interface ProcessIdentity {
+  pid: number
+  /** When it started, in the words of the operating system: only good for comparing. */
+  started: string
+}
+
+/** Who has this pid now; undefined when nobody does, or only a zombie. */
+export function identify(pid: number): ProcessIdentity | undefined {
+  const started = process.platform === 'linux' ? readStat(pid)?.started : askPs(pid)
+  return started === undefined ? undefined : { pid, started }
+}
+
+/** Whether this very process still runs. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  return identify(identity.pid)?.started === identity.started
+}
+
+/** The fields of Linux's /proc/PID/stat that matter here; undefined for a process that is gone or a zombie. */
+export function readStat(pid: number): { started: string; group: number } | undefined {
+  let stat: string
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  } catch {
+    return undefined
+  }
+  // The second field is the command's name, which may hold spaces and parentheses.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  const [state, , group] = fields
+  const started = fields[19]
+  if (started === undefined || state === 'Z' || state === 'X') return undefined
+  return { started, group: Number(group) }
+}
+
+function askPs(pid: number): string | undefined {
+  try {
+    const [state = '', ...started] = execFileSync('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], {
+      encoding: 'utf8',
+    })
+      .trim()
+      .split(/\s+/)
+    return started.length === 0 || state.startsWith('Z') ? undefined : started.join(' ')
+  } catch {
+    return undefined
+  }
+}

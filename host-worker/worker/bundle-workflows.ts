@@ -1,0 +1,87 @@
+/** Bundles the project's workflows and Resile's interceptors for Temporal's workflow sandbox. */
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundleWorkflowCode } from '@temporalio/worker'
+import { PACKAGE_ROOT } from '../package-root.ts'
+import { quietLogger } from './temporal-logger.ts'
+
+/** One workflow function to register. */
+export interface WorkflowSource {
+  /** Name of the exported function. */
+  type: string
+  /** Absolute path of the module. */
+  code: string
+}
+
+/** A bundle, and what is in it. */
+export interface WorkflowBundle {
+  code: string
+  /** Registered workflow types. */
+  types: string[]
+  /** Names the content: SHA-256, the first 16 hex digits. */
+  id: string
+  /** Workflows that could not be bundled, with the reason; they are not registered. */
+  failures: { type: string; code: string; message: string }[]
+}
+
+/**
+ * Bundles workflows. One that can't be bundled doesn't take the others with it: it is left out and reported.
+ *
+ * @param scratch directory for a temporary file; made when missing
+ */
+export async function bundleWorkflows(sources: readonly WorkflowSource[], scratch: string): Promise<WorkflowBundle> {
+  const all = await tryBundle(sources, scratch)
+  if (typeof all !== 'string') return { ...named(all.code), types: typesOf(sources), failures: [] }
+  const good: WorkflowSource[] = []
+  const failures: WorkflowBundle['failures'] = []
+  for (const source of sources) {
+    const alone = await tryBundle([source], scratch)
+    if (typeof alone === 'string') failures.push({ ...source, message: alone })
+    else good.push(source)
+  }
+  const rest = await tryBundle(good, scratch)
+  if (typeof rest === 'string') throw new Error(`the workflows can't be bundled: ${rest}`)
+  return { ...named(rest.code), types: typesOf(good), failures }
+}
+
+/** @returns the bundle, or why there is none */
+async function tryBundle(sources: readonly WorkflowSource[], scratch: string): Promise<{ code: string } | string> {
+  await mkdir(scratch, { recursive: true })
+  const directory = await mkdtemp(join(scratch, 'bundle-'))
+  const problems: string[] = []
+  try {
+    const entry = join(directory, 'workflows.ts')
+    await writeFile(entry, sources.map(({ type, code }) => `export { ${type} } from ${JSON.stringify(code)}\n`).join('') || 'export {}\n')
+    return await bundleWorkflowCode({
+      workflowsPath: entry,
+      workflowInterceptorModules: [join(PACKAGE_ROOT, 'workflows/sdk/interceptors.ts')],
+      logger: quietLogger((line) => problems.push(line)),
+      webpackConfigHook: (config) => ({
+        ...config,
+        resolve: {
+          ...config.resolve,
+          // A project may lie anywhere, without packages of its own: these always come from Resile.
+          alias: {
+            ...config.resolve?.alias,
+            '@temporalio': join(PACKAGE_ROOT, 'node_modules/@temporalio'),
+            'resile/workflow': join(PACKAGE_ROOT, 'workflows/sdk/index.ts'),
+          },
+        },
+      }),
+    })
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return [...problems, message].join('\n').trim()
+  } finally {
+    await rm(directory, { recursive: true, force: true })
+  }
+}
+
+function named(code: string): { code: string; id: string } {
+  return { code, id: createHash('sha256').update(code).digest('hex').slice(0, 16) }
+}
+
+function typesOf(sources: readonly WorkflowSource[]): string[] {
+  return sources.map(({ type }) => type)
+}

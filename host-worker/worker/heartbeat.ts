@@ -1,0 +1,74 @@
+/** A node's heartbeats to its coordinator. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log, messageOf } from '../../shared/log.ts'
+import type { heartbeatSchema } from '../../shared/wire.ts'
+import type { CoordinatorClient } from '../coordinator-client.ts'
+import type { z } from 'zod'
+
+/** How often a node beats, and how long one beat may take, in milliseconds. */
+const INTERVAL = 5000
+const TIMEOUT = 4000
+
+type HeartbeatBody = z.input<typeof heartbeatSchema>
+
+/** Beats until stopped. Reports ended executions at once, and again until the coordinator has heard of them. */
+export class Heartbeat {
+  readonly #client: CoordinatorClient
+  readonly #node: string
+  readonly #body: Omit<HeartbeatBody, 'closed' | 'draining'>
+  readonly #stopped = new AbortController()
+  readonly #closed = new Set<string>()
+  #wake = new AbortController()
+  #draining = false
+  #reachable: boolean | null = null
+
+  constructor(client: CoordinatorClient, node: string, body: Omit<HeartbeatBody, 'closed' | 'draining'>) {
+    this.#client = client
+    this.#node = node
+    this.#body = body
+  }
+
+  /** Beats every 5 s until {@link stop}. */
+  async run(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      await this.#beat()
+      await sleep(INTERVAL, undefined, { signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]) }).catch(() => undefined)
+      this.#wake = new AbortController()
+    }
+  }
+
+  /** Reports the end of an execution with the next beat, which it brings forward. */
+  reportClosed(executionId: string): void {
+    this.#closed.add(executionId)
+    // The end reaches Temporal a moment after the workflow's code has returned.
+    setTimeout(() => this.#wake.abort(), 100).unref()
+  }
+
+  /** Tells the coordinator to send no more work here. */
+  async drain(): Promise<void> {
+    this.#draining = true
+    await this.#beat()
+  }
+
+  /** Ends {@link run}. */
+  stop(): void {
+    this.#stopped.abort()
+  }
+
+  async #beat(): Promise<void> {
+    const closed = [...this.#closed]
+    try {
+      const { status, text } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
+        body: { ...this.#body, draining: this.#draining, closed } satisfies HeartbeatBody,
+        timeout: TIMEOUT,
+      })
+      if (status !== 204) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
+      for (const id of closed) this.#closed.delete(id)
+      if (this.#reachable !== true) log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
+      this.#reachable = true
+    } catch (error) {
+      if (this.#reachable !== false) log('warn', 'heartbeat_failed', { node: this.#node, detail: messageOf(error) })
+      this.#reachable = false
+    }
+  }
+}

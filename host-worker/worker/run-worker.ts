@@ -1,0 +1,138 @@
+/** A host's worker: serves the node's queues over one connection, and tells the coordinator that it does. */
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import type { WorkerConfig } from '../../shared/config.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
+import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
+import { hostActivities } from '../activities/index.ts'
+import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
+import type { WorkflowBundle } from './bundle-workflows.ts'
+import { Heartbeat } from './heartbeat.ts'
+import { temporalLogger } from './temporal-logger.ts'
+
+/** How a worker runs. */
+export interface WorkerRun {
+  config: WorkerConfig
+  /** The project, working directory of commands. */
+  directory: string
+  coordinator: CoordinatorAddress
+  /** Whose workflow tasks it takes: of no queue, of its datacenter's general queue, or of all its queues. */
+  workflows: 'none' | 'datacenter' | 'all'
+  /** Wanted unless `workflows` is `none`. */
+  bundle: Pick<WorkflowBundle, 'code' | 'types' | 'id'> | null
+  /** Ends the worker gracefully when it aborts. */
+  signal: AbortSignal
+}
+
+/** From the order to stop until activities are cancelled, and until the process no longer waits for them. */
+const SHUTDOWN = { graceTime: '3s', forceTime: '10s' } as const
+/** Longest wait between attempts to reach Temporal at the start, in milliseconds. */
+const LONGEST_RECONNECT = 5000
+
+/**
+ * Runs until the signal aborts. Returns when all queues are shut down.
+ *
+ * @throws what Temporal's worker throws when it can't go on, such as a namespace that is gone
+ */
+export async function runWorker(run: WorkerRun): Promise<void> {
+  const { config, signal } = run
+  Runtime.install({ logger: temporalLogger(), shutdownSignals: [] })
+  const connection = await connect(config.temporal.address, signal)
+  if (connection === null) return
+  const client = new CoordinatorClient(run.coordinator)
+  const queues = queuesOfNode(config.datacenter, config.node, config.types)
+  const activities = hostActivities({ node: config.node, directory: run.directory, commands: config.command })
+  const workflowQueues = new Set(queues.filter((queue) =>
+    run.workflows === 'all' || (run.workflows === 'datacenter' && queue === datacenterQueue(config.datacenter))))
+  const heartbeat = new Heartbeat(client, config.node, {
+    datacenter: config.datacenter,
+    types: config.types,
+    labels: config.labels,
+    build_id: run.bundle?.id ?? 'activities-only',
+    boot_id: await bootId(),
+    queues: queues.map((name) => ({
+      name,
+      workflow_types: workflowQueues.has(name) ? (run.bundle?.types ?? []) : [],
+      activity_types: Object.keys(activities),
+    })),
+  })
+  const sinks = { resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } } }
+  try {
+    const workers = await Promise.all(queues.map((taskQueue) => Worker.create({
+      ...queueOptions(run, workflowQueues.has(taskQueue)),
+      connection, activities, taskQueue, sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
+      namespace: config.temporal.namespace, identity: `${config.node}/${process.pid}`,
+    })))
+    log('info', 'worker_started', { node: config.node, queues, workflow_types: run.bundle?.types ?? [] })
+    await serve(workers, heartbeat, signal)
+  } finally {
+    heartbeat.stop()
+    await client.close()
+    await connection.close()
+  }
+}
+
+type InjectedSinksOf<Sinks> = {
+  [Name in keyof Sinks]?: { [Method in keyof Sinks[Name]]?: { fn: (info: never, ...args: never[]) => void; callDuringReplay?: boolean } }
+}
+
+async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: AbortSignal): Promise<void> {
+  const stop = async (): Promise<void> => {
+    // First no new work, then the end: what runs gets its grace time.
+    await heartbeat.drain()
+    for (const worker of workers) {
+      if (worker.getState() === 'RUNNING') worker.shutdown()
+    }
+  }
+  let stopping: Promise<void> | undefined
+  const onAbort = (): void => {
+    stopping ??= stop()
+  }
+  const running = workers.map((worker) => worker.run())
+  const beating = heartbeat.run()
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    await Promise.all(running)
+  } finally {
+    heartbeat.stop()
+    await Promise.all([beating, stopping])
+  }
+}
+
+function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOptions> {
+  const one = { type: 'simple-maximum', maximum: 1 } as const
+  return {
+    // The older `maxConcurrent…Polls` options are ignored by the SDK; idle long polls are what a large fleet pays for.
+    activityTaskPollerBehavior: one,
+    shutdownGraceTime: SHUTDOWN.graceTime,
+    shutdownForceTime: SHUTDOWN.forceTime,
+    ...(takesWorkflows && run.bundle !== null
+      ? {
+          workflowBundle: { code: run.bundle.code },
+          workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
+          maxCachedWorkflows: 100,
+        }
+      : {}),
+  }
+}
+
+/** Connects, however long it takes; null when the signal aborts first. */
+async function connect(address: string, signal: AbortSignal): Promise<NativeConnection | null> {
+  for (let wait = 250; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RECONNECT)) {
+    try {
+      return await NativeConnection.connect({ address })
+    } catch (error) {
+      log('warn', 'temporal_unreachable', { address, detail: messageOf(error) })
+      await sleep(wait, undefined, { signal }).catch(() => undefined)
+    }
+  }
+  return null
+}
+
+/** Differs after each boot of the machine; `unknown` where the kernel doesn't tell. */
+async function bootId(): Promise<string> {
+  return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((text) => text.trim(), () => 'unknown')
+}

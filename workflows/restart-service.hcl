@@ -1,0 +1,33 @@
+# Restarts a service on one node by a command of that node's own allow-list, and checks that it helped.
+task_queue_target = "node"
+timeout           = "15m"
+
+input "command" {
+  type     = "string"
+  required = true
+}
+input "params" { type = "object" }
+input "check" {
+  type     = "object"
+  required = true
+}
+input "verify_for" {
+  type    = "string"
+  default = "30s"
+  pattern = "^([0-9]+(ms|s|m|h))+$"
+}
+
+# One restart at a time on a node.
+constraint {
+  kind   = "concurrency"
+  value  = 1
+  period = "15m"
+  per    = "node"
+}
+
+# More than this is no remedy any more: a human has to look.
+constraint {
+  kind   = "maxExecution"
+  value  = 30
+  period = "1h"
+}

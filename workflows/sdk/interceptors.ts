@@ -1,0 +1,65 @@
+/**
+ * What every workflow in Resile's bundle gets without its author's doing: on-host activities run on the target's queue,
+ * and the worker is told when an execution ends. Loaded into the workflow sandbox beside the workflows.
+ */
+import {
+  type ActivityInput, type ContinueAsNewInput, ContinueAsNew, defaultPayloadConverter, type Headers, type Next, proxySinks,
+  type Sinks, type StartChildWorkflowExecutionInput, type WorkflowExecuteInput, type WorkflowInboundCallsInterceptor,
+  workflowInfo, type WorkflowInterceptors, type WorkflowOutboundCallsInterceptor,
+} from '@temporalio/workflow'
+
+/** Name of the header that carries an execution's routing, as the coordinator sends it. */
+const HEADER = 'resile'
+
+/** The worker's ears inside the sandbox. */
+export interface ResileSinks extends Sinks {
+  resile: { closed(executionId: string): void }
+}
+
+/** Called by Temporal's worker once per workflow. */
+export function interceptors(): WorkflowInterceptors {
+  const routing = new Routing()
+  return { inbound: [routing], outbound: [routing] }
+}
+
+class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsInterceptor {
+  #headers: Headers = {}
+  #taskQueue: string | undefined
+
+  async execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>): Promise<unknown> {
+    const payload = input.headers[HEADER]
+    if (payload !== undefined) {
+      this.#headers = { [HEADER]: payload }
+      this.#taskQueue = defaultPayloadConverter.fromPayload<{ task_queue?: string }>(payload).task_queue
+    }
+    try {
+      const result = await next(input)
+      reportClosed()
+      return result
+    } catch (error) {
+      if (!(error instanceof ContinueAsNew)) reportClosed()
+      throw error
+    }
+  }
+
+  async scheduleActivity(input: ActivityInput, next: Next<WorkflowOutboundCallsInterceptor, 'scheduleActivity'>): Promise<unknown> {
+    const taskQueue = input.options.taskQueue ?? this.#taskQueue
+    const options = taskQueue === undefined ? input.options : { ...input.options, taskQueue }
+    return next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
+  }
+
+  async continueAsNew(input: ContinueAsNewInput, next: Next<WorkflowOutboundCallsInterceptor, 'continueAsNew'>): Promise<never> {
+    return next({ ...input, headers: { ...this.#headers, ...input.headers } })
+  }
+
+  async startChildWorkflowExecution(
+    input: StartChildWorkflowExecutionInput,
+    next: Next<WorkflowOutboundCallsInterceptor, 'startChildWorkflowExecution'>,
+  ): Promise<[Promise<string>, Promise<unknown>]> {
+    return next({ ...input, headers: { ...this.#headers, ...input.headers } })
+  }
+}
+
+function reportClosed(): void {
+  proxySinks<ResileSinks>().resile.closed(workflowInfo().workflowId)
+}
