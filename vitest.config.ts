@@ -9,6 +9,8 @@ const unit: TestProjectConfiguration = {
   test: {
     name: 'unit',
     include: ['shared', 'host-worker', 'workflows', 'tools'].map((folder) => `${folder}/**/*.test.ts`),
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     sequence: { groupOrder: 0 },
   },
 }

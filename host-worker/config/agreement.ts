@@ -1,4 +1,5 @@
 import type { Position } from './diagnostic.ts'
+import { isTemplateExpression } from './template.ts'
 import type { Block, Body, TextPart, Value } from './tree.ts'
 
 /**
@@ -14,7 +15,11 @@ export function disagreement(body: Body, json: unknown): Position | null {
   for (const name of Object.keys(json)) if (!names.has(name)) return { line: 1, column: 1 }
   for (const name of names) {
     const same = body.filter((item) => item.name === name)
-    const place = blockDisagreement(same.filter((item) => item.form === 'block'), same.length, json[name])
+    const place = blockDisagreement(
+      same.filter((item) => item.form === 'block'),
+      same.length,
+      json[name],
+    )
     if (place !== null) return place
     for (const item of same) {
       if (item.form === 'attribute' && same.length === 1 && !agrees(item.value, json[name])) return item.at
@@ -46,15 +51,23 @@ function agrees(value: Value, json: unknown): boolean {
     case 'literal':
       return value.value === json
     case 'text':
-      return typeof json === 'string' && plain(textOf(value.parts)) === plain(json)
+      // Other expressions are refused whatever they mean, and each reader spaces them in its own way.
+      if (value.parts.some((part) => 'expression' in part && !isTemplateExpression(part.expression))) return true
+      return typeof json === 'string' && undoubled(textOf(value.parts)) === undoubled(json)
     case 'list':
-      return Array.isArray(json) && json.length === value.items.length &&
+      return (
+        Array.isArray(json) &&
+        json.length === value.items.length &&
         value.items.every((item, index) => agrees(item, json[index]))
+      )
     case 'object': {
-      const last = new Map(value.fields.map((field) => [field.name, field.value]))
-      if (!isRecord(json) || last.has(null)) return last.has(null)
-      return Object.keys(json).length === last.size &&
-        [...last].every(([name, field]) => Object.hasOwn(json, name ?? '') && agrees(field, json[name ?? '']))
+      if (!isRecord(json) || value.fields.some(({ name }) => name === null)) return isRecord(json)
+      // Of duplicates, which are reported elsewhere, the last wins.
+      const said = new Map(value.fields.map((field) => [undoubled(field.name ?? ''), field.value]))
+      const read = new Map(Object.entries(json).map(([name, field]) => [undoubled(name), field]))
+      return (
+        read.size === said.size && [...said].every(([name, field]) => read.has(name) && agrees(field, read.get(name)))
+      )
     }
   }
 }
@@ -63,9 +76,9 @@ function textOf(parts: TextPart[]): string {
   return parts.map((part) => ('literal' in part ? part.literal : `\${${part.expression}}`)).join('')
 }
 
-/** hcl2json leaves `$${` doubled, and spaces expressions in its own way. */
-function plain(text: string): string {
-  return text.replaceAll(/([$%])\1\{/g, '$1{').replaceAll(/\$\{\s*([^}]*?)\s*\}/g, '${$1}')
+/** hcl2json leaves `$${` doubled in some places. */
+function undoubled(text: string): string {
+  return text.replaceAll(/([$%])\1\{/g, '$1{')
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

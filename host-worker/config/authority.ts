@@ -88,7 +88,7 @@ function verdictOf(answer: unknown): Verdict {
 
 /** Takes `parse config: [@:2,1-2: Summary; Detail @:3,1-4,2: …]` apart. */
 function diagnosticsIn(error: string): SyntaxDiagnostic[] {
-  const list = /^parse config: \[([^]*)\]$/.exec(error)?.[1] ?? ''
+  const list = /^parse config: \[([\s\S]*)\]$/.exec(error)?.[1] ?? ''
   const starts = [...list.matchAll(/(?:^| )@:(\d+),(\d+)-(?:\d+,)?\d+: /g)]
   return starts.map((start, index) => {
     const message = list

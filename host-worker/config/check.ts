@@ -21,8 +21,9 @@ export function formatDiagnostic(diagnostic: Diagnostic, severity: 'error' | 'wa
   const what = severity === 'warning' ? `warning: ${message}` : message
   const list = permitted.length === 0 ? '' : ` (permitted: ${permitted.join(', ')})`
   // Names come from files: none may break the line, or speak to the terminal.
-  return `${file}:${line}:${column}: ${key}: ${what}${list}`.replaceAll(/\p{Cc}/gu, (character) =>
-    JSON.stringify(character).slice(1, -1).replace('\x7f', '\\u007f'),
+  return `${file}:${line}:${column}: ${key}: ${what}${list}`.replaceAll(
+    /\p{Cc}/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }
 

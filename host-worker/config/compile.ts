@@ -130,7 +130,7 @@ function compileBlock(
     const blocks = (into[name] ??= {}) as JsonObject
     if (label === undefined || labels.length > 1) {
       context.report(labels[1]?.at ?? block.at, path, `needs one label: ${name} "…" { … }`)
-      return context.places.settle(path)
+      return context.places.excuse(path)
     }
     const here = [...path, label.text]
     if (label.text === '__proto__') return context.report(label.at, here, 'is no permitted name')
@@ -211,7 +211,9 @@ function reportUnknown(context: Context, item: Attribute | Block, form: BlockFor
     return
   }
   const meant = suggest(item.name, form.keys.keys())
-  context.report(item.at, path, `unknown key${meant === null ? '' : `; did you mean "${meant}"?`}`, [...form.keys.keys()])
+  context.report(item.at, path, `unknown key${meant === null ? '' : `; did you mean "${meant}"?`}`, [
+    ...form.keys.keys(),
+  ])
   // What the misspelt key should have been is not missing as well.
   if (meant !== null) context.places.excuse([...parent, meant])
 }
@@ -220,7 +222,7 @@ function reportForm(context: Context, item: Attribute | Block, form: Form, path:
   const label = form.shape === 'labelled' ? ' "…"' : ''
   const right = form.shape === 'attribute' ? `${item.name} = …` : `${item.name}${label} { … }`
   context.report(item.at, path, `must be ${form.shape === 'attribute' ? 'an attribute' : 'a block'}: ${right}`)
-  context.places.settle(path)
+  context.places.excuse(path)
 }
 
 function lineOf(position: Position | undefined): string {

@@ -55,13 +55,12 @@ export function named(node: SyntaxNode, name: string): SyntaxNode[] {
   return children(node).filter((child) => child.name === name)
 }
 
-/** The text of a quoted string or bare word, or null when it holds anything but plain text. */
-export function plainText(node: SyntaxNode, source: Source): string | null {
-  const quoted = node.name === 'StringLit' ? node : node.getChild('StringLit')
-  if (quoted === null) return slice(node, source)
+/** The text of a block's label, quoted or bare; null when it is no plain text. */
+export function labelText(label: SyntaxNode, source: Source): string | null {
+  const [quoted] = named(label, 'StringLit')
+  if (quoted === undefined) return slice(label, source)
   const parts = textParts(quoted, source)
-  if (typeof parts === 'string') return null
-  return parts.every((part) => 'literal' in part) ? parts.map((part) => part.literal).join('') : null
+  return typeof parts === 'string' ? null : literalText(parts)
 }
 
 /** What the file has at a node: also where a word was masked for the parser. */
@@ -75,11 +74,20 @@ function evaluateField(node: SyntaxNode, source: Source): Field {
   if (key === undefined || value === undefined) {
     return { name: null, at, value: { kind: 'broken', message: NO_EXPRESSIONS, at } }
   }
-  // `(a)`, `a.b` and `f(a)` are computed keys.
-  const expression = named(key, 'Expression')[0] ?? key
-  const word = named(expression, 'VariableExpr')[0] ?? named(expression, 'LiteralValue')[0]
-  const name = word && children(expression).length === 1 ? plainText(word, source) : null
-  return { name, at, value: evaluate(value, source) }
+  return { name: keyName(named(key, 'Expression')[0] ?? key, source), at, value: evaluate(value, source) }
+}
+
+/** The name that an object's key is; null for computed ones such as `(a)`, `a.b` and `f(a)`. */
+function keyName(expression: SyntaxNode, source: Source): string | null {
+  const [word, ...rest] = children(expression)
+  if (word?.name === 'VariableExpr' && rest.length === 0) return slice(word, source)
+  const value = evaluate(expression, source)
+  if (value.kind === 'literal') return slice(expression, source)
+  return value.kind === 'text' ? literalText(value.parts) : null
+}
+
+function literalText(parts: TextPart[]): string | null {
+  return parts.every((part) => 'literal' in part) ? parts.map((part) => part.literal).join('') : null
 }
 
 function numberValue(value: number, at: Value['at'], digits: string): Value {
@@ -100,39 +108,36 @@ function textParts(node: SyntaxNode, source: Source): TextPart[] | string {
   for (const child of children(node).slice(1, -1)) {
     const text = slice(child, source)
     if (child.name === 'TemplateInterpolation') parts.push({ expression: text.slice(2, -1).trim() })
-    else if (child.name !== 'TemplateLiteral') return NO_EXPRESSIONS
-    else {
-      const literal = unescape(text)
-      if (literal === null) return 'holds an escape that is no character'
-      parts.push({ literal })
-    }
+    else if (child.name === 'TemplateLiteral') parts.push({ literal: unescape(text) })
+    else return NO_EXPRESSIONS
   }
   return parts
 }
 
-function unescape(text: string): string | null {
-  let valid = true
-  const literal = text.replaceAll(
+/** The text of literal source. Which escapes there are was checked by HashiCorp's parser. */
+function unescape(source: string): string {
+  const text = source.replaceAll(
     /\\(?:([nrt"\\])|u([\da-fA-F]{4})|U([\da-fA-F]{8}))|([$%])\4\{/g,
     (_, short: string | undefined, four: string | undefined, eight: string | undefined, sign: string | undefined) => {
-      if (short !== undefined) return ESCAPES[short] ?? ''
       if (sign !== undefined) return `${sign}{`
-      const code = Number.parseInt(four ?? eight ?? '', 16)
-      if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) valid = false
-      return valid ? String.fromCodePoint(code) : ''
+      return short === undefined
+        ? String.fromCodePoint(Number.parseInt(four ?? eight ?? '', 16))
+        : (ESCAPES[short] ?? '')
     },
   )
   // HCL's strings are in this normal form whatever the file has.
-  return valid ? literal.normalize('NFC') : null
+  return text.normalize('NFC')
 }
 
 /** The text of a heredoc without interpolation, or null when it has one. */
 function heredoc(raw: string): string | null {
-  const [, flush, body = ''] = /^<<(-?)[^\n]*\n([^]*?)[^\n]*$/.exec(raw) ?? []
+  const body = raw.slice(raw.indexOf('\n') + 1, raw.lastIndexOf('\n') + 1)
   if (/(?<!\$)\$\{|(?<!%)%\{|\$\$\$|%%%/.test(body)) return null
-  const text = body.replaceAll(/([$%])\1\{/g, '$1{').normalize('NFC')
-  if (flush !== '-') return text
-  const indents = text.split('\n').filter((line) => line.trim() !== '').map((line) => /^\s*/.exec(line)?.[0].length ?? 0)
-  const shared = Math.min(...indents)
-  return text.split('\n').map((line) => (line.trim() === '' ? line : line.slice(shared))).join('\n')
+  const lines = body
+    .replaceAll(/([$%])\1\{/g, '$1{')
+    .normalize('NFC')
+    .split('\n')
+  const indents = lines.filter((line) => line.trim() !== '').map((line) => line.length - line.trimStart().length)
+  const shared = raw.startsWith('<<-') ? Math.min(...indents) : 0
+  return lines.map((line) => (line.trim() === '' ? line : line.slice(shared))).join('\n')
 }

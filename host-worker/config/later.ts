@@ -7,9 +7,10 @@ export const LATER_KEYS: ReadonlyMap<string, string | null> = new Map([
   ['coordinator.webhook', null],
   ['coordinator.receiver', null],
   ['coordinator.server_config.worker_id', null],
-  ...['tcp_check', 'command_check', 'log', 'journal', 'schedule', 'alert'].map(
-    (source): [string, string] => [`detectors.detector.${source}`, 'http_check'],
-  ),
+  ...['tcp_check', 'command_check', 'log', 'journal', 'schedule', 'alert'].map((source): [string, string] => [
+    `detectors.detector.${source}`,
+    'http_check',
+  ]),
 ])
 
 /** Values of a later version, and the keys beside them that they give another meaning. */

@@ -23,7 +23,9 @@ export function detectorWarnings(
   }
   const workflow = Object.hasOwn(workflows, detector.workflow) ? workflows[detector.workflow] : undefined
   const message = workflow && misfit(detector.target ?? {}, workflow.task_queue_target)
-  return message ? [warn('target', `${message}: ${detector.workflow} has task_queue_target = "${workflow.task_queue_target}"`)] : []
+  return message
+    ? [warn('target', `${message}: ${detector.workflow} has task_queue_target = "${workflow.task_queue_target}"`)]
+    : []
 }
 
 /** Why a trigger's target does not fit a workflow, or null. */

@@ -34,7 +34,8 @@ function problemOf(issue: Issue, file: Checked): Problem | null {
   const permitted = issue.code === 'invalid_value' ? issue.values.map(String) : strings(params['permitted'])
   const listed = permitted.filter((value) => !UNADVERTISED.includes(value))
   const input = valueAt(file.json, path)
-  const missing = input === undefined && issue.code !== 'custom' ? path.slice(-1).map(String) : strings(params['missing'])
+  const missing =
+    input === undefined && issue.code !== 'custom' ? path.slice(-1).map(String) : strings(params['missing'])
   if (missing.length > 0 && (!file.complete || isAccountedFor(path, missing, file))) return null
   if (issue.code === 'invalid_key') return problem(places.key(path), path, issue.issues[0]?.message ?? issue.message)
   const message = input === undefined && issue.code !== 'custom' ? 'is required' : messageOf(issue, input, file)
@@ -43,7 +44,9 @@ function problemOf(issue: Issue, file: Checked): Problem | null {
 
 /** Whether one of the missing keys was meant by something that is reported already, beside the path or above it. */
 function isAccountedFor(path: Path, missing: string[], file: Checked): boolean {
-  return missing.some((key) => [...path, key].some((_, length) => file.places.isExcused([...path.slice(0, length), key])))
+  return missing.some((key) =>
+    [...path, key].some((_, length) => file.places.isExcused([...path.slice(0, length), key])),
+  )
 }
 
 function messageOf(issue: Issue, input: unknown, file: Checked): string {
@@ -55,7 +58,9 @@ function messageOf(issue: Issue, input: unknown, file: Checked): string {
   }
   // The schema's own words are better than the library's, where it has some.
   if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message
-  return issue.expected === 'record' || issue.expected === 'object' ? 'expected an object: { … }' : `expected ${issue.expected}`
+  return issue.expected === 'record' || issue.expected === 'object'
+    ? 'expected an object: { … }'
+    : `expected ${issue.expected}`
 }
 
 /** The paths beside a value of a later version of which nothing can be said. */

@@ -39,7 +39,8 @@ export interface Launch {
 export async function prepareCoordinator(options: CoordinatorOptions): Promise<Launch> {
   const { directory } = options
   const storage = join(directory, 'objects')
-  await mkdir(storage, { recursive: true, mode: 0o700 })
+  // workerd would make these itself, but by the umask that it is started with.
+  for (const key of Object.values(UNIQUE_KEYS)) await mkdir(join(storage, key), { recursive: true, mode: 0o700 })
   await writeIfChanged(join(directory, BUNDLE), await bundleWorker())
   await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
   await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))

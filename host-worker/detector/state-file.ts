@@ -7,6 +7,9 @@ import type { Episode, Episodes } from './episodes.ts'
 /** After a longer absence than this, in milliseconds, a condition that holds is a new episode. */
 const LONGEST_ABSENCE = 15 * 60_000
 
+/** How old the file may become while the daemon runs, in milliseconds. */
+const REFRESH = 60_000
+
 interface StateFile {
   version: 1
   saved_at: number
@@ -18,6 +21,7 @@ export class EpisodeStore {
   readonly #path: string | null
   readonly #detectors = new Map<string, Episodes>()
   #written = ''
+  #writtenAt = 0
   #writing: Promise<void> = Promise.resolve()
 
   /** @param path null keeps nothing */
@@ -49,9 +53,13 @@ export class EpisodeStore {
     if (path === null) return
     const detectors = Object.fromEntries([...this.#detectors].map(([name, kept]) => [name, [...kept]]))
     const content = JSON.stringify(detectors)
-    if (content === this.#written) return
+    const now = Date.now()
+    // Also written when nothing changed, so that a long episode isn't taken for an old one after a restart.
+    const fresh = this.#detectors.size === 0 || now - this.#writtenAt < REFRESH
+    if (content === this.#written && fresh) return
     this.#written = content
-    this.#writing = this.#writing.then(() => replace(path, `{"version":1,"saved_at":${Date.now()},"detectors":${content}}`))
+    this.#writtenAt = now
+    this.#writing = this.#writing.then(() => replace(path, `{"version":1,"saved_at":${now},"detectors":${content}}`))
     await this.#writing
   }
 }

@@ -24,7 +24,7 @@ export class DataDirectoryInUse extends Error {
  * Takes a data directory for this process alone, or throws `DataDirectoryInUse`.
  * The lock is SQLite's on a file, so the kernel gives it up with the process, however that ends.
  */
-export function lockDataDirectory(directory: string): DataLock {
+export async function lockDataDirectory(directory: string): Promise<DataLock> {
   mkdirSync(directory, { recursive: true })
   const holderFile = join(directory, 'lock.pid')
   const database = new DatabaseSync(join(directory, 'lock.sqlite'), { timeout: 0 })
@@ -35,15 +35,20 @@ export function lockDataDirectory(directory: string): DataLock {
     if (!isBusy(error)) throw error
     throw new DataDirectoryInUse(directory, readPid(holderFile))
   }
+  held.add(database)
   writeFileSync(holderFile, `${process.pid}\n`)
   return {
     release: () => {
       if (!database.isOpen) return
       rmSync(holderFile, { force: true })
       database.close()
+      held.delete(database)
     },
   }
 }
+
+/** A database that is garbage is closed, and its lock lost with it. */
+const held = new Set<DatabaseSync>()
 
 /** SQLITE_BUSY, also in its extended forms. */
 function isBusy(error: unknown): boolean {

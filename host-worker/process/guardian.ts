@@ -19,6 +19,9 @@ export function startGuardian(): Guardian {
   return new GuardianProcess()
 }
 
+/** Not at once, or one that can't start would be tried without end. */
+const replaceAfterMs = 300
+
 class GuardianProcess implements Guardian {
   readonly #watched = new Map<number, ProcessIdentity>()
   #process: ChildProcess
@@ -47,6 +50,8 @@ class GuardianProcess implements Guardian {
     const { exitCode, signalCode } = this.#process
     if (exitCode !== null || signalCode !== null) return
     const ended = new Promise((resolve) => this.#process.once('exit', resolve))
+    // Waited for, so it has to keep this process alive now.
+    this.#process.ref()
     this.#process.stdin?.end()
     await ended
   }
@@ -62,11 +67,15 @@ class GuardianProcess implements Guardian {
     child.stdin.on('error', () => {})
     child.on('error', () => {})
     child.once('exit', () => {
-      if (this.#closing) return
-      this.#process = this.#spawn()
-      for (const leader of this.#watched.values()) this.#send({ watch: leader })
+      if (!this.#closing) setTimeout(() => this.#replace(), replaceAfterMs).unref()
     })
     return child
+  }
+
+  #replace(): void {
+    if (this.#closing) return
+    this.#process = this.#spawn()
+    for (const leader of this.#watched.values()) this.#send({ watch: leader })
   }
 
   #send(message: GuardianMessage): void {

@@ -1,0 +1,125 @@
+/** The verbs that talk to a coordinator. */
+import { type Command, Option } from '@commander-js/extra-typings'
+import type { Decision, Execution } from '../../shared/wire.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+import { call, type ClientOptions, isInteractive, report, waitForEnd } from './client.ts'
+import { decisionDetails, decisionTable, executionDetails, executionTable, nodeTable } from './tables.ts'
+
+/** Adds `trigger`, `executions`, `decisions`, `nodes` and `cancel`. */
+export function addClientCommands(root: Command): void {
+  client(root, 'trigger <workflow>', 'start a workflow, if its constraints allow it now')
+    .option('--node <name>', 'the node it is for')
+    .option('--node-type <type>', 'the node type it is for')
+    .option('--datacenter <name>', 'the datacenter it is for')
+    .option('--input <json>', 'its input, a JSON object', jsonObject)
+    .option('--reason <text>', 'why, for the record')
+    .option('--idempotency-key <key>', 'sending the same trigger again with this key starts nothing twice')
+    .option('--wait', 'wait until the execution has ended', false)
+    .action(async (workflow, options) => {
+      const { node, nodeType, datacenter } = options
+      const target = {
+        ...(node === undefined ? {} : { node }),
+        ...(nodeType === undefined ? {} : { node_type: nodeType }),
+        ...(datacenter === undefined ? {} : { datacenter }),
+      }
+      const answer = await call(options, 'POST', `/v1/workflows/${encodeURIComponent(workflow)}/executions`, {
+        body: {
+          ...(Object.keys(target).length === 0 ? {} : { target }),
+          ...(options.input === undefined ? {} : { input: options.input }),
+          ...(options.reason === undefined ? {} : { reason: options.reason }),
+        },
+        headers: options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey },
+      })
+      const admitted = answer.status < 300
+      if (!options.wait || !admitted) {
+        report(options, answer, (body) => executionDetails((body as { execution: Execution }).execution))
+        return
+      }
+      const { execution } = answer.json as { execution: Execution }
+      if (isInteractive()) console.error(`${workflow} is ${execution.status} (${execution.id}); waiting for its end`)
+      const ended = await waitForEnd(options, execution.id)
+      report(options, ended, (body) => executionDetails(body as Execution))
+      const { status } = ended.json as Execution
+      if (status !== 'completed') process.exitCode = EXIT.failed
+    })
+
+  client(root, 'executions [id]', 'list executions, newest first, or show one with its receipt')
+    .option('--workflow <name>', 'only of this workflow')
+    .option('--node <name>', 'only on this node')
+    .option('--datacenter <name>', 'only in this datacenter')
+    .option('--status <status>', 'only with this status')
+    .option('--limit <count>', 'how many, 1 to 500', '50')
+    .option('--cursor <cursor>', 'the page after this one')
+    .action(async (id, options) => {
+      if (id === undefined) {
+        const query = queryOf(options, ['workflow', 'node', 'datacenter', 'status', 'limit', 'cursor'])
+        report(options, await call(options, 'GET', `/v1/executions${query}`), (body) => executionTable(body as { items: Execution[] }))
+        return
+      }
+      const execution = await call(options, 'GET', `/v1/executions/${encodeURIComponent(id)}`)
+      if (options.json || execution.status !== 200) return report(options, execution, () => '')
+      const decision = await call(options, 'GET', `/v1/decisions/${encodeURIComponent(id)}`)
+      report(options, execution, (body) =>
+        `${executionDetails(body as Execution)}\n${decision.status === 200 ? decisionDetails(decision.json as Decision) : ''}`)
+    })
+
+  client(root, 'decisions [id]', 'list decisions, newest first, or show one with its receipt')
+    .option('--workflow <name>', 'only of this workflow')
+    .option('--node <name>', 'only for this node')
+    .addOption(new Option('--outcome <outcome>', 'only with this outcome').choices(['admitted', 'denied'] as const))
+    .option('--code <code>', 'only denied with this code')
+    .option('--caller <caller>', 'only by this caller')
+    .option('--since <time>', 'only from this time on (RFC 3339)')
+    .option('--limit <count>', 'how many, 1 to 500', '50')
+    .option('--cursor <cursor>', 'the page after this one')
+    .action(async (id, options) => {
+      const query = queryOf(options, ['workflow', 'node', 'outcome', 'code', 'caller', 'since', 'limit', 'cursor'])
+      const path = id === undefined ? `/v1/decisions${query}` : `/v1/decisions/${encodeURIComponent(id)}`
+      const show = id === undefined
+        ? (body: unknown) => decisionTable(body as { items: Decision[] })
+        : (body: unknown) => decisionDetails(body as Decision)
+      report(options, await call(options, 'GET', path), show)
+    })
+
+  client(root, 'nodes', 'list live nodes')
+    .action(async (options) => {
+      report(options, await call(options, 'GET', '/v1/nodes'), nodeTable)
+    })
+
+  client(root, 'cancel <id>', 'cancel an execution; a pending one never starts')
+    .option('--reason <text>', 'why, for the record')
+    .action(async (id, options) => {
+      const answer = await call(options, 'POST', `/v1/executions/${encodeURIComponent(id)}/cancel`, {
+        body: options.reason === undefined ? {} : { reason: options.reason },
+      })
+      report(options, answer, (body) => executionDetails(body as Execution))
+    })
+}
+
+function client<Usage extends string>(root: Command, usage: Usage, description: string) {
+  return root.command(usage)
+    .description(description)
+    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)')
+    .option('--project <dir>', 'the project whose local coordinator is meant', '.')
+    .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
+    .option('--json', 'print the HTTP body as it is', false)
+}
+
+function queryOf<Options extends Partial<ClientOptions>>(options: Options, names: readonly (keyof Options & string)[]): string {
+  const pairs = names.flatMap((name): [string, string][] => {
+    const value = options[name]
+    return typeof value === 'string' ? [[name, value]] : []
+  })
+  return `?${new URLSearchParams(pairs)}`
+}
+
+function jsonObject(text: string): Record<string, unknown> {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = null
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new CommandError(`--input must be a JSON object, not ${text}`, EXIT.usage)
+}

@@ -1,0 +1,64 @@
+/** One call to the coordinator, printed, and turned into an exit code. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Execution, Problem } from '../../shared/wire.ts'
+import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
+import { type CoordinatorOptions, coordinatorAddress } from './coordinator-address.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+import { problemDetails } from './tables.ts'
+
+/** Options that every client command has. */
+export interface ClientOptions extends CoordinatorOptions {
+  json: boolean
+}
+
+/** How often an execution is looked at while waiting for its end, in milliseconds. */
+const WAIT_INTERVAL = 500
+
+/**
+ * Sends one request.
+ *
+ * @throws CommandError `unreachable`
+ */
+export async function call(
+  options: ClientOptions,
+  method: string,
+  path: string,
+  request: { body?: unknown; headers?: Record<string, string> } = {},
+): Promise<CoordinatorAnswer> {
+  const client = new CoordinatorClient(await coordinatorAddress(options))
+  try {
+    return await client.request(method, path, request)
+  } catch (error) {
+    if (error instanceof CoordinatorUnreachable) throw new CommandError(error.message, EXIT.unreachable)
+    throw error
+  } finally {
+    await client.close()
+  }
+}
+
+/** Prints an answer, as JSON when asked, and sets the exit code that it stands for. */
+export function report(options: ClientOptions, answer: CoordinatorAnswer, show: (body: unknown) => string): void {
+  const good = answer.status < 300
+  if (options.json) process.stdout.write(answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`)
+  else if (good) console.log(show(answer.json).trimEnd())
+  if (good) return
+  if (!options.json) console.error(problemDetails(answer.status, answer.json as Problem | null))
+  process.exitCode = answer.status === 423 || answer.status === 429 ? EXIT.denied : EXIT.failed
+}
+
+/** Waits until an execution has ended; a coordinator that restarts meanwhile is waited for. */
+export async function waitForEnd(options: ClientOptions, id: string): Promise<CoordinatorAnswer> {
+  for (;;) {
+    const answer = await call(options, 'GET', `/v1/executions/${id}`).catch((error: unknown) => {
+      if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null
+      throw error
+    })
+    if (answer !== null && (answer.status !== 200 || (answer.json as Execution).closed_at !== null)) return answer
+    await sleep(WAIT_INTERVAL)
+  }
+}
+
+/** Whether a person reads what is printed. */
+export function isInteractive(): boolean {
+  return process.stderr.isTTY === true
+}

@@ -1,0 +1,18 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
+import { CommandError } from './exit-codes.ts'
+import { loadOrFail } from './load-or-fail.ts'
+
+/** `resile compile`: HCL in, the coordinator's JSON document out. */
+export async function compileProject(options: { project: string; out: string; development?: boolean }): Promise<void> {
+  const development = options.development ?? false
+  const { document, coordinator } = await loadOrFail(options.project, { development })
+  if (coordinator.server_config === undefined && !development) {
+    throw new CommandError('coordinator.hcl has no server_config: without route rules only `resile dev` and `wrangler dev` run it')
+  }
+  refuseUnbuilt(coordinator)
+  await mkdir(dirname(options.out), { recursive: true })
+  await writeFile(options.out, `${JSON.stringify(document, null, 2)}\n`)
+  console.error(`compiled ${options.project} (${document.hash}) to ${options.out}`)
+}

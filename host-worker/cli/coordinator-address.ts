@@ -1,0 +1,49 @@
+/** Which coordinator a command talks to. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { CoordinatorAddress } from '../coordinator-client.ts'
+import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+
+/** Options that say where the coordinator is. */
+export interface CoordinatorOptions {
+  coordinator?: string | undefined
+  project: string
+  data?: string | undefined
+}
+
+/**
+ * `--coordinator`, else `$RESILE_COORDINATOR`, else the unix socket of the project's own `resile dev`.
+ *
+ * @throws CommandError `unreachable` when none of them tells
+ */
+export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
+  const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
+  if (given !== undefined) return parseAddress(given)
+  const file = join(dataDirectory(options), DEV_FILE)
+  const text = await readFile(file, 'utf8').catch(() => null)
+  if (text === null) {
+    throw new CommandError(
+      `no coordinator: nothing runs here (no ${file}); start \`resile dev\`, or name one with --coordinator or $RESILE_COORDINATOR`,
+      EXIT.unreachable,
+    )
+  }
+  return { socket: (JSON.parse(text) as DevFile).socket }
+}
+
+/** Where a project's state is kept: `--data`, else `.resile` in the project. */
+export function dataDirectory(options: { project: string; data?: string | undefined }): string {
+  return options.data ?? join(options.project, '.resile')
+}
+
+/**
+ * Reads `http://…`, `https://…` or `unix:PATH`.
+ *
+ * @throws CommandError `usage`
+ */
+export function parseAddress(text: string): CoordinatorAddress {
+  if (text.startsWith('unix:')) return { socket: text.slice('unix:'.length) }
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return { url: text }
+  throw new CommandError(`not the address of a coordinator: ${text} (expected http://…, https://… or unix:PATH)`, EXIT.usage)
+}

@@ -1,0 +1,115 @@
+/** The `resile` command. Each verb's code is loaded only when it is called for. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError, Option } from '@commander-js/extra-typings'
+import { messageOf } from '../../shared/log.ts'
+import { PACKAGE_ROOT } from '../package-root.ts'
+import { endWithParent } from '../process/parent-watch.ts'
+import { addClientCommands } from './client-commands.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+
+endWithParent()
+process.exitCode = await run(process.argv.slice(2))
+
+async function run(args: readonly string[]): Promise<number> {
+  try {
+    await program().parseAsync(args, { from: 'user' })
+    return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok
+  } catch (error) {
+    // Commander has printed its own message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    console.error(`resile: ${error instanceof CommandError ? error.message : `unexpected error: ${(error as Error)?.stack ?? messageOf(error)}`}`)
+    return error instanceof CommandError ? error.exitCode : EXIT.failed
+  }
+}
+
+function program(): Command {
+  const root = new Command('resile')
+    .description('Automatic remediation for server fleets: decide whether a remediation may run now, then run it durably.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showHelpAfterError('(resile --help lists the commands and options)')
+    .exitOverride()
+    .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 coordinator unreachable, 130 Ctrl-C')
+
+  root.command('dev')
+    .description('run everything on this machine: Temporal, coordinator, workers, detector')
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', 'where state is kept (default: .resile in the project)')
+    .option('--port <port>', "the coordinator's port; 0: free ports for everything (default: 8787 if free)", portNumber)
+    .option('--node <spec>', 'a worker for node NAME[:TYPE[,TYPE…]][@DATACENTER]; repeatable', collect, [] as string[])
+    .option('--no-workers', 'start no workers')
+    .option('--no-restart', 'leave workers dead that die')
+    .option('--temporal-address <host:port>', 'use this Temporal (gRPC) instead of an own one')
+    .option('--temporal-http <url>', 'HTTP API of that Temporal')
+    .addOption(new Option('--sample', 'also run a sample service that can be made sick, and heal it').default(false))
+    .action(async (options) => {
+      const { dev } = await import('../dev/dev.ts')
+      await dev(options)
+    })
+
+  root.command('worker')
+    .description("serve this node's task queues: run activities, and workflows when asked to")
+    .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
+    .option('--node <name>', 'the node (default: worker.hcl)')
+    .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
+    .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
+    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: worker.hcl)')
+    .option('--temporal-address <host:port>', 'Temporal (default: worker.hcl)')
+    .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
+    .option('--workflows [queues]', 'also run workflows of the datacenter queue, or with =all of all its queues')
+    .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
+    .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
+    .action(async (options) => {
+      const { worker } = await import('./worker-command.ts')
+      await worker(options)
+    })
+
+  root.command('detector')
+    .description('watch the conditions of detectors.hcl and trigger workflows')
+    .option('--project <dir>', 'the project', '.')
+    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)')
+    .option('--data <dir>', 'where open episodes are kept (default: .resile in the project)')
+    .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
+    .action(async (options) => {
+      const { detector } = await import('./detector-command.ts')
+      await detector(options)
+    })
+
+  root.command('check')
+    .description('check all files of a project')
+    .option('--project <dir>', 'the project', '.')
+    .option('--json', 'print JSON', false)
+    .action(async (options) => {
+      const { check } = await import('./check-command.ts')
+      await check(options)
+    })
+
+  root.command('compile')
+    .description('compile a project into the one JSON document that the coordinator is given')
+    .option('--project <dir>', 'the project', '.')
+    .requiredOption('--out <file>', 'where to write it')
+    .option('--development', 'let every caller pass when there is no server_config', process.env.WRANGLER_COMMAND === 'dev')
+    .action(async (options) => {
+      const { compileProject } = await import('./compile-command.ts')
+      await compileProject(options)
+    })
+
+  addClientCommands(root as Command)
+  return root as Command
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value]
+}
+
+function portNumber(value: string): number {
+  if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
+  throw new CommandError(`--port must be a number from 0 to 65535, not ${JSON.stringify(value)}`, EXIT.usage)
+}
+
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }
+  return text
+}

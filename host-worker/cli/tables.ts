@@ -1,0 +1,98 @@
+/** Answers of the coordinator for people to read. */
+import Table from 'cli-table3'
+import type { Decision, Execution, LiveNode, Problem, Target } from '../../shared/wire.ts'
+
+const BORDERLESS = {
+  chars: {
+    top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
+    left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+  },
+  style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
+}
+
+export function executionTable({ items }: { items: Execution[] }): string {
+  if (items.length === 0) return 'no executions'
+  return table(['ID', 'WORKFLOW', 'TARGET', 'STATUS', 'ADMITTED', 'TOOK'], items.map((execution) => [
+    execution.id, execution.workflow, targetText(execution.target), execution.status, execution.admitted_at, tookText(execution),
+  ]))
+}
+
+export function decisionTable({ items }: { items: Decision[] }): string {
+  if (items.length === 0) return 'no decisions'
+  return table(['ID', 'WORKFLOW', 'TARGET', 'OUTCOME', 'CALLER', 'AT', 'WHY'], items.map((decision) => [
+    decision.id ?? '', decision.workflow, targetText(decision.target), decision.outcome, decision.caller, decision.at,
+    decision.code ?? decision.reason ?? '',
+  ]))
+}
+
+export function nodeTable(body: unknown): string {
+  const { items } = body as { items: LiveNode[] }
+  if (items.length === 0) return 'no live nodes'
+  return table(['NODE', 'DATACENTER', 'TYPES', 'QUEUES', 'LAST SEEN'], items.map((node) => [
+    node.node, node.datacenter, node.types.join(' '), node.queues.map((queue) => queue.name).join(' '), node.last_seen_at,
+  ]))
+}
+
+export function executionDetails(execution: Execution): string {
+  return fields([
+    ['execution', execution.id],
+    ['workflow', execution.workflow],
+    ['target', targetText(execution.target)],
+    ['task queue', execution.task_queue],
+    ['status', execution.status],
+    ['admitted', execution.admitted_at],
+    ['started', execution.started_at],
+    ['closed', execution.closed_at],
+    ['run id', execution.run_id],
+    ['result', execution.result === null ? null : JSON.stringify(execution.result, null, 2)],
+    ['error', execution.error === null ? null : JSON.stringify(execution.error, null, 2)],
+  ])
+}
+
+export function decisionDetails(decision: Decision): string {
+  const head = fields([
+    ['decision', decision.id],
+    ['workflow', decision.workflow],
+    ['target', targetText(decision.target)],
+    ['outcome', decision.code === null ? decision.outcome : `${decision.outcome}: ${decision.code}`],
+    ['caller', decision.caller],
+    ['at', decision.at],
+    ['reason', decision.reason],
+    ['allowed at', decision.allowed_at],
+  ])
+  if (decision.constraints.length === 0) return `${head}\n  no constraints`
+  const receipt = table(['CONSTRAINT', 'COUNTED IN', 'USED', 'LIMIT', 'PERIOD', 'ALLOWED AT', ''], decision.constraints.map((line) => [
+    line.kind, `${line.scope} ${line.key}`, String(line.used), String(line.limit), line.period ?? '', line.allowed_at ?? 'not by time alone',
+    line.binding ? 'binding' : '',
+  ]))
+  return `${head}\n${receipt}`
+}
+
+/** A problem document, with the receipt of the decision that it carries. */
+export function problemDetails(status: number, problem: Problem | null): string {
+  if (problem === null || typeof problem.detail !== 'string') return `resile: HTTP ${status}`
+  const errors = (problem.errors ?? []).map(({ path, message }) => `\n  ${path || '(body)'}: ${message}`)
+  const receipt = problem.decision === undefined ? '' : `\n${decisionDetails(problem.decision)}`
+  return `resile: ${problem.code}: ${problem.detail}${errors.join('')}${receipt}`
+}
+
+/** A target in a few words. */
+export function targetText(target: Target): string {
+  return [target.node, target.node_type === undefined ? undefined : `type ${target.node_type}`, target.datacenter]
+    .filter((part) => part !== undefined).join(' in ') || '-'
+}
+
+function tookText({ started_at, closed_at }: Execution): string {
+  if (started_at === null || closed_at === null) return ''
+  return `${((Date.parse(closed_at) - Date.parse(started_at)) / 1000).toFixed(1)} s`
+}
+
+function table(head: string[], rows: string[][]): string {
+  const lines = new Table({ ...BORDERLESS, head })
+  lines.push(...rows)
+  return lines.toString()
+}
+
+function fields(pairs: readonly [string, string | null][]): string {
+  return pairs.filter(([, value]) => value !== null).map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join('\n')
+}

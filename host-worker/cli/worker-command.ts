@@ -1,0 +1,93 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
+import { log } from '../../shared/log.ts'
+import type { Project } from '../config/project.ts'
+import { bundleWorkflows, type WorkflowBundle } from '../worker/bundle-workflows.ts'
+import { runWorker, type WorkerRun } from '../worker/run-worker.ts'
+import { parseAddress } from './coordinator-address.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+import { loadOrFail } from './load-or-fail.ts'
+import { stopSignal } from './stop-signal.ts'
+
+interface WorkerOptions {
+  project: string
+  node?: string
+  datacenter?: string
+  types?: string
+  coordinator?: string
+  temporalAddress?: string
+  namespace?: string
+  workflows?: string | true
+  workflowBundle?: string
+  overlay?: string
+}
+
+/** `resile worker` */
+export async function worker(options: WorkerOptions): Promise<void> {
+  const overlays = options.overlay === undefined ? [] : [options.overlay]
+  const project = await loadOrFail(options.project, { development: true, overlays })
+  const config = nodeConfig(options, project)
+  const coordinator = options.coordinator ?? config.coordinator?.url
+  if (coordinator === undefined) throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
+  const workflows = workflowsOf(options)
+  const signal = stopSignal()
+  await runWorker({
+    config, workflows, signal,
+    directory: resolve(options.project),
+    coordinator: parseAddress(coordinator),
+    bundle: workflows === 'none' ? null : await bundleOf(options, project),
+  })
+}
+
+/** worker.hcl, with the command line's word over it. */
+function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
+  const { worker: file } = project
+  const node = options.node ?? file?.node
+  const datacenter = options.datacenter ?? file?.datacenter
+  if (node === undefined || datacenter === undefined) {
+    throw usage('which node is this? There is no worker.hcl, and --node and --datacenter are not both given')
+  }
+  const parsed = workerSchema.safeParse({
+    node,
+    datacenter,
+    types: options.types === undefined ? (file?.types ?? []) : options.types.split(',').filter((type) => type !== ''),
+    temporal: {
+      ...(file?.temporal ?? {}),
+      ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
+      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    },
+  })
+  if (!parsed.success) throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  return {
+    ...parsed.data,
+    labels: file?.labels ?? {},
+    command: project.commands,
+    ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
+  }
+}
+
+function workflowsOf({ workflows }: WorkerOptions): WorkerRun['workflows'] {
+  if (workflows === undefined) return 'none'
+  if (workflows === true) return 'datacenter'
+  if (workflows === 'all') return 'all'
+  throw usage(`--workflows takes no value, or =all, not ${workflows}`)
+}
+
+async function bundleOf(options: WorkerOptions, project: Project): Promise<WorkerRun['bundle']> {
+  if (options.workflowBundle !== undefined) {
+    return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as Pick<WorkflowBundle, 'code' | 'types' | 'id'>
+  }
+  const bundle = await bundleWorkflows(workflowSources(project), join(project.dir, '.resile'))
+  for (const { type, code, message } of bundle.failures) log('error', 'workflow_not_bundled', { type, code, detail: message })
+  return bundle
+}
+
+/** The workflows of a project that have code. */
+export function workflowSources(project: Project): { type: string; code: string }[] {
+  return Object.values(project.workflows).flatMap(({ workflowType, code }) => (code === null ? [] : [{ type: workflowType, code }]))
+}
+
+function usage(message: string): CommandError {
+  return new CommandError(message, EXIT.usage)
+}

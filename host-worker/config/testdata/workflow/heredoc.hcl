@@ -1,0 +1,9 @@
+task_queue_target = "node"
+input "motd" {
+  type    = "string"
+  default = <<-END
+    Kept as it is: "quotes", \n, $${dollar}.
+
+      Deeper.
+    END
+}

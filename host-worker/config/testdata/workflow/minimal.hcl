@@ -1,0 +1,1 @@
+task_queue_target = "node_type:database"

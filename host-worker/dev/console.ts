@@ -1,0 +1,72 @@
+/** What happens, as one readable line each. */
+import { styleText } from 'node:util'
+import { type LogLine, parseLogLine } from '../../shared/log.ts'
+import type { Target } from '../../shared/wire.ts'
+import { targetText } from '../cli/tables.ts'
+import type { ChildChange } from '../process/supervisor.ts'
+
+type Style = Parameters<typeof styleText>[0]
+
+/** Prints to stderr: stdout is kept for the one line that says that all is ready. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+/** Prints a child's log line when it says something that a person watching wants to know. */
+export function showLogLine(role: string, name: string, text: string): void {
+  const line = parseLogLine(text)
+  if (line === null) return
+  const shown = describe(line)
+  if (shown !== null) print(line.time, ...shown)
+  else if (line.level === 'error') print(line.time, 'error', `${role} ${name}: ${line.event} ${field(line, 'detail')}`, 'red')
+}
+
+/** Prints what became of a child process, when it is worth a line. */
+export function showChange(change: ChildChange): void {
+  const now = new Date().toISOString()
+  if (change.kind === 'ended' && !change.expected) print(now, 'died', `${change.role} ${change.name} (${change.reason})`, 'red')
+  if (change.kind === 'restarting') print(now, 'restart', `${change.role} ${change.name} in ${change.delayMs / 1000} s`, 'yellow')
+}
+
+function describe(line: LogLine): [verb: string, text: string, style: Style] | null {
+  const execution = field(line, 'execution') || field(line, 'decision')
+  const what = `${field(line, 'workflow')} on ${targetText((line.target ?? {}) as Target)}`
+  switch (line.event) {
+    case 'condition':
+      return ['condition', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
+    case 'cleared':
+      return ['cleared', `${field(line, 'detector')}: healthy again after ${seconds(line)}`, 'green']
+    case 'detector_blind':
+      return ['blind', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
+    case 'decision':
+      return line.outcome === 'admitted'
+        ? ['admitted', `${what} for ${field(line, 'caller')} ${execution}`, 'cyan']
+        : ['denied', `${what}: ${field(line, 'code')}: ${field(line, 'detail')}`, 'magenta']
+    case 'started':
+      return ['started', `${what} ${execution}`, 'cyan']
+    case 'closed':
+      return [field(line, 'status'), `${what} after ${seconds(line)} ${field(line, 'detail')}`.trimEnd(), line.status === 'completed' ? 'green' : 'red']
+    case 'cancel':
+      return ['cancel', `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'yellow']
+    case 'lost':
+    case 'start_refused':
+      return [line.event.replace('_', ' '), `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'red']
+    default:
+      return null
+  }
+}
+
+function print(time: string, verb: string, text: string, style: Style): void {
+  // Names come from outside: none may break the line or speak to the terminal.
+  const safe = text.replaceAll(/\p{Cc}/gu, ' ')
+  say(`${new Date(time).toLocaleTimeString('en-GB')}  ${styleText(style, verb.padEnd(10), { stream: process.stderr })} ${safe}`)
+}
+
+function field(line: LogLine, name: string): string {
+  const value = line[name]
+  return typeof value === 'string' ? value : ''
+}
+
+function seconds(line: LogLine): string {
+  return `${(Number(line.after_ms ?? 0) / 1000).toFixed(1)} s`
+}

@@ -1,0 +1,249 @@
+/** `resile dev`: one datacenter on one machine. */
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ConfigDocument } from '../../shared/config.ts'
+import { CommandError, EXIT } from '../cli/exit-codes.ts'
+import { loadOrFail } from '../cli/load-or-fail.ts'
+import { stopSignal } from '../cli/stop-signal.ts'
+import { workflowSources } from '../cli/worker-command.ts'
+import type { Project } from '../config/project.ts'
+import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
+import { coordinatorChild, socketPath } from '../coordinator/child.ts'
+import { CoordinatorClient } from '../coordinator-client.ts'
+import { PACKAGE_ROOT } from '../package-root.ts'
+import { DataDirectoryInUse, lockDataDirectory, type DataLock } from '../process/data-lock.ts'
+import { type Guardian, startGuardian } from '../process/guardian.ts'
+import { endOrphans } from '../process/orphans.ts'
+import { choosePort, choosePorts } from '../process/ports.ts'
+import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
+import { sampleChild, SAMPLE_PORT, writeSampleOverlay } from '../sample/sample.ts'
+import { bundleWorkflows } from '../worker/bundle-workflows.ts'
+import { say, showChange, showLogLine } from './console.ts'
+import { DEV_FILE, type DevFile, writeDevFile } from './dev-file.ts'
+import { type DevNode, devNodes } from './nodes.ts'
+import { givenTemporal, ownTemporal, type TemporalAddresses } from './temporal-server.ts'
+
+/** The command line of `resile dev`. */
+export interface DevOptions {
+  project: string
+  data?: string
+  port?: number
+  node: string[]
+  workers: boolean
+  restart: boolean
+  temporalAddress?: string
+  temporalHttp?: string
+  sample: boolean
+}
+
+const HOST = '127.0.0.1'
+const USUAL_PORTS = { coordinator: 8787, temporal: 7233, temporalHttp: 7243, ui: 8233 }
+/** How often the coordinator is asked how it is, which also has it set its alarms again; milliseconds. */
+const PROBE_INTERVAL = 10_000
+const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
+
+/** Starts everything, prints the ready line, and runs until it is told to stop. */
+export async function dev(options: DevOptions): Promise<void> {
+  const given = givenTemporal(options)
+  const signal = stopSignal()
+  const data = resolve(options.data ?? join(options.project, '.resile'))
+  const lock = await lockData(data)
+  try {
+    await endOrphans(data)
+    await new DevRun(options, data, given, signal).run()
+  } finally {
+    lock.release()
+  }
+}
+
+async function lockData(data: string): Promise<DataLock> {
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  try {
+    return await lockDataDirectory(data)
+  } catch (error) {
+    if (error instanceof DataDirectoryInUse) throw new CommandError(`another resile dev runs here: ${error.message}`)
+    throw error
+  }
+}
+
+class DevRun {
+  readonly #options: DevOptions
+  readonly #data: string
+  readonly #given: TemporalAddresses | null
+  readonly #signal: AbortSignal
+
+  constructor(options: DevOptions, data: string, given: TemporalAddresses | null, signal: AbortSignal) {
+    this.#options = options
+    this.#data = data
+    this.#given = given
+    this.#signal = signal
+  }
+
+  async run(): Promise<void> {
+    const guardian = startGuardian()
+    const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
+    supervisor.on('change', showChange)
+    try {
+      await this.#start(supervisor)
+      await this.#untilStopped()
+    } catch (error) {
+      // Stopped while starting: what was under way then fails, and that is no fault.
+      if (!this.#signal.aborted) throw error instanceof ChildStartError ? new CommandError(error.message) : error
+    } finally {
+      say('stopping')
+      await supervisor.stopAll()
+      await guardian.close()
+    }
+  }
+
+  async #start(supervisor: Supervisor): Promise<void> {
+    const { sample, port = USUAL_PORTS.coordinator } = this.#options
+    const free = port === 0
+    const usual = (preferred: number): number => (free ? 0 : preferred)
+    const samplePort = sample ? await choosePort(usual(SAMPLE_PORT), HOST) : null
+    const project = await this.#load(samplePort)
+    const nodes = this.#options.workers ? devNodes(this.#options.node, project) : []
+    const [coordinatorPort = 0, ...temporalPorts] = await choosePorts(
+      [port, usual(USUAL_PORTS.temporal), usual(USUAL_PORTS.temporalHttp), usual(USUAL_PORTS.ui)], HOST)
+    if (this.#options.port !== undefined && !free && coordinatorPort !== port) throw new CommandError(`port ${port} is in use`)
+
+    const bundled = this.#bundle(project, nodes)
+    // Its failure is reported where it is awaited.
+    bundled.catch(() => undefined)
+    if (samplePort !== null) await supervisor.start(this.#watched(sampleChild(samplePort, this.#data)))
+    const temporal = await this.#startTemporal(supervisor, project, temporalPorts)
+    const { namespace } = project.coordinator.temporal
+    const document: ConfigDocument = {
+      ...project.document,
+      coordinator: { ...project.document.coordinator, temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl } },
+    }
+    const socket = socketPath(this.#data)
+    const url = `http://${HOST}:${coordinatorPort}`
+    const directory = join(this.#data, 'coordinator')
+    await supervisor.start(this.#watched(await coordinatorChild({ directory, document, host: HOST, port: coordinatorPort, socket })))
+    await chmod(socket, 0o600)
+
+    const file = (): DevFile => ({
+      pid: process.pid, coordinator: url, socket, temporal: temporal.address, temporal_http: temporal.httpUrl, ui: temporal.ui,
+      processes: supervisor.processes(),
+    })
+    let writing = writeDevFile(this.#data, file())
+    supervisor.on('change', () => {
+      writing = writing.then(() => writeDevFile(this.#data, file())).catch((error: unknown) => say(`${DEV_FILE} not written: ${String(error)}`))
+    })
+    const workflowBundle = await bundled
+    await Promise.all(nodes.map((node) => supervisor.start(this.#watched(this.#workerChild(node, project, temporal, socket, workflowBundle)))))
+    if (Object.keys(project.detectors).length > 0) await supervisor.start(this.#watched(this.#detectorChild(socket)))
+    await writing
+    this.#announce(url, temporal, namespace, samplePort)
+    this.#probe(socket)
+  }
+
+  async #load(samplePort: number | null): Promise<Project> {
+    const { project: directory, node } = this.#options
+    const overlay = samplePort === null ? null : await writeSampleOverlay(this.#data, samplePort, node[0] ?? null)
+    const project = await loadOrFail(directory, { development: true, overlays: overlay === null ? [] : [overlay] })
+    refuseUnbuilt(project.coordinator)
+    return project
+  }
+
+  async #startTemporal(supervisor: Supervisor, project: Project, ports: readonly number[]): Promise<TemporalAddresses> {
+    if (this.#given !== null) return this.#given
+    const [grpc = 0, http = 0, ui = 0] = ports
+    const { addresses, spec } = await ownTemporal(this.#data, project.coordinator.temporal.namespace, [grpc, http, ui], say)
+    await supervisor.start(this.#watched(spec))
+    return addresses
+  }
+
+  /** Bundles the workflows once for all workers. Returns the bundle's file, null when no worker wants it. */
+  async #bundle(project: Project, nodes: readonly DevNode[]): Promise<string | null> {
+    if (nodes.length === 0) return null
+    const bundle = await bundleWorkflows(workflowSources(project), this.#data)
+    for (const { type, code, message } of bundle.failures) say(`${code}: workflow ${type} is left out: ${message}`)
+    const file = join(this.#data, 'workflows.json')
+    await writeFile(file, JSON.stringify(bundle))
+    return file
+  }
+
+  #workerChild(node: DevNode, project: Project, temporal: TemporalAddresses, socket: string, bundle: string | null): ChildSpec {
+    const onTarget = Object.values(project.workflows).some(({ config }) => config.workflow_queue === 'target')
+    const client = new CoordinatorClient({ socket })
+    return {
+      role: 'worker',
+      name: node.name,
+      command: process.execPath,
+      args: [
+        ...NODE_FLAGS, MAIN, 'worker', '--project', resolve(this.#options.project), '--node', node.name, '--datacenter', node.datacenter,
+        `--types=${node.types.join(',')}`, '--coordinator', `unix:${socket}`, '--temporal-address', temporal.address,
+        '--namespace', project.coordinator.temporal.namespace, onTarget ? '--workflows=all' : '--workflows',
+        ...(bundle === null ? [] : ['--workflow-bundle', bundle]), ...this.#overlayArguments(),
+      ],
+      restart: this.#options.restart,
+      readyTimeoutMs: 90_000,
+      stopGraceMs: 12_000,
+      logFile: join(this.#data, `logs/worker-${node.name}.log`),
+      ready: async (signal) => {
+        const { status } = await client.request('GET', `/v1/nodes/${node.name}`, { timeout: 5000, signal })
+        if (status !== 200) throw new Error('the node does not beat yet')
+      },
+    }
+  }
+
+  #detectorChild(socket: string): ChildSpec {
+    return {
+      role: 'detector',
+      name: 'detector',
+      command: process.execPath,
+      args: [
+        ...NODE_FLAGS, MAIN, 'detector', '--project', resolve(this.#options.project), '--coordinator', `unix:${socket}`,
+        '--data', this.#data, ...this.#overlayArguments(),
+      ],
+      restart: true,
+      logFile: join(this.#data, 'logs/detector.log'),
+    }
+  }
+
+  #overlayArguments(): string[] {
+    return this.#options.sample ? ['--overlay', join(this.#data, 'sample')] : []
+  }
+
+  #watched(spec: ChildSpec): ChildSpec {
+    return { ...spec, onLine: (line) => showLogLine(spec.role, spec.name, line) }
+  }
+
+  #announce(url: string, temporal: TemporalAddresses, namespace: string, samplePort: number | null): void {
+    const facts = [
+      `coordinator=${url}`,
+      `temporal=${temporal.address}`,
+      `temporal_http=${temporal.httpUrl}`,
+      `namespace=${namespace}`,
+      ...(temporal.ui === null ? [] : [`ui=${temporal.ui}`]),
+      ...(samplePort === null ? [] : [`sample=http://${HOST}:${samplePort}`]),
+    ]
+    process.stdout.write(`resile ready ${facts.join(' ')}\n`)
+    if (samplePort !== null) {
+      say(`make the sample service sick and watch it heal:  curl -X POST http://${HOST}:${samplePort}/break`)
+      say('then look at what happened, in another terminal:  npx resile executions')
+    }
+    say('Ctrl-C stops everything')
+  }
+
+  /** What a cron trigger does at the edge: should a ledger's alarm ever be lost, this sets it again. */
+  #probe(socket: string): void {
+    const client = new CoordinatorClient({ socket })
+    const timer = setInterval(() => {
+      client.request('GET', '/readyz', { timeout: 8000 }).catch(() => undefined)
+    }, PROBE_INTERVAL)
+    this.#signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+  }
+
+  #untilStopped(): Promise<void> {
+    return new Promise((done) => {
+      if (this.#signal.aborted) done()
+      else this.#signal.addEventListener('abort', () => done(), { once: true })
+    })
+  }
+}
+
+/** Node's own warnings are for its developers. */
+const NODE_FLAGS = ['--disable-warning=ExperimentalWarning'] as const

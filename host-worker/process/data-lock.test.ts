@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
+import { runScript, temporaryDirectory, until } from './test-support.ts'
+
+const holder = (directory: string) => `
+  import { lockDataDirectory } from './data-lock.ts'
+  await lockDataDirectory(${JSON.stringify(directory)})
+  console.log('locked')
+  setInterval(() => globalThis.gc?.(), 50)`
+
+test('a second holder is refused and told who the first one is', async () => {
+  const directory = join(temporaryDirectory(), 'data')
+  const { child, lines } = runScript(holder(directory), { NODE_OPTIONS: '--expose-gc' })
+  await until(() => lines.includes('locked'))
+  const refusal = await lockDataDirectory(directory).catch((error: unknown) => error)
+  expect(refusal).toBeInstanceOf(DataDirectoryInUse)
+  expect(refusal).toMatchObject({ directory, pid: child.pid })
+  expect(String(refusal)).toContain(`pid ${child.pid}`)
+})
+
+test('the death of the holder, by whatever means, frees it', async () => {
+  const directory = temporaryDirectory()
+  const { child, lines } = runScript(holder(directory))
+  await until(() => lines.includes('locked'))
+  child.kill('SIGKILL')
+  await until(() => child.signalCode === 'SIGKILL')
+  const lock = await lockDataDirectory(directory)
+  lock.release()
+})
+
+test('it can be released and taken again, and is held against this process too', async () => {
+  const directory = temporaryDirectory()
+  const first = await lockDataDirectory(directory)
+  await expect(lockDataDirectory(directory)).rejects.toThrow(DataDirectoryInUse)
+  first.release()
+  first.release()
+  const second = await lockDataDirectory(directory)
+  second.release()
+})
+
+test('a directory that cannot be used is another error', async () => {
+  await expect(lockDataDirectory('/proc/nowhere')).rejects.not.toBeInstanceOf(DataDirectoryInUse)
+})

@@ -1,0 +1,26 @@
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { splitLines } from './line-splitter.ts'
+
+async function linesOf(chunks: (string | Buffer)[]): Promise<string[]> {
+  const lines: string[] = []
+  const stream = Readable.from(chunks, { objectMode: false })
+  splitLines(stream, (line) => lines.push(line))
+  await new Promise((resolve) => stream.once('close', resolve))
+  return lines
+}
+
+test('lines are joined over chunks, and a last one without an end is kept', async () => {
+  expect(await linesOf(['a\nb', 'c\r\n\nd'])).toEqual(['a', 'bc', '', 'd'])
+})
+
+test('a character that is torn between two chunks stays whole', async () => {
+  const bytes = Buffer.from('grün\n')
+  expect(await linesOf([bytes.subarray(0, 3), bytes.subarray(3)])).toEqual(['grün'])
+})
+
+test('a line without end comes in pieces', async () => {
+  const lines = await linesOf(['x'.repeat(150_000)])
+  expect(lines.length).toBeGreaterThan(1)
+  expect(lines.join('')).toBe('x'.repeat(150_000))
+})

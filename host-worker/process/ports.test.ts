@@ -1,0 +1,39 @@
+import { createServer } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { choosePort, choosePorts } from './ports.ts'
+
+const host = '127.0.0.1'
+
+async function takenPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  onTestFinished(() => {
+    server.close()
+  })
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
+
+test('the preferred port is chosen when it is free', async () => {
+  const free = await choosePort(0, host)
+  expect(await choosePort(free, host)).toBe(free)
+})
+
+test('another one when it is taken', async () => {
+  const taken = await takenPort()
+  const chosen = await choosePort(taken, host)
+  expect(chosen).not.toBe(taken)
+  expect(chosen).toBeGreaterThan(0)
+})
+
+test('several at once are all different, even if the same is preferred', async () => {
+  const free = await choosePort(0, host)
+  const chosen = await choosePorts([free, free, 0, 0, 0], host)
+  expect(chosen[0]).toBe(free)
+  expect(new Set(chosen).size).toBe(5)
+})
+
+test('a host that is not on this machine is an error', async () => {
+  await expect(choosePort(0, '192.0.2.1')).rejects.toThrow()
+})
