@@ -156,7 +156,8 @@ export class Ledger extends DurableObject<Env> {
     try {
       const { base, perOpen, longest } = CHECK_INTERVAL
       this.#checkInterval = Math.min(base + perOpen * this.#store.openCount(), longest)
-      const due = this.#store.due(Date.now(), ALARM_BATCH.size)
+      const now = Date.now()
+      const due = this.#store.takeDue(now, ALARM_BATCH.size, now + this.#checkInterval)
       const lanes = Array.from({ length: ALARM_BATCH.parallel }, async (_, lane) => {
         for (let index = lane; index < due.length; index += ALARM_BATCH.parallel) {
           const id = due[index]

@@ -160,9 +160,11 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
   return occupied ? confirm(context, current, outcome.runId) : close(context, current, ending.status, context.now(), null, endingError(ending))
 }
 
-/** Asks Temporal how an execution stands, and passes a cancel on that it has not acknowledged yet. */
+/**
+ * Asks Temporal how an execution stands, and passes a cancel on that it has not acknowledged yet. Whoever calls this
+ * has set the time of the next look already, so that nothing is written while nothing has changed.
+ */
 async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> {
-  context.store.update({ ...row, nextAt: context.now() + context.checkInterval() })
   const temporal = context.temporal(row.forward.namespace)
   if (row.cancel !== null) await passCancel(context, temporal, row)
   const state = executionState(await temporal.describe(row.id))

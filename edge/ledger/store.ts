@@ -109,10 +109,14 @@ export class LedgerStore {
     return true
   }
 
-  /** Executions that the outbox is to look at by `time`, the longest due first. */
-  due(time: number, limit: number): string[] {
+  /**
+   * Takes the executions that the outbox is to look at by `time`, the longest due first. They are due again at
+   * `nextAt`, should nothing else be written of them.
+   */
+  takeDue(time: number, limit: number, nextAt: number): string[] {
     return this.#sql.exec<{ id: string }>(
-      'SELECT id FROM executions WHERE next_at <= ? ORDER BY next_at LIMIT ?', time, limit,
+      `UPDATE executions SET next_at = ?1 WHERE id IN (SELECT id FROM executions WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3)
+       RETURNING id`, nextAt, time, limit,
     ).toArray().map((row) => row.id)
   }
 

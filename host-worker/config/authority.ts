@@ -45,7 +45,8 @@ parentPort.on('message', (text) => parse('@', text).then(
 
 async function ask(text: string): Promise<Verdict> {
   clearTimeout(idle)
-  const parser = (thread ??= start())
+  thread ??= start()
+  const parser = thread
   parser.ref()
   const verdict = await new Promise<Verdict>((resolve) => {
     const timer = setTimeout(() => resolve({ kind: 'failed', message: 'no answer' }), ANSWER_WITHIN_MS)
@@ -55,7 +56,7 @@ async function ask(text: string): Promise<Verdict> {
     }
     parser.removeAllListeners()
     parser.once('message', (answer: unknown) => settle(verdictOf(answer)))
-    parser.once('error', (error) => settle({ kind: 'failed', message: error.message }))
+    parser.once('error', (error: unknown) => settle({ kind: 'failed', message: String(error) }))
     parser.once('exit', () => settle({ kind: 'failed', message: 'it ended' }))
     parser.postMessage(text)
   })

@@ -7,7 +7,7 @@ import { escapeTemplate, isTemplateExpression } from './template.ts'
 import type { Attribute, Block, Body, TextPart, Value } from './tree.ts'
 
 /** A JSON value. */
-export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 /** A file's content as plain JSON in its schema's shape, with what is needed to say where a mistake is. */
 export interface Compiled {
@@ -125,33 +125,37 @@ function compileBlock(
 ): void {
   const { name, labels } = block
   const [label] = labels
+  const { places, report } = context
+  if (earlier === undefined) places.add(path, block.at)
   if (form.shape === 'labelled') {
-    context.places.add(path, block.at)
-    const blocks = (into[name] ??= {}) as JsonObject
-    if (label === undefined || labels.length > 1) {
-      context.report(labels[1]?.at ?? block.at, path, `needs one label: ${name} "…" { … }`)
-      return context.places.excuse(path)
-    }
-    const here = [...path, label.text]
-    if (label.text === '__proto__') return context.report(label.at, here, 'is no permitted name')
-    if (Object.hasOwn(blocks, label.text)) {
-      return context.report(label.at, here, `is defined already, ${lineOf(context.places.value(here))}`)
-    }
-    context.places.add(here, block.at, label.at)
-    blocks[label.text] = {}
-    blocks[label.text] = compileBody(context, block.body, form, here)
+    into[name] ??= {}
+    compileLabelled(context, block, form, path, into[name] as JsonObject)
     return
   }
-  if (label !== undefined) context.report(label.at, path, `takes no label: ${name} { … }`)
+  if (label !== undefined) report(label.at, path, `takes no label: ${name} { … }`)
   if (form.shape === 'repeated') {
-    const list = (into[name] ??= []) as Json[]
+    into[name] ??= []
+    const list = into[name] as Json[]
     const here = [...path, list.length]
-    context.places.add(here, block.at)
+    places.add(here, block.at)
     list.push(compileBody(context, block.body, form, here))
-  } else if (earlier !== undefined) context.report(block.at, path, `may stand only once; see ${lineOf(earlier)}`)
-  else {
-    context.places.add(path, block.at)
-    into[name] = compileBody(context, block.body, form, path)
+  } else if (earlier === undefined) into[name] = compileBody(context, block.body, form, path)
+  else report(block.at, path, `may stand only once; see ${lineOf(earlier)}`)
+}
+
+function compileLabelled(context: Context, block: Block, form: BlockForm, path: Path, into: JsonObject): void {
+  const { places, report } = context
+  const [label, second] = block.labels
+  const here = [...path, label?.text ?? '']
+  if (label === undefined || second !== undefined) {
+    report(second?.at ?? block.at, path, `needs one label: ${block.name} "…" { … }`)
+    places.excuse(path)
+  } else if (label.text === '__proto__') report(label.at, here, 'is no permitted name')
+  else if (Object.hasOwn(into, label.text)) {
+    report(label.at, here, `is defined already, ${lineOf(places.value(here))}`)
+  } else {
+    places.add(here, block.at, label.at)
+    into[label.text] = compileBody(context, block.body, form, here)
   }
 }
 

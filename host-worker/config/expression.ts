@@ -108,14 +108,14 @@ function textParts(node: SyntaxNode, source: Source): TextPart[] | string {
   for (const child of children(node).slice(1, -1)) {
     const text = slice(child, source)
     if (child.name === 'TemplateInterpolation') parts.push({ expression: text.slice(2, -1).trim() })
-    else if (child.name === 'TemplateLiteral') parts.push({ literal: unescape(text) })
+    else if (child.name === 'TemplateLiteral') parts.push({ literal: unescaped(text) })
     else return NO_EXPRESSIONS
   }
   return parts
 }
 
 /** The text of literal source. Which escapes there are was checked by HashiCorp's parser. */
-function unescape(source: string): string {
+function unescaped(source: string): string {
   const text = source.replaceAll(
     /\\(?:([nrt"\\])|u([\da-fA-F]{4})|U([\da-fA-F]{8}))|([$%])\4\{/g,
     (_, short: string | undefined, four: string | undefined, eight: string | undefined, sign: string | undefined) => {

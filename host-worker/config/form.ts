@@ -10,23 +10,6 @@ export interface BlockForm {
   keys: ReadonlyMap<string, Form>
 }
 
-/**
- * The form of what a schema describes, by the rule that the schemas keep: an object is a block, a list of objects a
- * block that may be repeated, a record of objects a labelled block; all else is an attribute.
- */
-export function formOf(schema: z.core.$ZodType): Form {
-  const bare = unwrap(schema)
-  const [shape, inner] =
-    bare instanceof z.ZodArray
-      ? (['repeated', unwrap(bare.element)] as const)
-      : bare instanceof z.ZodRecord
-        ? (['labelled', unwrap(bare.valueType)] as const)
-        : (['single', bare] as const)
-  if (!(inner instanceof z.ZodObject)) return { shape: 'attribute' }
-  const keys = Object.entries<z.core.$ZodType>(inner.shape).map(([key, value]): [string, Form] => [key, formOf(value)])
-  return { shape, keys: new Map(keys) }
-}
-
 /** The form of a file. */
 export function fileForm(schema: z.ZodObject): BlockForm {
   const form = formOf(schema)
@@ -45,6 +28,23 @@ export function trailOf(path: Path, root: BlockForm, kind: string): string {
     if (form?.shape === 'repeated' || form?.shape === 'labelled') index += 1
   }
   return names.join('.')
+}
+
+/**
+ * The form of what a schema describes, by the rule that the schemas keep: an object is a block, a list of objects a
+ * block that may be repeated, a record of objects a labelled block; all else is an attribute.
+ */
+function formOf(schema: z.core.$ZodType): Form {
+  const bare = unwrap(schema)
+  const [shape, inner] =
+    bare instanceof z.ZodArray
+      ? (['repeated', unwrap(bare.element)] as const)
+      : bare instanceof z.ZodRecord
+        ? (['labelled', unwrap(bare.valueType)] as const)
+        : (['single', bare] as const)
+  if (!(inner instanceof z.ZodObject)) return { shape: 'attribute' }
+  const keys = Object.entries<z.core.$ZodType>(inner.shape).map(([key, value]): [string, Form] => [key, formOf(value)])
+  return { shape, keys: new Map(keys) }
 }
 
 function unwrap(schema: z.core.$ZodType): z.core.$ZodType {

@@ -23,16 +23,17 @@ export async function syntaxTree(text: string): Promise<{ root: SyntaxNode } | {
 
 const PARSE_WITHIN_MS = 3000
 
-/**
- * The text with other words of the same length for what HCL takes and the grammar doesn't: keywords as names, such as
- * `for = "5m"`, and numbers such as `1e9`. What stands at a place is read from the original.
- */
+/** What HCL takes and the grammar doesn't: keywords as names (`for = "5m"`), names of any letters, and `1e9`. */
+const KEYWORD_AS_NAME = /(?<![\w.-])(?:for|in|if|else|endif|endfor)(?=\s*(?:=(?![=>])|[:{"]))/g
+const NOT_ASCII = /[^\0-\x7f]/g
+const WHOLE_WITH_EXPONENT = /(?<![\w.])\d+[eE][+-]?\d+/g
+
+/** The text with something of the same length in place of these. What stands at a place is read from the original. */
 function masked(text: string): string {
   return text
-    .replaceAll(/(?<![\w.-])(?:for|in|if|else|endif|endfor)(?=\s*(?:=(?![=>])|[:{"]))/g, (word) =>
-      'x'.repeat(word.length),
-    )
-    .replaceAll(/(?<![\w.])\d+[eE][+-]?\d+/g, (number) => '1'.repeat(number.length))
+    .replaceAll(NOT_ASCII, 'x')
+    .replaceAll(KEYWORD_AS_NAME, (word) => 'x'.repeat(word.length))
+    .replaceAll(WHOLE_WITH_EXPONENT, (number) => '1'.repeat(number.length))
 }
 
 function firstError(root: SyntaxNode): number | null {

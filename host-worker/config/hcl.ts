@@ -1,7 +1,7 @@
 import type { SyntaxNode } from '@lezer/common'
 import { disagreement } from './agreement.ts'
 import { type Problem, problem, SYNTAX_KEY } from './diagnostic.ts'
-import { children, evaluate, named, labelText, slice } from './expression.ts'
+import { children, evaluate, labelText, named, slice } from './expression.ts'
 import { syntaxTree } from './grammar.ts'
 import { repair } from './repair.ts'
 import type { Source } from './source.ts'

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -67,6 +68,12 @@ test('a project with everything', async () => {
       },
     },
   })
+})
+
+test('what a detector interpolates is told apart from what only looks like it', async () => {
+  const text = detector('x', 'a', 'input = { a = "$${value} of ${ value } %%{x}", b = { c = ["${labels.node}"] } }')
+  const { project } = await load({ 'coordinator.hcl': coordinator, 'detectors.hcl': text })
+  expect(project?.detectors['x']?.input).toEqual({ a: '$${value} of ${value} %{x}', b: { c: ['${labels.node}'] } })
 })
 
 test('the document is what the files say, and the coordinator reads the same in it', async () => {
@@ -170,11 +177,13 @@ describe('files that are no such files', () => {
     expect(project?.coordinator.datacenter).toBe('dc1')
   })
 
-  test('a named pipe does not block', async () => {
+  test('a socket or pipe is not waited for', async () => {
     const dir = await directory({ 'coordinator.hcl': coordinator })
-    execFileSync('mkfifo', [join(dir, 'worker.hcl')])
+    const server = createServer().listen(join(dir, 'worker.hcl'))
+    await once(server, 'listening')
     const { errors } = await loadProject(dir, { development: true })
     expect(errors).toMatchObject([{ file: 'worker.hcl', message: 'is a special file' }])
+    server.close()
   })
 
   test('a link that leads nowhere, and a directory that is not there', async () => {

@@ -45,7 +45,9 @@ export async function repair(original: string): Promise<Repaired> {
     }
     const wrong = worthReporting(verdict.diagnostics.filter(({ summary }) => summary !== DUPLICATE))
     if (wrong.length === 0) return done(text)
-    const doubtful = wrong.some(({ line, summary }) => /^Unclosed/.test(summary) || !isBalanced(lines[line - 1] ?? ''))
+    const doubtful = wrong.some(
+      ({ line, summary }) => summary.startsWith('Unclosed') || !isBalanced(lines[line - 1] ?? ''),
+    )
     const found = doubtful ? worthReporting(verdict.diagnostics) : wrong
     // A bracket that seems wrong only after a line was taken out is more likely a consequence than a mistake.
     if (!doubtful || round === 0) problems.push(...found.map((found) => problem(found, SYNTAX_KEY, found.message)))

@@ -3,6 +3,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | nu
   let best: string | null = null
   let least = Math.min(3, Math.max(1, Math.floor(word.length / 3))) + 1
   for (const candidate of candidates) {
+    if (word.length > 2 && candidate.startsWith(word)) return candidate
     const steps = distance(word.toLowerCase(), candidate.toLowerCase())
     if (steps >= least) continue
     least = steps

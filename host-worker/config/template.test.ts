@@ -1,22 +1,23 @@
-import { fc, test as property } from '@fast-check/vitest'
 import { expect, test } from 'vitest'
-import { escapeTemplate, renderTemplate } from './template.ts'
+import { escapeTemplate, isTemplateExpression } from './template.ts'
 
-const scope = { labels: { node: 'web-1', 'a-b': '${value}' }, annotations: { summary: 'slow' }, value: 0.5 }
-
-test.each([
-  ['${labels.node}:${annotations.summary}=${value}', 'web-1:slow=0.5'],
-  ['what was filled in is not filled in again: ${labels.a-b}', 'what was filled in is not filled in again: ${value}'],
-  ['$${value} $$ ${value}', '${value} $$ 0.5'],
-  ['${labels.none}', null],
-  ['${labels.constructor}', null],
-  ['${other.x}', null],
-])('%s', (template, text) => {
-  expect(renderTemplate(template, scope)).toBe(text)
+test('three forms are interpolated', () => {
+  for (const form of ['value', 'labels.node', 'annotations._x1']) expect(isTemplateExpression(form)).toBe(true)
+  for (const form of [
+    '',
+    'values',
+    'labels',
+    'labels.',
+    'labels.1',
+    'labels.a-b',
+    'labels.a.b',
+    'labels["a"]',
+    'var.x',
+  ]) {
+    expect(isTemplateExpression(form)).toBe(false)
+  }
 })
 
-property.prop([
-  fc.string({ unit: fc.constantFrom('$', '{', '}', 'value', 'x') }).filter((text) => !/\$\$+\{/.test(text)),
-])('escaped text is rendered as it was', (text) => {
-  expect(renderTemplate(escapeTemplate(text), scope)).toBe(text)
+test('literal text is marked as such', () => {
+  expect(escapeTemplate('a ${b} $ {c} %{d} $')).toBe('a $${b} $ {c} %{d} $')
 })

@@ -39,7 +39,7 @@ function problemOf(issue: Issue, file: Checked): Problem | null {
   if (missing.length > 0 && (!file.complete || isAccountedFor(path, missing, file))) return null
   if (issue.code === 'invalid_key') return problem(places.key(path), path, issue.issues[0]?.message ?? issue.message)
   const message = input === undefined && issue.code !== 'custom' ? 'is required' : messageOf(issue, input, file)
-  return problem(places.value(path), path, message, message === NOT_AVAILABLE ? [] : listed)
+  return problem(places.value(path), path, message, listed)
 }
 
 /** Whether one of the missing keys was meant by something that is reported already, beside the path or above it. */

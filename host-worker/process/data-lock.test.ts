@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { DataDirectoryInUse, lockDataDirectory } from './data-lock.ts'
@@ -40,5 +41,7 @@ test('it can be released and taken again, and is held against this process too',
 })
 
 test('a directory that cannot be used is another error', async () => {
-  await expect(lockDataDirectory('/proc/nowhere')).rejects.not.toBeInstanceOf(DataDirectoryInUse)
+  const file = join(temporaryDirectory(), 'file')
+  writeFileSync(file, '')
+  await expect(lockDataDirectory(file)).rejects.toThrow(/EEXIST|ENOTDIR/)
 })

@@ -17,3 +17,6 @@ splitLines(process.stdin, (line) => {
 process.stdin.once('close', () => {
   void endGroups([...watched.values()], { graceMs: 3_000 })
 })
+// Whoever waited for it may be gone already.
+process.stdout.on('error', () => {})
+process.stdout.write('ready\n')

@@ -8,7 +8,7 @@ import { idle, nodeArgs, runScript, runs, temporaryDirectory, until } from './te
 const supervising = (more: string, dataDirectory: string) => `
   import { startGuardian } from './guardian.ts'
   import { Supervisor } from './supervisor.ts'
-  const guardian = startGuardian()
+  const guardian = await startGuardian()
   const supervisor = new Supervisor({ guardian, dataDirectory: ${JSON.stringify(dataDirectory)} })
   const ready = async () => { if (!up) throw new Error('not yet') }
   let up = false
@@ -58,7 +58,7 @@ test('the guardian survives what a terminal sends, and still does its work', asy
 })
 
 test('a guardian that is killed is replaced by one that knows the children', async () => {
-  const guardian = startGuardian()
+  const guardian = await startGuardian()
   const watched = startIdle()
   guardian.watch(watched)
   const first = guardian.pid
@@ -69,7 +69,7 @@ test('a guardian that is killed is replaced by one that knows the children', asy
 })
 
 test('closed, it leaves alone what it was told to forget', async () => {
-  const guardian = startGuardian()
+  const guardian = await startGuardian()
   const [kept, forgotten] = [startIdle(), startIdle()]
   guardian.watch(kept)
   guardian.watch(forgotten)
@@ -82,7 +82,7 @@ test('closed, it leaves alone what it was told to forget', async () => {
 test('it keeps nobody from ending', async () => {
   const { child, lines } = runScript(`
     import { startGuardian } from './guardian.ts'
-    console.log('guardian ' + startGuardian().pid)`)
+    console.log('guardian ' + (await startGuardian()).pid)`)
   await until(() => child.exitCode === 0)
   await until(() => !runs(pidsIn(lines).guardian))
 })

@@ -14,9 +14,11 @@ export interface Guardian {
   close(): Promise<void>
 }
 
-/** Starts a guardian; one that is killed is replaced. */
-export function startGuardian(): Guardian {
-  return new GuardianProcess()
+/** Starts a guardian and waits until it is on its guard; one that is killed is replaced. */
+export async function startGuardian(): Promise<Guardian> {
+  const guardian = new GuardianProcess()
+  await guardian.ready
+  return guardian
 }
 
 /** Not at once, or one that can't start would be tried without end. */
@@ -26,9 +28,11 @@ class GuardianProcess implements Guardian {
   readonly #watched = new Map<number, ProcessIdentity>()
   #process: ChildProcess
   #closing = false
+  readonly ready: Promise<void>
 
   constructor() {
     this.#process = this.#spawn()
+    this.ready = saysReady(this.#process)
   }
 
   get pid(): number | undefined {
@@ -60,11 +64,14 @@ class GuardianProcess implements Guardian {
     const child = spawn(process.execPath, [join(import.meta.dirname, 'guardian-main.ts')], {
       // In a session of its own: neither Ctrl-C nor the end of the terminal reaches it.
       detached: true,
-      stdio: ['pipe', 'ignore', 'ignore'],
+      stdio: ['pipe', 'pipe', 'ignore'],
     })
     child.unref()
     // Its death is noticed by its exit, not by the pipe that breaks with it.
     child.stdin.on('error', () => {})
+    child.stdout.on('error', () => {})
+    // It says one word; a pipe left open would keep this process from ending.
+    child.stdout.once('data', () => child.stdout.destroy())
     child.on('error', () => {})
     child.once('exit', () => {
       if (!this.#closing) setTimeout(() => this.#replace(), replaceAfterMs).unref()
@@ -81,4 +88,12 @@ class GuardianProcess implements Guardian {
   #send(message: GuardianMessage): void {
     this.#process.stdin?.write(`${JSON.stringify(message)}\n`)
   }
+}
+
+function saysReady(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.once('data', () => resolve())
+    child.once('error', reject)
+    child.once('exit', () => reject(new Error('the guardian process ended before it was ready')))
+  })
 }

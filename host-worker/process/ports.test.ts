@@ -35,5 +35,5 @@ test('several at once are all different, even if the same is preferred', async (
 })
 
 test('a host that is not on this machine is an error', async () => {
-  await expect(choosePort(0, '192.0.2.1')).rejects.toThrow()
+  await expect(choosePort(0, '192.0.2.1')).rejects.toThrow(/EADDRNOTAVAIL/)
 })

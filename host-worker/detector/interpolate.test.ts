@@ -1,0 +1,25 @@
+import { describe, expect, it } from 'vitest'
+import { interpolate, InterpolationError } from './interpolate.ts'
+import { fingerprintOf } from './observation.ts'
+
+const FIRING = { fingerprint: 'f', labels: { node: 'web-1', constructor_: 'x' }, annotations: { runbook: 'r1' }, value: '0.25', summary: '' }
+
+describe('interpolate', () => {
+  it('fills all texts of a value', () => {
+    const value = { node: '${labels.node}', list: ['v=${value}', 3, null], note: '${annotations.runbook} for ${labels.node}' }
+    expect(interpolate(value, FIRING)).toEqual({ node: 'web-1', list: ['v=0.25', 3, null], note: 'r1 for web-1' })
+  })
+
+  it.each(['${labels.absent}', '${labels.toString}', '${annotations.node}'])('refuses %s, which the signal does not carry', (text) => {
+    expect(() => interpolate(text, FIRING)).toThrow(InterpolationError)
+  })
+
+  it('does not interpolate what it filled in', () => {
+    expect(interpolate('${labels.x}', { ...FIRING, labels: { x: '${value}' } })).toBe('${value}')
+  })
+})
+
+it('a fingerprint does not depend on the order of labels', () => {
+  expect(fingerprintOf({ a: '1', b: '2' })).toBe(fingerprintOf({ b: '2', a: '1' }))
+  expect(fingerprintOf({ a: '1', b: '2' })).not.toBe(fingerprintOf({ a: '12', b: '' }))
+})

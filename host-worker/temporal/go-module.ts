@@ -1,0 +1,40 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { PACKAGE_ROOT } from '../package-root.ts'
+import { type LongTask, withProgress } from './progress.ts'
+
+const source = join(PACKAGE_ROOT, 'tools/temporal-cli')
+const version = requiredVersion()
+
+/** The Temporal CLI as a tool of the Go module in tools/temporal-cli. */
+export const goModule = { key: `${version}-go-${process.platform}-${process.arch}` }
+
+/** Builds it with the Go toolchain and puts it into `folder` as `temporal`. */
+export async function buildFromGoModule(folder: string, task: LongTask): Promise<void> {
+  const { log, env, signal } = task
+  const options = {
+    env: { ...env, GOFLAGS: '-mod=readonly', GOWORK: 'off' },
+    extendEnv: false,
+    stdin: 'ignore',
+    reject: false,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  } as const
+  const go = await execa('go', ['version'], { ...options, cwd: folder, timeout: 30_000 })
+  if (go.failed) throw new Error('the Go module: no Go toolchain (`go version` does not work)')
+
+  const versionFlag = `-X github.com/temporalio/cli/internal/temporalcli.Version=${version}`
+  const build = ['build', '-trimpath', '-ldflags', `-s -w ${versionFlag}`, '-o', join(folder, 'temporal')]
+  const { failed, stderr, shortMessage } = await withProgress(
+    { log },
+    { title: `building the Temporal CLI ${version} with Go (several minutes)` },
+    () => execa('go', [...build, 'github.com/temporalio/cli/cmd/temporal'], { ...options, cwd: source }),
+  )
+  if (failed) throw new Error(`the Go module: ${stderr.trim().split('\n').slice(-3).join(' / ') || shortMessage}`)
+}
+
+function requiredVersion(): string {
+  const [, found] = /temporalio\/cli v(\S+)/.exec(readFileSync(join(source, 'go.mod'), 'utf8')) ?? []
+  if (found === undefined) throw new Error(`${source}/go.mod names no version of the Temporal CLI`)
+  return found
+}

@@ -1,0 +1,144 @@
+import { test as property } from '@fast-check/vitest'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Constraint } from './config.ts'
+import { decide, judge, type ScopeUse } from './constraints.ts'
+
+const HOUR = 3_600_000
+const SCOPE = { scope: 'datacenter', key: 'dc1' } as const
+
+function maxExecution(value: number, period: number): Constraint {
+  return { kind: 'maxExecution', value, period, is_global: false }
+}
+
+function concurrency(value: number): Constraint {
+  return { kind: 'concurrency', value, is_global: false }
+}
+
+/** What a ledger would know, from plain lists; `starts` in any order. */
+function useOf({ starts = [], pending = 0, open = 0 }: { starts?: number[]; pending?: number; open?: number }): ScopeUse {
+  const sorted = [...starts].sort((a, b) => a - b)
+  const after = (time: number): number[] => sorted.filter((start) => start > time)
+  return {
+    open, pending,
+    startsAfter: (time) => after(time).length,
+    startAfter: (time, index) => after(time)[index] ?? Number.NaN,
+  }
+}
+
+describe('maxExecution', () => {
+  it('admits below the limit and denies at it', () => {
+    const now = 100 * HOUR
+    expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1] }), now)).toMatchObject({ allowed: true, used: 1, allowedAt: now })
+    expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1, now - 2] }), now)).toMatchObject({
+      allowed: false, used: 2, allowedAt: now - 2 + HOUR,
+    })
+  })
+
+  it('frees a place exactly one period after the confirmed start', () => {
+    const start = 5 * HOUR
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts: [start] }), start + HOUR - 1).allowed).toBe(false)
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts: [start] }), start + HOUR).allowed).toBe(true)
+  })
+
+  it('takes pending starts as confirmed now, and counts them however old they are', () => {
+    const now = 9 * HOUR
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ pending: 1 }), now)).toMatchObject({ allowed: false, allowedAt: now + HOUR })
+  })
+
+  it('waits for as many to leave as a lowered limit demands', () => {
+    const now = 9 * HOUR
+    const starts = [now - 30, now - 20, now - 10]
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts }), now)).toMatchObject({ used: 3, allowedAt: now - 10 + HOUR })
+  })
+
+  it('is never allowed with a limit of 0, nor without a period', () => {
+    expect(judge(maxExecution(0, HOUR), SCOPE, useOf({}), 1)).toMatchObject({ allowed: false, allowedAt: null })
+    const broken = { kind: 'maxExecution', value: 5, is_global: false } as Constraint
+    expect(judge(broken, SCOPE, useOf({}), 1)).toMatchObject({ allowed: false, allowedAt: null })
+  })
+})
+
+describe('concurrency', () => {
+  it('counts open executions, however old', () => {
+    expect(judge(concurrency(2), SCOPE, useOf({ open: 1 }), 7)).toMatchObject({ allowed: true, used: 1 })
+    expect(judge(concurrency(2), SCOPE, useOf({ open: 2 }), 7)).toMatchObject({ allowed: false, used: 2, allowedAt: null })
+  })
+})
+
+it('denies an unknown kind', () => {
+  const unknown = { kind: 'somethingNew', value: 9, is_global: false } as unknown as Constraint
+  expect(judge(unknown, SCOPE, useOf({}), 7)).toMatchObject({ allowed: false, allowedAt: null })
+})
+
+describe('decide', () => {
+  it('allows without constraints', () => {
+    expect(decide([], 5)).toEqual({ allowed: true, allowedAt: 5, receipts: [] })
+  })
+
+  it('makes the constraint binding that holds longest, a human or an end holding longest of all', () => {
+    const now = 50 * HOUR
+    const use = useOf({ starts: [now - 1], open: 1 })
+    const judgements = [
+      judge(maxExecution(1, HOUR), SCOPE, use, now),
+      judge(maxExecution(1, 2 * HOUR), SCOPE, use, now),
+      judge(concurrency(5), SCOPE, use, now),
+    ]
+    const verdict = decide(judgements, now)
+    expect(verdict.receipts.map((receipt) => receipt.binding)).toEqual([false, true, false])
+    expect(verdict.allowedAt).toBe(now - 1 + 2 * HOUR)
+    const blocked = decide([...judgements, judge(concurrency(1), SCOPE, use, now)], now)
+    expect(blocked.receipts.map((receipt) => receipt.binding)).toEqual([false, false, false, true])
+    expect(blocked.allowedAt).toBeNull()
+  })
+})
+
+describe('properties', () => {
+  const time = fc.integer({ min: 0, max: 1000 })
+  const window = fc.record({ starts: fc.array(time, { maxLength: 30 }), pending: fc.nat(5), limit: fc.nat(8), period: fc.integer({ min: 1, max: 400 }), now: time })
+
+  property.prop([window])('agrees with counting one by one', ({ starts, pending, limit, period, now }) => {
+    const used = starts.filter((start) => start + period > now).length + pending
+    const judgement = judge(maxExecution(limit, period), SCOPE, useOf({ starts, pending }), now)
+    expect(judgement.used).toBe(used)
+    expect(judgement.allowed).toBe(used < limit)
+  })
+
+  property.prop([window])('allowed_at is the first moment that allows, if pending starts are confirmed now', ({ starts, pending, limit, period, now }) => {
+    const past = starts.filter((start) => start <= now)
+    const { allowedAt } = judge(maxExecution(limit, period), SCOPE, useOf({ starts: past, pending }), now)
+    const confirmed = useOf({ starts: [...past, ...Array.from({ length: pending }, () => now)] })
+    const allowedIn = (at: number): boolean => judge(maxExecution(limit, period), SCOPE, confirmed, at).allowed
+    if (allowedAt === null) expect(limit).toBe(0)
+    else {
+      expect(allowedIn(allowedAt)).toBe(true)
+      if (allowedAt > now) expect(allowedIn(allowedAt - 1)).toBe(false)
+    }
+  })
+
+  /** The invariant itself: real starts lie between admission and confirmation, anywhere. */
+  property.prop([
+    fc.array(fc.record({ wait: fc.nat(50), startAfter: fc.nat(80), confirmAfter: fc.nat(80) }), { maxLength: 60 }),
+    fc.integer({ min: 1, max: 4 }),
+    fc.integer({ min: 1, max: 120 }),
+  ])('no window of `period` ever holds more real starts than the limit', (triggers, limit, period) => {
+    const constraint = maxExecution(limit, period)
+    const real: number[] = []
+    const admitted: { confirmed: number }[] = []
+    let now = 0
+    for (const { wait, startAfter, confirmAfter } of triggers) {
+      now += wait
+      const at = now
+      const use = useOf({
+        starts: admitted.filter(({ confirmed }) => confirmed <= at).map(({ confirmed }) => confirmed),
+        pending: admitted.filter(({ confirmed }) => confirmed > at).length,
+      })
+      if (!judge(constraint, SCOPE, use, at).allowed) continue
+      real.push(at + startAfter)
+      admitted.push({ confirmed: at + startAfter + confirmAfter })
+    }
+    for (const from of real) {
+      expect(real.filter((start) => start >= from && start < from + period).length).toBeLessThanOrEqual(limit)
+    }
+  })
+})
