@@ -18,6 +18,8 @@ const unit: TestProjectConfiguration = {
 /** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
 const edge: TestProjectConfiguration = {
   plugins: [cloudflareTest({ wrangler: { configPath: wranglerConfig } })],
+  // The tests' own project instead of the compiled one.
+  resolve: { alias: { 'resile:config': join(import.meta.dirname, 'edge/testing/config.json') } },
   test: { name: 'edge', include: ['edge/**/*.test.ts'], sequence: { groupOrder: 1 } },
 }
 
@@ -35,6 +37,8 @@ const endToEnd: TestProjectConfiguration = {
 
 export default defineConfig({
   test: {
+    // Logs of a test are shown when it fails.
+    silent: 'passed-only',
     projects: [unit, ...(existsSync(wranglerConfig) ? [edge] : []), endToEnd],
     exclude: ['**/node_modules/**', '**/.resile/**'],
   },

@@ -14,6 +14,10 @@ describe('interpolate', () => {
     expect(() => interpolate(text, FIRING)).toThrow(InterpolationError)
   })
 
+  it('takes an escaped expression literally', () => {
+    expect(interpolate('$${value} is ${value}', FIRING)).toBe('${value} is 0.25')
+  })
+
   it('does not interpolate what it filled in', () => {
     expect(interpolate('${labels.x}', { ...FIRING, labels: { x: '${value}' } })).toBe('${value}')
   })

@@ -4,7 +4,7 @@ import type { Firing } from './observation.ts'
 export class InterpolationError extends Error {}
 
 /**
- * Fills `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value.
+ * Fills `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` stands for a literal `${`.
  *
  * @throws InterpolationError when a label or annotation isn't there: half a target must not trigger anything
  */
@@ -20,7 +20,8 @@ function fill(value: unknown, firing: Firing): unknown {
 }
 
 function fillText(text: string, firing: Firing): string {
-  return text.replace(/\$\{(?:(labels|annotations)\.([A-Za-z0-9_]+)|value)\}/g, (expression, kind, name) => {
+  return text.replace(/\$\$\{|\$\{(?:(labels|annotations)\.([A-Za-z0-9_]+)|value)\}/g, (expression, kind, name) => {
+    if (expression === '$${') return '${'
     if (kind === undefined) return firing.value
     const fields = kind === 'labels' ? firing.labels : firing.annotations
     const found = Object.hasOwn(fields, name) ? fields[name] : undefined

@@ -23,14 +23,20 @@ export async function buildFromGoModule(folder: string, task: LongTask): Promise
   const go = await execa('go', ['version'], { ...options, cwd: folder, timeout: 30_000 })
   if (go.failed) throw new Error('the Go module: no Go toolchain (`go version` does not work)')
 
-  const versionFlag = `-X github.com/temporalio/cli/internal/temporalcli.Version=${version}`
-  const build = ['build', '-trimpath', '-ldflags', `-s -w ${versionFlag}`, '-o', join(folder, 'temporal')]
-  const { failed, stderr, shortMessage } = await withProgress(
-    { log },
-    { title: `building the Temporal CLI ${version} with Go (several minutes)` },
-    () => execa('go', [...build, 'github.com/temporalio/cli/cmd/temporal'], { ...options, cwd: source }),
-  )
-  if (failed) throw new Error(`the Go module: ${stderr.trim().split('\n').slice(-3).join(' / ') || shortMessage}`)
+  const title = `building the Temporal CLI ${version} with Go (several minutes)`
+  await withProgress({ log }, { title }, async () => {
+    const versionFlag = `-X github.com/temporalio/cli/internal/temporalcli.Version=${version}`
+    const flags = ['-trimpath', '-ldflags', `-s -w ${versionFlag}`, '-o', join(folder, 'temporal')]
+    const built = await execa('go', ['build', ...flags, 'github.com/temporalio/cli/cmd/temporal'], {
+      ...options,
+      cwd: source,
+    })
+    if (built.failed) throw new Error(`the Go module: ${lastWords(built.stderr) || built.shortMessage}`)
+  })
+}
+
+function lastWords(text: string): string {
+  return text.trim().split('\n').slice(-3).join(' / ')
 }
 
 function requiredVersion(): string {

