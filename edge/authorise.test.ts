@@ -8,7 +8,10 @@ const ADMIN = 'spiffe://example.org/admin'
 
 function config(rules: object[] | null, development = true): Config {
   return documentSchema.parse({
-    version: 1, hash: 'h', development, workflows: {},
+    version: 1,
+    hash: 'h',
+    development,
+    workflows: {},
     coordinator: { datacenter: 'dc1', ...(rules === null ? {} : { server_config: { route_rule: rules } }) },
   })
 }

@@ -17,7 +17,10 @@ export function rosterOf(env: Env, datacenter: string): DurableObjectStub<Roster
 }
 
 /** Asks something of every datacenter, in the order of the config. */
-export function everyDatacenter<Answer>(config: Config, ask: (datacenter: string) => Promise<Answer>): Promise<Answer[]> {
+export function everyDatacenter<Answer>(
+  config: Config,
+  ask: (datacenter: string) => Promise<Answer>,
+): Promise<Answer[]> {
   return Promise.all(datacentersOf(config.coordinator).map(ask))
 }
 

@@ -36,21 +36,26 @@ async function execution(id: string): Promise<Record<string, unknown>> {
 }
 
 describe('a start whose outcome is not known', () => {
-  it.each(['unreachable', 'proxy 503', 'reply lost'] as const)('(%s) is 202, counts, and is sent again with the same ids', async (fault) => {
-    temporal.fault = fault
-    const first = await start('thrice', NO_WAIT)
-    expect(first).toMatchObject({ status: 202, body: { execution: { status: 'pending', started_at: null } } })
-    await alarmNow()
-    const { id } = first.body.execution
-    expect((await start('thrice', NO_WAIT)).body.decision.constraints[0]).toMatchObject({ used: 1 })
-    temporal.fault = 'none'
-    await alarmNow()
-    expect(await execution(id)).toMatchObject({ status: 'running', error: null })
-    expect(new Set(temporal.starts.filter(({ workflowId }) => workflowId === id).map(({ requestId }) => requestId))).toEqual(new Set([id]))
-    expect(temporal.executions.size).toBe(2)
-  })
+  it.each(['unreachable', 'proxy 503', 'reply lost'] as const)(
+    '(%s) is 202, counts, and is sent again with the same ids',
+    async (fault) => {
+      temporal.fault = fault
+      const first = await start('thrice', NO_WAIT)
+      expect(first).toMatchObject({ status: 202, body: { execution: { status: 'pending', started_at: null } } })
+      await alarmNow()
+      const { id } = first.body.execution
+      expect((await start('thrice', NO_WAIT)).body.decision.constraints[0]).toMatchObject({ used: 1 })
+      temporal.fault = 'none'
+      await alarmNow()
+      expect(await execution(id)).toMatchObject({ status: 'running', error: null })
+      expect(
+        new Set(temporal.starts.filter(({ workflowId }) => workflowId === id).map(({ requestId }) => requestId)),
+      ).toEqual(new Set([id]))
+      expect(temporal.executions.size).toBe(2)
+    },
+  )
 
-  it('survives the loss of the coordinator\'s memory', async () => {
+  it("survives the loss of the coordinator's memory", async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', NO_WAIT)).body.execution
     await abortAllDurableObjects()
@@ -80,8 +85,14 @@ describe('a start that Temporal refuses', () => {
   it('for good, ends failed with the reason and frees its place', async () => {
     temporal.fault = { code: 3, message: 'bad queue name' }
     const answer = await start('single')
-    expect(answer).toMatchObject({ status: 500, body: { code: 'internal', detail: expect.stringContaining('bad queue name') } })
-    expect(await execution(answer.body.decision.id ?? '')).toMatchObject({ status: 'failed', error: { type: 'StartRefused' } })
+    expect(answer).toMatchObject({
+      status: 500,
+      body: { code: 'internal', detail: expect.stringContaining('bad queue name') },
+    })
+    expect(await execution(answer.body.decision.id ?? '')).toMatchObject({
+      status: 'failed',
+      error: { type: 'StartRefused' },
+    })
     temporal.fault = 'none'
     expect((await start('single')).status).toBe(201)
   })
@@ -105,7 +116,10 @@ describe('a start that was not made within valid_for', () => {
     expect((await start('single', NO_WAIT)).status).toBe(429)
     temporal.fault = 'none'
     await alarmNow()
-    expect(await execution(id)).toMatchObject({ status: 'expired', error: { type: 'Expired', message: expect.stringContaining('valid_for') } })
+    expect(await execution(id)).toMatchObject({
+      status: 'expired',
+      error: { type: 'Expired', message: expect.stringContaining('valid_for') },
+    })
     expect(temporal.executions.get(id)?.type).toBe('resile-void')
     expect((await start('single')).status).toBe(201)
   })
@@ -130,7 +144,10 @@ describe('cancel', () => {
     await alarmNow()
     expect(await execution(id)).toMatchObject({ status: 'canceled', error: { message: 'not needed' } })
     expect([...temporal.executions.values()].map(({ type }) => type)).toEqual(['resile-void'])
-    expect(await request('POST', `/v1/executions/${id}/cancel`)).toMatchObject({ status: 409, body: { code: 'already_closed' } })
+    expect(await request('POST', `/v1/executions/${id}/cancel`)).toMatchObject({
+      status: 409,
+      body: { code: 'already_closed' },
+    })
   })
 
   it('a running one is asked to stop, until Temporal has heard it', async () => {
@@ -153,14 +170,19 @@ describe('cancel', () => {
 })
 
 describe('the end', () => {
-  it.each([['COMPLETED', 'completed'], ['FAILED', 'failed'], ['TERMINATED', 'terminated'], ['TIMED_OUT', 'timed_out'], ['CANCELED', 'canceled']] as const)(
-    '%s is %s, and closes', async (status, expected) => {
-      const { id } = (await start('single')).body.execution
-      temporal.close(id, status, 'done')
-      await alarmNow()
-      expect(await execution(id)).toMatchObject({ status: expected, closed_at: expect.any(String) })
-      expect((await start('single')).status).toBe(201)
-    })
+  it.each([
+    ['COMPLETED', 'completed'],
+    ['FAILED', 'failed'],
+    ['TERMINATED', 'terminated'],
+    ['TIMED_OUT', 'timed_out'],
+    ['CANCELED', 'canceled'],
+  ] as const)('%s is %s, and closes', async (status, expected) => {
+    const { id } = (await start('single')).body.execution
+    temporal.close(id, status, 'done')
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: expected, closed_at: expect.any(String) })
+    expect((await start('single')).status).toBe(201)
+  })
 
   it('is looked for at once when a host reports it', async () => {
     const { id } = (await start('single')).body.execution
@@ -195,6 +217,7 @@ describe('the end', () => {
       'resile_executions_closed_total{workflow="single",status="completed"} 1',
       'resile_outbox_pending 0',
       'resile_nodes_live{datacenter="dc1"} 2',
-    ]) expect(text).toContain(line)
+    ])
+      expect(text).toContain(line)
   })
 })

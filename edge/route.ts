@@ -1,5 +1,5 @@
 /** Where a trigger's work is done: target, datacenter and task queues. */
-import { datacentersOf, type Config } from '../shared/config.ts'
+import { type Config, datacentersOf } from '../shared/config.ts'
 import { datacenterQueue, isName, NAME_RULE, nodeQueue, nodeTypeQueue } from '../shared/names.ts'
 import type { Target } from '../shared/wire.ts'
 import type { Workflow } from './find-workflow.ts'

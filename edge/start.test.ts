@@ -15,16 +15,40 @@ afterEach(async () => {
 })
 
 describe('a start', () => {
-  it('is 201 with decision and execution, and one workflow in Temporal with the contract\'s memo', async () => {
-    const { status, headers, body } = await start('free', {}, { target: { node: 'web-1' }, input: { a: 1 }, reason: 'why', trigger: { source: 'test' } })
+  it("is 201 with decision and execution, and one workflow in Temporal with the contract's memo", async () => {
+    const { status, headers, body } = await start(
+      'free',
+      {},
+      { target: { node: 'web-1' }, input: { a: 1 }, reason: 'why', trigger: { source: 'test' } },
+    )
     expect(status).toBe(201)
     expect(headers.get('location')).toBe(`/v1/executions/${body.execution.id}`)
-    expect(body.decision).toMatchObject({ id: body.execution.id, outcome: 'admitted', code: null, caller: 'anonymous', task_queue: 'dc1:node:web-1', reason: 'why', trigger: { source: 'test' } })
-    expect(body.execution).toMatchObject({ status: 'running', workflow_id: body.execution.id, target: { node: 'web-1' }, run_id: expect.any(String) })
+    expect(body.decision).toMatchObject({
+      id: body.execution.id,
+      outcome: 'admitted',
+      code: null,
+      caller: 'anonymous',
+      task_queue: 'dc1:node:web-1',
+      reason: 'why',
+      trigger: { source: 'test' },
+    })
+    expect(body.execution).toMatchObject({
+      status: 'running',
+      workflow_id: body.execution.id,
+      target: { node: 'web-1' },
+      run_id: expect.any(String),
+    })
     expect(temporal.starts).toEqual([{ workflowId: body.execution.id, requestId: body.execution.id, type: 'free' }])
-    const sent = temporal.executions.get(body.execution.id)?.body as { taskQueue: { name: string }; memo: { fields: { resile: { data: string } } } }
+    const sent = temporal.executions.get(body.execution.id)?.body as {
+      taskQueue: { name: string }
+      memo: { fields: { resile: { data: string } } }
+    }
     expect(sent.taskQueue.name).toBe('dc1')
-    expect(JSON.parse(atob(sent.memo.fields.resile.data))).toEqual({ decision: body.execution.id, workflow: 'free', target: { node: 'web-1' } })
+    expect(JSON.parse(atob(sent.memo.fields.resile.data))).toEqual({
+      decision: body.execution.id,
+      workflow: 'free',
+      target: { node: 'web-1' },
+    })
   })
 
   it.each([
@@ -37,7 +61,7 @@ describe('a start', () => {
     const answer = await start(workflow, {}, body)
     expect(answer.status).toBe(201)
     expect(answer.body.execution.task_queue).toBe(taskQueue)
-    expect((temporal.executions.get(answer.body.execution.id)?.body.taskQueue as { name: string }).name).toBe(workflowQueue)
+    expect(temporal.executions.get(answer.body.execution.id)?.body.taskQueue).toMatchObject({ name: workflowQueue })
   })
 
   it('fills in the defaults of declared inputs', async () => {
@@ -54,7 +78,15 @@ describe('constraints', () => {
     const denied = answers.filter(({ status }) => status === 429)
     expect(denied).toHaveLength(47)
     for (const { body, headers } of denied) {
-      expect(body).toMatchObject({ code: 'constraint_denied', decision: { outcome: 'denied', constraints: [{ kind: 'maxExecution', limit: 3, used: 3, binding: true, period: '24h', scope: 'datacenter', key: 'dc1' }] } })
+      expect(body).toMatchObject({
+        code: 'constraint_denied',
+        decision: {
+          outcome: 'denied',
+          constraints: [
+            { kind: 'maxExecution', limit: 3, used: 3, binding: true, period: '24h', scope: 'datacenter', key: 'dc1' },
+          ],
+        },
+      })
       expect(Math.abs(Number(headers.get('retry-after')) - 86_400)).toBeLessThanOrEqual(60)
     }
     expect(temporal.executions.size).toBe(3)
@@ -63,27 +95,45 @@ describe('constraints', () => {
   it('concurrency names no time, and lets the next in once the first has ended', async () => {
     const first = await start('single')
     const second = await start('single')
-    expect(second).toMatchObject({ status: 429, body: { decision: { allowed_at: null, constraints: [{ kind: 'concurrency', used: 1 }] } } })
+    expect(second).toMatchObject({
+      status: 429,
+      body: { decision: { allowed_at: null, constraints: [{ kind: 'concurrency', used: 1 }] } },
+    })
     expect(second.headers.get('retry-after')).toBeNull()
     temporal.close(first.body.execution.id, 'COMPLETED', { ok: true })
     await alarm()
     expect((await start('single')).status).toBe(201)
-    expect((await request('GET', `/v1/executions/${first.body.execution.id}`)).body).toMatchObject({ status: 'completed', result: { ok: true } })
+    expect((await request('GET', `/v1/executions/${first.body.execution.id}`)).body).toMatchObject({
+      status: 'completed',
+      result: { ok: true },
+    })
   })
 
   it('per node counts each node for itself', async () => {
     expect((await start('per-node')).status).toBe(201)
-    expect((await start('per-node')).body.decision.constraints[0]).toMatchObject({ scope: 'node', key: 'web-1', used: 1 })
+    expect((await start('per-node')).body.decision.constraints[0]).toMatchObject({
+      scope: 'node',
+      key: 'web-1',
+      used: 1,
+    })
     expect((await start('per-node', {}, { target: { node: 'web-2' } })).status).toBe(201)
   })
 
   it('is_global with one datacenter counts there, as global', async () => {
     await start('global')
-    expect((await start('global', {}, { target: { node: 'web-2' } })).body.decision.constraints[0]).toMatchObject({ scope: 'global', used: 1, binding: true })
+    expect((await start('global', {}, { target: { node: 'web-2' } })).body.decision.constraints[0]).toMatchObject({
+      scope: 'global',
+      used: 1,
+      binding: true,
+    })
   })
 
   it('evaluate answers without changing anything, also for a future time', async () => {
-    const evaluate = (at?: string) => request('POST', '/v1/workflows/thrice/evaluate', { target: { node: 'web-1' }, ...(at === undefined ? {} : { at }) })
+    const evaluate = (at?: string) =>
+      request('POST', '/v1/workflows/thrice/evaluate', {
+        target: { node: 'web-1' },
+        ...(at === undefined ? {} : { at }),
+      })
     expect((await evaluate()).body.decision).toMatchObject({ id: null, outcome: 'admitted' })
     for (let index = 0; index < 3; index++) await start('thrice')
     expect((await evaluate()).body.decision).toMatchObject({ outcome: 'denied', code: 'constraint_denied' })
@@ -109,7 +159,10 @@ describe('an Idempotency-Key', () => {
     await start('free', { 'idempotency-key': 'k' }, { target: { node: 'web-1' }, input: { a: 1, b: [] } })
     const same = '{"input": {"b":[],  "a":1.0}, "target":{"node":"web-1"}}'
     expect((await request('POST', '/v1/workflows/free/executions', same, { 'idempotency-key': 'k' })).status).toBe(200)
-    expect(await start('free', { 'idempotency-key': 'k' })).toMatchObject({ status: 409, body: { code: 'idempotency_conflict' } })
+    expect(await start('free', { 'idempotency-key': 'k' })).toMatchObject({
+      status: 409,
+      body: { code: 'idempotency_conflict' },
+    })
   })
 
   it('is not bound by a denial', async () => {
@@ -130,7 +183,10 @@ describe('an Idempotency-Key', () => {
 
 describe('routing', () => {
   it('a node that is unknown, draining or without the queue has no worker; the decision is recorded', async () => {
-    expect(await start('free', {}, { target: { node: 'unknown-9' } })).toMatchObject({ status: 503, body: { code: 'no_worker', decision: { outcome: 'denied', code: 'no_worker' } } })
+    expect(await start('free', {}, { target: { node: 'unknown-9' } })).toMatchObject({
+      status: 503,
+      body: { code: 'no_worker', decision: { outcome: 'denied', code: 'no_worker' } },
+    })
     await request('PUT', '/v1/nodes/web-1', { datacenter: 'dc1', draining: true, queues: [{ name: 'dc1:node:web-1' }] })
     const answer = await start('free')
     expect(answer).toMatchObject({ status: 503, body: { code: 'no_worker' } })
@@ -140,7 +196,10 @@ describe('routing', () => {
 
   it('a type that nobody registered is refused, and does not count', async () => {
     for (const node of ['web-1', 'web-2']) {
-      await request('PUT', `/v1/nodes/${node}`, { datacenter: 'dc1', queues: [{ name: 'dc1', workflow_types: [] }, { name: `dc1:node:${node}` }] })
+      await request('PUT', `/v1/nodes/${node}`, {
+        datacenter: 'dc1',
+        queues: [{ name: 'dc1', workflow_types: [] }, { name: `dc1:node:${node}` }],
+      })
     }
     expect(await start('thrice')).toMatchObject({ status: 503, body: { code: 'workflow_not_registered' } })
     await beatAll()
@@ -148,7 +207,11 @@ describe('routing', () => {
   })
 
   it('a node may claim no queue but its own', async () => {
-    const answer = await request('PUT', '/v1/nodes/web-1', { datacenter: 'dc1', types: ['web'], queues: [{ name: 'dc1:node:web-2' }] })
+    const answer = await request('PUT', '/v1/nodes/web-1', {
+      datacenter: 'dc1',
+      types: ['web'],
+      queues: [{ name: 'dc1:node:web-2' }],
+    })
     expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: '/queues/0/name' }] } })
   })
 })

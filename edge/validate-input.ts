@@ -15,7 +15,8 @@ export function validateInput(
   if (fields === undefined) return input
   const errors: InputError[] = []
   for (const key of Object.keys(input)) {
-    if (!Object.hasOwn(fields, key)) errors.push({ path: jsonPointer(['input', key]), message: 'the workflow has no such input' })
+    if (!Object.hasOwn(fields, key))
+      errors.push({ path: jsonPointer(['input', key]), message: 'the workflow has no such input' })
   }
   const values: [string, unknown][] = []
   for (const [key, field] of Object.entries(fields)) {

@@ -24,7 +24,10 @@ export class CoordinatorClient {
   constructor(address: CoordinatorAddress) {
     this.#base = 'url' in address ? address.url.replace(/\/+$/, '') : 'http://localhost'
     this.#name = 'url' in address ? address.url : address.socket
-    this.#agent = new Agent({ ...('socket' in address ? { connect: { socketPath: address.socket } } : {}), keepAliveTimeout: 10_000 })
+    this.#agent = new Agent({
+      ...('socket' in address ? { connect: { socketPath: address.socket } } : {}),
+      keepAliveTimeout: 10_000,
+    })
   }
 
   /**

@@ -20,7 +20,9 @@ export const LONGEST_PERIOD = '744h'
 const name = z.string({ error: 'expected a quoted name' }).refine(isName, { error: `not a name: ${NAME_RULE}` })
 const text = z.string({ error: 'expected a quoted string' }).min(1, { error: 'must not be empty' })
 const flag = z.boolean({ error: 'expected true or false' })
-const pattern = text.refine(isLinearPattern, { error: 'not a regular expression that runs in linear time (RE2 syntax)' })
+const pattern = text.refine(isLinearPattern, {
+  error: 'not a regular expression that runs in linear time (RE2 syntax)',
+})
 const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
 const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or https:// URL' })
 
@@ -34,15 +36,19 @@ const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or https://
 function given(...keys: string[]): { when: (payload: z.core.ParsePayload) => boolean } {
   return {
     when: ({ value, issues }) =>
-      typeof value === 'object' && value !== null && !Array.isArray(value) &&
+      typeof value === 'object' &&
+      value !== null &&
+      !Array.isArray(value) &&
       !issues.some(({ path }) => path?.length === 1 && keys.includes(String(path[0]))),
   }
 }
 
 /** A whole number, quoted or not: operators write both. */
-const wholeNumber = z.union([z.number(), z.string().regex(/^\d+$/).transform(Number)], {
-  error: 'expected a whole number, quoted or not',
-}).refine((value) => Number.isSafeInteger(value) && value >= 0, { error: 'expected a whole number of 0 or more' })
+const wholeNumber = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], {
+    error: 'expected a whole number, quoted or not',
+  })
+  .refine((value) => Number.isSafeInteger(value) && value >= 0, { error: 'expected a whole number of 0 or more' })
 
 // --- workflows/<name>.hcl ---------------------------------------------------------------------------------------
 
@@ -58,70 +64,98 @@ const taskQueueTarget = z.string({ error: 'expected a quoted string' }).refine(
 )
 
 /** One declared field of a workflow's input. */
-const inputSchema = z.strictObject({
-  type: z.enum(['string', 'number', 'bool', 'object']),
-  required: flag.default(false),
-  default: z.unknown().optional(),
-  pattern: pattern.optional(),
-}).superRefine((input, context) => {
-  if (input.pattern !== undefined && input.type !== 'string') {
-    context.addIssue({ code: 'custom', path: ['pattern'], message: 'only an input of type "string" has a pattern' })
-  }
-}, given('type', 'pattern')).superRefine((input, context) => {
-  if (input.default !== undefined && typeOf(input.default) !== input.type) {
-    context.addIssue({ code: 'custom', path: ['default'], message: `is not of type ${input.type}` })
-  }
-}, given('type')).superRefine((input, context) => {
-  if (input.default !== undefined && input.required) {
-    context.addIssue({ code: 'custom', path: ['default'], message: 'a required input has no default' })
-  }
-}, given('required')).superRefine((input, context) => {
-  if (input.pattern === undefined || typeof input.default !== 'string' || input.type !== 'string') return
-  if (RE2JS.compile(input.pattern).matcher(input.default).find()) return
-  context.addIssue({ code: 'custom', path: ['default'], message: 'does not match the pattern' })
-}, given('type', 'pattern'))
+const inputSchema = z
+  .strictObject({
+    type: z.enum(['string', 'number', 'bool', 'object']),
+    required: flag.default(false),
+    default: z.unknown().optional(),
+    pattern: pattern.optional(),
+  })
+  .superRefine(
+    (input, context) => {
+      if (input.pattern !== undefined && input.type !== 'string') {
+        context.addIssue({ code: 'custom', path: ['pattern'], message: 'only an input of type "string" has a pattern' })
+      }
+    },
+    given('type', 'pattern'),
+  )
+  .superRefine((input, context) => {
+    if (input.default !== undefined && typeOf(input.default) !== input.type) {
+      context.addIssue({ code: 'custom', path: ['default'], message: `is not of type ${input.type}` })
+    }
+  }, given('type'))
+  .superRefine((input, context) => {
+    if (input.default !== undefined && input.required) {
+      context.addIssue({ code: 'custom', path: ['default'], message: 'a required input has no default' })
+    }
+  }, given('required'))
+  .superRefine(
+    (input, context) => {
+      if (input.pattern === undefined || typeof input.default !== 'string' || input.type !== 'string') return
+      if (RE2JS.compile(input.pattern).matcher(input.default).find()) return
+      context.addIssue({ code: 'custom', path: ['default'], message: 'does not match the pattern' })
+    },
+    given('type', 'pattern'),
+  )
 
 /** Kinds this version judges. The published design spells one of them "concurency"; both are read. */
-const kind = z.enum(['maxExecution', 'concurrency', 'concurency'])
+const kind = z
+  .enum(['maxExecution', 'concurrency', 'concurency'])
   .transform((value) => (value === 'concurency' ? 'concurrency' : value))
 
-const constraintSchema = z.strictObject({
-  kind,
-  value: wholeNumber,
-  period: durationSchema({ min: '1s', max: LONGEST_PERIOD }).optional(),
-  is_global: flag.default(false),
-  per: z.enum(['node']).optional(),
-}).superRefine((constraint, context) => {
-  if (constraint.kind === 'maxExecution' && constraint.period === undefined) {
-    const params = { missing: ['period'] }
-    context.addIssue({ code: 'custom', path: ['period'], message: 'maxExecution needs a period', params })
-  }
-}, given('kind', 'period')).superRefine((constraint, context) => {
-  if (constraint.is_global && constraint.per !== undefined) {
-    context.addIssue({ code: 'custom', path: ['per'], message: 'per and is_global exclude each other' })
-  }
-}, given('is_global', 'per'))
-
-export const workflowSchema = z.strictObject({
-  task_queue_target: taskQueueTarget,
-  workflow_type: text.regex(/^[A-Za-z_$][A-Za-z0-9_$]*$/, { error: 'expected the name of an exported function' }).optional(),
-  mode: z.enum(['auto']).default('auto'),
-  valid_for: durationSchema({ min: '1s', max: '1h' }).default(600_000),
-  timeout: durationSchema({ min: '1s', max: '24h' }).default(3_600_000),
-  workflow_queue: z.enum(['datacenter', 'target']).default('datacenter'),
-  input: z.record(text, inputSchema).optional(),
-  constraint: z.array(constraintSchema).default([]),
-}).superRefine((workflow, context) => {
-  workflow.constraint.forEach((constraint, index) => {
-    if (constraint?.per === 'node' && workflow.task_queue_target !== 'node') {
-      context.addIssue({
-        code: 'custom',
-        path: ['constraint', index, 'per'],
-        message: 'per = "node" needs task_queue_target = "node"',
-      })
-    }
+const constraintSchema = z
+  .strictObject({
+    kind,
+    value: wholeNumber,
+    period: durationSchema({ min: '1s', max: LONGEST_PERIOD }).optional(),
+    is_global: flag.default(false),
+    per: z.enum(['node']).optional(),
   })
-}, given('task_queue_target', 'constraint'))
+  .superRefine(
+    (constraint, context) => {
+      if (constraint.kind === 'maxExecution' && constraint.period === undefined) {
+        const params = { missing: ['period'] }
+        context.addIssue({ code: 'custom', path: ['period'], message: 'maxExecution needs a period', params })
+      }
+    },
+    given('kind', 'period'),
+  )
+  .superRefine(
+    (constraint, context) => {
+      if (constraint.is_global && constraint.per !== undefined) {
+        context.addIssue({ code: 'custom', path: ['per'], message: 'per and is_global exclude each other' })
+      }
+    },
+    given('is_global', 'per'),
+  )
+
+export const workflowSchema = z
+  .strictObject({
+    task_queue_target: taskQueueTarget,
+    workflow_type: text
+      .regex(/^[A-Za-z_$][A-Za-z0-9_$]*$/, { error: 'expected the name of an exported function' })
+      .optional(),
+    mode: z.enum(['auto']).default('auto'),
+    valid_for: durationSchema({ min: '1s', max: '1h' }).default(600_000),
+    timeout: durationSchema({ min: '1s', max: '24h' }).default(3_600_000),
+    workflow_queue: z.enum(['datacenter', 'target']).default('datacenter'),
+    input: z.record(text, inputSchema).optional(),
+    constraint: z.array(constraintSchema).default([]),
+  })
+  .superRefine(
+    (workflow, context) => {
+      workflow.constraint.forEach((constraint, index) => {
+        if (constraint?.per === 'node' && workflow.task_queue_target !== 'node') {
+          context.addIssue({
+            code: 'custom',
+            path: ['constraint', index, 'per'],
+            message: 'per = "node" needs task_queue_target = "node"',
+          })
+        }
+      })
+    },
+    given('task_queue_target', 'constraint'),
+  )
 
 /** One workflow's configuration, defaults filled in, durations in milliseconds. */
 export type WorkflowConfig = z.output<typeof workflowSchema>
@@ -137,12 +171,19 @@ const METHODS = ['*', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'
 const routeRuleSchema = z.strictObject({
   name: text,
   method: z.enum(METHODS),
-  route_patterns: z.array(text.refine(isRoutePattern, { error: 'expected a path that begins with "/"; "*" may stand for a whole segment' }), {
-    error: 'expected a list of path patterns',
-  }).min(1, { error: 'must name at least one pattern' }),
-  uris: z.array(text.refine(isSpiffeId, { error: 'expected a SPIFFE ID such as spiffe://example.org/admin' }), {
-    error: 'expected a list of SPIFFE IDs',
-  }).default([]),
+  route_patterns: z
+    .array(
+      text.refine(isRoutePattern, { error: 'expected a path that begins with "/"; "*" may stand for a whole segment' }),
+      {
+        error: 'expected a list of path patterns',
+      },
+    )
+    .min(1, { error: 'must name at least one pattern' }),
+  uris: z
+    .array(text.refine(isSpiffeId, { error: 'expected a SPIFFE ID such as spiffe://example.org/admin' }), {
+      error: 'expected a list of SPIFFE IDs',
+    })
+    .default([]),
   allow_public: flag.default(false),
   skip_log_match: flag.default(false),
 })
@@ -158,23 +199,32 @@ export const temporalSchema = z.strictObject({
   http_url: httpUrl.default('http://127.0.0.1:7243'),
 })
 
-export const coordinatorSchema = z.strictObject({
-  datacenter: name.optional(),
-  datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
-  server_config: serverSchema.optional(),
-  temporal: temporalSchema.prefault({}),
-}).superRefine((coordinator, context) => {
-  if (coordinator.datacenter === undefined && coordinator.datacenters === undefined) {
-    const params = { missing: ['datacenter', 'datacenters'] }
-    context.addIssue({ code: 'custom', path: ['datacenter'], message: 'is required', params })
-  }
-  if (coordinator.datacenter !== undefined && coordinator.datacenters !== undefined) {
-    context.addIssue({ code: 'custom', path: ['datacenters'], message: 'datacenter and datacenters exclude each other' })
-  }
-  if (new Set(coordinator.datacenters).size !== (coordinator.datacenters?.length ?? 0)) {
-    context.addIssue({ code: 'custom', path: ['datacenters'], message: 'names a datacenter twice' })
-  }
-}, given('datacenter', 'datacenters'))
+export const coordinatorSchema = z
+  .strictObject({
+    datacenter: name.optional(),
+    datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
+    server_config: serverSchema.optional(),
+    temporal: temporalSchema.prefault({}),
+  })
+  .superRefine(
+    (coordinator, context) => {
+      if (coordinator.datacenter === undefined && coordinator.datacenters === undefined) {
+        const params = { missing: ['datacenter', 'datacenters'] }
+        context.addIssue({ code: 'custom', path: ['datacenter'], message: 'is required', params })
+      }
+      if (coordinator.datacenter !== undefined && coordinator.datacenters !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['datacenters'],
+          message: 'datacenter and datacenters exclude each other',
+        })
+      }
+      if (new Set(coordinator.datacenters).size !== (coordinator.datacenters?.length ?? 0)) {
+        context.addIssue({ code: 'custom', path: ['datacenters'], message: 'names a datacenter twice' })
+      }
+    },
+    given('datacenter', 'datacenters'),
+  )
 
 /** One rule of the access list, as the article writes it. */
 export type RouteRule = z.output<typeof routeRuleSchema>
@@ -184,26 +234,28 @@ export type CoordinatorConfig = z.output<typeof coordinatorSchema>
 // --- the compiled document --------------------------------------------------------------------------------------
 
 /** What the coordinator is given: one validated, versioned document. `hash` names its content. */
-export const documentSchema = z.strictObject({
-  version: z.literal(CONFIG_VERSION),
-  hash: text,
-  /** True only when `resile dev` or `wrangler dev` compiled it: then a missing `server_config` lets every caller pass. */
-  development: flag,
-  coordinator: coordinatorSchema,
-  workflows: z.record(name, workflowSchema),
-}).superRefine((document, context) => {
-  const several = datacentersOf(document.coordinator).length > 1
-  for (const [workflow, config] of Object.entries(document.workflows)) {
-    config.constraint.forEach((constraint, index) => {
-      if (!several || !constraint.is_global) return
-      context.addIssue({
-        code: 'custom',
-        path: ['workflows', workflow, 'constraint', index, 'is_global'],
-        message: 'is_global over several datacenters is not available in this version',
+export const documentSchema = z
+  .strictObject({
+    version: z.literal(CONFIG_VERSION),
+    hash: text,
+    /** True only when `resile dev` or `wrangler dev` compiled it: then a missing `server_config` lets every caller pass. */
+    development: flag,
+    coordinator: coordinatorSchema,
+    workflows: z.record(name, workflowSchema),
+  })
+  .superRefine((document, context) => {
+    const several = datacentersOf(document.coordinator).length > 1
+    for (const [workflow, config] of Object.entries(document.workflows)) {
+      config.constraint.forEach((constraint, index) => {
+        if (!several || !constraint.is_global) return
+        context.addIssue({
+          code: 'custom',
+          path: ['workflows', workflow, 'constraint', index, 'is_global'],
+          message: 'is_global over several datacenters is not available in this version',
+        })
       })
-    })
-  }
-})
+    }
+  })
 
 /** The compiled document as it is stored and handed to the Worker. */
 export type ConfigDocument = z.input<typeof documentSchema>
@@ -211,7 +263,10 @@ export type ConfigDocument = z.input<typeof documentSchema>
 export type Config = z.output<typeof documentSchema>
 
 /** The datacenters that this coordinator owns, the first of them the default. */
-export function datacentersOf(coordinator: { datacenter?: string | undefined; datacenters?: string[] | undefined }): string[] {
+export function datacentersOf(coordinator: {
+  datacenter?: string | undefined
+  datacenters?: string[] | undefined
+}): string[] {
   return coordinator.datacenters ?? (coordinator.datacenter === undefined ? [] : [coordinator.datacenter])
 }
 
@@ -222,25 +277,30 @@ export function defaultWorkflowType(workflow: string): string {
 
 // --- worker.hcl -------------------------------------------------------------------------------------------------
 
-const commandSchema = z.strictObject({
-  argv: z.array(text, { error: 'expected a list of arguments' }).min(1, { error: 'must name a program' }),
-  timeout: durationSchema({ min: '1ms', max: '24h' }).default(30_000),
-  params: z.record(text, pattern).default({}),
-  read_only: flag.default(false),
-}).superRefine((command, context) => {
-  command.argv.forEach((argument, index) => {
-    if (typeof argument !== 'string') return
-    for (const [, parameter = ''] of argument.matchAll(/\{([A-Za-z0-9_]+)\}/g)) {
-      if (Object.hasOwn(command.params, parameter)) continue
-      context.addIssue({
-        code: 'custom',
-        path: ['argv', index],
-        message: `uses {${parameter}}, which params does not declare`,
-        params: { missing: ['params'] },
-      })
-    }
+const commandSchema = z
+  .strictObject({
+    argv: z.array(text, { error: 'expected a list of arguments' }).min(1, { error: 'must name a program' }),
+    timeout: durationSchema({ min: '1ms', max: '24h' }).default(30_000),
+    params: z.record(text, pattern).default({}),
+    read_only: flag.default(false),
   })
-}, given('argv', 'params'))
+  .superRefine(
+    (command, context) => {
+      command.argv.forEach((argument, index) => {
+        if (typeof argument !== 'string') return
+        for (const [, parameter = ''] of argument.matchAll(/\{([A-Za-z0-9_]+)\}/g)) {
+          if (Object.hasOwn(command.params, parameter)) continue
+          context.addIssue({
+            code: 'custom',
+            path: ['argv', index],
+            message: `uses {${parameter}}, which params does not declare`,
+            params: { missing: ['params'] },
+          })
+        }
+      })
+    },
+    given('argv', 'params'),
+  )
 
 export const workerSchema = z.strictObject({
   node: name,
@@ -248,10 +308,12 @@ export const workerSchema = z.strictObject({
   types: z.array(name, { error: 'expected a list of node types' }).default([]),
   labels: z.record(text, z.string({ error: 'expected a quoted string' })).default({}),
   coordinator: z.strictObject({ url: httpUrl }).optional(),
-  temporal: z.strictObject({
-    address: hostPort.default('127.0.0.1:7233'),
-    namespace: temporalSchema.shape.namespace,
-  }).prefault({}),
+  temporal: z
+    .strictObject({
+      address: hostPort.default('127.0.0.1:7233'),
+      namespace: temporalSchema.shape.namespace,
+    })
+    .prefault({}),
   command: z.record(name, commandSchema).default({}),
 })
 
@@ -267,45 +329,52 @@ const checkTimeout = durationSchema({ min: '1ms', max: '5m' }).default(5000)
 const httpCheckSchema = z.strictObject({
   url: httpUrl,
   timeout: checkTimeout,
-  expect_status: wholeNumber.refine((value) => value >= 100 && value <= 599, { error: 'expected an HTTP status' })
+  expect_status: wholeNumber
+    .refine((value) => value >= 100 && value <= 599, { error: 'expected an HTTP status' })
     .default(200),
 })
 
 const prometheusSchema = z.strictObject({ url: httpUrl, query: text, timeout: checkTimeout })
 
 /** Text that may hold `${labels.x}`, `${annotations.x}` and `${value}`; the compiler refuses every other expression. */
-const templatedName = z.string({ error: 'expected a quoted string' }).refine(
-  (value) => /(?<!\$)\$\{/.test(value) || isName(value),
-  { error: `not a name: ${NAME_RULE}` },
-)
+const templatedName = z
+  .string({ error: 'expected a quoted string' })
+  .refine((value) => /(?<!\$)\$\{/.test(value) || isName(value), { error: `not a name: ${NAME_RULE}` })
 
 /** The blocks of which each detector has exactly one. */
 const SOURCES = ['http_check', 'prometheus']
 
-const detectorSchema = z.strictObject({
-  workflow: name,
-  interval: durationSchema({ min: '100ms', max: '24h' }),
-  for: durationSchema({ max: '24h' }).default(0),
-  clear_for: durationSchema({ max: '24h' }).default(0),
-  repeat_after: durationSchema({ min: '1s' }).optional(),
-  target: z.strictObject({
-    node: templatedName.optional(),
-    node_type: templatedName.optional(),
-    datacenter: templatedName.optional(),
-  }).optional(),
-  input: z.record(z.string(), z.unknown()).optional(),
-  http_check: httpCheckSchema.optional(),
-  prometheus: prometheusSchema.optional(),
-}).superRefine((detector, context) => {
-  const sources = [detector.http_check, detector.prometheus].filter((source) => source !== undefined)
-  if (sources.length === 1) return
-  context.addIssue({
-    code: 'custom',
-    path: [],
-    message: sources.length === 0 ? 'needs a source' : 'has more than one source',
-    params: { permitted: SOURCES, ...(sources.length === 0 && { missing: SOURCES }) },
+const detectorSchema = z
+  .strictObject({
+    workflow: name,
+    interval: durationSchema({ min: '100ms', max: '24h' }),
+    for: durationSchema({ max: '24h' }).default(0),
+    clear_for: durationSchema({ max: '24h' }).default(0),
+    repeat_after: durationSchema({ min: '1s' }).optional(),
+    target: z
+      .strictObject({
+        node: templatedName.optional(),
+        node_type: templatedName.optional(),
+        datacenter: templatedName.optional(),
+      })
+      .optional(),
+    input: z.record(z.string(), z.unknown()).optional(),
+    http_check: httpCheckSchema.optional(),
+    prometheus: prometheusSchema.optional(),
   })
-}, given(...SOURCES))
+  .superRefine(
+    (detector, context) => {
+      const sources = [detector.http_check, detector.prometheus].filter((source) => source !== undefined)
+      if (sources.length === 1) return
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: sources.length === 0 ? 'needs a source' : 'has more than one source',
+        params: { permitted: SOURCES, ...(sources.length === 0 && { missing: SOURCES }) },
+      })
+    },
+    given(...SOURCES),
+  )
 
 export const detectorsSchema = z.strictObject({ detector: z.record(name, detectorSchema).default({}) })
 

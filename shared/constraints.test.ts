@@ -16,11 +16,20 @@ function concurrency(value: number): Constraint {
 }
 
 /** What a ledger would know, from plain lists; `starts` in any order. */
-function useOf({ starts = [], pending = 0, open = 0 }: { starts?: number[]; pending?: number; open?: number }): ScopeUse {
+function useOf({
+  starts = [],
+  pending = 0,
+  open = 0,
+}: {
+  starts?: number[]
+  pending?: number
+  open?: number
+}): ScopeUse {
   const sorted = [...starts].sort((a, b) => a - b)
   const after = (time: number): number[] => sorted.filter((start) => start > time)
   return {
-    open, pending,
+    open,
+    pending,
     startsAfter: (time) => after(time).length,
     startAfter: (time, index) => after(time)[index] ?? Number.NaN,
   }
@@ -29,9 +38,15 @@ function useOf({ starts = [], pending = 0, open = 0 }: { starts?: number[]; pend
 describe('maxExecution', () => {
   it('admits below the limit and denies at it', () => {
     const now = 100 * HOUR
-    expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1] }), now)).toMatchObject({ allowed: true, used: 1, allowedAt: now })
+    expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1] }), now)).toMatchObject({
+      allowed: true,
+      used: 1,
+      allowedAt: now,
+    })
     expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1, now - 2] }), now)).toMatchObject({
-      allowed: false, used: 2, allowedAt: now - 2 + HOUR,
+      allowed: false,
+      used: 2,
+      allowedAt: now - 2 + HOUR,
     })
   })
 
@@ -43,13 +58,19 @@ describe('maxExecution', () => {
 
   it('takes pending starts as confirmed now, and counts them however old they are', () => {
     const now = 9 * HOUR
-    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ pending: 1 }), now)).toMatchObject({ allowed: false, allowedAt: now + HOUR })
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ pending: 1 }), now)).toMatchObject({
+      allowed: false,
+      allowedAt: now + HOUR,
+    })
   })
 
   it('waits for as many to leave as a lowered limit demands', () => {
     const now = 9 * HOUR
     const starts = [now - 30, now - 20, now - 10]
-    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts }), now)).toMatchObject({ used: 3, allowedAt: now - 10 + HOUR })
+    expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts }), now)).toMatchObject({
+      used: 3,
+      allowedAt: now - 10 + HOUR,
+    })
   })
 
   it('is never allowed with a limit of 0, nor without a period', () => {
@@ -62,7 +83,11 @@ describe('maxExecution', () => {
 describe('concurrency', () => {
   it('counts open executions, however old', () => {
     expect(judge(concurrency(2), SCOPE, useOf({ open: 1 }), 7)).toMatchObject({ allowed: true, used: 1 })
-    expect(judge(concurrency(2), SCOPE, useOf({ open: 2 }), 7)).toMatchObject({ allowed: false, used: 2, allowedAt: null })
+    expect(judge(concurrency(2), SCOPE, useOf({ open: 2 }), 7)).toMatchObject({
+      allowed: false,
+      used: 2,
+      allowedAt: null,
+    })
   })
 })
 
@@ -95,7 +120,13 @@ describe('decide', () => {
 
 describe('properties', () => {
   const time = fc.integer({ min: 0, max: 1000 })
-  const window = fc.record({ starts: fc.array(time, { maxLength: 30 }), pending: fc.nat(5), limit: fc.nat(8), period: fc.integer({ min: 1, max: 400 }), now: time })
+  const window = fc.record({
+    starts: fc.array(time, { maxLength: 30 }),
+    pending: fc.nat(5),
+    limit: fc.nat(8),
+    period: fc.integer({ min: 1, max: 400 }),
+    now: time,
+  })
 
   property.prop([window])('agrees with counting one by one', ({ starts, pending, limit, period, now }) => {
     const used = starts.filter((start) => start + period > now).length + pending
@@ -104,17 +135,20 @@ describe('properties', () => {
     expect(judgement.allowed).toBe(used < limit)
   })
 
-  property.prop([window])('allowed_at is the first moment that allows, if pending starts are confirmed now', ({ starts, pending, limit, period, now }) => {
-    const past = starts.filter((start) => start <= now)
-    const { allowedAt } = judge(maxExecution(limit, period), SCOPE, useOf({ starts: past, pending }), now)
-    const confirmed = useOf({ starts: [...past, ...Array.from({ length: pending }, () => now)] })
-    const allowedIn = (at: number): boolean => judge(maxExecution(limit, period), SCOPE, confirmed, at).allowed
-    if (allowedAt === null) expect(limit).toBe(0)
-    else {
-      expect(allowedIn(allowedAt)).toBe(true)
-      if (allowedAt > now) expect(allowedIn(allowedAt - 1)).toBe(false)
-    }
-  })
+  property.prop([window])(
+    'allowed_at is the first moment that allows, if pending starts are confirmed now',
+    ({ starts, pending, limit, period, now }) => {
+      const past = starts.filter((start) => start <= now)
+      const { allowedAt } = judge(maxExecution(limit, period), SCOPE, useOf({ starts: past, pending }), now)
+      const confirmed = useOf({ starts: [...past, ...Array.from({ length: pending }, () => now)] })
+      const allowedIn = (at: number): boolean => judge(maxExecution(limit, period), SCOPE, confirmed, at).allowed
+      if (allowedAt === null) expect(limit).toBe(0)
+      else {
+        expect(allowedIn(allowedAt)).toBe(true)
+        if (allowedAt > now) expect(allowedIn(allowedAt - 1)).toBe(false)
+      }
+    },
+  )
 
   /** The invariant itself: real starts lie between admission and confirmation, anywhere. */
   property.prop([

@@ -65,7 +65,13 @@ export interface Verdict {
  * @param at    the time judged
  * @param clock the present; a pending start is taken as confirmed then. Equal to `at` but for questions about the future
  */
-export function judge(constraint: Constraint, scope: ConstraintScope, use: ScopeUse, at: number, clock = at): Judgement {
+export function judge(
+  constraint: Constraint,
+  scope: ConstraintScope,
+  use: ScopeUse,
+  at: number,
+  clock = at,
+): Judgement {
   const base = { ...scope, kind: constraint.kind, limit: constraint.value, period: constraint.period ?? null }
   switch (constraint.kind) {
     case 'concurrency': {

@@ -4,11 +4,19 @@ import { describe, expect, it } from 'vitest'
 import { durationSchema, formatDuration, parseDuration } from './duration.ts'
 
 describe('parseDuration', () => {
-  it.each([['90s', 90_000], ['15m', 900_000], ['1h30m', 5_400_000], ['250ms', 250], ['0s', 0], ['1.5h', 5_400_000], ['744h', 2_678_400_000]])(
-    'reads %s', (text, ms) => expect(parseDuration(text)).toBe(ms))
+  it.each([
+    ['90s', 90_000],
+    ['15m', 900_000],
+    ['1h30m', 5_400_000],
+    ['250ms', 250],
+    ['0s', 0],
+    ['1.5h', 5_400_000],
+    ['744h', 2_678_400_000],
+  ])('reads %s', (text, ms) => expect(parseDuration(text)).toBe(ms))
 
   it.each(['', '15', '-5m', '15m garbage', '1M', '1d', ' 1s', '1 s', '1e3s', '∞s', 'h'])('refuses %j', (text) =>
-    expect(parseDuration(text)).toBeNull())
+    expect(parseDuration(text)).toBeNull(),
+  )
 })
 
 property.prop([fc.integer({ min: 0, max: 2_678_400_000 })])('formatDuration is read back as it was', (ms) => {

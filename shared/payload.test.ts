@@ -17,7 +17,10 @@ it('takes long texts', () => {
 })
 
 it('shows what it cannot decode', () => {
-  expect(decodePayload({ metadata: { encoding: btoa('binary/encrypted') }, data: btoa('secret') })).toEqual({ encoding: 'binary/encrypted', bytes: 6 })
+  expect(decodePayload({ metadata: { encoding: btoa('binary/encrypted') }, data: btoa('secret') })).toEqual({
+    encoding: 'binary/encrypted',
+    bytes: 6,
+  })
   expect(decodePayload({ metadata: { encoding: btoa('binary/null') } })).toBeNull()
   expect(firstPayload(undefined)).toBeNull()
 })

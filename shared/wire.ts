@@ -16,11 +16,13 @@ export const startSchema = z.strictObject({
   target: targetSchema.optional(),
   input: json.optional(),
   reason: z.string().optional(),
-  trigger: z.strictObject({
-    source: z.string().optional(),
-    name: z.string().optional(),
-    fingerprint: z.string().optional(),
-  }).optional(),
+  trigger: z
+    .strictObject({
+      source: z.string().optional(),
+      name: z.string().optional(),
+      fingerprint: z.string().optional(),
+    })
+    .optional(),
   valid_for: durationSchema({ min: '1ms' }).optional(),
 })
 
@@ -38,11 +40,16 @@ export const heartbeatSchema = z.strictObject({
   build_id: z.string().optional(),
   boot_id: z.string().optional(),
   draining: z.boolean().default(false),
-  queues: z.array(z.strictObject({
-    name: z.string(),
-    workflow_types: z.array(z.string()).max(1000).default([]),
-    activity_types: z.array(z.string()).max(1000).default([]),
-  })).max(200).default([]),
+  queues: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        workflow_types: z.array(z.string()).max(1000).default([]),
+        activity_types: z.array(z.string()).max(1000).default([]),
+      }),
+    )
+    .max(200)
+    .default([]),
   closed: z.array(z.string()).max(1000).default([]),
 })
 
@@ -51,8 +58,18 @@ const nullableTime = time.nullable()
 
 /** Every status an execution can have. */
 export const EXECUTION_STATUSES = [
-  'awaiting_approval', 'pending', 'running', 'completed', 'failed', 'timed_out', 'canceled', 'terminated',
-  'expired', 'rejected', 'shadowed', 'lost',
+  'awaiting_approval',
+  'pending',
+  'running',
+  'completed',
+  'failed',
+  'timed_out',
+  'canceled',
+  'terminated',
+  'expired',
+  'rejected',
+  'shadowed',
+  'lost',
 ] as const
 
 /** Every outcome of a decision. */
@@ -117,11 +134,13 @@ export const nodeSchema = z.strictObject({
   build_id: z.string().nullable(),
   boot_id: z.string().nullable(),
   draining: z.boolean(),
-  queues: z.array(z.strictObject({
-    name: z.string(),
-    workflow_types: z.array(z.string()),
-    activity_types: z.array(z.string()),
-  })),
+  queues: z.array(
+    z.strictObject({
+      name: z.string(),
+      workflow_types: z.array(z.string()),
+      activity_types: z.array(z.string()),
+    }),
+  ),
   last_seen_at: time,
 })
 

@@ -1,5 +1,12 @@
 /** Restarts a service by one of the host's commands, and proves that it helped. */
-import { type CommandResult, failWithDiagnostics, milliseconds, type Run, runCommand, untilHealthy } from 'resile/workflow'
+import {
+  type CommandResult,
+  failWithDiagnostics,
+  milliseconds,
+  type Run,
+  runCommand,
+  untilHealthy,
+} from 'resile/workflow'
 
 /** What it takes; declared for triggers in restart-service.hcl. */
 export interface Input {
@@ -28,7 +35,10 @@ export interface Result {
 export async function restartService(input: Input, run: Run): Promise<Result> {
   const verifyFor = input.verify_for ?? '30s'
   const within = milliseconds(verifyFor)
-  const command = await runCommand({ name: input.command, ...(input.params === undefined ? {} : { params: input.params }) })
+  const command = await runCommand({
+    name: input.command,
+    ...(input.params === undefined ? {} : { params: input.params }),
+  })
   if (command.exitCode !== 0) {
     return failWithDiagnostics('CommandFailed', `${input.command} exited with ${command.exitCode}`, { command })
   }
@@ -38,7 +48,10 @@ export async function restartService(input: Input, run: Run): Promise<Result> {
     const found = last.error ?? `status ${last.status}`
     const place = run.target.node ?? run.datacenter
     return failWithDiagnostics(
-      'NotHealthy', `${input.check.url} on ${place} is not healthy ${verifyFor} after ${input.command}: ${found}`, { command, check: last })
+      'NotHealthy',
+      `${input.check.url} on ${place} is not healthy ${verifyFor} after ${input.command}: ${found}`,
+      { command, check: last },
+    )
   }
   const { exitCode, durationMs } = command
   return { healthy, checks, recovered_after_ms: Date.now() - began, command: { exitCode, durationMs } }

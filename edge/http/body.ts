@@ -1,6 +1,6 @@
 /** Request bodies: read under a limit before anything else is looked at, then parsed and checked. */
 import canonicalize from 'canonicalize'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { type InputError, jsonPointer, ProblemError } from './problem.ts'
 
 /** Most bytes of a request body. */
@@ -18,7 +18,7 @@ export async function readBody(request: Request): Promise<Uint8Array> {
   const chunks: Uint8Array[] = []
   let size = 0
   if (request.body !== null) {
-    for await (const chunk of request.body) {
+    for await (const chunk of request.body as ReadableStream<Uint8Array>) {
       size += chunk.byteLength
       if (size > BODY_LIMIT) throw tooLarge()
       chunks.push(chunk)
@@ -37,7 +37,11 @@ export async function readBody(request: Request): Promise<Uint8Array> {
  *
  * @throws ProblemError `unsupported_media_type`, or `bad_request` with the path of each mistake
  */
-export function parseBody<Output>(schema: z.ZodType<Output>, request: Request, body: Uint8Array): { value: Output; json: unknown } {
+export function parseBody<Output>(
+  schema: z.ZodType<Output>,
+  request: Request,
+  body: Uint8Array,
+): { value: Output; json: unknown } {
   const json = body.byteLength === 0 ? {} : parseJson(request, body)
   const parsed = schema.safeParse(json)
   if (!parsed.success) {

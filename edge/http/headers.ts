@@ -49,5 +49,7 @@ export function traceparent(headers: Headers): string | null {
 }
 
 function badHeader(name: string, message: string): ProblemError {
-  return new ProblemError('bad_request', `header ${name}: ${message}`, { errors: [{ path: `/${name}`, message: `header: ${message}` }] })
+  return new ProblemError('bad_request', `header ${name}: ${message}`, {
+    errors: [{ path: `/${name}`, message: `header: ${message}` }],
+  })
 }

@@ -21,5 +21,4 @@ export function decodedPath(request: Request): string {
   }
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it is to find
-const UNSAFE = /[/\\%\u0000-\u001f\u007f]/
+const UNSAFE = /[/\\%]|\p{Cc}/u

@@ -11,7 +11,13 @@ import { beginVoid, type OutboxContext, step } from './outbox.ts'
 import { migrate } from './schema.ts'
 import { type ExecutionRow, LedgerStore, toWire } from './store.ts'
 import type {
-  CancelResult, DecisionQuery, ExecutionQuery, LedgerMetrics, Submission, SubmissionResult, Trigger,
+  CancelResult,
+  DecisionQuery,
+  ExecutionQuery,
+  LedgerMetrics,
+  Submission,
+  SubmissionResult,
+  Trigger,
 } from './types.ts'
 import { Waiters } from './waiters.ts'
 
@@ -74,7 +80,11 @@ export class Ledger extends DurableObject<Env> {
       case 'replayed':
     }
     await this.#waiters.wait(admission.id, () => this.#isPending(admission.id), submission.wait)
-    return { kind: admission.kind, decision: this.#decisionOf(admission.id), execution: toWire(this.#row(admission.id)) }
+    return {
+      kind: admission.kind,
+      decision: this.#decisionOf(admission.id),
+      execution: toWire(this.#row(admission.id)),
+    }
   }
 
   /** What the answer to a trigger would be at `at` (milliseconds); changes nothing. */
@@ -86,12 +96,27 @@ export class Ledger extends DurableObject<Env> {
   uses(workflow: string, datacenter: string, constraints: readonly Constraint[]): Judgement[] {
     const now = Date.now()
     return constraints.flatMap((constraint) => {
-      const nodes = constraint.per === 'node' ? this.#store.nodesInUse(workflow, now - (constraint.period ?? 0)) : [null]
+      const nodes =
+        constraint.per === 'node' ? this.#store.nodesInUse(workflow, now - (constraint.period ?? 0)) : [null]
       return nodes.flatMap((node) =>
-        judgeConstraints(this.#store, {
-          workflow, datacenter, node, caller: '', target: {}, taskQueue: '', reason: null, trigger: null,
-          constraints: [constraint], unavailable: null,
-        }, now, now))
+        judgeConstraints(
+          this.#store,
+          {
+            workflow,
+            datacenter,
+            node,
+            caller: '',
+            target: {},
+            taskQueue: '',
+            reason: null,
+            trigger: null,
+            constraints: [constraint],
+            unavailable: null,
+          },
+          now,
+          now,
+        ),
+      )
     })
   }
 

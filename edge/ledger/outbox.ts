@@ -53,7 +53,12 @@ export async function step(context: OutboxContext, id: string, firstAttempt = fa
 }
 
 /** Begins to void an execution that has not started; the next step proves that it never will. */
-export function beginVoid(store: LedgerStore, row: ExecutionRow, ending: NonNullable<ExecutionRow['ending']>, now: number): void {
+export function beginVoid(
+  store: LedgerStore,
+  row: ExecutionRow,
+  ending: NonNullable<ExecutionRow['ending']>,
+  now: number,
+): void {
   store.update({ ...row, phase: 'voiding', ending, nextAt: now })
 }
 
@@ -72,7 +77,12 @@ async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: bo
     case 'refused':
       return refused(context, { ...current, maybeSent: maybeSentBefore }, outcome)
     case 'unknown':
-      log('warn', 'start_unknown', { execution: row.id, workflow: row.workflow, attempt: current.attempts, detail: outcome.message })
+      log('warn', 'start_unknown', {
+        execution: row.id,
+        workflow: row.workflow,
+        attempt: current.attempts,
+        detail: outcome.message,
+      })
       retry(context, current, outcome.message)
   }
 }
@@ -96,7 +106,10 @@ function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalA
     executionTimeout: forward.timeout,
     memo: { resile: { decision: row.id, workflow: row.workflow, target: row.target } },
     header: {
-      resile: { task_queue: row.taskQueue, ...(forward.traceparent === null ? {} : { traceparent: forward.traceparent }) },
+      resile: {
+        task_queue: row.taskQueue,
+        ...(forward.traceparent === null ? {} : { traceparent: forward.traceparent }),
+      },
     },
   })
 }
@@ -105,7 +118,11 @@ function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null
   const now = context.now()
   context.store.confirm(row.id, runId, now, now + context.checkInterval())
   log('info', 'started', {
-    execution: row.id, workflow: row.workflow, target: row.target, run_id: runId, after_ms: now - row.admittedAt,
+    execution: row.id,
+    workflow: row.workflow,
+    target: row.target,
+    run_id: runId,
+    after_ms: now - row.admittedAt,
   })
   if (row.ending?.status !== 'canceled') return
   // It was cancelled while its start was under way, and the start won.
@@ -114,9 +131,20 @@ function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null
 }
 
 function refused(context: OutboxContext, row: ExecutionRow, refusal: { message: string; final: boolean }): void {
-  log('error', 'start_refused', { execution: row.id, workflow: row.workflow, detail: refusal.message, final: refusal.final })
-  if (!refusal.final || row.maybeSent || row.phase !== 'starting') return retry(context, row, refusal.message)
-  close(context, row, 'failed', context.now(), null, { type: 'StartRefused', message: `Temporal refused the start: ${refusal.message}` })
+  log('error', 'start_refused', {
+    execution: row.id,
+    workflow: row.workflow,
+    detail: refusal.message,
+    final: refusal.final,
+  })
+  if (!refusal.final || row.maybeSent || row.phase !== 'starting') {
+    retry(context, row, refusal.message)
+    return
+  }
+  close(context, row, 'failed', context.now(), null, {
+    type: 'StartRefused',
+    message: `Temporal refused the start: ${refusal.message}`,
+  })
 }
 
 function retry(context: OutboxContext, row: ExecutionRow, message: string): void {
@@ -141,15 +169,17 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
   if (!row.maybeSent) return close(context, row, ending.status, context.now(), null, endingError(ending))
   const attempts = row.attempts + 1
   context.store.update({ ...row, attempts, nextAt: context.now() + backoff(attempts) })
-  const outcome = startOutcome(await context.temporal(row.forward.namespace).start({
-    workflowId: row.id,
-    requestId: `${row.id}:void`,
-    workflowType: VOID_WORKFLOW_TYPE,
-    taskQueue: VOID_WORKFLOW_TYPE,
-    args: [],
-    executionTimeout: 1000,
-    memo: { resile_void: { decision: row.id, workflow: row.workflow, why: ending.message } },
-  }))
+  const outcome = startOutcome(
+    await context.temporal(row.forward.namespace).start({
+      workflowId: row.id,
+      requestId: `${row.id}:void`,
+      workflowType: VOID_WORKFLOW_TYPE,
+      taskQueue: VOID_WORKFLOW_TYPE,
+      args: [],
+      executionTimeout: 1000,
+      memo: { resile_void: { decision: row.id, workflow: row.workflow, why: ending.message } },
+    }),
+  )
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null || current.startedAt !== null) return
   if (outcome.kind !== 'started') {
@@ -157,7 +187,9 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
     return
   }
   const occupied = outcome.occupied
-  return occupied ? confirm(context, current, outcome.runId) : close(context, current, ending.status, context.now(), null, endingError(ending))
+  return occupied
+    ? confirm(context, current, outcome.runId)
+    : close(context, current, ending.status, context.now(), null, endingError(ending))
 }
 
 /**
@@ -211,7 +243,11 @@ async function ended(
 
 function lose(context: OutboxContext, row: ExecutionRow): void {
   if (row.phase !== 'lost') {
-    log('error', 'lost', { execution: row.id, workflow: row.workflow, detail: 'Temporal does not know this execution; it still counts' })
+    log('error', 'lost', {
+      execution: row.id,
+      workflow: row.workflow,
+      detail: 'Temporal does not know this execution; it still counts',
+    })
   }
   context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: context.now() + LOST_INTERVAL })
 }
@@ -226,8 +262,12 @@ function close(
 ): void {
   if (!context.store.close(row.id, status, at, bounded(result), error)) return
   log(status === 'completed' ? 'info' : 'warn', 'closed', {
-    execution: row.id, workflow: row.workflow, target: row.target, status,
-    after_ms: at - row.admittedAt, ...(error === null ? {} : { detail: error.message, cause: error.cause }),
+    execution: row.id,
+    workflow: row.workflow,
+    target: row.target,
+    status,
+    after_ms: at - row.admittedAt,
+    ...(error === null ? {} : { detail: error.message, cause: error.cause }),
   })
 }
 

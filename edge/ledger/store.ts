@@ -53,8 +53,20 @@ export class LedgerStore {
       `INSERT INTO executions (id, workflow, node, target, task_queue, forward, phase, status, admitted_at,
          valid_until, overdue_at, attempts, maybe_sent, next_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      row.id, row.workflow, row.node, JSON.stringify(row.target), row.taskQueue, JSON.stringify(row.forward), row.phase,
-      row.status, row.admittedAt, row.validUntil, row.overdueAt, row.attempts, row.maybeSent ? 1 : 0, row.nextAt,
+      row.id,
+      row.workflow,
+      row.node,
+      JSON.stringify(row.target),
+      row.taskQueue,
+      JSON.stringify(row.forward),
+      row.phase,
+      row.status,
+      row.admittedAt,
+      row.validUntil,
+      row.overdueAt,
+      row.attempts,
+      row.maybeSent ? 1 : 0,
+      row.nextAt,
     )
   }
 
@@ -68,18 +80,31 @@ export class LedgerStore {
     this.#sql.exec(
       `UPDATE executions SET phase = ?, status = ?, attempts = ?, maybe_sent = ?, next_at = ?, run_id = ?, ending = ?,
          cancel = ?, error = ? WHERE id = ?`,
-      row.phase, row.status, row.attempts, row.maybeSent ? 1 : 0, row.nextAt, row.runId, toJson(row.ending), row.cancel,
-      toJson(row.error), row.id,
+      row.phase,
+      row.status,
+      row.attempts,
+      row.maybeSent ? 1 : 0,
+      row.nextAt,
+      row.runId,
+      toJson(row.ending),
+      row.cancel,
+      toJson(row.error),
+      row.id,
     )
   }
 
   /** Records a confirmed start, in the windows of its workflow and, when it has one, of its node. */
   confirm(id: string, runId: string | null, at: number, nextAt: number): void {
-    const row = this.#sql.exec<{ workflow: string; node: string | null }>(
-      `UPDATE executions SET phase = 'running', status = 'running', run_id = ?, started_at = ?, next_at = ?,
+    const row = this.#sql
+      .exec<{ workflow: string; node: string | null }>(
+        `UPDATE executions SET phase = 'running', status = 'running', run_id = ?, started_at = ?, next_at = ?,
          error = NULL WHERE id = ? AND started_at IS NULL AND closed_at IS NULL RETURNING workflow, node`,
-      runId, at, nextAt, id,
-    ).toArray()[0]
+        runId,
+        at,
+        nextAt,
+        id,
+      )
+      .toArray()[0]
     if (row === undefined) return
     for (const scope of scopesOf(row.workflow, row.node)) {
       // Times never run backwards within a scope, whatever the clock did, so that number order is time order.
@@ -88,23 +113,31 @@ export class LedgerStore {
          SELECT ?1, coalesce(max(number), 0) + 1,
            max(?2, coalesce((SELECT at FROM starts WHERE scope = ?1 ORDER BY number DESC LIMIT 1), 0))
          FROM (SELECT number FROM starts WHERE scope = ?1 ORDER BY number DESC LIMIT 1)`,
-        scope, at,
+        scope,
+        at,
       )
     }
   }
 
   /** Ends an execution. Idempotent: only the first end counts. */
   close(id: string, status: ExecutionStatus, at: number, result: unknown, error: ExecutionError | null): boolean {
-    const row = this.#sql.exec<{ workflow: string }>(
-      `UPDATE executions SET phase = 'closed', status = ?, closed_at = ?, next_at = NULL, result = ?, error = ?
+    const row = this.#sql
+      .exec<{ workflow: string }>(
+        `UPDATE executions SET phase = 'closed', status = ?, closed_at = ?, next_at = NULL, result = ?, error = ?
        WHERE id = ? AND closed_at IS NULL RETURNING workflow`,
-      status, at, toJson(result), toJson(error), id,
-    ).toArray()[0]
+        status,
+        at,
+        toJson(result),
+        toJson(error),
+        id,
+      )
+      .toArray()[0]
     if (row === undefined) return false
     this.#sql.exec(
       `INSERT INTO closed_counts (workflow, status, count) VALUES (?, ?, 1)
        ON CONFLICT DO UPDATE SET count = count + 1`,
-      row.workflow, status,
+      row.workflow,
+      status,
     )
     return true
   }
@@ -114,15 +147,22 @@ export class LedgerStore {
    * `nextAt`, should nothing else be written of them.
    */
   takeDue(time: number, limit: number, nextAt: number): string[] {
-    return this.#sql.exec<{ id: string }>(
-      `UPDATE executions SET next_at = ?1 WHERE id IN (SELECT id FROM executions WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3)
-       RETURNING id`, nextAt, time, limit,
-    ).toArray().map((row) => row.id)
+    return this.#sql
+      .exec<{ id: string }>(
+        `UPDATE executions SET next_at = ?1 WHERE id IN (SELECT id FROM executions WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3)
+       RETURNING id`,
+        nextAt,
+        time,
+        limit,
+      )
+      .toArray()
+      .map((row) => row.id)
   }
 
   /** When the outbox is due next; null when nothing is open. */
   nextDue(): number | null {
-    return this.#sql.exec<{ next: number | null }>('SELECT min(next_at) AS next FROM executions WHERE next_at IS NOT NULL')
+    return this.#sql
+      .exec<{ next: number | null }>('SELECT min(next_at) AS next FROM executions WHERE next_at IS NOT NULL')
       .one().next
   }
 
@@ -131,7 +171,10 @@ export class LedgerStore {
     let moved = 0
     for (const id of ids) {
       moved += this.#sql.exec(
-        `UPDATE executions SET next_at = ? WHERE id = ? AND next_at > ? AND phase IN ('running', 'lost')`, time, id, time,
+        `UPDATE executions SET next_at = ? WHERE id = ? AND next_at > ? AND phase IN ('running', 'lost')`,
+        time,
+        id,
+        time,
       ).rowsWritten
     }
     return moved
@@ -139,23 +182,32 @@ export class LedgerStore {
 
   /** Started and not closed executions of a workflow, oldest first. */
   openIds(workflow: string, limit: number): string[] {
-    return this.#sql.exec<{ id: string }>(
-      `SELECT id FROM executions WHERE workflow = ? AND closed_at IS NULL AND started_at IS NOT NULL ORDER BY id LIMIT ?`,
-      workflow, limit,
-    ).toArray().map((row) => row.id)
+    return this.#sql
+      .exec<{ id: string }>(
+        `SELECT id FROM executions WHERE workflow = ? AND closed_at IS NULL AND started_at IS NOT NULL ORDER BY id LIMIT ?`,
+        workflow,
+        limit,
+      )
+      .toArray()
+      .map((row) => row.id)
   }
 
   /** Nodes with an open execution of a workflow, or one that started after `time`. */
   nodesInUse(workflow: string, time: number): string[] {
-    return this.#sql.exec<{ node: string }>(
-      `SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND closed_at IS NULL
+    return this.#sql
+      .exec<{ node: string }>(
+        `SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND closed_at IS NULL
        UNION SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND started_at > ?2 ORDER BY node`,
-      workflow, time,
-    ).toArray().map((row) => row.node)
+        workflow,
+        time,
+      )
+      .toArray()
+      .map((row) => row.node)
   }
 
   openCount(): number {
-    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE closed_at IS NULL').one().count
+    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE closed_at IS NULL').one()
+      .count
   }
 
   /** What one constraint counts: the executions of a workflow, on one node or (null) on all. */
@@ -165,14 +217,21 @@ export class LedgerStore {
     const count = (condition: string): number => {
       const nodeCondition = node === null ? '' : 'AND node = ?'
       const bindings = node === null ? [workflow] : [workflow, node]
-      return sql.exec<{ count: number }>(
-        `SELECT count(*) AS count FROM executions WHERE workflow = ? ${nodeCondition} AND ${condition}`, ...bindings,
-      ).one().count
+      return sql
+        .exec<{ count: number }>(
+          `SELECT count(*) AS count FROM executions WHERE workflow = ? ${nodeCondition} AND ${condition}`,
+          ...bindings,
+        )
+        .one().count
     }
     const firstAfter = (time: number): { number: number } | undefined =>
-      sql.exec<{ number: number }>(
-        'SELECT number FROM starts WHERE scope = ? AND at > ? ORDER BY at, number LIMIT 1', scope, time,
-      ).toArray()[0]
+      sql
+        .exec<{ number: number }>(
+          'SELECT number FROM starts WHERE scope = ? AND at > ? ORDER BY at, number LIMIT 1',
+          scope,
+          time,
+        )
+        .toArray()[0]
     return {
       get open() {
         return count('closed_at IS NULL')
@@ -183,16 +242,20 @@ export class LedgerStore {
       startsAfter(time) {
         const first = firstAfter(time)
         if (first === undefined) return 0
-        const last = sql.exec<{ number: number }>(
-          'SELECT number FROM starts WHERE scope = ? ORDER BY number DESC LIMIT 1', scope,
-        ).one()
+        const last = sql
+          .exec<{ number: number }>('SELECT number FROM starts WHERE scope = ? ORDER BY number DESC LIMIT 1', scope)
+          .one()
         return last.number - first.number + 1
       },
       startAfter(time, index) {
         const first = firstAfter(time)
-        return sql.exec<{ at: number }>(
-          'SELECT at FROM starts WHERE scope = ? AND number = ?', scope, (first?.number ?? 0) + index,
-        ).one().at
+        return sql
+          .exec<{ at: number }>(
+            'SELECT at FROM starts WHERE scope = ? AND number = ?',
+            scope,
+            (first?.number ?? 0) + index,
+          )
+          .one().at
       },
     }
   }
@@ -200,12 +263,21 @@ export class LedgerStore {
   insertDecision(id: string, decision: Decision, node: string | null, at: number): void {
     this.#sql.exec(
       'INSERT INTO decisions (id, workflow, node, outcome, code, caller, at, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      id, decision.workflow, node, decision.outcome, decision.code, decision.caller, at, JSON.stringify(decision),
+      id,
+      decision.workflow,
+      node,
+      decision.outcome,
+      decision.code,
+      decision.caller,
+      at,
+      JSON.stringify(decision),
     )
     this.#sql.exec(
       `INSERT INTO decision_counts (workflow, outcome, code, count) VALUES (?, ?, ?, 1)
        ON CONFLICT DO UPDATE SET count = count + 1`,
-      decision.workflow, decision.outcome, decision.code ?? '',
+      decision.workflow,
+      decision.outcome,
+      decision.code ?? '',
     )
   }
 
@@ -216,47 +288,80 @@ export class LedgerStore {
 
   decisions(query: DecisionQuery): Decision[] {
     const { where, bindings } = conditions([
-      ['id < ?', query.before], ['workflow = ?', query.workflow], ['node = ?', query.node],
-      ['outcome = ?', query.outcome], ['code = ?', query.code], ['caller = ?', query.caller], ['at >= ?', query.since],
+      ['id < ?', query.before],
+      ['workflow = ?', query.workflow],
+      ['node = ?', query.node],
+      ['outcome = ?', query.outcome],
+      ['code = ?', query.code],
+      ['caller = ?', query.caller],
+      ['at >= ?', query.since],
     ])
-    return this.#sql.exec<{ document: string }>(
-      `SELECT document FROM decisions ${where} ORDER BY id DESC LIMIT ?`, ...bindings, query.limit,
-    ).toArray().map((row) => JSON.parse(row.document) as Decision)
+    return this.#sql
+      .exec<{ document: string }>(
+        `SELECT document FROM decisions ${where} ORDER BY id DESC LIMIT ?`,
+        ...bindings,
+        query.limit,
+      )
+      .toArray()
+      .map((row) => JSON.parse(row.document) as Decision)
   }
 
   executions(query: ExecutionQuery): ExecutionRow[] {
     const { where, bindings } = conditions([
-      ['id < ?', query.before], ['workflow = ?', query.workflow], ['node = ?', query.node], ['status = ?', query.status],
+      ['id < ?', query.before],
+      ['workflow = ?', query.workflow],
+      ['node = ?', query.node],
+      ['status = ?', query.status],
     ])
-    return this.#sql.exec<Columns>(`SELECT * FROM executions ${where} ORDER BY id DESC LIMIT ?`, ...bindings, query.limit)
-      .toArray().map(toExecution)
+    return this.#sql
+      .exec<Columns>(`SELECT * FROM executions ${where} ORDER BY id DESC LIMIT ?`, ...bindings, query.limit)
+      .toArray()
+      .map(toExecution)
   }
 
   boundKey(workflow: string, caller: string, key: string): { bodyHash: string; execution: string } | null {
-    const row = this.#sql.exec<{ body_hash: string; execution: string }>(
-      'SELECT body_hash, execution FROM idempotency_keys WHERE workflow = ? AND caller = ? AND key = ?',
-      workflow, caller, key,
-    ).toArray()[0]
+    const row = this.#sql
+      .exec<{ body_hash: string; execution: string }>(
+        'SELECT body_hash, execution FROM idempotency_keys WHERE workflow = ? AND caller = ? AND key = ?',
+        workflow,
+        caller,
+        key,
+      )
+      .toArray()[0]
     return row === undefined ? null : { bodyHash: row.body_hash, execution: row.execution }
   }
 
   bindKey(workflow: string, caller: string, key: string, bodyHash: string, execution: string): void {
     this.#sql.exec(
       'INSERT INTO idempotency_keys (workflow, caller, key, body_hash, execution) VALUES (?, ?, ?, ?, ?)',
-      workflow, caller, key, bodyHash, execution,
+      workflow,
+      caller,
+      key,
+      bodyHash,
+      execution,
     )
   }
 
   metrics(now: number): LedgerMetrics {
     return {
-      decisions: this.#sql.exec<LedgerMetrics['decisions'][number]>(
-        'SELECT workflow, outcome, code, count FROM decision_counts').toArray(),
-      closed: this.#sql.exec<LedgerMetrics['closed'][number]>('SELECT workflow, status, count FROM closed_counts').toArray(),
-      open: this.#sql.exec<LedgerMetrics['open'][number]>(
-        `SELECT workflow, count(*) AS count, coalesce(sum(overdue_at < ?), 0) AS overdue FROM executions
-         WHERE closed_at IS NULL GROUP BY workflow`, now).toArray(),
-      pending: this.#sql.exec<{ count: number }>(
-        'SELECT count(*) AS count FROM executions WHERE started_at IS NULL AND closed_at IS NULL').one().count,
+      decisions: this.#sql
+        .exec<LedgerMetrics['decisions'][number]>('SELECT workflow, outcome, code, count FROM decision_counts')
+        .toArray(),
+      closed: this.#sql
+        .exec<LedgerMetrics['closed'][number]>('SELECT workflow, status, count FROM closed_counts')
+        .toArray(),
+      open: this.#sql
+        .exec<LedgerMetrics['open'][number]>(
+          `SELECT workflow, count(*) AS count, coalesce(sum(overdue_at < ?), 0) AS overdue FROM executions
+         WHERE closed_at IS NULL GROUP BY workflow`,
+          now,
+        )
+        .toArray(),
+      pending: this.#sql
+        .exec<{ count: number }>(
+          'SELECT count(*) AS count FROM executions WHERE started_at IS NULL AND closed_at IS NULL',
+        )
+        .one().count,
     }
   }
 }

@@ -21,6 +21,8 @@ export class Waiters {
 
   /** Lets all requests go on that wait for `id`. */
   wake(id: string): void {
-    for (const done of [...(this.#waiting.get(id) ?? [])]) done()
+    this.#waiting.get(id)?.forEach((done) => {
+      done()
+    })
   }
 }

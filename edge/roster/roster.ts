@@ -46,7 +46,8 @@ export class Roster extends DurableObject<Env> {
    */
   availability(taskQueue: string, workflowQueue: string, workflowType: string): Unavailable | null {
     for (const queue of new Set([taskQueue, workflowQueue])) {
-      if (this.#serving(queue).next().done) return { code: 'no_worker', detail: `no live worker serves the task queue ${queue}` }
+      if (this.#serving(queue).next().done)
+        return { code: 'no_worker', detail: `no live worker serves the task queue ${queue}` }
     }
     for (const { beat } of this.#serving(workflowQueue)) {
       const registered = beat.queues.some(
@@ -62,7 +63,10 @@ export class Roster extends DurableObject<Env> {
 
   /** Live nodes, by name. */
   nodes(): LiveNode[] {
-    return [...this.#nodes.values()].filter(isLive).map(toLiveNode).sort((a, b) => (a.node < b.node ? -1 : 1))
+    return [...this.#nodes.values()]
+      .filter(isLive)
+      .map(toLiveNode)
+      .sort((a, b) => (a.node < b.node ? -1 : 1))
   }
 
   /** One live node. */
@@ -96,7 +100,14 @@ function isLive({ beat, lastSeen }: NodeRecord): boolean {
 function toLiveNode({ node, beat, lastSeen }: NodeRecord): LiveNode {
   const { datacenter, types, labels, build_id, boot_id, draining, queues } = beat
   return {
-    node, datacenter, types, labels, build_id: build_id ?? null, boot_id: boot_id ?? null, draining, queues,
+    node,
+    datacenter,
+    types,
+    labels,
+    build_id: build_id ?? null,
+    boot_id: boot_id ?? null,
+    draining,
+    queues,
     last_seen_at: new Date(lastSeen).toISOString(),
   }
 }

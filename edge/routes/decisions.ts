@@ -8,7 +8,14 @@ import { listQuery, oneOf, timeOf, UUID_PATTERN } from './query.ts'
 
 /** `GET /v1/decisions` */
 export async function listDecisions(context: AppContext, config: Config): Promise<Response> {
-  const { limit, before, filters } = listQuery(context.req.url, ['workflow', 'node', 'outcome', 'code', 'caller', 'since'])
+  const { limit, before, filters } = listQuery(context.req.url, [
+    'workflow',
+    'node',
+    'outcome',
+    'code',
+    'caller',
+    'since',
+  ])
   oneOf('outcome', filters.outcome, OUTCOMES)
   const { since: sinceText, ...rest } = filters
   const since = timeOf('since', sinceText)
@@ -19,7 +26,11 @@ export async function listDecisions(context: AppContext, config: Config): Promis
     ...(since === undefined ? {} : { since }),
   }
   const lists = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter): Promise<Decision[]> => ledgerOf(context.env, datacenter).decisions(query)))
+    everyDatacenter(
+      config,
+      async (datacenter): Promise<Decision[]> => ledgerOf(context.env, datacenter).decisions(query),
+    ),
+  )
   return context.json(mergePages(lists, limit))
 }
 
@@ -28,7 +39,11 @@ export async function showDecision(context: AppContext, config: Config): Promise
   const id = context.req.param('id') ?? ''
   const found = UUID_PATTERN.test(id)
     ? await orUnavailable(() =>
-        anyDatacenter(config, async (datacenter): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id)))
+        anyDatacenter(
+          config,
+          async (datacenter): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id),
+        ),
+      )
     : null
   if (found === null) throw new ProblemError('not_found', 'there is no such decision')
   return context.json(found.answer)

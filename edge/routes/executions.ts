@@ -16,7 +16,11 @@ export async function listExecutions(context: AppContext, config: Config): Promi
   const lists = await orUnavailable(() =>
     everyDatacenter(config, async (datacenter): Promise<Execution[]> => {
       if (wanted !== undefined && wanted !== datacenter) return []
-      return ledgerOf(context.env, datacenter).executions({ limit: limit + 1, ...(before === undefined ? {} : { before }), ...rest })
+      return ledgerOf(context.env, datacenter).executions({
+        limit: limit + 1,
+        ...(before === undefined ? {} : { before }),
+        ...rest,
+      })
     }),
   )
   return context.json(mergePages(lists, limit))
@@ -27,7 +31,11 @@ export async function showExecution(context: AppContext, config: Config): Promis
   const id = context.req.param('id') ?? ''
   const found = UUID_PATTERN.test(id)
     ? await orUnavailable(() =>
-        anyDatacenter(config, async (datacenter): Promise<Execution | null> => ledgerOf(context.env, datacenter).execution(id)))
+        anyDatacenter(
+          config,
+          async (datacenter): Promise<Execution | null> => ledgerOf(context.env, datacenter).execution(id),
+        ),
+      )
     : null
   if (found === null) throw new ProblemError('not_found', 'there is no such execution')
   return context.json(found.answer)
@@ -40,7 +48,8 @@ export async function cancelExecution(context: AppContext, config: Config): Prom
   const reason = value.reason ?? `canceled by ${context.var.caller}`
   for (const datacenter of UUID_PATTERN.test(id) ? datacentersOf(config.coordinator) : []) {
     const result = await orUnavailable(
-      async (): Promise<CancelResult> => ledgerOf(context.env, datacenter).cancel(id, reason))
+      async (): Promise<CancelResult> => ledgerOf(context.env, datacenter).cancel(id, reason),
+    )
     if (result.kind === 'canceling') return context.json(result.execution, 202)
     if (result.kind === 'already_closed') {
       throw new ProblemError('already_closed', `the execution has ended: ${result.execution.status}`)

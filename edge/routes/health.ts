@@ -20,7 +20,12 @@ export async function readyz(context: AppContext, config: Config): Promise<Respo
     probeTemporal(context.env, config),
   ])
   const ready = ledgers.every((ledger) => ledger.ok)
-  const body = { status: ready ? 'ready' : 'not_ready', config: { hash: config.hash, development: config.development }, ledgers, temporal }
+  const body = {
+    status: ready ? 'ready' : 'not_ready',
+    config: { hash: config.hash, development: config.development },
+    ledgers,
+    temporal,
+  }
   return context.json(body, ready ? 200 : 503)
 }
 
@@ -29,7 +34,10 @@ export async function wakeLedgers(env: Env, config: Config): Promise<void> {
   await Promise.all(datacentersOf(config.coordinator).map((datacenter) => probeLedger(env, datacenter)))
 }
 
-async function probeLedger(env: Env, datacenter: string): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
+async function probeLedger(
+  env: Env,
+  datacenter: string,
+): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
   try {
     const { open, pending } = await ledgerOf(env, datacenter).probe()
     return { datacenter, ok: true, open, pending }

@@ -11,30 +11,54 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
   const registry = new Registry()
   const registers = [registry]
   const decisions = new Counter({
-    name: 'resile_decisions_total', help: 'Decisions by outcome', labelNames: ['workflow', 'outcome', 'code'], registers,
+    name: 'resile_decisions_total',
+    help: 'Decisions by outcome',
+    labelNames: ['workflow', 'outcome', 'code'],
+    registers,
   })
   const closed = new Counter({
-    name: 'resile_executions_closed_total', help: 'Executions that ended, by status', labelNames: ['workflow', 'status'], registers,
+    name: 'resile_executions_closed_total',
+    help: 'Executions that ended, by status',
+    labelNames: ['workflow', 'status'],
+    registers,
   })
-  const open = new Gauge({ name: 'resile_executions_open', help: 'Executions that have not ended', labelNames: ['workflow'], registers })
+  const open = new Gauge({
+    name: 'resile_executions_open',
+    help: 'Executions that have not ended',
+    labelNames: ['workflow'],
+    registers,
+  })
   const overdue = new Gauge({
-    name: 'resile_executions_overdue', help: 'Open executions older than the period of their concurrency constraint',
-    labelNames: ['workflow'], registers,
+    name: 'resile_executions_overdue',
+    help: 'Open executions older than the period of their concurrency constraint',
+    labelNames: ['workflow'],
+    registers,
   })
-  const pending = new Gauge({ name: 'resile_outbox_pending', help: 'Admitted executions whose start is not confirmed', registers })
-  const live = new Gauge({ name: 'resile_nodes_live', help: 'Nodes with a fresh heartbeat', labelNames: ['datacenter'], registers })
+  const pending = new Gauge({
+    name: 'resile_outbox_pending',
+    help: 'Admitted executions whose start is not confirmed',
+    registers,
+  })
+  const live = new Gauge({
+    name: 'resile_nodes_live',
+    help: 'Nodes with a fresh heartbeat',
+    labelNames: ['datacenter'],
+    registers,
+  })
   // A workflow that never ran shows zero, so that a rule over it is never without data.
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)
     overdue.set({ workflow }, 0)
   }
-  const perDatacenter = await orUnavailable(() => everyDatacenter(config, async (datacenter) => {
-    const [ledger, nodes] = await Promise.all([
-      ledgerOf(context.env, datacenter).metrics() as Promise<LedgerMetrics>,
-      rosterOf(context.env, datacenter).nodes(),
-    ])
-    return { datacenter, ledger, live: nodes.length }
-  }))
+  const perDatacenter = await orUnavailable(() =>
+    everyDatacenter(config, async (datacenter) => {
+      const [ledger, nodes] = await Promise.all([
+        ledgerOf(context.env, datacenter).metrics() as Promise<LedgerMetrics>,
+        rosterOf(context.env, datacenter).nodes(),
+      ])
+      return { datacenter, ledger, live: nodes.length }
+    }),
+  )
   for (const { datacenter, ledger, live: count } of perDatacenter) {
     for (const { workflow, outcome, code, count } of ledger.decisions) decisions.inc({ workflow, outcome, code }, count)
     for (const { workflow, status, count } of ledger.closed) closed.inc({ workflow, status }, count)

@@ -11,7 +11,8 @@ import { UUID_PATTERN } from './query.ts'
 /** `GET /v1/nodes` */
 export async function listNodes(context: AppContext, config: Config): Promise<Response> {
   const lists = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter): Promise<LiveNode[]> => rosterOf(context.env, datacenter).nodes()))
+    everyDatacenter(config, async (datacenter): Promise<LiveNode[]> => rosterOf(context.env, datacenter).nodes()),
+  )
   return context.json({ items: lists.flat(), next_cursor: null })
 }
 
@@ -20,7 +21,11 @@ export async function showNode(context: AppContext, config: Config): Promise<Res
   const name = context.req.param('node') ?? ''
   const found = isName(name)
     ? await orUnavailable(() =>
-        anyDatacenter(config, async (datacenter): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name)))
+        anyDatacenter(
+          config,
+          async (datacenter): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name),
+        ),
+      )
     : null
   if (found === null) throw new ProblemError('not_found', 'there is no such live node')
   return context.json(found.answer)
@@ -43,7 +48,8 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
       }),
       // The ledger hears of a heartbeat only when it says that something ended.
       ...(closed.length === 0 ? [] : [ledgerOf(context.env, heartbeat.datacenter).hintClosed(closed)]),
-    ]))
+    ]),
+  )
   return context.body(null, 204)
 }
 
@@ -60,7 +66,11 @@ function mistakes(node: string, heartbeat: Heartbeat, owned: readonly string[]):
   })
   const permitted = queuesOfNode(datacenter, node, types)
   queues.forEach((queue, index) => {
-    check(permitted.includes(queue.name), ['queues', index, 'name'], `not a queue of this node: ${permitted.join(', ')}`)
+    check(
+      permitted.includes(queue.name),
+      ['queues', index, 'name'],
+      `not a queue of this node: ${permitted.join(', ')}`,
+    )
   })
   closed.forEach((id, index) => {
     check(UUID_PATTERN.test(id), ['closed', index], 'not the id of an execution')

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { problemSchema } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../http/problem.ts'
-import { ANSWERS, type AnswerName, type Route, ROUTES } from './table.ts'
+import { ANSWERS, type AnswerName, ROUTES, type Route } from './table.ts'
 
 /** OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0 */
 export function openApi(context: AppContext): Response {
@@ -19,7 +19,11 @@ export function openApiDocument(): object {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Resile coordinator', version: '1', description: 'Decides whether a remediation may run now, and runs it.' },
+    info: {
+      title: 'Resile coordinator',
+      version: '1',
+      description: 'Decides whether a remediation may run now, and runs it.',
+    },
     paths,
     components: { schemas: schemas() },
   }
@@ -27,31 +31,45 @@ export function openApiDocument(): object {
 
 function operation(route: Route): object {
   const parameters = [
-    ...[...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
+    ...[...route.path.matchAll(/:(\w+)/g)].map(([, name]) => ({
+      name,
+      in: 'path',
+      required: true,
+      schema: { type: 'string' },
+    })),
     ...(route.query ?? []).map((name) => ({ name, in: 'query', schema: { type: 'string' } })),
   ]
   return {
     summary: route.summary,
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(route.body === undefined ? {} : { requestBody: { content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } } }),
+    ...(route.body === undefined
+      ? {}
+      : { requestBody: { content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } } }),
     responses: { ...answers(route), ...problems(route.problems ?? []) },
   }
 }
 
 function answers(route: Route): Record<string, object> {
-  return Object.fromEntries(Object.entries(route.answers).map(([status, name]) => [
-    status,
-    { description: status === '200' ? 'OK' : route.summary, ...(name === null ? {} : { content: { 'application/json': { schema: reference(name) } } }) },
-  ]))
+  return Object.fromEntries(
+    Object.entries(route.answers).map(([status, name]) => [
+      status,
+      {
+        description: status === '200' ? 'OK' : route.summary,
+        ...(name === null ? {} : { content: { 'application/json': { schema: reference(name) } } }),
+      },
+    ]),
+  )
 }
 
 function problems(codes: readonly ProblemCode[]): Record<string, object> {
   const every: ProblemCode[] = [...codes, 'too_large', 'unauthenticated', 'forbidden', 'internal']
   const byStatus = Map.groupBy(every, (code) => PROBLEM_STATUSES[code])
-  return Object.fromEntries([...byStatus].map(([status, group]) => [
-    status,
-    { description: group.join(', '), content: { 'application/problem+json': { schema: reference('Problem') } } },
-  ]))
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      status,
+      { description: group.join(', '), content: { 'application/problem+json': { schema: reference('Problem') } } },
+    ]),
+  )
 }
 
 function schemas(): Record<string, object> {
@@ -64,7 +82,8 @@ function schemas(): Record<string, object> {
     ...Object.fromEntries(Object.entries(ANSWERS).map(([name, schema]) => [name, jsonSchema(schema, 'output')])),
     Problem: jsonSchema(problemSchema, 'output'),
     Admission: {
-      type: 'object', required: ['decision', 'execution'],
+      type: 'object',
+      required: ['decision', 'execution'],
       properties: { decision: reference('Decision'), execution: reference('Execution') },
     },
     Evaluation: { type: 'object', required: ['decision'], properties: { decision: reference('Decision') } },

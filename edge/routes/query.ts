@@ -27,7 +27,11 @@ export function listQuery<Filter extends string>(
     const value = searchParams.get(name)
     return value === null ? [] : [[name, value]]
   })
-  return { limit: Number(limit), before: cursor ?? undefined, filters: Object.fromEntries(given) as Partial<Record<Filter, string>> }
+  return {
+    limit: Number(limit),
+    before: cursor ?? undefined,
+    filters: Object.fromEntries(given) as Partial<Record<Filter, string>>,
+  }
 }
 
 /** A filter that takes one of some values. */
@@ -45,5 +49,7 @@ export function timeOf(name: string, value: string | undefined): number | undefi
 }
 
 function bad(name: string, message: string): ProblemError {
-  return new ProblemError('bad_request', `query parameter ${name}: ${message}`, { errors: [{ path: `/${name}`, message: `query parameter: ${message}` }] })
+  return new ProblemError('bad_request', `query parameter ${name}: ${message}`, {
+    errors: [{ path: `/${name}`, message: `query parameter: ${message}` }],
+  })
 }

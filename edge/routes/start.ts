@@ -1,6 +1,6 @@
 /** A trigger's way: find workflow → validate input → route → admit → forward → record. */
 import { type Config, datacentersOf } from '../../shared/config.ts'
-import { evaluateSchema, startSchema, type StartBody } from '../../shared/wire.ts'
+import { evaluateSchema, type StartBody, startSchema } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
 import { findWorkflow, type Workflow } from '../find-workflow.ts'
 import { hashJson, parseBody } from '../http/body.ts'
@@ -9,7 +9,7 @@ import { idempotencyKey, preferredWait, traceparent } from '../http/headers.ts'
 import { ProblemError } from '../http/problem.ts'
 import type { SubmissionResult, Trigger, Unavailable } from '../ledger/types.ts'
 import { anyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
-import { queuesOf, routeTarget, type RoutedTarget } from '../route.ts'
+import { queuesOf, type RoutedTarget, routeTarget } from '../route.ts'
 import { validateInput } from '../validate-input.ts'
 
 /** `POST /v1/workflows/{workflow}/executions` */
@@ -24,21 +24,22 @@ export async function startExecution(context: AppContext, config: Config): Promi
   const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key, routed)
   const { trigger, workflowQueue } = await routeTrigger(context, config, workflow, body, routed, bound)
   const idempotency = key === null ? null : { key, bodyHash: await hashJson(json) }
-  const result = await orUnavailable(async (): Promise<SubmissionResult> =>
-    ledgerOf(context.env, trigger.datacenter).submit({
-      trigger,
-      order: {
-        namespace: config.coordinator.temporal.namespace,
-        workflowType: workflow.type,
-        workflowQueue,
-        input,
-        timeout: workflow.timeout,
-        traceparent: traceparent(headers),
-      },
-      validFor: Math.min(body.valid_for ?? workflow.valid_for, workflow.valid_for),
-      idempotency,
-      wait,
-    }),
+  const result = await orUnavailable(
+    async (): Promise<SubmissionResult> =>
+      ledgerOf(context.env, trigger.datacenter).submit({
+        trigger,
+        order: {
+          namespace: config.coordinator.temporal.namespace,
+          workflowType: workflow.type,
+          workflowQueue,
+          input,
+          timeout: workflow.timeout,
+          traceparent: traceparent(headers),
+        },
+        validFor: Math.min(body.valid_for ?? workflow.valid_for, workflow.valid_for),
+        idempotency,
+        wait,
+      }),
   )
   return answer(result)
 }
@@ -50,7 +51,9 @@ export async function evaluateTrigger(context: AppContext, config: Config): Prom
   const at = body.at === undefined ? Date.now() : Date.parse(body.at)
   // A second's grace: the caller's clock may be a little behind ours.
   if (at < Date.now() - 1000) {
-    throw new ProblemError('bad_request', 'at lies in the past', { errors: [{ path: '/at', message: 'lies in the past' }] })
+    throw new ProblemError('bad_request', 'at lies in the past', {
+      errors: [{ path: '/at', message: 'lies in the past' }],
+    })
   }
   const routed = routeTarget(config, workflow, body.target)
   validateInput(workflow.input, body.input ?? {})
@@ -69,11 +72,15 @@ async function routeTrigger(
   routed: RoutedTarget,
   bound: string | null,
 ): Promise<{ trigger: Trigger; workflowQueue: string }> {
-  const { env, var: { caller } } = context
+  const {
+    env,
+    var: { caller },
+  } = context
   const datacenter = bound ?? routed.datacenter ?? (await homeOf(env, config, routed.node ?? ''))
   const { taskQueue, workflowQueue } = queuesOf(workflow, routed, datacenter)
-  const unavailable = await orUnavailable(async (): Promise<Unavailable | null> =>
-    rosterOf(env, datacenter).availability(taskQueue, workflowQueue, workflow.type),
+  const unavailable = await orUnavailable(
+    async (): Promise<Unavailable | null> =>
+      rosterOf(env, datacenter).availability(taskQueue, workflowQueue, workflow.type),
   )
   const trigger: Trigger = {
     workflow: workflow.name,

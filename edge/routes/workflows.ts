@@ -22,8 +22,13 @@ export async function showWorkflow(context: AppContext, config: Config): Promise
 
 async function describe(env: Env, config: Config, workflow: Workflow): Promise<object> {
   const perDatacenter = await orUnavailable(() =>
-    Promise.all(datacentersOf(config.coordinator).map(
-      async (datacenter): Promise<Judgement[]> => ledgerOf(env, datacenter).uses(workflow.name, datacenter, workflow.constraint))))
+    Promise.all(
+      datacentersOf(config.coordinator).map(
+        async (datacenter): Promise<Judgement[]> =>
+          ledgerOf(env, datacenter).uses(workflow.name, datacenter, workflow.constraint),
+      ),
+    ),
+  )
   return {
     name: workflow.name,
     workflow_type: workflow.type,

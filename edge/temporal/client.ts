@@ -28,8 +28,14 @@ export interface StatusDetail {
 
 /** gRPC status codes that the coordinator tells apart. */
 export const GRPC = {
-  invalidArgument: 3, notFound: 5, alreadyExists: 6, permissionDenied: 7, failedPrecondition: 9, outOfRange: 11,
-  unimplemented: 12, unauthenticated: 16,
+  invalidArgument: 3,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unimplemented: 12,
+  unauthenticated: 16,
 } as const
 
 /** What a start sends. Times in milliseconds. */
@@ -145,7 +151,9 @@ export function hasDetail(answer: TemporalAnswer, kind: string): boolean {
 function parseObject(text: string): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null
   } catch {
     return null
   }

@@ -21,7 +21,9 @@ export function startOutcome(answer: TemporalAnswer): StartOutcome {
   if (answer.ok === null) return { kind: 'unknown', message: answer.message }
   if (answer.ok) {
     const runId = answer.body.runId
-    return typeof runId === 'string' ? { kind: 'started', runId, occupied: false } : { kind: 'unknown', message: 'an answer without a run id' }
+    return typeof runId === 'string'
+      ? { kind: 'started', runId, occupied: false }
+      : { kind: 'unknown', message: 'an answer without a run id' }
   }
   if (answer.code === GRPC.alreadyExists && hasDetail(answer, 'WorkflowExecutionAlreadyStartedFailure')) {
     const runId = answer.details.find((detail) => typeof detail.runId === 'string')?.runId
@@ -76,14 +78,21 @@ export function ending(answer: TemporalAnswer): Ending | null {
 
 /** Codes with which Temporal refuses a start before anything happened. */
 const REFUSALS: ReadonlySet<number> = new Set([
-  GRPC.invalidArgument, GRPC.notFound, GRPC.permissionDenied, GRPC.failedPrecondition, GRPC.outOfRange,
-  GRPC.unimplemented, GRPC.unauthenticated,
+  GRPC.invalidArgument,
+  GRPC.notFound,
+  GRPC.permissionDenied,
+  GRPC.failedPrecondition,
+  GRPC.outOfRange,
+  GRPC.unimplemented,
+  GRPC.unauthenticated,
 ])
 /** Of these, the ones that no waiting mends: the order itself is wrong. A missing namespace or right can be mended. */
 const FINAL_REFUSALS: ReadonlySet<number> = new Set([GRPC.invalidArgument, GRPC.outOfRange])
 
 const OPEN: ReadonlySet<string> = new Set([
-  'WORKFLOW_EXECUTION_STATUS_RUNNING', 'WORKFLOW_EXECUTION_STATUS_PAUSED', 'WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW',
+  'WORKFLOW_EXECUTION_STATUS_RUNNING',
+  'WORKFLOW_EXECUTION_STATUS_PAUSED',
+  'WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW',
 ])
 const CLOSED: Readonly<Record<string, ExecutionStatus | undefined>> = {
   WORKFLOW_EXECUTION_STATUS_COMPLETED: 'completed',

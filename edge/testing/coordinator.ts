@@ -1,9 +1,9 @@
 /** A coordinator in the test's own isolate: requests to the application, heartbeats, and its ledger. */
 import { createExecutionContext, env, runDurableObjectAlarm } from 'cloudflare:test'
-import { config } from '../config.ts'
-import { createApp } from '../app.ts'
-import type { Env } from '../env.ts'
 import type { Decision, Execution, Problem } from '../../shared/wire.ts'
+import { createApp } from '../app.ts'
+import { config } from '../config.ts'
+import type { Env } from '../env.ts'
 
 const bindings = env as unknown as Env
 const app = createApp(config, 'network')
@@ -16,7 +16,12 @@ export interface Answer {
 }
 
 /** Sends a request to the application. An object is sent as JSON, anything else as it is. */
-export async function request(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+export async function request(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const text = typeof body === 'string' || body === undefined ? body : JSON.stringify(body)
   const response = await app.fetch(
     new Request(`http://coordinator.test${path}`, {
@@ -28,17 +33,27 @@ export async function request(method: string, path: string, body?: unknown, head
     createExecutionContext(),
   )
   const answer = await response.text()
-  return { status: response.status, headers: response.headers, body: answer.startsWith('{') ? JSON.parse(answer) : { answer } }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (answer.startsWith('{') ? JSON.parse(answer) : { answer }) as Answer['body'],
+  }
 }
 
 /** Starts a workflow on web-1, or with the given body. */
-export function start(workflow: string, headers: Record<string, string> = {}, body: object = { target: { node: 'web-1' } }): Promise<Answer> {
+export function start(
+  workflow: string,
+  headers: Record<string, string> = {},
+  body: object = { target: { node: 'web-1' } },
+): Promise<Answer> {
   return request('POST', `/v1/workflows/${workflow}/executions`, body, headers)
 }
 
 /** Lets nodes beat that serve everything the test config needs. */
 export async function beatAll(nodes: readonly string[] = ['web-1', 'web-2']): Promise<void> {
-  const types = Object.keys(config.workflows).map((name) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()))
+  const types = Object.keys(config.workflows).map((name) =>
+    name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
+  )
   for (const node of nodes) {
     await request('PUT', `/v1/nodes/${node}`, {
       datacenter: 'dc1',

@@ -28,7 +28,11 @@ export class FakeTemporal {
   }
 
   /** Ends an execution. */
-  close(workflowId: string, status: 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'TIMED_OUT' | 'CANCELED', result: unknown = null): void {
+  close(
+    workflowId: string,
+    status: 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'TIMED_OUT' | 'CANCELED',
+    result: unknown = null,
+  ): void {
     const execution = this.executions.get(workflowId)
     if (execution === undefined) throw new Error(`no execution ${workflowId}`)
     execution.status = `WORKFLOW_EXECUTION_STATUS_${status}`
@@ -50,13 +54,16 @@ export class FakeTemporal {
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {}
     const execution = this.executions.get(id)
     if (verb === undefined && init?.method === 'POST') return this.#start(id, body)
-    if (execution === undefined) return Response.json({ code: 5, message: 'workflow not found', details: [] }, { status: 404 })
+    if (execution === undefined)
+      return Response.json({ code: 5, message: 'workflow not found', details: [] }, { status: 404 })
     if (verb === 'cancel') {
       this.cancels.push(id)
       return Response.json({})
     }
     if (verb === 'history') return Response.json({ history: { events: [closeEvent(execution)] } })
-    return Response.json({ workflowExecutionInfo: { execution: { workflowId: id, runId: execution.runId }, status: execution.status } })
+    return Response.json({
+      workflowExecutionInfo: { execution: { workflowId: id, runId: execution.runId }, status: execution.status },
+    })
   }
 
   #start(workflowId: string, body: Record<string, unknown>): Response {
@@ -66,9 +73,23 @@ export class FakeTemporal {
     const present = this.executions.get(workflowId)
     if (present !== undefined && present.requestId !== requestId) {
       const kind = 'type.googleapis.com/temporal.api.errordetails.v1.WorkflowExecutionAlreadyStartedFailure'
-      return Response.json({ code: 6, message: 'already started', details: [{ '@type': kind, startRequestId: present.requestId, runId: present.runId }] }, { status: 409 })
+      return Response.json(
+        {
+          code: 6,
+          message: 'already started',
+          details: [{ '@type': kind, startRequestId: present.requestId, runId: present.runId }],
+        },
+        { status: 409 },
+      )
     }
-    const execution = present ?? { requestId, runId: crypto.randomUUID(), type, body, status: 'WORKFLOW_EXECUTION_STATUS_RUNNING', result: null }
+    const execution = present ?? {
+      requestId,
+      runId: crypto.randomUUID(),
+      type,
+      body,
+      status: 'WORKFLOW_EXECUTION_STATUS_RUNNING',
+      result: null,
+    }
     this.executions.set(workflowId, execution)
     return Response.json({ runId: execution.runId, started: true })
   }
@@ -79,7 +100,11 @@ function closeEvent(execution: FakeExecution): object {
     return { workflowExecutionCompletedEventAttributes: { result: { payloads: [encodePayload(execution.result)] } } }
   }
   if (execution.status.endsWith('FAILED')) {
-    return { workflowExecutionFailedEventAttributes: { failure: { message: String(execution.result), applicationFailureInfo: { type: 'NotHealthy' } } } }
+    return {
+      workflowExecutionFailedEventAttributes: {
+        failure: { message: String(execution.result), applicationFailureInfo: { type: 'NotHealthy' } },
+      },
+    }
   }
   return { workflowExecutionTerminatedEventAttributes: { reason: 'by hand' } }
 }

@@ -21,7 +21,11 @@ afterAll(() => {
 
 it('tells healthy from sick', async () => {
   expect(await checkHttp({ url })).toEqual({ ok: true, status: 200, durationMs: expect.any(Number) })
-  expect(await checkHttp({ url: `${url}/sick` })).toMatchObject({ ok: false, status: 500, error: 'status 500, expected 200' })
+  expect(await checkHttp({ url: `${url}/sick` })).toMatchObject({
+    ok: false,
+    status: 500,
+    error: 'status 500, expected 200',
+  })
   expect(await checkHttp({ url: `${url}/sick`, expectStatus: 500 })).toMatchObject({ ok: true })
 })
 
@@ -33,7 +37,11 @@ it.each([
   ['a hanging service', { url: '/hang', timeout: '200ms' }, 'timed out'],
   ['a bad timeout', { url: '/', timeout: 'soon' }, 'not a duration'],
 ])('never throws: %s', async (_, request, error) => {
-  expect(await checkHttp({ ...request, url: `${url}${request.url}` })).toMatchObject({ ok: false, status: 0, error: expect.stringContaining(error) })
+  expect(await checkHttp({ ...request, url: `${url}${request.url}` })).toMatchObject({
+    ok: false,
+    status: 0,
+    error: expect.stringContaining(error),
+  })
 })
 
 it.each(['http://127.0.0.1:1/', 'not a url', '', 'ftp://127.0.0.1/'])('never throws: %s', async (bad) => {

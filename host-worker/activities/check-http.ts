@@ -15,12 +15,19 @@ export async function checkHttp(request: CheckRequest): Promise<CheckResult> {
     if (timeout === null) throw new Error(`timeout is not a duration: ${request.timeout}`)
     // A kept connection to a service that was just restarted would fail the first check for nothing.
     const response = await fetch(request.url, {
-      redirect: 'manual', signal: AbortSignal.timeout(timeout), headers: { connection: 'close' },
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeout),
+      headers: { connection: 'close' },
     })
     await response.body?.cancel()
     const expected = request.expectStatus ?? 200
     const ok = response.status === expected
-    return { ok, status: response.status, durationMs: durationMs(), ...(ok ? {} : { error: `status ${response.status}, expected ${expected}` }) }
+    return {
+      ok,
+      status: response.status,
+      durationMs: durationMs(),
+      ...(ok ? {} : { error: `status ${response.status}, expected ${expected}` }),
+    }
   } catch (error) {
     return { ok: false, status: 0, durationMs: durationMs(), error: describe(error) }
   }

@@ -43,5 +43,10 @@ async function readProcess(pid: string): Promise<Diagnostics['processes'][number
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => null)
   if (status === null) return null
   const field = (name: string): string => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? ''
-  return { pid: Number(pid), name: field('Name'), state: field('State'), memory: Number.parseInt(field('VmRSS'), 10) * 1024 || 0 }
+  return {
+    pid: Number(pid),
+    name: field('Name'),
+    state: field('State'),
+    memory: Number.parseInt(field('VmRSS'), 10) * 1024 || 0,
+  }
 }

@@ -1,8 +1,8 @@
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { MockActivityEnvironment } from '@temporalio/testing'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandConfig } from '../../shared/config.ts'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
@@ -18,15 +18,22 @@ function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConf
   return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
 }
 
-function run(commands: Record<string, CommandConfig>, request: unknown, environment = new MockActivityEnvironment()): Promise<CommandResult> {
+function run(
+  commands: Record<string, CommandConfig>,
+  request: unknown,
+  environment = new MockActivityEnvironment(),
+): Promise<CommandResult> {
   return environment.run(runCommandActivity({ node: 'web-1', directory, commands }), request as { name: string })
 }
 
-const failure = (type: string) => expect.objectContaining({ type, nonRetryable: true })
+const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
 
 describe('what is allowed', () => {
   it('runs argv as it is, without a shell', async () => {
-    const result = await run({ say: command(['printf', '%s', '$HOME; `id` {word}'], { params: { word: '.*' } }) }, { name: 'say', params: { word: 'a b' } })
+    const result = await run(
+      { say: command(['printf', '%s', '$HOME; `id` {word}'], { params: { word: '.*' } }) },
+      { name: 'say', params: { word: 'a b' } },
+    )
     expect(result).toMatchObject({ exitCode: 0, stdout: '$HOME; `id` a b', stderr: '' })
   })
 
@@ -35,7 +42,13 @@ describe('what is allowed', () => {
   })
 
   it.each([
-    [{ unit: 'nginx; reboot' }], [{ unit: 'nginx\nreboot' }], [{ unit: '' }], [{}], [{ unit: 5 }], [{ unit: 'nginx', more: 'x' }], [{ unit: 'a\0b' }],
+    [{ unit: 'nginx; reboot' }],
+    [{ unit: 'nginx\nreboot' }],
+    [{ unit: '' }],
+    [{}],
+    [{ unit: 5 }],
+    [{ unit: 'nginx', more: 'x' }],
+    [{ unit: 'a\0b' }],
   ])('refuses the parameters %j', async (params) => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: '^[a-z0-9@.-]+$' } }) }
     await expect(run(commands, { name: 'restart', params })).rejects.toEqual(failure('InvalidParams'))
@@ -43,27 +56,51 @@ describe('what is allowed', () => {
 
   it('wants the whole value to match, also without anchors in the pattern', async () => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: 'nginx' } }) }
-    await expect(run(commands, { name: 'restart', params: { unit: 'nginx2' } })).rejects.toEqual(failure('InvalidParams'))
+    await expect(run(commands, { name: 'restart', params: { unit: 'nginx2' } })).rejects.toEqual(
+      failure('InvalidParams'),
+    )
   })
 })
 
 describe('what comes back', () => {
   it('a non-zero exit, a signal and a missing program are results', async () => {
-    expect(await run({ c: command(['sh', '-c', 'echo out; echo err >&2; exit 3']) }, { name: 'c' })).toMatchObject({ exitCode: 3, stdout: 'out\n', stderr: 'err\n' })
+    expect(await run({ c: command(['sh', '-c', 'echo out; echo err >&2; exit 3']) }, { name: 'c' })).toMatchObject({
+      exitCode: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    })
     expect(await run({ c: command(['sh', '-c', 'kill -9 $$']) }, { name: 'c' })).toMatchObject({ exitCode: 137 })
-    expect(await run({ c: command(['/nonexistent/program']) }, { name: 'c' })).toMatchObject({ exitCode: 127, stderr: expect.stringContaining('ENOENT') })
+    expect(await run({ c: command(['/nonexistent/program']) }, { name: 'c' })).toMatchObject({
+      exitCode: 127,
+      stderr: expect.stringContaining('ENOENT'),
+    })
   })
 
   it('output is cut at its cap, and the command goes on', async () => {
-    const result = await run({ c: command(['sh', '-c', 'head -c 200000 /dev/zero | tr "\\0" x; echo done >&2']) }, { name: 'c' })
+    const result = await run(
+      { c: command(['sh', '-c', 'head -c 200000 /dev/zero | tr "\\0" x; echo done >&2']) },
+      { name: 'c' },
+    )
     expect(result).toMatchObject({ exitCode: 0, stderr: 'done\n' })
     expect(result.stdout).toHaveLength(64 * 1024 + '\n[134464 more bytes were cut]\n'.length)
   })
 
   it('the environment holds four variables and nothing else', async () => {
-    const { stdout } = await run({ c: command(['env']) }, { name: 'c' }, new MockActivityEnvironment({ workflowExecution: { workflowId: 'exec-1', runId: 'r' } }))
-    const names = stdout.trim().split('\n').map((line) => line.split('=')[0]).sort()
-    expect(names).toEqual(['HOME', 'PATH', 'RESILE_EXECUTION_ID', 'RESILE_NODE'].filter((name) => name.startsWith('RESILE') || process.env[name] !== undefined))
+    const { stdout } = await run(
+      { c: command(['env']) },
+      { name: 'c' },
+      new MockActivityEnvironment({ workflowExecution: { workflowId: 'exec-1', runId: 'r' } }),
+    )
+    const names = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')[0])
+      .sort()
+    expect(names).toEqual(
+      ['HOME', 'PATH', 'RESILE_EXECUTION_ID', 'RESILE_NODE'].filter(
+        (name) => name.startsWith('RESILE') || process.env[name] !== undefined,
+      ),
+    )
     expect(stdout).toContain('RESILE_EXECUTION_ID=exec-1')
   })
 
@@ -72,7 +109,9 @@ describe('what comes back', () => {
   })
 
   it('a child that keeps the output open does not keep the command', async () => {
-    expect(await run({ c: command(['sh', '-c', 'sleep 60 & echo $! > left.pid']) }, { name: 'c' })).toMatchObject({ exitCode: 0 })
+    expect(await run({ c: command(['sh', '-c', 'sleep 60 & echo $! > left.pid']) }, { name: 'c' })).toMatchObject({
+      exitCode: 0,
+    })
     process.kill(Number(await readFile(join(directory, 'left.pid'), 'utf8')))
   })
 })

@@ -33,7 +33,13 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     const context = Context.current()
     const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
     try {
-      return await execute(host, command, argv, context.info.workflowExecution?.workflowId ?? '', context.cancellationSignal)
+      return await execute(
+        host,
+        command,
+        argv,
+        context.info.workflowExecution?.workflowId ?? '',
+        context.cancellationSignal,
+      )
     } finally {
       clearInterval(heartbeat)
     }
@@ -49,7 +55,8 @@ export function resolveCommand(host: CommandHost, request: CommandRequest): { co
   }
   const params = checkParams(name, command, request.params ?? {})
   const argv = command.argv.map((argument) =>
-    argument.replace(/\{([A-Za-z0-9_]+)\}/g, (_, parameter: string) => params.get(parameter) ?? ''))
+    argument.replace(/\{([A-Za-z0-9_]+)\}/g, (_, parameter: string) => params.get(parameter) ?? ''),
+  )
   return { command, argv }
 }
 
@@ -60,15 +67,17 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
   for (const parameter of Object.keys(given)) {
     if (!Object.hasOwn(command.params, parameter)) invalid(`has no parameter ${JSON.stringify(parameter)}`)
   }
-  return new Map(Object.entries(command.params).map(([parameter, pattern]) => {
-    const value = Object.hasOwn(given, parameter) ? given[parameter] : undefined
-    if (typeof value !== 'string') return invalid(`parameter ${parameter} must be a string`)
-    // The whole value must match, whether or not the pattern says so: a part that matches proves nothing.
-    if (value.includes('\0') || !RE2JS.compile(pattern).matcher(value).matches()) {
-      return invalid(`parameter ${parameter} must match ${pattern}`)
-    }
-    return [parameter, value]
-  }))
+  return new Map(
+    Object.entries(command.params).map(([parameter, pattern]) => {
+      const value = Object.hasOwn(given, parameter) ? given[parameter] : undefined
+      if (typeof value !== 'string') return invalid(`parameter ${parameter} must be a string`)
+      // The whole value must match, whether or not the pattern says so: a part that matches proves nothing.
+      if (value.includes('\0') || !RE2JS.compile(pattern).matcher(value).matches()) {
+        return invalid(`parameter ${parameter} must match ${pattern}`)
+      }
+      return [parameter, value]
+    }),
+  )
 }
 
 async function execute(
@@ -95,5 +104,8 @@ async function execute(
   if (!result.killed) return result.output
   if (cancelled.aborted) throw new CancelledFailure('the command was cancelled')
   throw ApplicationFailure.nonRetryable(
-    `${argv[0]} ran longer than ${formatDuration(command.timeout)}`, 'CommandTimeout', result.output)
+    `${argv[0]} ran longer than ${formatDuration(command.timeout)}`,
+    'CommandTimeout',
+    result.output,
+  )
 }

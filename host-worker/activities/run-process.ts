@@ -30,7 +30,10 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   const stderr = new CappedOutput(order.outputCap)
   // A group of its own, so that what the command has started ends with it.
   const child = spawn(program, args, {
-    cwd: order.directory, env: order.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true,
+    cwd: order.directory,
+    env: order.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   })
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
@@ -45,7 +48,12 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   try {
     const exitCode = await ended(child, stderr)
     return {
-      output: { exitCode, stdout: stdout.text(), stderr: stderr.text(), durationMs: Math.round(performance.now() - began) },
+      output: {
+        exitCode,
+        stdout: stdout.text(),
+        stderr: stderr.text(),
+        durationMs: Math.round(performance.now() - began),
+      },
       killed,
     }
   } finally {

@@ -1,8 +1,8 @@
 /** The verbs that talk to a coordinator. */
 import { type Command, Option } from '@commander-js/extra-typings'
 import type { Decision, Execution } from '../../shared/wire.ts'
+import { type ClientOptions, call, isInteractive, report, waitForEnd } from './client.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
-import { call, type ClientOptions, isInteractive, report, waitForEnd } from './client.ts'
 import { decisionDetails, decisionTable, executionDetails, executionTable, nodeTable } from './tables.ts'
 
 /** Adds `trigger`, `executions`, `decisions`, `nodes` and `cancel`. */
@@ -53,14 +53,20 @@ export function addClientCommands(root: Command): void {
     .action(async (id, options) => {
       if (id === undefined) {
         const query = queryOf(options, ['workflow', 'node', 'datacenter', 'status', 'limit', 'cursor'])
-        report(options, await call(options, 'GET', `/v1/executions${query}`), (body) => executionTable(body as { items: Execution[] }))
+        report(options, await call(options, 'GET', `/v1/executions${query}`), (body) =>
+          executionTable(body as { items: Execution[] }),
+        )
         return
       }
       const execution = await call(options, 'GET', `/v1/executions/${encodeURIComponent(id)}`)
       if (options.json || execution.status !== 200) return report(options, execution, () => '')
       const decision = await call(options, 'GET', `/v1/decisions/${encodeURIComponent(id)}`)
-      report(options, execution, (body) =>
-        `${executionDetails(body as Execution)}\n${decision.status === 200 ? decisionDetails(decision.json as Decision) : ''}`)
+      report(
+        options,
+        execution,
+        (body) =>
+          `${executionDetails(body as Execution)}\n${decision.status === 200 ? decisionDetails(decision.json as Decision) : ''}`,
+      )
     })
 
   client(root, 'decisions [id]', 'list decisions, newest first, or show one with its receipt')
@@ -75,16 +81,16 @@ export function addClientCommands(root: Command): void {
     .action(async (id, options) => {
       const query = queryOf(options, ['workflow', 'node', 'outcome', 'code', 'caller', 'since', 'limit', 'cursor'])
       const path = id === undefined ? `/v1/decisions${query}` : `/v1/decisions/${encodeURIComponent(id)}`
-      const show = id === undefined
-        ? (body: unknown) => decisionTable(body as { items: Decision[] })
-        : (body: unknown) => decisionDetails(body as Decision)
+      const show =
+        id === undefined
+          ? (body: unknown) => decisionTable(body as { items: Decision[] })
+          : (body: unknown) => decisionDetails(body as Decision)
       report(options, await call(options, 'GET', path), show)
     })
 
-  client(root, 'nodes', 'list live nodes')
-    .action(async (options) => {
-      report(options, await call(options, 'GET', '/v1/nodes'), nodeTable)
-    })
+  client(root, 'nodes', 'list live nodes').action(async (options) => {
+    report(options, await call(options, 'GET', '/v1/nodes'), nodeTable)
+  })
 
   client(root, 'cancel <id>', 'cancel an execution; a pending one never starts')
     .option('--reason <text>', 'why, for the record')
@@ -97,15 +103,22 @@ export function addClientCommands(root: Command): void {
 }
 
 function client<Usage extends string>(root: Command, usage: Usage, description: string) {
-  return root.command(usage)
+  return root
+    .command(usage)
     .description(description)
-    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)')
+    .option(
+      '--coordinator <url>',
+      'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
+    )
     .option('--project <dir>', 'the project whose local coordinator is meant', '.')
     .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
     .option('--json', 'print the HTTP body as it is', false)
 }
 
-function queryOf<Options extends Partial<ClientOptions>>(options: Options, names: readonly (keyof Options & string)[]): string {
+function queryOf<Options extends Partial<ClientOptions>>(
+  options: Options,
+  names: readonly (keyof Options & string)[],
+): string {
   const pairs = names.flatMap((name): [string, string][] => {
     const value = options[name]
     return typeof value === 'string' ? [[name, value]] : []

@@ -9,7 +9,9 @@ export async function compileProject(options: { project: string; out: string; de
   const development = options.development ?? false
   const { document, coordinator } = await loadOrFail(options.project, { development })
   if (coordinator.server_config === undefined && !development) {
-    throw new CommandError('coordinator.hcl has no server_config: without route rules only `resile dev` and `wrangler dev` run it')
+    throw new CommandError(
+      'coordinator.hcl has no server_config: without route rules only `resile dev` and `wrangler dev` run it',
+    )
   }
   refuseUnbuilt(coordinator)
   await mkdir(dirname(options.out), { recursive: true })

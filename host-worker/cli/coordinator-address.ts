@@ -45,5 +45,8 @@ export function parseAddress(text: string): CoordinatorAddress {
   if (text.startsWith('unix:')) return { socket: text.slice('unix:'.length) }
   const url = URL.canParse(text) ? new URL(text) : null
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return { url: text }
-  throw new CommandError(`not the address of a coordinator: ${text} (expected http://…, https://… or unix:PATH)`, EXIT.usage)
+  throw new CommandError(
+    `not the address of a coordinator: ${text} (expected http://…, https://… or unix:PATH)`,
+    EXIT.usage,
+  )
 }

@@ -14,7 +14,8 @@ export async function detector(options: {
 }): Promise<void> {
   const overlays = options.overlay === undefined ? [] : [options.overlay]
   const { detectors } = await loadOrFail(options.project, { development: true, overlays })
-  if (Object.keys(detectors).length === 0) throw new CommandError('detectors.hcl has no detector: there is nothing to watch')
+  if (Object.keys(detectors).length === 0)
+    throw new CommandError('detectors.hcl has no detector: there is nothing to watch')
   await runDetectors({
     detectors,
     coordinator: await coordinatorAddress(options),

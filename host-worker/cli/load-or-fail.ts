@@ -1,5 +1,5 @@
 import { formatDiagnostic } from '../config/check.ts'
-import { loadProject, type LoadOptions, type Project } from '../config/project.ts'
+import { type LoadOptions, loadProject, type Project } from '../config/project.ts'
 import { CommandError } from './exit-codes.ts'
 
 /**

@@ -18,14 +18,18 @@ async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    console.error(`resile: ${error instanceof CommandError ? error.message : `unexpected error: ${(error as Error)?.stack ?? messageOf(error)}`}`)
+    console.error(
+      `resile: ${error instanceof CommandError ? error.message : `unexpected error: ${(error as Error)?.stack ?? messageOf(error)}`}`,
+    )
     return error instanceof CommandError ? error.exitCode : EXIT.failed
   }
 }
 
 function program(): Command {
   const root = new Command('resile')
-    .description('Automatic remediation for server fleets: decide whether a remediation may run now, then run it durably.')
+    .description(
+      'Automatic remediation for server fleets: decide whether a remediation may run now, then run it durably.',
+    )
     .version(version(), '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
@@ -33,7 +37,8 @@ function program(): Command {
     .exitOverride()
     .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 usage, 3 denied, 4 coordinator unreachable, 130 Ctrl-C')
 
-  root.command('dev')
+  root
+    .command('dev')
     .description('run everything on this machine: Temporal, coordinator, workers, detector')
     .option('--project <dir>', 'the project', '.')
     .option('--data <dir>', 'where state is kept (default: .resile in the project)')
@@ -49,7 +54,8 @@ function program(): Command {
       await dev(options)
     })
 
-  root.command('worker')
+  root
+    .command('worker')
     .description("serve this node's task queues: run activities, and workflows when asked to")
     .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
     .option('--node <name>', 'the node (default: worker.hcl)')
@@ -66,10 +72,14 @@ function program(): Command {
       await worker(options)
     })
 
-  root.command('detector')
+  root
+    .command('detector')
     .description('watch the conditions of detectors.hcl and trigger workflows')
     .option('--project <dir>', 'the project', '.')
-    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)')
+    .option(
+      '--coordinator <url>',
+      'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
+    )
     .option('--data <dir>', 'where open episodes are kept (default: .resile in the project)')
     .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
     .action(async (options) => {
@@ -77,7 +87,8 @@ function program(): Command {
       await detector(options)
     })
 
-  root.command('check')
+  root
+    .command('check')
     .description('check all files of a project')
     .option('--project <dir>', 'the project', '.')
     .option('--json', 'print JSON', false)
@@ -86,18 +97,23 @@ function program(): Command {
       await check(options)
     })
 
-  root.command('compile')
+  root
+    .command('compile')
     .description('compile a project into the one JSON document that the coordinator is given')
     .option('--project <dir>', 'the project', '.')
     .requiredOption('--out <file>', 'where to write it')
-    .option('--development', 'let every caller pass when there is no server_config', process.env.WRANGLER_COMMAND === 'dev')
+    .option(
+      '--development',
+      'let every caller pass when there is no server_config',
+      process.env.WRANGLER_COMMAND === 'dev',
+    )
     .action(async (options) => {
       const { compileProject } = await import('./compile-command.ts')
       await compileProject(options)
     })
 
-  addClientCommands(root as Command)
-  return root as Command
+  addClientCommands(root)
+  return root
 }
 
 function collect(value: string, before: string[]): string[] {

@@ -4,33 +4,69 @@ import type { Decision, Execution, LiveNode, Problem, Target } from '../../share
 
 const BORDERLESS = {
   chars: {
-    top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '',
-    left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+    top: '',
+    'top-mid': '',
+    'top-left': '',
+    'top-right': '',
+    bottom: '',
+    'bottom-mid': '',
+    'bottom-left': '',
+    'bottom-right': '',
+    left: '',
+    'left-mid': '',
+    mid: '',
+    'mid-mid': '',
+    right: '',
+    'right-mid': '',
+    middle: '  ',
   },
   style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] },
 }
 
 export function executionTable({ items }: { items: Execution[] }): string {
   if (items.length === 0) return 'no executions'
-  return table(['ID', 'WORKFLOW', 'TARGET', 'STATUS', 'ADMITTED', 'TOOK'], items.map((execution) => [
-    execution.id, execution.workflow, targetText(execution.target), execution.status, execution.admitted_at, tookText(execution),
-  ]))
+  return table(
+    ['ID', 'WORKFLOW', 'TARGET', 'STATUS', 'ADMITTED', 'TOOK'],
+    items.map((execution) => [
+      execution.id,
+      execution.workflow,
+      targetText(execution.target),
+      execution.status,
+      execution.admitted_at,
+      tookText(execution),
+    ]),
+  )
 }
 
 export function decisionTable({ items }: { items: Decision[] }): string {
   if (items.length === 0) return 'no decisions'
-  return table(['ID', 'WORKFLOW', 'TARGET', 'OUTCOME', 'CALLER', 'AT', 'WHY'], items.map((decision) => [
-    decision.id ?? '', decision.workflow, targetText(decision.target), decision.outcome, decision.caller, decision.at,
-    decision.code ?? decision.reason ?? '',
-  ]))
+  return table(
+    ['ID', 'WORKFLOW', 'TARGET', 'OUTCOME', 'CALLER', 'AT', 'WHY'],
+    items.map((decision) => [
+      decision.id ?? '',
+      decision.workflow,
+      targetText(decision.target),
+      decision.outcome,
+      decision.caller,
+      decision.at,
+      decision.code ?? decision.reason ?? '',
+    ]),
+  )
 }
 
 export function nodeTable(body: unknown): string {
   const { items } = body as { items: LiveNode[] }
   if (items.length === 0) return 'no live nodes'
-  return table(['NODE', 'DATACENTER', 'TYPES', 'QUEUES', 'LAST SEEN'], items.map((node) => [
-    node.node, node.datacenter, node.types.join(' '), node.queues.map((queue) => queue.name).join(' '), node.last_seen_at,
-  ]))
+  return table(
+    ['NODE', 'DATACENTER', 'TYPES', 'QUEUES', 'LAST SEEN'],
+    items.map((node) => [
+      node.node,
+      node.datacenter,
+      node.types.join(' '),
+      node.queues.map((queue) => queue.name).join(' '),
+      node.last_seen_at,
+    ]),
+  )
 }
 
 export function executionDetails(execution: Execution): string {
@@ -61,10 +97,18 @@ export function decisionDetails(decision: Decision): string {
     ['allowed at', decision.allowed_at],
   ])
   if (decision.constraints.length === 0) return `${head}\n  no constraints`
-  const receipt = table(['CONSTRAINT', 'COUNTED IN', 'USED', 'LIMIT', 'PERIOD', 'ALLOWED AT', ''], decision.constraints.map((line) => [
-    line.kind, `${line.scope} ${line.key}`, String(line.used), String(line.limit), line.period ?? '', line.allowed_at ?? 'not by time alone',
-    line.binding ? 'binding' : '',
-  ]))
+  const receipt = table(
+    ['CONSTRAINT', 'COUNTED IN', 'USED', 'LIMIT', 'PERIOD', 'ALLOWED AT', ''],
+    decision.constraints.map((line) => [
+      line.kind,
+      `${line.scope} ${line.key}`,
+      String(line.used),
+      String(line.limit),
+      line.period ?? '',
+      line.allowed_at ?? 'not by time alone',
+      line.binding ? 'binding' : '',
+    ]),
+  )
   return `${head}\n${receipt}`
 }
 
@@ -78,8 +122,11 @@ export function problemDetails(status: number, problem: Problem | null): string 
 
 /** A target in a few words. */
 export function targetText(target: Target): string {
-  return [target.node, target.node_type === undefined ? undefined : `type ${target.node_type}`, target.datacenter]
-    .filter((part) => part !== undefined).join(' in ') || '-'
+  return (
+    [target.node, target.node_type === undefined ? undefined : `type ${target.node_type}`, target.datacenter]
+      .filter((part) => part !== undefined)
+      .join(' in ') || '-'
+  )
 }
 
 function tookText({ started_at, closed_at }: Execution): string {
@@ -94,5 +141,8 @@ function table(head: string[], rows: string[][]): string {
 }
 
 function fields(pairs: readonly [string, string | null][]): string {
-  return pairs.filter(([, value]) => value !== null).map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join('\n')
+  return pairs
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`)
+    .join('\n')
 }

@@ -29,11 +29,14 @@ export async function worker(options: WorkerOptions): Promise<void> {
   const project = await loadOrFail(options.project, { development: true, overlays })
   const config = nodeConfig(options, project)
   const coordinator = options.coordinator ?? config.coordinator?.url
-  if (coordinator === undefined) throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
+  if (coordinator === undefined)
+    throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
   const workflows = workflowsOf(options)
   const signal = stopSignal()
   await runWorker({
-    config, workflows, signal,
+    config,
+    workflows,
+    signal,
     directory: resolve(options.project),
     coordinator: parseAddress(coordinator),
     bundle: workflows === 'none' ? null : await bundleOf(options, project),
@@ -53,12 +56,13 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
     datacenter,
     types: options.types === undefined ? (file?.types ?? []) : options.types.split(',').filter((type) => type !== ''),
     temporal: {
-      ...(file?.temporal ?? {}),
+      ...file?.temporal,
       ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     },
   })
-  if (!parsed.success) throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  if (!parsed.success)
+    throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
   return {
     ...parsed.data,
     labels: file?.labels ?? {},
@@ -79,13 +83,16 @@ async function bundleOf(options: WorkerOptions, project: Project): Promise<Worke
     return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as Pick<WorkflowBundle, 'code' | 'types' | 'id'>
   }
   const bundle = await bundleWorkflows(workflowSources(project), join(project.dir, '.resile'))
-  for (const { type, code, message } of bundle.failures) log('error', 'workflow_not_bundled', { type, code, detail: message })
+  for (const { type, code, message } of bundle.failures)
+    log('error', 'workflow_not_bundled', { type, code, detail: message })
   return bundle
 }
 
 /** The workflows of a project that have code. */
 export function workflowSources(project: Project): { type: string; code: string }[] {
-  return Object.values(project.workflows).flatMap(({ workflowType, code }) => (code === null ? [] : [{ type: workflowType, code }]))
+  return Object.values(project.workflows).flatMap(({ workflowType, code }) =>
+    code === null ? [] : [{ type: workflowType, code }],
+  )
 }
 
 function usage(message: string): CommandError {

@@ -1,7 +1,15 @@
 import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { answerEpisode, type Episode, type EpisodeRules, type Episodes, observeEpisodes, type TriggerAnswer, triggerKey } from './episodes.ts'
+import {
+  answerEpisode,
+  type Episode,
+  type EpisodeRules,
+  type Episodes,
+  observeEpisodes,
+  type TriggerAnswer,
+  triggerKey,
+} from './episodes.ts'
 import type { Firing, Observation } from './observation.ts'
 
 const SICK: Firing = { fingerprint: 'f1', labels: {}, annotations: {}, value: '500', summary: 'sick' }
@@ -11,7 +19,11 @@ const BLIND: Observation = { unknown: 'no answer' }
 const RULES: EpisodeRules = { interval: 10, for: 0, clear_for: 0 }
 
 /** Plays observations at 0, 10, 20 … and answers each trigger; returns the keys of the triggers sent, in order. */
-function play(rules: EpisodeRules, observations: readonly Observation[], answer: (attempt: number) => TriggerAnswer = () => ({ kind: 'admitted' })): { at: number; key: string }[] {
+function play(
+  rules: EpisodeRules,
+  observations: readonly Observation[],
+  answer: (attempt: number) => TriggerAnswer = () => ({ kind: 'admitted' }),
+): { at: number; key: string }[] {
   let episodes: Episodes = new Map()
   const sent: { at: number; key: string }[] = []
   observations.forEach((observation, index) => {
@@ -32,7 +44,10 @@ describe('one trigger per episode', () => {
   })
 
   it('triggers anew, with another key, after it cleared', () => {
-    expect(play(RULES, [FIRES, CLEAR, FIRES])).toEqual([{ at: 0, key: 'd:f1:0:0' }, { at: 20, key: 'd:f1:20:0' }])
+    expect(play(RULES, [FIRES, CLEAR, FIRES])).toEqual([
+      { at: 0, key: 'd:f1:0:0' },
+      { at: 20, key: 'd:f1:20:0' },
+    ])
   })
 
   it('waits until the condition has held for `for`', () => {
@@ -49,22 +64,31 @@ describe('one trigger per episode', () => {
 
   it('repeats after `repeat_after`, with another key', () => {
     expect(play({ ...RULES, repeat_after: 20 }, [FIRES, FIRES, FIRES, FIRES, FIRES])).toEqual([
-      { at: 0, key: 'd:f1:0:0' }, { at: 20, key: 'd:f1:0:1' }, { at: 40, key: 'd:f1:0:2' },
+      { at: 0, key: 'd:f1:0:0' },
+      { at: 20, key: 'd:f1:0:1' },
+      { at: 40, key: 'd:f1:0:2' },
     ])
   })
 
   it('counts each series for itself', () => {
     const other = { ...SICK, fingerprint: 'f2' }
     expect(play(RULES, [{ firing: [SICK, other] }, FIRES, { firing: [SICK, other] }]).map(({ key }) => key)).toEqual([
-      'd:f1:0:0', 'd:f2:0:0', 'd:f2:20:0',
+      'd:f1:0:0',
+      'd:f2:0:0',
+      'd:f2:20:0',
     ])
   })
 })
 
 describe('what was not admitted', () => {
   it('is tried again with the same key, no earlier than Retry-After', () => {
-    const sent = play(RULES, [FIRES, FIRES, FIRES, FIRES, FIRES], (attempt) => (attempt === 1 ? { kind: 'later', retryAfter: 25 } : { kind: 'admitted' }))
-    expect(sent).toEqual([{ at: 0, key: 'd:f1:0:0' }, { at: 30, key: 'd:f1:0:0' }])
+    const sent = play(RULES, [FIRES, FIRES, FIRES, FIRES, FIRES], (attempt) =>
+      attempt === 1 ? { kind: 'later', retryAfter: 25 } : { kind: 'admitted' },
+    )
+    expect(sent).toEqual([
+      { at: 0, key: 'd:f1:0:0' },
+      { at: 30, key: 'd:f1:0:0' },
+    ])
   })
 
   it('is given up when the condition clears', () => {
@@ -72,7 +96,11 @@ describe('what was not admitted', () => {
   })
 
   it('is left alone for a minute when it was refused', () => {
-    const sent = play(RULES, Array.from({ length: 8 }, () => FIRES), () => ({ kind: 'refused' }))
+    const sent = play(
+      RULES,
+      Array.from({ length: 8 }, () => FIRES),
+      () => ({ kind: 'refused' }),
+    )
     expect(sent.map(({ at }) => at)).toEqual([0])
   })
 })
@@ -87,8 +115,10 @@ describe('a source that gives no answer', () => {
 })
 
 property.prop([fc.array(fc.constantFrom(FIRES, CLEAR, BLIND), { maxLength: 40 })])(
-  'never sends more triggers than there were changes to firing', (observations) => {
+  'never sends more triggers than there were changes to firing',
+  (observations) => {
     const known = observations.filter((observation) => !('unknown' in observation))
     const rises = known.filter((observation, index) => observation === FIRES && known[index - 1] !== FIRES).length
     expect(play(RULES, observations).length).toBe(rises)
-  })
+  },
+)

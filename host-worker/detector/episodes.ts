@@ -56,7 +56,11 @@ export function observeEpisodes(
   // What can't be seen neither holds nor clears: nothing begins on it, and no clearing time runs.
   if ('unknown' in observation) {
     const kept = [...before].filter(([, episode]) => episode.began !== null)
-    return { episodes: new Map(kept.map(([key, episode]) => [key, { ...episode, clearSince: null }])), due: [], ended: [] }
+    return {
+      episodes: new Map(kept.map(([key, episode]) => [key, { ...episode, clearSince: null }])),
+      due: [],
+      ended: [],
+    }
   }
   const episodes = new Map<string, Episode>()
   const ended: Episode[] = []

@@ -1,18 +1,31 @@
 import { describe, expect, it } from 'vitest'
-import { interpolate, InterpolationError } from './interpolate.ts'
+import { InterpolationError, interpolate } from './interpolate.ts'
 import { fingerprintOf } from './observation.ts'
 
-const FIRING = { fingerprint: 'f', labels: { node: 'web-1', constructor_: 'x' }, annotations: { runbook: 'r1' }, value: '0.25', summary: '' }
+const FIRING = {
+  fingerprint: 'f',
+  labels: { node: 'web-1', constructor_: 'x' },
+  annotations: { runbook: 'r1' },
+  value: '0.25',
+  summary: '',
+}
 
 describe('interpolate', () => {
   it('fills all texts of a value', () => {
-    const value = { node: '${labels.node}', list: ['v=${value}', 3, null], note: '${annotations.runbook} for ${labels.node}' }
+    const value = {
+      node: '${labels.node}',
+      list: ['v=${value}', 3, null],
+      note: '${annotations.runbook} for ${labels.node}',
+    }
     expect(interpolate(value, FIRING)).toEqual({ node: 'web-1', list: ['v=0.25', 3, null], note: 'r1 for web-1' })
   })
 
-  it.each(['${labels.absent}', '${labels.toString}', '${annotations.node}'])('refuses %s, which the signal does not carry', (text) => {
-    expect(() => interpolate(text, FIRING)).toThrow(InterpolationError)
-  })
+  it.each(['${labels.absent}', '${labels.toString}', '${annotations.node}'])(
+    'refuses %s, which the signal does not carry',
+    (text) => {
+      expect(() => interpolate(text, FIRING)).toThrow(InterpolationError)
+    },
+  )
 
   it('takes an escaped expression literally', () => {
     expect(interpolate('$${value} is ${value}', FIRING)).toBe('${value} is 0.25')

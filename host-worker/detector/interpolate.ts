@@ -20,12 +20,15 @@ function fill(value: unknown, firing: Firing): unknown {
 }
 
 function fillText(text: string, firing: Firing): string {
-  return text.replace(/\$\$\{|\$\{(?:(labels|annotations)\.([A-Za-z0-9_]+)|value)\}/g, (expression, kind, name) => {
-    if (expression === '$${') return '${'
+  return text.replace(EXPRESSION, (expression: string, kind: string | undefined, name: string) => {
+    if (expression === ESCAPED) return '${'
     if (kind === undefined) return firing.value
     const fields = kind === 'labels' ? firing.labels : firing.annotations
     const found = Object.hasOwn(fields, name) ? fields[name] : undefined
-    if (found === undefined) throw new InterpolationError(`${expression}: the signal has no such ${kind.slice(0, -1)}`)
+    if (found === undefined) throw new InterpolationError(`${expression}: the signal carries none of that name`)
     return found
   })
 }
+
+const ESCAPED = '$${'
+const EXPRESSION = /\$\$\{|\$\{(?:(labels|annotations)\.([A-Za-z0-9_]+)|value)\}/g

@@ -28,7 +28,9 @@ export async function runDetectors(run: DetectorRun): Promise<void> {
   await store.load(Date.now())
   log('info', 'detectors_started', { detectors: Object.keys(run.detectors) })
   try {
-    await Promise.all(Object.entries(run.detectors).map(([name, detector]) => poll(name, detector, client, store, run.signal)))
+    await Promise.all(
+      Object.entries(run.detectors).map(([name, detector]) => poll(name, detector, client, store, run.signal)),
+    )
   } finally {
     await client.close()
   }
@@ -83,6 +85,11 @@ function logChanges(name: string, before: Episodes, after: Episodes, ended: read
     log('warn', 'condition', { detector: name, fingerprint, detail: firing.summary })
   }
   for (const { firing, began } of ended) {
-    log('info', 'cleared', { detector: name, fingerprint: firing.fingerprint, after_ms: Date.now() - (began ?? Date.now()), detail: firing.summary })
+    log('info', 'cleared', {
+      detector: name,
+      fingerprint: firing.fingerprint,
+      after_ms: Date.now() - (began ?? Date.now()),
+      detail: firing.summary,
+    })
   }
 }

@@ -23,7 +23,17 @@ async function observeHttp(check: NonNullable<DetectorConfig['http_check']>): Pr
   const result = await checkHttp({ url, expectStatus: expect_status, timeout: formatDuration(timeout) })
   if (result.ok) return { firing: [] }
   const value = String(result.status)
-  return { firing: [{ fingerprint: fingerprintOf({ url }), labels: {}, annotations: {}, value, summary: `${url}: ${result.error ?? value}` }] }
+  return {
+    firing: [
+      {
+        fingerprint: fingerprintOf({ url }),
+        labels: {},
+        annotations: {},
+        value,
+        summary: `${url}: ${result.error ?? value}`,
+      },
+    ],
+  }
 }
 
 /**
@@ -31,16 +41,30 @@ async function observeHttp(check: NonNullable<DetectorConfig['http_check']>): Pr
  *
  * @see https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
-async function observePrometheus({ url, query, timeout }: NonNullable<DetectorConfig['prometheus']>): Promise<Observation> {
+async function observePrometheus({
+  url,
+  query,
+  timeout,
+}: NonNullable<DetectorConfig['prometheus']>): Promise<Observation> {
   try {
     const response = await fetch(`${url.replace(/\/+$/, '')}/api/v1/query`, {
-      method: 'POST', body: new URLSearchParams({ query }), signal: AbortSignal.timeout(timeout),
+      method: 'POST',
+      body: new URLSearchParams({ query }),
+      signal: AbortSignal.timeout(timeout),
     })
     const answer = answerSchema.parse(await response.json())
     if (answer.status === 'error') return { unknown: `Prometheus refuses the query: ${answer.error}` }
-    return { firing: seriesOf(answer.data).filter(({ value }) => value !== 'NaN').map(({ labels, value }) => ({
-      fingerprint: fingerprintOf(labels), labels, annotations: {}, value, summary: `${query} is ${value} for ${JSON.stringify(labels)}`,
-    })) }
+    return {
+      firing: seriesOf(answer.data)
+        .filter(({ value }) => value !== 'NaN')
+        .map(({ labels, value }) => ({
+          fingerprint: fingerprintOf(labels),
+          labels,
+          annotations: {},
+          value,
+          summary: `${query} is ${value} for ${JSON.stringify(labels)}`,
+        })),
+    }
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
     return { unknown: `no answer from Prometheus at ${url}: ${messageOf(cause)}` }
@@ -62,7 +86,9 @@ const answerSchema = z.discriminatedUnion('status', [
   z.object({ status: z.literal('error'), error: z.string() }),
 ])
 
-function seriesOf(data: Extract<z.output<typeof answerSchema>, { status: 'success' }>['data']): { labels: Record<string, string>; value: string }[] {
+function seriesOf(
+  data: Extract<z.output<typeof answerSchema>, { status: 'success' }>['data'],
+): { labels: Record<string, string>; value: string }[] {
   if (data.resultType === 'scalar') return [{ labels: {}, value: data.result[1] }]
   return data.result.map(({ metric, value }) => ({ labels: metric, value: value[1] }))
 }

@@ -3,7 +3,7 @@ import type { DetectorConfig } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { type CoordinatorAnswer, type CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
 import { type Episode, type TriggerAnswer, triggerKey } from './episodes.ts'
-import { interpolate, InterpolationError } from './interpolate.ts'
+import { InterpolationError, interpolate } from './interpolate.ts'
 import { sourceOf } from './sources.ts'
 
 /** Statuses that pass by themselves: try again, with the same key. */
@@ -31,7 +31,11 @@ export async function sendTrigger(
   } catch (error) {
     const refused = error instanceof InterpolationError
     if (!refused && !(error instanceof CoordinatorUnreachable)) throw error
-    log(refused ? 'error' : 'warn', 'trigger_failed', { detector: name, workflow: detector.workflow, detail: messageOf(error) })
+    log(refused ? 'error' : 'warn', 'trigger_failed', {
+      detector: name,
+      workflow: detector.workflow,
+      detail: messageOf(error),
+    })
     return refused ? { kind: 'refused' } : { kind: 'later', retryAfter: null }
   }
 }
@@ -42,7 +46,11 @@ function judge(name: string, detector: DetectorConfig, { status, headers, json }
   const passing = PASSING.has(status)
   const retryAfter = retryAfterOf(headers)
   log(passing ? 'info' : 'error', 'trigger_denied', {
-    detector: name, workflow: detector.workflow, status, code, detail,
+    detector: name,
+    workflow: detector.workflow,
+    status,
+    code,
+    detail,
     ...(errors === undefined ? {} : { errors }),
     ...(retryAfter === null ? {} : { retry_after_s: retryAfter / 1000 }),
   })

@@ -1,7 +1,6 @@
 /** What happens, as one readable line each. */
 import { styleText } from 'node:util'
 import { type LogLine, parseLogLine } from '../../shared/log.ts'
-import type { Target } from '../../shared/wire.ts'
 import { targetText } from '../cli/tables.ts'
 import type { ChildChange } from '../process/supervisor.ts'
 
@@ -18,19 +17,22 @@ export function showLogLine(role: string, name: string, text: string): void {
   if (line === null) return
   const shown = describe(line)
   if (shown !== null) print(line.time, ...shown)
-  else if (line.level === 'error') print(line.time, 'error', `${role} ${name}: ${line.event} ${field(line, 'detail')}`, 'red')
+  else if (line.level === 'error')
+    print(line.time, 'error', `${role} ${name}: ${line.event} ${field(line, 'detail')}`, 'red')
 }
 
 /** Prints what became of a child process, when it is worth a line. */
 export function showChange(change: ChildChange): void {
   const now = new Date().toISOString()
-  if (change.kind === 'ended' && !change.expected) print(now, 'died', `${change.role} ${change.name} (${change.reason})`, 'red')
-  if (change.kind === 'restarting') print(now, 'restart', `${change.role} ${change.name} in ${change.delayMs / 1000} s`, 'yellow')
+  if (change.kind === 'ended' && !change.expected)
+    print(now, 'died', `${change.role} ${change.name} (${change.reason})`, 'red')
+  if (change.kind === 'restarting')
+    print(now, 'restart', `${change.role} ${change.name} in ${change.delayMs / 1000} s`, 'yellow')
 }
 
 function describe(line: LogLine): [verb: string, text: string, style: Style] | null {
   const execution = field(line, 'execution') || field(line, 'decision')
-  const what = `${field(line, 'workflow')} on ${targetText((line.target ?? {}) as Target)}`
+  const what = `${field(line, 'workflow')} on ${targetText(line.target ?? {})}`
   switch (line.event) {
     case 'condition':
       return ['condition', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
@@ -45,7 +47,11 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
     case 'started':
       return ['started', `${what} ${execution}`, 'cyan']
     case 'closed':
-      return [field(line, 'status'), `${what} after ${seconds(line)} ${field(line, 'detail')}`.trimEnd(), line.status === 'completed' ? 'green' : 'red']
+      return [
+        field(line, 'status'),
+        `${what} after ${seconds(line)} ${field(line, 'detail')}`.trimEnd(),
+        line.status === 'completed' ? 'green' : 'red',
+      ]
     case 'cancel':
       return ['cancel', `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'yellow']
     case 'lost':
@@ -59,7 +65,9 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
 function print(time: string, verb: string, text: string, style: Style): void {
   // Names come from outside: none may break the line or speak to the terminal.
   const safe = text.replaceAll(/\p{Cc}/gu, ' ')
-  say(`${new Date(time).toLocaleTimeString('en-GB')}  ${styleText(style, verb.padEnd(10), { stream: process.stderr })} ${safe}`)
+  say(
+    `${new Date(time).toLocaleTimeString('en-GB')}  ${styleText(style, verb.padEnd(10), { stream: process.stderr })} ${safe}`,
+  )
 }
 
 function field(line: LogLine, name: string): string {

@@ -2,21 +2,21 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
+import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
 import { stopSignal } from '../cli/stop-signal.ts'
 import { workflowSources } from '../cli/worker-command.ts'
 import type { Project } from '../config/project.ts'
-import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
 import { coordinatorChild, socketPath } from '../coordinator/child.ts'
+import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
 import { CoordinatorClient } from '../coordinator-client.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
-import { DataDirectoryInUse, lockDataDirectory, type DataLock } from '../process/data-lock.ts'
-import { type Guardian, startGuardian } from '../process/guardian.ts'
+import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process/data-lock.ts'
+import { startGuardian } from '../process/guardian.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { choosePort, choosePorts } from '../process/ports.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
-import { sampleChild, SAMPLE_PORT, writeSampleOverlay } from '../sample/sample.ts'
+import { SAMPLE_PORT, sampleChild, writeSampleOverlay } from '../sample/sample.ts'
 import { bundleWorkflows } from '../worker/bundle-workflows.ts'
 import { say, showChange, showLogLine } from './console.ts'
 import { DEV_FILE, type DevFile, writeDevFile } from './dev-file.ts'
@@ -80,7 +80,7 @@ class DevRun {
   }
 
   async run(): Promise<void> {
-    const guardian = startGuardian()
+    const guardian = await startGuardian()
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', showChange)
     try {
@@ -104,8 +104,11 @@ class DevRun {
     const project = await this.#load(samplePort)
     const nodes = this.#options.workers ? devNodes(this.#options.node, project) : []
     const [coordinatorPort = 0, ...temporalPorts] = await choosePorts(
-      [port, usual(USUAL_PORTS.temporal), usual(USUAL_PORTS.temporalHttp), usual(USUAL_PORTS.ui)], HOST)
-    if (this.#options.port !== undefined && !free && coordinatorPort !== port) throw new CommandError(`port ${port} is in use`)
+      [port, usual(USUAL_PORTS.temporal), usual(USUAL_PORTS.temporalHttp), usual(USUAL_PORTS.ui)],
+      HOST,
+    )
+    if (this.#options.port !== undefined && !free && coordinatorPort !== port)
+      throw new CommandError(`port ${port} is in use`)
 
     const bundled = this.#bundle(project, nodes)
     // Its failure is reported where it is awaited.
@@ -115,24 +118,40 @@ class DevRun {
     const { namespace } = project.coordinator.temporal
     const document: ConfigDocument = {
       ...project.document,
-      coordinator: { ...project.document.coordinator, temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl } },
+      coordinator: {
+        ...project.document.coordinator,
+        temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl },
+      },
     }
     const socket = socketPath(this.#data)
     const url = `http://${HOST}:${coordinatorPort}`
     const directory = join(this.#data, 'coordinator')
-    await supervisor.start(this.#watched(await coordinatorChild({ directory, document, host: HOST, port: coordinatorPort, socket })))
+    await supervisor.start(
+      this.#watched(await coordinatorChild({ directory, document, host: HOST, port: coordinatorPort, socket })),
+    )
     await chmod(socket, 0o600)
 
     const file = (): DevFile => ({
-      pid: process.pid, coordinator: url, socket, temporal: temporal.address, temporal_http: temporal.httpUrl, ui: temporal.ui,
+      pid: process.pid,
+      coordinator: url,
+      socket,
+      temporal: temporal.address,
+      temporal_http: temporal.httpUrl,
+      ui: temporal.ui,
       processes: supervisor.processes(),
     })
     let writing = writeDevFile(this.#data, file())
     supervisor.on('change', () => {
-      writing = writing.then(() => writeDevFile(this.#data, file())).catch((error: unknown) => say(`${DEV_FILE} not written: ${String(error)}`))
+      writing = writing
+        .then(() => writeDevFile(this.#data, file()))
+        .catch((error: unknown) => say(`${DEV_FILE} not written: ${String(error)}`))
     })
     const workflowBundle = await bundled
-    await Promise.all(nodes.map((node) => supervisor.start(this.#watched(this.#workerChild(node, project, temporal, socket, workflowBundle)))))
+    await Promise.all(
+      nodes.map((node) =>
+        supervisor.start(this.#watched(this.#workerChild(node, project, temporal, socket, workflowBundle))),
+      ),
+    )
     if (Object.keys(project.detectors).length > 0) await supervisor.start(this.#watched(this.#detectorChild(socket)))
     await writing
     this.#announce(url, temporal, namespace, samplePort)
@@ -150,7 +169,12 @@ class DevRun {
   async #startTemporal(supervisor: Supervisor, project: Project, ports: readonly number[]): Promise<TemporalAddresses> {
     if (this.#given !== null) return this.#given
     const [grpc = 0, http = 0, ui = 0] = ports
-    const { addresses, spec } = await ownTemporal(this.#data, project.coordinator.temporal.namespace, [grpc, http, ui], say)
+    const { addresses, spec } = await ownTemporal(
+      this.#data,
+      project.coordinator.temporal.namespace,
+      [grpc, http, ui],
+      say,
+    )
     await supervisor.start(this.#watched(spec))
     return addresses
   }
@@ -165,7 +189,13 @@ class DevRun {
     return file
   }
 
-  #workerChild(node: DevNode, project: Project, temporal: TemporalAddresses, socket: string, bundle: string | null): ChildSpec {
+  #workerChild(
+    node: DevNode,
+    project: Project,
+    temporal: TemporalAddresses,
+    socket: string,
+    bundle: string | null,
+  ): ChildSpec {
     const onTarget = Object.values(project.workflows).some(({ config }) => config.workflow_queue === 'target')
     const client = new CoordinatorClient({ socket })
     return {
@@ -173,10 +203,25 @@ class DevRun {
       name: node.name,
       command: process.execPath,
       args: [
-        ...NODE_FLAGS, MAIN, 'worker', '--project', resolve(this.#options.project), '--node', node.name, '--datacenter', node.datacenter,
-        `--types=${node.types.join(',')}`, '--coordinator', `unix:${socket}`, '--temporal-address', temporal.address,
-        '--namespace', project.coordinator.temporal.namespace, onTarget ? '--workflows=all' : '--workflows',
-        ...(bundle === null ? [] : ['--workflow-bundle', bundle]), ...this.#overlayArguments(),
+        ...NODE_FLAGS,
+        MAIN,
+        'worker',
+        '--project',
+        resolve(this.#options.project),
+        '--node',
+        node.name,
+        '--datacenter',
+        node.datacenter,
+        `--types=${node.types.join(',')}`,
+        '--coordinator',
+        `unix:${socket}`,
+        '--temporal-address',
+        temporal.address,
+        '--namespace',
+        project.coordinator.temporal.namespace,
+        onTarget ? '--workflows=all' : '--workflows',
+        ...(bundle === null ? [] : ['--workflow-bundle', bundle]),
+        ...this.#overlayArguments(),
       ],
       restart: this.#options.restart,
       readyTimeoutMs: 90_000,
@@ -195,8 +240,16 @@ class DevRun {
       name: 'detector',
       command: process.execPath,
       args: [
-        ...NODE_FLAGS, MAIN, 'detector', '--project', resolve(this.#options.project), '--coordinator', `unix:${socket}`,
-        '--data', this.#data, ...this.#overlayArguments(),
+        ...NODE_FLAGS,
+        MAIN,
+        'detector',
+        '--project',
+        resolve(this.#options.project),
+        '--coordinator',
+        `unix:${socket}`,
+        '--data',
+        this.#data,
+        ...this.#overlayArguments(),
       ],
       restart: true,
       logFile: join(this.#data, 'logs/detector.log'),

@@ -1,7 +1,7 @@
+import { datacentersOf } from '../../shared/config.ts'
 import { isName, NAME_RULE } from '../../shared/names.ts'
 import { CommandError, EXIT } from '../cli/exit-codes.ts'
 import type { Project } from '../config/project.ts'
-import { datacentersOf } from '../../shared/config.ts'
 
 /** A node that `resile dev` runs a worker for. */
 export interface DevNode {
@@ -26,7 +26,11 @@ export function devNodes(specs: readonly string[], project: Project): DevNode[] 
   const nodes = specs.map((spec) => {
     const match = /^([^:@]*)(?::([^@]*))?(?:@(.*))?$/.exec(spec)
     const [, name = '', types, datacenter] = match ?? []
-    return checked({ name, types: types === undefined ? [] : types.split(','), datacenter: datacenter ?? first }, owned, `--node ${spec}`)
+    return checked(
+      { name, types: types === undefined ? [] : types.split(','), datacenter: datacenter ?? first },
+      owned,
+      `--node ${spec}`,
+    )
   })
   const twice = nodes.find((node, index) => nodes.findIndex(({ name }) => name === node.name) !== index)
   if (twice !== undefined) throw new CommandError(`--node names ${twice.name} twice`, EXIT.usage)
@@ -35,7 +39,8 @@ export function devNodes(specs: readonly string[], project: Project): DevNode[] 
 
 function checked(node: DevNode, owned: readonly string[], source: string): DevNode {
   for (const name of [node.name, ...node.types]) {
-    if (!isName(name)) throw new CommandError(`${source}: ${JSON.stringify(name)} is not a name: ${NAME_RULE}`, EXIT.usage)
+    if (!isName(name))
+      throw new CommandError(`${source}: ${JSON.stringify(name)} is not a name: ${NAME_RULE}`, EXIT.usage)
   }
   if (!owned.includes(node.datacenter)) {
     throw new CommandError(`${source}: the coordinator serves ${owned.join(', ')}, not ${node.datacenter}`, EXIT.usage)

@@ -35,13 +35,18 @@ export async function writeSampleOverlay(data: string, port: number, node: strin
   await mkdir(directory, { recursive: true })
   const url = `http://127.0.0.1:${port}/`
   const restart = [process.execPath, join(PACKAGE_ROOT, 'host-worker/sample/restart.ts'), join(data, DEV_FILE)]
-  await writeFile(join(directory, 'worker.hcl'), `# Written by npm start for its sample service.
+  await writeFile(
+    join(directory, 'worker.hcl'),
+    `# Written by npm start for its sample service.
 command "restart-sample" {
   argv    = [${restart.map(hclText).join(', ')}]
   timeout = "10s"
 }
-`)
-  await writeFile(join(directory, 'detectors.hcl'), `# Written by npm start for its sample service.
+`,
+  )
+  await writeFile(
+    join(directory, 'detectors.hcl'),
+    `# Written by npm start for its sample service.
 detector "sample" {
   workflow     = "restart-service"
   interval     = "2s"
@@ -56,7 +61,8 @@ detector "sample" {
     timeout = "2s"
   }
 }
-`)
+`,
+  )
   return directory
 }
 

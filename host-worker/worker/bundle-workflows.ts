@@ -52,7 +52,10 @@ async function tryBundle(sources: readonly WorkflowSource[], scratch: string): P
   const problems: string[] = []
   try {
     const entry = join(directory, 'workflows.ts')
-    await writeFile(entry, sources.map(({ type, code }) => `export { ${type} } from ${JSON.stringify(code)}\n`).join('') || 'export {}\n')
+    await writeFile(
+      entry,
+      sources.map(({ type, code }) => `export { ${type} } from ${JSON.stringify(code)}\n`).join('') || 'export {}\n',
+    )
     return await bundleWorkflowCode({
       workflowsPath: entry,
       workflowInterceptorModules: [join(PACKAGE_ROOT, 'workflows/sdk/interceptors.ts')],
@@ -63,7 +66,7 @@ async function tryBundle(sources: readonly WorkflowSource[], scratch: string): P
           ...config.resolve,
           // A project may lie anywhere, without packages of its own: these always come from Resile.
           alias: {
-            ...config.resolve?.alias,
+            ...namedAliases(config.resolve?.alias),
             '@temporalio': join(PACKAGE_ROOT, 'node_modules/@temporalio'),
             'resile/workflow': join(PACKAGE_ROOT, 'workflows/sdk/index.ts'),
           },
@@ -84,4 +87,9 @@ function named(code: string): { code: string; id: string } {
 
 function typesOf(sources: readonly WorkflowSource[]): string[] {
   return sources.map(({ type }) => type)
+}
+
+/** Temporal's own aliases; webpack knows a list form too, which can't be joined with ours and isn't used. */
+function namedAliases(alias: unknown): Record<string, string> {
+  return typeof alias === 'object' && alias !== null && !Array.isArray(alias) ? (alias as Record<string, string>) : {}
 }

@@ -1,9 +1,9 @@
 /** A node's heartbeats to its coordinator. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { z } from 'zod'
 import { log, messageOf } from '../../shared/log.ts'
 import type { heartbeatSchema } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../coordinator-client.ts'
-import type { z } from 'zod'
 
 /** How often a node beats, and how long one beat may take, in milliseconds. */
 const INTERVAL = 5000
@@ -32,7 +32,9 @@ export class Heartbeat {
   async run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       await this.#beat()
-      await sleep(INTERVAL, undefined, { signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]) }).catch(() => undefined)
+      await sleep(INTERVAL, undefined, { signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]) }).catch(
+        () => undefined,
+      )
       this.#wake = new AbortController()
     }
   }
@@ -64,7 +66,8 @@ export class Heartbeat {
       })
       if (status !== 204) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
       for (const id of closed) this.#closed.delete(id)
-      if (this.#reachable !== true) log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
+      if (this.#reachable !== true)
+        log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
       this.#reachable = true
     } catch (error) {
       if (this.#reachable !== false) log('warn', 'heartbeat_failed', { node: this.#node, detail: messageOf(error) })

@@ -44,8 +44,12 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const client = new CoordinatorClient(run.coordinator)
   const queues = queuesOfNode(config.datacenter, config.node, config.types)
   const activities = hostActivities({ node: config.node, directory: run.directory, commands: config.command })
-  const workflowQueues = new Set(queues.filter((queue) =>
-    run.workflows === 'all' || (run.workflows === 'datacenter' && queue === datacenterQueue(config.datacenter))))
+  const workflowQueues = new Set(
+    queues.filter(
+      (queue) =>
+        run.workflows === 'all' || (run.workflows === 'datacenter' && queue === datacenterQueue(config.datacenter)),
+    ),
+  )
   const heartbeat = new Heartbeat(client, config.node, {
     datacenter: config.datacenter,
     types: config.types,
@@ -58,13 +62,23 @@ export async function runWorker(run: WorkerRun): Promise<void> {
       activity_types: Object.keys(activities),
     })),
   })
-  const sinks = { resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } } }
+  const sinks = {
+    resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } },
+  }
   try {
-    const workers = await Promise.all(queues.map((taskQueue) => Worker.create({
-      ...queueOptions(run, workflowQueues.has(taskQueue)),
-      connection, activities, taskQueue, sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
-      namespace: config.temporal.namespace, identity: `${config.node}/${process.pid}`,
-    })))
+    const workers = await Promise.all(
+      queues.map((taskQueue) =>
+        Worker.create({
+          ...queueOptions(run, workflowQueues.has(taskQueue)),
+          connection,
+          activities,
+          taskQueue,
+          sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
+          namespace: config.temporal.namespace,
+          identity: `${config.node}/${process.pid}`,
+        }),
+      ),
+    )
     log('info', 'worker_started', { node: config.node, queues, workflow_types: run.bundle?.types ?? [] })
     await serve(workers, heartbeat, signal)
   } finally {
@@ -75,7 +89,9 @@ export async function runWorker(run: WorkerRun): Promise<void> {
 }
 
 type InjectedSinksOf<Sinks> = {
-  [Name in keyof Sinks]?: { [Method in keyof Sinks[Name]]?: { fn: (info: never, ...args: never[]) => void; callDuringReplay?: boolean } }
+  [Name in keyof Sinks]?: {
+    [Method in keyof Sinks[Name]]?: { fn: (info: never, ...args: never[]) => void; callDuringReplay?: boolean }
+  }
 }
 
 async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: AbortSignal): Promise<void> {
@@ -134,5 +150,8 @@ async function connect(address: string, signal: AbortSignal): Promise<NativeConn
 
 /** Differs after each boot of the machine; `unknown` where the kernel doesn't tell. */
 async function bootId(): Promise<string> {
-  return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then((text) => text.trim(), () => 'unknown')
+  return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (text) => text.trim(),
+    () => 'unknown',
+  )
 }

@@ -31,10 +31,16 @@ export default {
 `
 
 /** Writes its files and says how to run it. */
-export async function prepareBareObject(directory: string, port: number, temporalHttp: number): Promise<{ command: string; args: string[] }> {
+export async function prepareBareObject(
+  directory: string,
+  port: number,
+  temporalHttp: number,
+): Promise<{ command: string; args: string[] }> {
   await mkdir(join(directory, 'objects'), { recursive: true })
   await writeFile(join(directory, 'bare.js'), WORKER)
-  await writeFile(join(directory, 'bare.capnp'), `using Workerd = import "/workerd/workerd.capnp";
+  await writeFile(
+    join(directory, 'bare.capnp'),
+    `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "bare", worker = .bare),
@@ -50,6 +56,7 @@ const bare :Workerd.Worker = (
   durableObjectNamespaces = [(className = "Bare", uniqueKey = "bare", enableSql = true)],
   durableObjectStorage = (localDisk = "objects"),
 );
-`)
+`,
+  )
   return { command: workerd.default, args: ['serve', join(directory, 'bare.capnp')] }
 }

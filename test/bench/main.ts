@@ -8,14 +8,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
-import type { ConfigDocument } from '../../shared/config.ts'
-import { encodePayloads } from '../../shared/payload.ts'
 import { coordinatorChild } from '../../host-worker/coordinator/child.ts'
-import { endWithParent } from '../../host-worker/process/parent-watch.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
+import { endWithParent } from '../../host-worker/process/parent-watch.ts'
 import { choosePorts } from '../../host-worker/process/ports.ts'
 import { Supervisor } from '../../host-worker/process/supervisor.ts'
 import { findTemporalCli } from '../../host-worker/temporal/cli.ts'
+import type { ConfigDocument } from '../../shared/config.ts'
+import { encodePayloads } from '../../shared/payload.ts'
 import { prepareBareObject } from './bare-object.ts'
 
 const ROUNDS = 6
@@ -34,7 +34,7 @@ interface Way {
 
 endWithParent()
 const directory = await mkdtemp(join(tmpdir(), 'resile-bench-'))
-const guardian = startGuardian()
+const guardian = await startGuardian()
 const supervisor = new Supervisor({ guardian })
 const agent = new Agent({ connections: IN_FLIGHT })
 try {
@@ -45,7 +45,9 @@ try {
     // Another order each round, so that none is always the first or the last.
     for (const way of rotated(ways, round)) await measureLatency(way, SEQUENTIAL)
     for (const way of rotated(ways, round)) await measureThroughput(way)
-    console.error(`round ${round} of ${ROUNDS}: ${ways.map((way) => `${way.name} ${way.rates.at(-1)?.toFixed(0)}/s`).join(', ')}`)
+    console.error(
+      `round ${round} of ${ROUNDS}: ${ways.map((way) => `${way.name} ${way.rates.at(-1)?.toFixed(0)}/s`).join(', ')}`,
+    )
   }
   report(ways)
 } finally {
@@ -59,12 +61,33 @@ async function startAll(): Promise<[Way, Way, Way]> {
   const [grpc = 0, http = 0, coordinator = 0, bare = 0] = await choosePorts([0, 0, 0, 0], '127.0.0.1')
   const { path } = await findTemporalCli({ log: console.error })
   await supervisor.start({
-    role: 'temporal', name: 'temporal', command: path, restart: false, ready: answers(`http://127.0.0.1:${http}/api/v1/namespaces/default`),
-    args: ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', '--port', String(grpc), '--http-port', String(http), '--log-level', 'error'],
+    role: 'temporal',
+    name: 'temporal',
+    command: path,
+    restart: false,
+    ready: answers(`http://127.0.0.1:${http}/api/v1/namespaces/default`),
+    args: [
+      'server',
+      'start-dev',
+      '--headless',
+      '--ip',
+      '127.0.0.1',
+      '--port',
+      String(grpc),
+      '--http-port',
+      String(http),
+      '--log-level',
+      'error',
+    ],
   })
   const document: ConfigDocument = {
-    version: 1, hash: 'bench', development: true,
-    coordinator: { datacenter: 'dc1', temporal: { address: `127.0.0.1:${grpc}`, http_url: `http://127.0.0.1:${http}` } },
+    version: 1,
+    hash: 'bench',
+    development: true,
+    coordinator: {
+      datacenter: 'dc1',
+      temporal: { address: `127.0.0.1:${grpc}`, http_url: `http://127.0.0.1:${http}` },
+    },
     workflows: {
       bench: {
         task_queue_target: 'node',
@@ -75,24 +98,47 @@ async function startAll(): Promise<[Way, Way, Way]> {
       },
     },
   }
-  await supervisor.start(await coordinatorChild({
-    directory: join(directory, 'coordinator'), document, host: '127.0.0.1', port: coordinator, socket: join(directory, 'c.sock'),
-  }))
+  await supervisor.start(
+    await coordinatorChild({
+      directory: join(directory, 'coordinator'),
+      document,
+      host: '127.0.0.1',
+      port: coordinator,
+      socket: join(directory, 'c.sock'),
+    }),
+  )
   await supervisor.start({
-    role: 'bare', name: 'bare', restart: false, ready: answers(`http://127.0.0.1:${bare}/`),
+    role: 'bare',
+    name: 'bare',
+    restart: false,
+    ready: answers(`http://127.0.0.1:${bare}/`),
     ...(await prepareBareObject(join(directory, 'bare'), bare, http)),
   })
   const base = `http://127.0.0.1:${coordinator}`
-  const beat = (): Promise<void> => send('PUT', `${base}/v1/nodes/n1`, JSON.stringify({
-    datacenter: 'dc1', queues: [{ name: 'dc1', workflow_types: ['bench'] }, { name: 'dc1:node:n1', activity_types: ['runCommand'] }],
-  }), 'application/json', 204)
+  const beat = (): Promise<void> =>
+    send(
+      'PUT',
+      `${base}/v1/nodes/n1`,
+      JSON.stringify({
+        datacenter: 'dc1',
+        queues: [
+          { name: 'dc1', workflow_types: ['bench'] },
+          { name: 'dc1:node:n1', activity_types: ['runCommand'] },
+        ],
+      }),
+      'application/json',
+      204,
+    )
   await beat()
   setInterval(() => void beat(), 5000).unref()
 
   const input = { command: 'restart', check: { url: 'http://127.0.0.1:8080/' } }
   const order = {
-    workflowType: { name: 'bench' }, taskQueue: { name: 'dc1' }, input: encodePayloads([input, {}]),
-    workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE', workflowIdConflictPolicy: 'WORKFLOW_ID_CONFLICT_POLICY_FAIL',
+    workflowType: { name: 'bench' },
+    taskQueue: { name: 'dc1' },
+    input: encodePayloads([input, {}]),
+    workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE',
+    workflowIdConflictPolicy: 'WORKFLOW_ID_CONFLICT_POLICY_FAIL',
     workflowExecutionTimeout: '3600s',
   }
   const trigger = JSON.stringify({ target: { node: 'n1' }, input })
@@ -119,30 +165,44 @@ async function measureLatency(way: Way, count: number): Promise<void> {
 async function measureThroughput(way: Way): Promise<void> {
   const began = performance.now()
   let started = 0
-  await Promise.all(Array.from({ length: IN_FLIGHT }, async () => {
-    while (performance.now() - began < BURST_MS) {
-      await way.start()
-      started++
-    }
-  }))
+  await Promise.all(
+    Array.from({ length: IN_FLIGHT }, async () => {
+      while (performance.now() - began < BURST_MS) {
+        await way.start()
+        started++
+      }
+    }),
+  )
   way.rates.push((started * 1000) / (performance.now() - began))
 }
 
 function report([direct, bare, resile]: [Way, Way, Way]): void {
   for (const { name, latencies, rates } of [direct, bare, resile]) {
-    console.log(`${name.padEnd(7)} p50 ${median(latencies).toFixed(2)} ms, ${median(rates).toFixed(0)} starts/s with ${IN_FLIGHT} in flight`)
+    console.log(
+      `${name.padEnd(7)} p50 ${median(latencies).toFixed(2)} ms, ${median(rates).toFixed(0)} starts/s with ${IN_FLIGHT} in flight`,
+    )
   }
   const ratio = (of: number, to: number): string => (of / to).toFixed(2)
   console.log(`start latency, p50:  resile / direct ${ratio(median(resile.latencies), median(direct.latencies))}`)
-  console.log(`start latency, p50:  resile / bare   ${ratio(median(resile.latencies), median(bare.latencies))}  (aim: at most 1.15)`)
-  console.log(`throughput:          resile / direct ${ratio(median(resile.rates), median(direct.rates))}  (aim: at least 0.85)`)
+  console.log(
+    `start latency, p50:  resile / bare   ${ratio(median(resile.latencies), median(bare.latencies))}  (aim: at most 1.15)`,
+  )
+  console.log(
+    `throughput:          resile / direct ${ratio(median(resile.rates), median(direct.rates))}  (aim: at least 0.85)`,
+  )
   console.log(`throughput:          resile / bare   ${ratio(median(resile.rates), median(bare.rates))}`)
 }
 
 async function send(method: 'POST' | 'PUT', url: string, body: string, type: string, expected: number): Promise<void> {
-  const response = await request(url, { method, body, headers: { 'content-type': type, accept: type }, dispatcher: agent })
+  const response = await request(url, {
+    method,
+    body,
+    headers: { 'content-type': type, accept: type },
+    dispatcher: agent,
+  })
   const text = await response.body.text()
-  if (response.statusCode !== expected) throw new Error(`${method} ${url}: ${response.statusCode} ${text.slice(0, 500)}`)
+  if (response.statusCode !== expected)
+    throw new Error(`${method} ${url}: ${response.statusCode} ${text.slice(0, 500)}`)
 }
 
 function answers(url: string): (signal: AbortSignal) => Promise<void> {

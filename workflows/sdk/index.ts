@@ -74,7 +74,11 @@ export async function untilHealthy(check: CheckRequest, within: number, pause = 
  *
  * @throws ApplicationFailure of type `type`, never retried
  */
-export async function failWithDiagnostics(type: string, message: string, facts: Record<string, unknown>): Promise<never> {
+export async function failWithDiagnostics(
+  type: string,
+  message: string,
+  facts: Record<string, unknown>,
+): Promise<never> {
   const diagnostics = await collectDiagnostics().catch((error: unknown) => ({
     unavailable: error instanceof Error ? error.message : String(error),
   }))

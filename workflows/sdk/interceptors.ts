@@ -3,9 +3,20 @@
  * and the worker is told when an execution ends. Loaded into the workflow sandbox beside the workflows.
  */
 import {
-  type ActivityInput, type ContinueAsNewInput, ContinueAsNew, defaultPayloadConverter, type Headers, type Next, proxySinks,
-  type Sinks, type StartChildWorkflowExecutionInput, type WorkflowExecuteInput, type WorkflowInboundCallsInterceptor,
-  workflowInfo, type WorkflowInterceptors, type WorkflowOutboundCallsInterceptor,
+  type ActivityInput,
+  ContinueAsNew,
+  type ContinueAsNewInput,
+  defaultPayloadConverter,
+  type Headers,
+  type Next,
+  proxySinks,
+  type Sinks,
+  type StartChildWorkflowExecutionInput,
+  type WorkflowExecuteInput,
+  type WorkflowInboundCallsInterceptor,
+  type WorkflowInterceptors,
+  type WorkflowOutboundCallsInterceptor,
+  workflowInfo,
 } from '@temporalio/workflow'
 
 /** Name of the header that carries an execution's routing, as the coordinator sends it. */
@@ -42,13 +53,19 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     }
   }
 
-  async scheduleActivity(input: ActivityInput, next: Next<WorkflowOutboundCallsInterceptor, 'scheduleActivity'>): Promise<unknown> {
+  async scheduleActivity(
+    input: ActivityInput,
+    next: Next<WorkflowOutboundCallsInterceptor, 'scheduleActivity'>,
+  ): Promise<unknown> {
     const taskQueue = input.options.taskQueue ?? this.#taskQueue
     const options = taskQueue === undefined ? input.options : { ...input.options, taskQueue }
     return next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
   }
 
-  async continueAsNew(input: ContinueAsNewInput, next: Next<WorkflowOutboundCallsInterceptor, 'continueAsNew'>): Promise<never> {
+  async continueAsNew(
+    input: ContinueAsNewInput,
+    next: Next<WorkflowOutboundCallsInterceptor, 'continueAsNew'>,
+  ): Promise<never> {
     return next({ ...input, headers: { ...this.#headers, ...input.headers } })
   }
 
