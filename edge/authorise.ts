@@ -33,7 +33,7 @@ export function authorise(config: Config, caller: Caller, method: string, path: 
 }
 
 /** Whether a rule is about this method and path. `GET` covers HEAD; a final `/*` matches every path below. */
-export function matches(rule: RouteRule, method: string, path: string): boolean {
+function matches(rule: RouteRule, method: string, path: string): boolean {
   const methodMatches = rule.method === '*' || rule.method === method || (rule.method === 'GET' && method === 'HEAD')
   return methodMatches && rule.route_patterns.some((pattern) => matchesPath(pattern, path))
 }

@@ -15,7 +15,7 @@ import { isName, NAME_RULE } from './names.ts'
 export const CONFIG_VERSION = 1
 
 /** Most that a window may look back, the longest time rows are kept. */
-export const LONGEST_PERIOD = '744h'
+const LONGEST_PERIOD = '744h'
 
 const name = z.string({ error: 'expected a quoted name' }).refine(isName, { error: `not a name: ${NAME_RULE}` })
 const text = z.string({ error: 'expected a quoted string' }).min(1, { error: 'must not be empty' })
@@ -193,7 +193,7 @@ const serverSchema = z.strictObject({
   route_rule: z.array(routeRuleSchema).default([]),
 })
 
-export const temporalSchema = z.strictObject({
+const temporalSchema = z.strictObject({
   namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
   address: hostPort.default('127.0.0.1:7233'),
   http_url: httpUrl.default('http://127.0.0.1:7243'),

@@ -4,7 +4,7 @@ import { z } from 'zod'
 const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
 /** What a duration may be, for error messages. */
-export const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
+const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
 
 /**
  * Milliseconds of a duration such as `"1h30m"`, or null when the text is none.

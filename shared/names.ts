@@ -6,7 +6,7 @@
  */
 
 /** One name: lower-case letters, digits, `.`, `_` and `-`, 1–63 characters, beginning with a letter or digit. */
-export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/
+const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/
 
 /** What a name may be, for error messages. */
 export const NAME_RULE = '[a-z0-9][a-z0-9._-]{0,62} without ".."'

@@ -5,7 +5,7 @@ import { durationSchema } from './duration.ts'
 const json = z.record(z.string(), z.unknown())
 
 /** What a trigger is aimed at. Which keys are wanted depends on the workflow's `task_queue_target`. */
-export const targetSchema = z.strictObject({
+const targetSchema = z.strictObject({
   node: z.string().optional(),
   node_type: z.string().optional(),
   datacenter: z.string().optional(),
@@ -106,7 +106,7 @@ export const decisionSchema = z.strictObject({
 })
 
 /** Why an execution ended badly, or never started. */
-export const executionErrorSchema = z.looseObject({ type: z.string(), message: z.string() })
+const executionErrorSchema = z.looseObject({ type: z.string(), message: z.string() })
 
 /** One run of a workflow; `id` is the id of the decision that admitted it. */
 export const executionSchema = z.strictObject({

@@ -57,7 +57,7 @@ export async function hashJson(json: unknown): Promise<string> {
 }
 
 /** The mistakes that a schema found, each at its JSON Pointer. */
-export function inputErrors(error: z.ZodError): InputError[] {
+function inputErrors(error: z.ZodError): InputError[] {
   return error.issues.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys') return [{ path: jsonPointer(issue.path), message: issue.message }]
     return issue.keys.map((key) => ({ path: jsonPointer([...issue.path, key]), message: 'unknown field' }))

@@ -14,7 +14,7 @@ import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
-export const VOID_WORKFLOW_TYPE = 'resile-void'
+const VOID_WORKFLOW_TYPE = 'resile-void'
 
 /** Longest wait between two attempts of a start or a void, in milliseconds. */
 const LONGEST_BACKOFF = 5000

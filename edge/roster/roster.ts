@@ -4,7 +4,7 @@ import type { Env } from '../env.ts'
 import type { Unavailable } from '../ledger/types.ts'
 
 /** How long one heartbeat keeps a node alive, in milliseconds. */
-export const HEARTBEAT_LIFE = 15_000
+const HEARTBEAT_LIFE = 15_000
 
 interface NodeRecord {
   node: string

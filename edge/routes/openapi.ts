@@ -11,7 +11,7 @@ export function openApi(context: AppContext): Response {
 }
 
 /** The OpenAPI document. */
-export function openApiDocument(): object {
+function openApiDocument(): object {
   const paths: Record<string, Record<string, object>> = {}
   for (const route of ROUTES) {
     const path = route.path.replace(/:(\w+)/g, '{$1}')

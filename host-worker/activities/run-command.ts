@@ -46,8 +46,8 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
   }
 }
 
-/** Finds a command in the allow-list and puts its parameters in. Exported for tests. */
-export function resolveCommand(host: CommandHost, request: CommandRequest): { command: CommandConfig; argv: string[] } {
+/** Finds a command in the allow-list and puts its parameters in. */
+function resolveCommand(host: CommandHost, request: CommandRequest): { command: CommandConfig; argv: string[] } {
   const name = String(request?.name)
   const command = Object.hasOwn(host.commands, name) ? host.commands[name] : undefined
   if (command === undefined) {

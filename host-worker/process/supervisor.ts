@@ -4,7 +4,7 @@ import { recordChildren } from './orphans.ts'
 import type { ProcessIdentity } from './process-identity.ts'
 import { type ChildChange, type ChildHooks, type ChildSpec, SupervisedChild } from './supervised-child.ts'
 
-export { type ChildChange, type ChildSpec, ChildStartError, type OutputStream } from './supervised-child.ts'
+export { type ChildChange, type ChildSpec, ChildStartError } from './supervised-child.ts'
 
 /** Who is told which processes run, so that none survives the supervisor. */
 export interface SupervisorOptions {

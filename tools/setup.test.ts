@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { linesOf, makeClone, until } from './test-clone.ts'
+
+/** An npm that takes a moment, like the real one deletes node_modules first, and notes each of its runs. */
+const fakeNpm = `#!/bin/sh
+echo "begin $*" >> runs
+rm -rf node_modules
+mkdir node_modules
+sleep 1
+if [ -e broken ]; then echo "npm error the registry is closed" >&2; exit 1; fi
+echo "end" >> runs
+`
+
+function cloneWithNpm(): string {
+  return makeClone({ 'package-lock.json': '{}', 'fake/npm': fakeNpm })
+}
+
+function setUp(clone: string): { child: ChildProcess; done: Promise<{ code: number | null; said: string }> } {
+  const { npm_execpath: _, ...env } = process.env
+  const child = spawn(process.execPath, [join(clone, 'tools/setup.mjs')], {
+    env: { ...env, PATH: [join(clone, 'fake'), env['PATH']].join(delimiter) },
+    stdio: ['ignore', 'inherit', 'pipe'],
+  })
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
+  let said = ''
+  child.stderr.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  return { child, done: new Promise((resolve) => child.once('close', (code) => resolve({ code, said }))) }
+}
+
+test('it installs the packages once, then is silent, and again when the lockfile changed', async () => {
+  const clone = cloneWithNpm()
+  const first = await setUp(clone).done
+  expect(first).toMatchObject({ code: 0, said: expect.stringMatching(/installing the npm packages.*\n.*done in/) })
+  expect(await setUp(clone).done).toEqual({ code: 0, said: '' })
+  expect(linesOf(join(clone, 'runs'))).toHaveLength(2)
+
+  writeFileSync(join(clone, 'package-lock.json'), '{"changed": true}')
+  expect((await setUp(clone).done).said).toContain('installing')
+  rmSync(join(clone, 'node_modules'), { recursive: true })
+  expect((await setUp(clone).done).said).toContain('installing')
+  expect(linesOf(join(clone, 'runs'))).toHaveLength(6)
+})
+
+test('an npm that fails is shown, and the next set-up tries again', async () => {
+  const clone = cloneWithNpm()
+  writeFileSync(join(clone, 'broken'), '')
+  const failed = await setUp(clone).done
+  expect(failed.code).toBe(1)
+  expect(failed.said).toMatch(/npm error the registry is closed\nnpm ci in .* failed \(exit 1\)/)
+  rmSync(join(clone, 'broken'))
+  expect((await setUp(clone).done).code).toBe(0)
+})
+
+test('several at once install once', async () => {
+  const clone = cloneWithNpm()
+  const all = await Promise.all([1, 2, 3].map(() => setUp(clone).done))
+  expect(all.map(({ code }) => code)).toEqual([0, 0, 0])
+  expect(linesOf(join(clone, 'runs'))).toHaveLength(2)
+  expect(all.filter(({ said }) => said.includes('another set-up is at work'))).toHaveLength(2)
+})
+
+test('after one that was killed, the next waits for the npm that it left behind, and does it anew', async () => {
+  const clone = cloneWithNpm()
+  const { child, done } = setUp(clone)
+  await until(() => existsSync(join(clone, 'runs')))
+  child.kill('SIGKILL')
+  await done
+  const next = await setUp(clone).done
+  expect(next).toMatchObject({ code: 0, said: expect.stringContaining('another set-up is at work') })
+  expect(linesOf(join(clone, 'runs')).map((line) => line.split(' ')[0])).toEqual(['begin', 'end', 'begin', 'end'])
+})
+
+test('a stale lock whose pid belongs to another process now stops nobody', async () => {
+  const lock = JSON.stringify([{ pid: process.pid, started: 'long ago' }])
+  const clone = makeClone({ 'package-lock.json': '{}', 'fake/npm': fakeNpm, '.resile/setup/7': lock })
+  expect(await setUp(clone).done).toMatchObject({ code: 0, said: expect.not.stringContaining('another set-up') })
+})
