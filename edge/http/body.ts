@@ -14,7 +14,10 @@ const NESTING_LIMIT = 64
  * @throws ProblemError `too_large` beyond {@link BODY_LIMIT} bytes
  */
 export async function readBody(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get('content-length') ?? 0) > BODY_LIMIT) throw tooLarge()
+  const announced = Number(request.headers.get('content-length') ?? Number.NaN)
+  if (announced > BODY_LIMIT) throw tooLarge()
+  // With a length, HTTP itself bounds the body; without one, it is counted as it comes.
+  if (announced >= 0) return new Uint8Array(await request.arrayBuffer())
   const chunks: Uint8Array[] = []
   let size = 0
   if (request.body !== null) {

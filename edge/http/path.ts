@@ -11,7 +11,7 @@ const UNSAFE_PATH = '/%'
  * `/`, `\`, `%` or control character in it, makes the whole path unsafe: no name has any of these.
  */
 export function decodedPath(request: Request): string {
-  const { pathname } = new URL(request.url)
+  const pathname = pathOf(request.url)
   if (!pathname.includes('%')) return pathname
   try {
     const segments = pathname.split('/').map(decodeURIComponent)
@@ -19,6 +19,13 @@ export function decodedPath(request: Request): string {
   } catch {
     return UNSAFE_PATH
   }
+}
+
+/** The path of a request's URL, which the runtime has parsed and normalised already. */
+function pathOf(url: string): string {
+  const begin = url.indexOf('/', url.indexOf('://') + 3)
+  const end = url.slice(begin).search(/[?#]/)
+  return end === -1 ? url.slice(begin) : url.slice(begin, begin + end)
 }
 
 const UNSAFE = /[/\\%]|\p{Cc}/u

@@ -8,7 +8,7 @@ import type { Submission, Trigger } from './types.ts'
 
 /** What admission did with a submission. */
 export type Admission =
-  | { kind: 'admitted'; id: string }
+  | { kind: 'admitted'; id: string; decision: Decision }
   | { kind: 'replayed'; id: string }
   | { kind: 'denied'; decision: Decision; detail: string }
   | { kind: 'conflict' }
@@ -36,7 +36,7 @@ export function admit(store: LedgerStore, submission: Submission, now: number): 
   if (idempotency !== null) {
     store.bindKey(trigger.workflow, trigger.caller, idempotency.key, idempotency.bodyHash, id)
   }
-  return { kind: 'admitted', id }
+  return { kind: 'admitted', id, decision: { ...decision, id } }
 }
 
 /**

@@ -28,7 +28,7 @@ const ALARM_SPACING = 200
 /** An alarm that did not come this long after its time is taken for lost, and set again. */
 const ALARM_OVERDUE = 10_000
 /** Wait between two looks at an open execution; grows with their number so that Temporal isn't flooded. */
-const CHECK_INTERVAL = { base: 5000, perOpen: 10, longest: 25_000 }
+const CHECK_INTERVAL = { base: 5000, perOpen: 50, longest: 25_000 }
 /** A host's report may come before Temporal knows of the end: so often, and so soon, it is asked again. */
 const HINT_CHECKS = { count: 5, interval: 1000 }
 /** A denial because executions are open has them verified, at most once in this time for one workflow. */
@@ -82,7 +82,7 @@ export class Ledger extends DurableObject<Env> {
     await this.#waiters.wait(admission.id, () => this.#isPending(admission.id), submission.wait)
     return {
       kind: admission.kind,
-      decision: this.#decisionOf(admission.id),
+      decision: admission.kind === 'admitted' ? admission.decision : this.#decisionOf(admission.id),
       execution: toWire(this.#row(admission.id)),
     }
   }
@@ -274,8 +274,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   #isPending(id: string): boolean {
-    const row = this.#store.execution(id)
-    return row !== null && row.startedAt === null && row.closedAt === null
+    return this.#store.isPending(id)
   }
 
   #row(id: string): ExecutionRow {

@@ -75,6 +75,14 @@ export class LedgerStore {
     return row === undefined ? null : toExecution(row)
   }
 
+  /** Whether an execution's start is not known yet. */
+  isPending(id: string): boolean {
+    return (
+      this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND started_at IS NULL AND closed_at IS NULL', id).toArray()
+        .length > 0
+    )
+  }
+
   /** Writes what an outbox step changed. `closed_at` and `started_at` are written by {@link close} and {@link confirm} alone. */
   update(row: ExecutionRow): void {
     this.#sql.exec(
