@@ -1,10 +1,10 @@
 /** The coordinator's HTTP application: read → identify → authorise → route. */
-import { Hono } from 'hono'
+import { Hono, type MiddlewareHandler } from 'hono'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
-import { authorise } from './authorise.ts'
+import { authorise, isLogged } from './authorise.ts'
 import { readBody } from './http/body.ts'
-import type { App, AppContext } from './http/context.ts'
+import type { App } from './http/context.ts'
 import { requestId } from './http/headers.ts'
 import { decodedPath } from './http/path.ts'
 import { ProblemError } from './http/problem.ts'
@@ -14,13 +14,12 @@ import { ROUTES } from './routes/table.ts'
 /** Makes the application for requests that come in by one door. */
 export function createApp(config: Config, door: Door): Hono<App> {
   const app = new Hono<App>({ getPath: decodedPath })
-  app.use(accessLog)
+  app.use(accessLog(config))
   app.use(async (context, next) => {
     context.set('body', await readBody(context.req.raw))
     const caller = identify(door)
     context.set('caller', caller)
-    const { logged } = authorise(config, caller, context.req.method, context.req.path)
-    context.set('logged', logged)
+    authorise(config, caller, context.req.method, context.req.path)
     await next()
   })
   for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context, config))
@@ -42,20 +41,16 @@ export function createApp(config: Config, door: Door): Hono<App> {
 }
 
 /** Writes one line per request, without bodies or secrets, and gives every answer its request id. */
-async function accessLog(context: AppContext, next: () => Promise<void>): Promise<void> {
-  const id = requestId(context.req.raw.headers)
-  context.set('requestId', id)
-  context.set('logged', true)
-  const began = Date.now()
-  await next()
-  context.res.headers.set('x-request-id', id)
-  if (!context.var.logged) return
-  log('info', 'request', {
-    request_id: id,
-    method: context.req.method,
-    path: context.req.path,
-    status: context.res.status,
-    caller: context.var.caller,
-    ms: Date.now() - began,
-  })
+function accessLog(config: Config): MiddlewareHandler<App> {
+  return async function logAccess(context, next) {
+    const id = requestId(context.req.raw.headers)
+    context.set('requestId', id)
+    const began = Date.now()
+    await next()
+    context.res.headers.set('x-request-id', id)
+    const { method, path } = context.req
+    if (!isLogged(config, method, path)) return
+    const { caller } = context.var
+    log('info', 'request', { request_id: id, method, path, status: context.res.status, caller, ms: Date.now() - began })
+  }
 }

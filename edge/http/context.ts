@@ -7,7 +7,6 @@ export interface RequestState {
   caller: Caller
   requestId: string
   body: Uint8Array
-  logged: boolean
 }
 
 /** Hono's type parameters of this app. */

@@ -13,6 +13,9 @@ export type Admission =
   | { kind: 'denied'; decision: Decision; detail: string }
   | { kind: 'conflict' }
 
+/** What of a trigger its constraints look at. */
+type Counted = Pick<Trigger, 'workflow' | 'datacenter' | 'node' | 'constraints'>
+
 /** How long the request that was admitted may try by itself before the alarm takes over, in milliseconds. */
 const FIRST_ATTEMPT = 6000
 
@@ -61,15 +64,15 @@ export function judgeTrigger(
   return { decision: newDecision(trigger, at, code, verdict), detail: explain(trigger.workflow, verdict) }
 }
 
-/** Each constraint's present use, for a workflow as configured; one line per constraint and scope. */
-export function judgeConstraints(store: LedgerStore, trigger: Trigger, at: number, clock: number): Judgement[] {
+/** Judges each constraint for a trigger at `at`; `clock` is the present. */
+export function judgeConstraints(store: LedgerStore, trigger: Counted, at: number, clock: number): Judgement[] {
   return trigger.constraints.map((constraint) => {
     const scope = scopeOf(constraint, trigger)
     return judge(constraint, scope, store.use(trigger.workflow, scope.scope === 'node' ? scope.key : null), at, clock)
   })
 }
 
-function scopeOf(constraint: Constraint, trigger: Trigger): ConstraintScope {
+function scopeOf(constraint: Constraint, trigger: Counted): ConstraintScope {
   if (constraint.is_global) return { scope: 'global', key: 'global' }
   if (constraint.per === 'node' && trigger.node !== null) return { scope: 'node', key: trigger.node }
   // Without a node, `per = "node"` counts all nodes of the datacenter: never less safe than asked for.

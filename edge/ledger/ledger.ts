@@ -29,6 +29,8 @@ const ALARM_SPACING = 200
 const ALARM_OVERDUE = 10_000
 /** Wait between two looks at an open execution; grows with their number so that Temporal isn't flooded. */
 const CHECK_INTERVAL = { base: 5000, perOpen: 50, longest: 25_000 }
+/** When an attempt that was cut off by a crash is made again, in milliseconds; longer than one request may take. */
+const ATTEMPT_LIFE = 6000
 /** A host's report may come before Temporal knows of the end: so often, and so soon, it is asked again. */
 const HINT_CHECKS = { count: 5, interval: 1000 }
 /** A denial because executions are open has them verified, at most once in this time for one workflow. */
@@ -92,32 +94,13 @@ export class Ledger extends DurableObject<Env> {
     return judgeTrigger(this.#store, trigger, at, Date.now())
   }
 
-  /** Each constraint's present use in this datacenter. `nodes`: for `per = "node"`, the nodes with any use. */
-  uses(workflow: string, datacenter: string, constraints: readonly Constraint[]): Judgement[] {
+  /** A constraint's present use in this datacenter; with `per = "node"`, of each node that has any. */
+  uses(workflow: string, datacenter: string, constraint: Constraint): Judgement[] {
     const now = Date.now()
-    return constraints.flatMap((constraint) => {
-      const nodes =
-        constraint.per === 'node' ? this.#store.nodesInUse(workflow, now - (constraint.period ?? 0)) : [null]
-      return nodes.flatMap((node) =>
-        judgeConstraints(
-          this.#store,
-          {
-            workflow,
-            datacenter,
-            node,
-            caller: '',
-            target: {},
-            taskQueue: '',
-            reason: null,
-            trigger: null,
-            constraints: [constraint],
-            unavailable: null,
-          },
-          now,
-          now,
-        ),
-      )
-    })
+    const nodes = constraint.per === 'node' ? this.#store.nodesInUse(workflow, now - (constraint.period ?? 0)) : [null]
+    return nodes.flatMap((node) =>
+      judgeConstraints(this.#store, { workflow, datacenter, node, constraints: [constraint] }, now, now),
+    )
   }
 
   /** Whether an idempotency key is bound here. */
@@ -182,7 +165,7 @@ export class Ledger extends DurableObject<Env> {
       const { base, perOpen, longest } = CHECK_INTERVAL
       this.#checkInterval = Math.min(base + perOpen * this.#store.openCount(), longest)
       const now = Date.now()
-      const due = this.#store.takeDue(now, ALARM_BATCH.size, now + this.#checkInterval)
+      const due = this.#store.takeDue(now, ALARM_BATCH.size, now + ATTEMPT_LIFE, now + this.#checkInterval)
       const lanes = Array.from({ length: ALARM_BATCH.parallel }, async (_, lane) => {
         for (let index = lane; index < due.length; index += ALARM_BATCH.parallel) {
           const id = due[index]

@@ -237,8 +237,10 @@ async function ended(
   // Its end is proven; how it ended is worth another look, but a history that is gone must not keep it open.
   if (answer.ok === null) return
   const { result, error } = ending(answer) ?? { result: null, error: null }
-  context.store.update({ ...row, runId: state.runId })
-  close(context, row, state.status, state.closedAt ?? context.now(), result, error)
+  const current = context.store.execution(row.id)
+  if (current === null || current.closedAt !== null) return
+  context.store.update({ ...current, runId: state.runId })
+  close(context, current, state.status, state.closedAt ?? context.now(), result, error)
 }
 
 function lose(context: OutboxContext, row: ExecutionRow): void {

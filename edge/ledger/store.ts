@@ -151,15 +151,16 @@ export class LedgerStore {
   }
 
   /**
-   * Takes the executions that the outbox is to look at by `time`, the longest due first. They are due again at
-   * `nextAt`, should nothing else be written of them.
+   * Takes the executions that the outbox is to look at by `time`, the longest due first. Should nothing else be written
+   * of them, they are due again at `nextCheck`, those not yet started at `nextAttempt`.
    */
-  takeDue(time: number, limit: number, nextAt: number): string[] {
+  takeDue(time: number, limit: number, nextAttempt: number, nextCheck: number): string[] {
     return this.#sql
       .exec<{ id: string }>(
-        `UPDATE executions SET next_at = ?1 WHERE id IN (SELECT id FROM executions WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3)
-       RETURNING id`,
-        nextAt,
+        `UPDATE executions SET next_at = CASE WHEN phase IN ('starting', 'voiding') THEN ?1 ELSE ?2 END
+         WHERE id IN (SELECT id FROM executions WHERE next_at <= ?3 ORDER BY next_at LIMIT ?4) RETURNING id`,
+        nextAttempt,
+        nextCheck,
         time,
         limit,
       )

@@ -6,14 +6,15 @@ import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
 import { anyDatacenter, everyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
-import { UUID_PATTERN } from './query.ts'
+import { namedPage, UUID_PATTERN } from './query.ts'
 
 /** `GET /v1/nodes` */
 export async function listNodes(context: AppContext, config: Config): Promise<Response> {
   const lists = await orUnavailable(() =>
     everyDatacenter(config, async (datacenter): Promise<LiveNode[]> => rosterOf(context.env, datacenter).nodes()),
   )
-  return context.json({ items: lists.flat(), next_cursor: null })
+  const nodes = lists.flat().sort((a, b) => (a.node < b.node ? -1 : 1))
+  return context.json(namedPage(context.req.url, nodes, (node) => node.node))
 }
 
 /** `GET /v1/nodes/{node}` */

@@ -1,4 +1,6 @@
 /** Query parameters of the lists. */
+import { isName } from '../../shared/names.ts'
+import type { Page } from '../../shared/wire.ts'
 import { ProblemError } from '../http/problem.ts'
 
 /** How many items a page holds by default and at most. */
@@ -12,15 +14,8 @@ export function listQuery<Filter extends string>(
   filters: readonly Filter[],
 ): { limit: number; before: string | undefined; filters: Partial<Record<Filter, string>> } {
   const { searchParams } = new URL(url)
-  const known = new Set<string>(['limit', 'cursor', ...filters])
-  for (const name of searchParams.keys()) {
-    if (!known.has(name)) throw bad(name, `unknown parameter; permitted: ${[...known].join(', ')}`)
-    if (searchParams.getAll(name).length > 1) throw bad(name, 'given more than once')
-  }
-  const limit = searchParams.get('limit') ?? String(PAGE.default)
-  if (!/^\d{1,4}$/.test(limit) || Number(limit) < 1 || Number(limit) > PAGE.most) {
-    throw bad('limit', `must be a whole number from 1 to ${PAGE.most}`)
-  }
+  refuseUnknown(searchParams, [...PAGING, ...filters])
+  const limit = limitOf(searchParams)
   const cursor = searchParams.get('cursor')
   if (cursor !== null && !UUID_PATTERN.test(cursor)) throw bad('cursor', 'is not a cursor of this list')
   const given = filters.flatMap((name) => {
@@ -28,10 +23,23 @@ export function listQuery<Filter extends string>(
     return value === null ? [] : [[name, value]]
   })
   return {
-    limit: Number(limit),
+    limit,
     before: cursor ?? undefined,
     filters: Object.fromEntries(given) as Partial<Record<Filter, string>>,
   }
+}
+
+/** One page of a list that is held whole, ordered by name; its cursors are names. */
+export function namedPage<Item>(url: string, items: readonly Item[], nameOf: (item: Item) => string): Page<Item> {
+  const { searchParams } = new URL(url)
+  refuseUnknown(searchParams, PAGING)
+  const limit = limitOf(searchParams)
+  const cursor = searchParams.get('cursor') ?? ''
+  if (cursor !== '' && !isName(cursor)) throw bad('cursor', 'is not a cursor of this list')
+  const rest = items.filter((item) => nameOf(item) > cursor)
+  const page = rest.slice(0, limit)
+  const last = page.at(-1)
+  return { items: page, next_cursor: rest.length > limit && last !== undefined ? nameOf(last) : null }
 }
 
 /** A filter that takes one of some values. */
@@ -46,6 +54,21 @@ export function timeOf(name: string, value: string | undefined): number | undefi
   const time = Date.parse(value)
   if (Number.isNaN(time)) throw bad(name, 'must be a time such as 2026-01-31T12:00:00Z')
   return time
+}
+
+const PAGING = ['limit', 'cursor']
+
+function refuseUnknown(searchParams: URLSearchParams, known: readonly string[]): void {
+  for (const name of searchParams.keys()) {
+    if (!known.includes(name)) throw bad(name, `unknown parameter; permitted: ${known.join(', ')}`)
+    if (searchParams.getAll(name).length > 1) throw bad(name, 'given more than once')
+  }
+}
+
+function limitOf(searchParams: URLSearchParams): number {
+  const limit = searchParams.get('limit') ?? String(PAGE.default)
+  if (/^\d{1,4}$/.test(limit) && Number(limit) >= 1 && Number(limit) <= PAGE.most) return Number(limit)
+  throw bad('limit', `must be a whole number from 1 to ${PAGE.most}`)
 }
 
 function bad(name: string, message: string): ProblemError {

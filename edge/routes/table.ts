@@ -79,6 +79,7 @@ export const ROUTES: readonly Route[] = [
     path: '/v1/workflows',
     handler: listWorkflows,
     summary: 'Workflows with the use of their constraints',
+    query: ['limit', 'cursor'],
     answers: { 200: null },
   },
   {
@@ -132,7 +133,14 @@ export const ROUTES: readonly Route[] = [
     answers: { 200: 'Decision' },
     problems: ['not_found'],
   },
-  { method: 'GET', path: '/v1/nodes', handler: listNodes, summary: 'Live nodes', answers: { 200: 'NodeList' } },
+  {
+    method: 'GET',
+    path: '/v1/nodes',
+    handler: listNodes,
+    summary: 'Live nodes',
+    query: ['limit', 'cursor'],
+    answers: { 200: 'NodeList' },
+  },
   {
     method: 'GET',
     path: '/v1/nodes/:node',

@@ -88,9 +88,12 @@ export function addClientCommands(root: Command): void {
       report(options, await call(options, 'GET', path), show)
     })
 
-  client(root, 'nodes', 'list live nodes').action(async (options) => {
-    report(options, await call(options, 'GET', '/v1/nodes'), nodeTable)
-  })
+  client(root, 'nodes', 'list live nodes, by name')
+    .option('--limit <count>', 'how many, 1 to 500', '500')
+    .option('--cursor <cursor>', 'the page after this one')
+    .action(async (options) => {
+      report(options, await call(options, 'GET', `/v1/nodes${queryOf(options, ['limit', 'cursor'])}`), nodeTable)
+    })
 
   client(root, 'cancel <id>', 'cancel an execution; a pending one never starts')
     .option('--reason <text>', 'why, for the record')

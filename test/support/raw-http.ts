@@ -1,0 +1,55 @@
+/** HTTP/1.1 by hand, for what a client library would put right. */
+import { connect } from 'node:net'
+import type { Answer } from './http.ts'
+
+/** Sends these bytes on a connection of their own and reads one answer. The last header should be `Connection: close`. */
+export async function sendRaw(coordinator: string, bytes: string | Buffer): Promise<Answer<unknown>> {
+  const { hostname, port } = new URL(coordinator)
+  const received = await new Promise<Buffer>((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const socket = connect(Number(port), hostname, () => socket.write(bytes))
+    socket.setTimeout(20_000, () => socket.destroy(new Error('no answer')))
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+    socket.once('error', (error) => (chunks.length > 0 ? resolve(Buffer.concat(chunks)) : reject(error)))
+    socket.once('close', () => resolve(Buffer.concat(chunks)))
+  })
+  return parseAnswer(received.toString('utf8'))
+}
+
+/** A request with a target that is sent as it is. */
+export function rawRequest(method: string, target: string, body?: string, headers: readonly string[] = []): string {
+  const bodyHeaders =
+    body === undefined ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
+  const lines = [`${method} ${target} HTTP/1.1`, 'Host: localhost', ...bodyHeaders, ...headers, 'Connection: close']
+  return `${lines.join('\r\n')}\r\n\r\n${body ?? ''}`
+}
+
+function parseAnswer(text: string): Answer<unknown> {
+  const end = text.indexOf('\r\n\r\n')
+  const [statusLine = '', ...headerLines] = text.slice(0, end).split('\r\n')
+  const headers = new Headers()
+  for (const line of headerLines)
+    headers.append(line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim())
+  const sent = text.slice(end + 4)
+  const body = headers.get('transfer-encoding') === 'chunked' ? unchunk(sent) : sent
+  const isJson = /json/.test(headers.get('content-type') ?? '') && body !== ''
+  return {
+    status: Number(/^HTTP\/1\.1 (\d+)/.exec(statusLine)?.[1] ?? 0),
+    headers,
+    text: body,
+    body: isJson ? (JSON.parse(body) as unknown) : undefined,
+  }
+}
+
+/** Enough for answers of ASCII. */
+function unchunk(text: string): string {
+  let rest = text
+  let whole = ''
+  for (;;) {
+    const [size = '0'] = rest.split('\r\n', 1)
+    const length = Number.parseInt(size, 16)
+    if (!(length > 0)) return whole
+    whole += rest.slice(size.length + 2, size.length + 2 + length)
+    rest = rest.slice(size.length + 2 + length + 2)
+  }
+}

@@ -1,0 +1,40 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface Patience {
+  /** In milliseconds. */
+  within?: number
+  every?: number
+}
+
+/**
+ * Asks again and again until the answer is neither undefined nor false, and returns it.
+ * A question that throws has no answer yet; its last error is told when the time is over.
+ */
+export async function until<T>(
+  what: string,
+  ask: () => T | undefined | false | Promise<T | undefined | false>,
+  { within = 30_000, every = 100 }: Patience = {},
+): Promise<T> {
+  const deadline = Date.now() + within
+  let last: unknown
+  for (;;) {
+    try {
+      const answer = await ask()
+      if (answer !== undefined && answer !== false) return answer
+      last = answer
+    } catch (error) {
+      last = error
+    }
+    if (Date.now() >= deadline) throw new Error(`not within ${within} ms: ${what}`, { cause: last })
+    await delay(every)
+  }
+}
+
+/** Holds that something stays as it is for a while. */
+export async function stays(what: string, ask: () => Promise<boolean>, forMs: number): Promise<void> {
+  const deadline = Date.now() + forMs
+  while (Date.now() < deadline) {
+    if (!(await ask())) throw new Error(`no longer: ${what}`)
+    await delay(250)
+  }
+}
