@@ -3,7 +3,13 @@ import { vi } from 'vitest'
 import { encodePayload } from '../../shared/payload.ts'
 
 /** What happens to the next requests: answered, refused with a gRPC status, lost before or after it took effect. */
-export type Fault = 'none' | 'unreachable' | 'reply lost' | 'proxy 503' | { code: number; message: string }
+export type Fault =
+  | 'none'
+  | 'unreachable'
+  | 'no answer'
+  | 'reply lost'
+  | 'proxy 503'
+  | { code: number; message: string }
 
 interface FakeExecution {
   requestId: string
@@ -42,6 +48,7 @@ export class FakeTemporal {
   async #fetch(url: URL, init: RequestInit | undefined): Promise<Response> {
     const fault = this.fault
     if (fault === 'unreachable') throw new Error('connection refused')
+    if (fault === 'no answer') return new Promise(() => undefined)
     if (fault === 'proxy 503') return new Response('upstream connect error', { status: 503 })
     if (typeof fault === 'object') return Response.json(fault, { status: 400 })
     const answer = this.#handle(url, init)

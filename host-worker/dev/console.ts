@@ -17,8 +17,21 @@ export function showLogLine(role: string, name: string, text: string): void {
   if (line === null) return
   const shown = describe(line)
   if (shown !== null) print(line.time, ...shown)
-  else if (line.level === 'error')
-    print(line.time, 'error', `${role} ${name}: ${line.event} ${field(line, 'detail')}`, 'red')
+  else if (line.level === 'error') showError(line.time, `${role} ${name}: ${line.event} ${field(line, 'detail')}`)
+}
+
+/** The same error is shown once in this time, in milliseconds; the log files have them all. */
+const ERROR_SILENCE = 30_000
+const shownErrors = new Map<string, number>()
+
+function showError(time: string, text: string): void {
+  const now = Date.now()
+  for (const [shown, at] of shownErrors) {
+    if (now - at >= ERROR_SILENCE) shownErrors.delete(shown)
+  }
+  if (shownErrors.has(text)) return
+  shownErrors.set(text, now)
+  print(time, 'error', text, 'red')
 }
 
 /** Prints what became of a child process, when it is worth a line. */
