@@ -4,6 +4,7 @@ import type { Page } from '../shared/wire.ts'
 import type { Env } from './env.ts'
 import { ProblemError } from './http/problem.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import type { LedgerPage } from './ledger/types.ts'
 import type { Roster } from './roster/roster.ts'
 
 /** The ledger of a datacenter; a new stub each time, since one that threw may stay broken. */
@@ -36,22 +37,40 @@ export async function anyDatacenter<Answer>(
   return null
 }
 
-/** One page of a list that lies in several ledgers, newest first. Each gave its own newest `limit + 1` items. */
-export function mergePages<Item extends { id: string | null }>(lists: readonly Item[][], limit: number): Page<Item> {
-  const merged = lists.flat().sort((a, b) => ((a.id ?? '') < (b.id ?? '') ? 1 : -1))
-  const items = merged.slice(0, limit)
-  return { items, next_cursor: merged.length > limit ? (items.at(-1)?.id ?? null) : null }
+/** One page of a list that lies in several ledgers, newest first. Each gave its own newest. */
+export function mergePages<Item extends { id: string | null }>(
+  pages: readonly LedgerPage<Item>[],
+  limit: number,
+): Page<Item> {
+  const idOf = (item: Item | undefined): string => item?.id ?? ''
+  // Where a ledger stopped, it may have more: nothing older than that can be shown before the rest is asked for.
+  const complete =
+    pages
+      .map(({ items, more }) => (more ? idOf(items.at(-1)) : ''))
+      .sort()
+      .at(-1) ?? ''
+  const merged = pages.flatMap(({ items }) => items).sort((a, b) => (idOf(a) < idOf(b) ? 1 : -1))
+  const items = merged.filter((item) => idOf(item) >= complete).slice(0, limit)
+  const older = items.length < merged.length || pages.some(({ more }) => more)
+  return { items, next_cursor: older && items.length > 0 ? idOf(items.at(-1)) : null }
 }
 
 /**
  * Runs a call to a ledger or roster; a fault of theirs becomes `ledger_unavailable`. Whether a trigger that failed this
- * way was admitted is not known: the caller sends it again with the same `Idempotency-Key`.
+ * way was admitted is not known: the caller can ask for the decision by its id, or send the trigger again with the same
+ * `Idempotency-Key`.
+ *
+ * @param decision the decision whose outcome is unknown when the call fails
  */
-export async function orUnavailable<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+export async function orUnavailable<Answer>(call: () => Promise<Answer>, decision?: { id: string }): Promise<Answer> {
   try {
     return await call()
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    throw new ProblemError('ledger_unavailable', `the ledger did not answer: ${message}`)
+    throw new ProblemError(
+      'ledger_unavailable',
+      `the ledger did not answer: ${message}`,
+      decision === undefined ? {} : { decision },
+    )
   }
 }

@@ -29,15 +29,21 @@ export function encodePayloads(values: readonly unknown[]): Payloads {
 }
 
 /**
- * The value of a payload. One in an encoding that isn't JSON (binary, encrypted) can't be shown and comes back as
+ * The value of a payload. One that isn't JSON (binary, encrypted, broken) can't be shown and comes back as
  * `{ encoding, bytes }`, the number of its bytes.
  */
 export function decodePayload(payload: Payload): unknown {
   const encoding = payload.metadata?.encoding ?? ''
   if (encoding === ENCODING.null) return null
   const data = payload.data ?? ''
-  if (encoding === ENCODING.json) return JSON.parse(fromBase64(data))
-  return { encoding: fromBase64(encoding), bytes: Math.floor((data.length * 3) / 4) }
+  const shown = { encoding: fromBase64(encoding), bytes: Math.floor((data.length * 3) / 4) }
+  if (encoding !== ENCODING.json) return shown
+  try {
+    return JSON.parse(fromBase64(data))
+  } catch {
+    // Another SDK wrote it, and not as JSON; that must not keep anyone from seeing that the execution has ended.
+    return shown
+  }
 }
 
 /** The first value of several payloads, null when there is none. */

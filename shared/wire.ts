@@ -50,7 +50,7 @@ export const heartbeatSchema = z.strictObject({
     )
     .max(200)
     .default([]),
-  closed: z.array(z.string()).max(1000).default([]),
+  closed: z.array(z.string()).default([]),
 })
 
 const time = z.iso.datetime()
@@ -152,7 +152,8 @@ export const problemSchema = z.strictObject({
   code: z.string(),
   detail: z.string(),
   errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
-  decision: decisionSchema.optional(),
+  /** Of a 503 whose outcome is unknown: only the id, by which it can be asked for. */
+  decision: z.union([decisionSchema, z.strictObject({ id: z.uuid() })]).optional(),
 })
 
 /** A trigger's target, as it was routed. */

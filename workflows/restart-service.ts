@@ -2,6 +2,7 @@
 import {
   type CommandResult,
   failWithDiagnostics,
+  isOutcomeUnknown,
   milliseconds,
   type Run,
   runCommand,
@@ -24,7 +25,8 @@ export interface Result {
   healthy: true
   checks: number
   recovered_after_ms: number
-  command: Pick<CommandResult, 'exitCode' | 'durationMs'>
+  /** Null when the command was cut off, and the service is healthy all the same. */
+  command: Pick<CommandResult, 'exitCode' | 'durationMs'> | null
 }
 
 /**
@@ -35,11 +37,8 @@ export interface Result {
 export async function restartService(input: Input, run: Run): Promise<Result> {
   const verifyFor = input.verify_for ?? '30s'
   const within = milliseconds(verifyFor)
-  const command = await runCommand({
-    name: input.command,
-    ...(input.params === undefined ? {} : { params: input.params }),
-  })
-  if (command.exitCode !== 0) {
+  const command = await runOnce(input)
+  if (command !== null && command.exitCode !== 0) {
     return failWithDiagnostics('CommandFailed', `${input.command} exited with ${command.exitCode}`, { command })
   }
   const began = Date.now()
@@ -47,12 +46,24 @@ export async function restartService(input: Input, run: Run): Promise<Result> {
   if (!healthy) {
     const found = last.error ?? `status ${last.status}`
     const place = run.target.node ?? run.datacenter
+    const outcome = command === null ? `${input.command}, which was cut off` : input.command
     return failWithDiagnostics(
       'NotHealthy',
-      `${input.check.url} on ${place} is not healthy ${verifyFor} after ${input.command}: ${found}`,
+      `${input.check.url} on ${place} is not healthy ${verifyFor} after ${outcome}: ${found}`,
       { command, check: last },
     )
   }
-  const { exitCode, durationMs } = command
-  return { healthy, checks, recovered_after_ms: Date.now() - began, command: { exitCode, durationMs } }
+  const recovered = { healthy, checks, recovered_after_ms: Date.now() - began }
+  if (command === null) return { ...recovered, command }
+  return { ...recovered, command: { exitCode: command.exitCode, durationMs: command.durationMs } }
+}
+
+/** Runs the command; null when it was cut off, and only the check can tell whether it helped. */
+async function runOnce({ command: name, params }: Input): Promise<CommandResult | null> {
+  try {
+    return await runCommand({ name, ...(params === undefined ? {} : { params }) })
+  } catch (error) {
+    if (isOutcomeUnknown(error)) return null
+    throw error
+  }
 }

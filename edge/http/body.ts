@@ -81,16 +81,22 @@ function parseJson(request: Request, body: Uint8Array): unknown {
     const message = error instanceof Error ? error.message : 'not JSON'
     throw new ProblemError('bad_request', 'the request body is not JSON', { errors: [{ path: '', message }] })
   }
-  if (nestedDeeper(json, NESTING_LIMIT)) {
-    const message = `nested deeper than ${NESTING_LIMIT} levels`
-    throw new ProblemError('bad_request', 'the request body is nested too deeply', { errors: [{ path: '', message }] })
-  }
+  const mistake = findMistake(json, [])
+  if (mistake !== null) throw new ProblemError('bad_request', 'the request body is not valid', { errors: [mistake] })
   return json
 }
 
-function nestedDeeper(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((item) => nestedDeeper(item, levels - 1))
+/** The first place that no schema would find, but that would not survive the way: endless nesting, endless numbers. */
+function findMistake(value: unknown, path: readonly PropertyKey[]): InputError | null {
+  if (typeof value === 'number' && !Number.isFinite(value))
+    return { path: jsonPointer(path), message: 'the number is too large' }
+  if (typeof value !== 'object' || value === null) return null
+  if (path.length >= NESTING_LIMIT) return { path: '', message: `nested deeper than ${NESTING_LIMIT} levels` }
+  for (const [key, item] of Object.entries(value)) {
+    const mistake = findMistake(item, [...path, key])
+    if (mistake !== null) return mistake
+  }
+  return null
 }
 
 function tooLarge(): ProblemError {

@@ -1,6 +1,6 @@
 /** Errors as RFC 9457 problem documents. */
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Decision, Problem } from '../../shared/wire.ts'
+import type { Problem } from '../../shared/wire.ts'
 
 /** What was wrong with one place of the input; `path` is a JSON Pointer (RFC 6901). */
 export interface InputError {
@@ -36,13 +36,17 @@ export type ProblemCode = keyof typeof TITLES
 export class ProblemError extends Error {
   readonly code: ProblemCode
   readonly errors: readonly InputError[] | undefined
-  readonly decision: Decision | undefined
+  readonly decision: Problem['decision']
   readonly headers: Record<string, string>
 
   constructor(
     code: ProblemCode,
     detail: string,
-    more: { errors?: readonly InputError[]; decision?: Decision; headers?: Record<string, string> } = {},
+    more: {
+      errors?: readonly InputError[]
+      decision?: NonNullable<Problem['decision']>
+      headers?: Record<string, string>
+    } = {},
   ) {
     super(detail)
     this.code = code

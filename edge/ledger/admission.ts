@@ -1,5 +1,4 @@
 /** Admission: one trigger judged over all its constraints and recorded, in one synchronous turn. */
-import { v7 as uuidv7 } from 'uuid'
 import type { Constraint } from '../../shared/config.ts'
 import { type ConstraintScope, decide, type Judgement, judge, type Verdict } from '../../shared/constraints.ts'
 import type { Decision } from '../../shared/wire.ts'
@@ -26,16 +25,15 @@ const FIRST_ATTEMPT = 6000
  * @param now milliseconds since the epoch
  */
 export function admit(store: LedgerStore, submission: Submission, now: number): Admission {
-  const { trigger, idempotency } = submission
+  const { id, trigger, idempotency } = submission
   const bound = idempotency === null ? null : store.boundKey(trigger.workflow, trigger.caller, idempotency.key)
   if (bound !== null) {
     return bound.bodyHash === idempotency?.bodyHash ? { kind: 'replayed', id: bound.execution } : { kind: 'conflict' }
   }
-  const id = uuidv7()
   const { decision, detail } = judgeTrigger(store, trigger, now, now)
   store.insertDecision(id, { ...decision, id }, trigger.node, now)
   if (decision.outcome === 'denied') return { kind: 'denied', decision: { ...decision, id }, detail }
-  store.insertExecution(newExecution(id, submission, now))
+  store.insertExecution(newExecution(submission, now))
   if (idempotency !== null) {
     store.bindKey(trigger.workflow, trigger.caller, idempotency.key, idempotency.bodyHash, id)
   }
@@ -98,8 +96,8 @@ function newDecision(trigger: Trigger, at: number, code: string | null, verdict:
   }
 }
 
-function newExecution(id: string, submission: Submission, now: number): ExecutionRow {
-  const { trigger, order } = submission
+function newExecution(submission: Submission, now: number): ExecutionRow {
+  const { id, trigger, order } = submission
   const overdueAfter = trigger.constraints
     .filter((constraint) => constraint.kind === 'concurrency')
     .map((constraint) => constraint.period ?? Number.POSITIVE_INFINITY)

@@ -15,6 +15,7 @@ import type {
   DecisionQuery,
   ExecutionQuery,
   LedgerMetrics,
+  LedgerPage,
   Submission,
   SubmissionResult,
   Trigger,
@@ -23,6 +24,8 @@ import { Waiters } from './waiters.ts'
 
 /** Executions that one run of the alarm looks at, and how many of them at the same time. */
 const ALARM_BATCH = { size: 256, parallel: 16 }
+/** After this time, in milliseconds, a run of the alarm begins nothing more, so that what came due meanwhile gets its turn. */
+const ALARM_PASS = 4000
 /** The alarm runs no more often than this, in milliseconds, so that steps are batched under load. */
 const ALARM_SPACING = 200
 /** An alarm that did not come this long after its time is taken for lost, and set again. */
@@ -53,6 +56,7 @@ export class Ledger extends DurableObject<Env> {
   readonly #deniedChecks = new Map<string, number>()
   /** For when the alarm is known to be set; null when unknown, as after a start. */
   #alarmAt: number | null = null
+  #alarmRuns = false
   #checkInterval = CHECK_INTERVAL.base
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -113,15 +117,16 @@ export class Ledger extends DurableObject<Env> {
     return row === null ? null : toWire(row)
   }
 
-  executions(query: ExecutionQuery): Execution[] {
-    return this.#store.executions(query).map(toWire)
+  executions(query: ExecutionQuery): LedgerPage<Execution> {
+    const { items, more } = this.#store.executions(query)
+    return { items: items.map(toWire), more }
   }
 
   decision(id: string): Decision | null {
     return this.#store.decision(id)
   }
 
-  decisions(query: DecisionQuery): Decision[] {
+  decisions(query: DecisionQuery): LedgerPage<Decision> {
     return this.#store.decisions(query)
   }
 
@@ -136,8 +141,9 @@ export class Ledger extends DurableObject<Env> {
     if (row.phase === 'closed') return { kind: 'already_closed', execution: toWire(row) }
     const now = Date.now()
     this.ctx.storage.transactionSync(() => {
-      if (row.phase === 'starting') beginVoid(this.#store, row, { status: 'canceled', message: reason }, now)
-      else if (row.phase !== 'voiding') this.#store.update({ ...row, cancel: reason, nextAt: now })
+      if (row.phase === 'starting' || row.phase === 'voiding')
+        beginVoid(this.#store, row, { status: 'canceled', message: reason }, now)
+      else this.#store.update({ ...row, cancel: reason, nextAt: now })
       this.#arm()
     })
     log('info', 'cancel', { execution: id, workflow: row.workflow, detail: reason })
@@ -146,36 +152,48 @@ export class Ledger extends DurableObject<Env> {
 
   /** A host's report that these ended: reason enough to ask Temporal now. */
   hintClosed(ids: readonly string[]): void {
-    for (const id of ids) this.#hints.set(id, HINT_CHECKS.count)
-    this.#store.hasten(ids, Date.now())
+    const open = ids.filter((id) => this.#store.isOpen(id))
+    for (const id of open) this.#hints.set(id, HINT_CHECKS.count)
+    this.#store.hasten(open, Date.now())
     this.#arm()
   }
 
   /** Shows that the ledger can read and write, and sets the alarm again, should it ever have been lost. */
   async probe(): Promise<{ pending: number; open: number }> {
-    this.#alarmAt = null
-    this.#arm()
+    const due = this.#store.nextDue()
+    const set = await this.ctx.storage.getAlarm()
+    // Only an alarm that is missing or late is set: to move one that is set, again and again, would stop it for good.
+    if (due !== null && !this.#alarmRuns && (set === null || set > Math.max(due, Date.now()) + ALARM_OVERDUE)) {
+      this.#alarmAt = null
+      this.#arm()
+    }
     await this.ctx.storage.sync()
     return { pending: this.#store.metrics(Date.now()).pending, open: this.#store.openCount() }
   }
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null
+    this.#alarmRuns = true
     try {
       const { base, perOpen, longest } = CHECK_INTERVAL
       this.#checkInterval = Math.min(base + perOpen * this.#store.openCount(), longest)
       const now = Date.now()
       const due = this.#store.takeDue(now, ALARM_BATCH.size, now + ATTEMPT_LIFE, now + this.#checkInterval)
+      const untouched = new Set(due)
       const lanes = Array.from({ length: ALARM_BATCH.parallel }, async (_, lane) => {
         for (let index = lane; index < due.length; index += ALARM_BATCH.parallel) {
           const id = due[index]
-          if (id !== undefined) await this.#step(id)
+          if (id === undefined || Date.now() - now > ALARM_PASS) return
+          untouched.delete(id)
+          await this.#step(id)
         }
       })
       await Promise.all(lanes)
+      this.#store.putBack([...untouched], now)
     } catch (error) {
       log('error', 'alarm_failed', { detail: messageOf(error) })
     } finally {
+      this.#alarmRuns = false
       this.#arm()
     }
   }

@@ -9,7 +9,7 @@
  * A step reads its row anew after every wait: an operator may have cancelled meanwhile.
  */
 import { log } from '../../shared/log.ts'
-import type { TemporalAnswer, TemporalClient } from '../temporal/client.ts'
+import { GRPC, hasDetail, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
 import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
 
@@ -216,8 +216,9 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
 
 async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
   const answer = await temporal.cancel(row.id, `${row.id}:cancel`, row.cancel ?? '')
-  // A refusal means that there is nothing left to cancel; Describe, which follows, tells how it ended.
-  if (answer.ok === null) return
+  // Anything else than Temporal's word that there is nothing left to cancel may pass: it is asked again.
+  const settled = answer.ok === true || (answer.ok === false && answer.code === GRPC.notFound)
+  if (!settled && !hasDetail(answer, 'CancellationAlreadyRequestedFailure')) return
   const current = context.store.execution(row.id)
   if (current !== null && current.closedAt === null) context.store.update({ ...current, cancel: null })
 }
@@ -234,8 +235,8 @@ async function ended(
   state: { runId: string; status: ExecutionRow['status']; closedAt: number | null },
 ): Promise<void> {
   const answer = await temporal.closeEvent(row.id, state.runId)
-  // Its end is proven; how it ended is worth another look, but a history that is gone must not keep it open.
-  if (answer.ok === null) return
+  // Its end is proven; what it left behind is worth another look. Only a history that is gone is not waited for.
+  if (answer.ok !== true && !(answer.ok === false && answer.code === GRPC.notFound)) return
   const { result, error } = ending(answer) ?? { result: null, error: null }
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
@@ -262,7 +263,7 @@ function close(
   result: unknown,
   error: ExecutionRow['error'],
 ): void {
-  if (!context.store.close(row.id, status, at, bounded(result), error)) return
+  if (!context.store.close(row.id, status, at, bounded(result), boundedError(error))) return
   log(status === 'completed' ? 'info' : 'warn', 'closed', {
     execution: row.id,
     workflow: row.workflow,
@@ -279,6 +280,11 @@ function endingError(ending: { status: string; message: string }): NonNullable<E
 
 /** Most of a result that is kept, in bytes of JSON; Temporal keeps the whole. */
 const RESULT_KEPT = 256 * 1024
+
+function boundedError(error: ExecutionRow['error']): ExecutionRow['error'] {
+  if (error === null || JSON.stringify(error).length <= RESULT_KEPT) return error
+  return { type: error.type, message: error.message.slice(0, RESULT_KEPT / 2), truncated: true }
+}
 
 function bounded(result: unknown): unknown {
   const size = result === null ? 0 : JSON.stringify(result).length

@@ -1,7 +1,7 @@
 /** The ledger's rows: every SQL statement on executions, starts, decisions and keys, and nothing that decides. */
 import type { ScopeUse } from '../../shared/constraints.ts'
 import type { Decision, Execution, ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
-import type { DecisionQuery, ExecutionQuery, ForwardOrder, LedgerMetrics } from './types.ts'
+import type { DecisionQuery, ExecutionQuery, ForwardOrder, LedgerMetrics, LedgerPage } from './types.ts'
 
 /** Where an execution stands between admission and end. Only `closed` occupies nothing that counts open ones. */
 export type Phase = 'starting' | 'voiding' | 'running' | 'lost' | 'closed'
@@ -73,6 +73,11 @@ export class LedgerStore {
   execution(id: string): ExecutionRow | null {
     const row = this.#sql.exec<Columns>('SELECT * FROM executions WHERE id = ?', id).toArray()[0]
     return row === undefined ? null : toExecution(row)
+  }
+
+  /** Whether an execution is here and has not ended. */
+  isOpen(id: string): boolean {
+    return this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND closed_at IS NULL', id).toArray().length > 0
   }
 
   /** Whether an execution's start is not known yet. */
@@ -151,21 +156,30 @@ export class LedgerStore {
   }
 
   /**
-   * Takes the executions that the outbox is to look at by `time`, the longest due first. Should nothing else be written
-   * of them, they are due again at `nextCheck`, those not yet started at `nextAttempt`.
+   * Takes the executions that the outbox is to look at by `time`: first those not yet started, then the rest, the
+   * longest due first. Should nothing else be written of them, they are due again at `nextAttempt` and `nextCheck`.
    */
   takeDue(time: number, limit: number, nextAttempt: number, nextCheck: number): string[] {
-    return this.#sql
-      .exec<{ id: string }>(
-        `UPDATE executions SET next_at = CASE WHEN phase IN ('starting', 'voiding') THEN ?1 ELSE ?2 END
-         WHERE id IN (SELECT id FROM executions WHERE next_at <= ?3 ORDER BY next_at LIMIT ?4) RETURNING id`,
-        nextAttempt,
-        nextCheck,
-        time,
-        limit,
-      )
-      .toArray()
-      .map((row) => row.id)
+    const take = (condition: string, count: number, nextAt: number): string[] =>
+      this.#sql
+        .exec<{ id: string }>(
+          `UPDATE executions SET next_at = ?1 WHERE id IN (
+             SELECT id FROM executions WHERE next_at <= ?2 AND ${condition} ORDER BY next_at LIMIT ?3) RETURNING id`,
+          nextAt,
+          time,
+          count,
+        )
+        .toArray()
+        .map((row) => row.id)
+    const pending = take('started_at IS NULL AND closed_at IS NULL', limit, nextAttempt)
+    return [...pending, ...take('started_at IS NOT NULL', limit - pending.length, nextCheck)]
+  }
+
+  /** Puts executions that were taken, and not looked at, back to where they were due. */
+  putBack(ids: readonly string[], time: number): void {
+    for (const id of ids) {
+      this.#sql.exec('UPDATE executions SET next_at = ? WHERE id = ? AND closed_at IS NULL', time, id)
+    }
   }
 
   /** When the outbox is due next; null when nothing is open. */
@@ -295,7 +309,7 @@ export class LedgerStore {
     return row === undefined ? null : (JSON.parse(row.document) as Decision)
   }
 
-  decisions(query: DecisionQuery): Decision[] {
+  decisions(query: DecisionQuery): LedgerPage<Decision> {
     const { where, bindings } = conditions([
       ['id < ?', query.before],
       ['workflow = ?', query.workflow],
@@ -305,27 +319,30 @@ export class LedgerStore {
       ['caller = ?', query.caller],
       ['at >= ?', query.since],
     ])
-    return this.#sql
-      .exec<{ document: string }>(
-        `SELECT document FROM decisions ${where} ORDER BY id DESC LIMIT ?`,
-        ...bindings,
-        query.limit,
-      )
-      .toArray()
-      .map((row) => JSON.parse(row.document) as Decision)
+    const rows = this.#sql.exec<{ document: string }>(
+      `SELECT document FROM decisions ${where} ORDER BY id DESC LIMIT ?`,
+      ...bindings,
+      query.limit + 1,
+    )
+    return boundedPage(rows, query.limit, ({ document }) => [JSON.parse(document) as Decision, document.length])
   }
 
-  executions(query: ExecutionQuery): ExecutionRow[] {
+  executions(query: ExecutionQuery): LedgerPage<ExecutionRow> {
     const { where, bindings } = conditions([
       ['id < ?', query.before],
       ['workflow = ?', query.workflow],
       ['node = ?', query.node],
       ['status = ?', query.status],
     ])
-    return this.#sql
-      .exec<Columns>(`SELECT * FROM executions ${where} ORDER BY id DESC LIMIT ?`, ...bindings, query.limit)
-      .toArray()
-      .map(toExecution)
+    const rows = this.#sql.exec<Columns>(
+      `SELECT * FROM executions ${where} ORDER BY id DESC LIMIT ?`,
+      ...bindings,
+      query.limit + 1,
+    )
+    return boundedPage(rows, query.limit, (row) => [
+      toExecution(row),
+      [row.target, row.result, row.error].reduce<number>((sum, text) => sum + String(text ?? '').length, 500),
+    ])
   }
 
   boundKey(workflow: string, caller: string, key: string): { bodyHash: string; execution: string } | null {
@@ -414,6 +431,27 @@ function conditions(pairs: readonly [string, string | number | undefined][]): {
   const given = pairs.filter((pair): pair is [string, string | number] => pair[1] !== undefined)
   const where = given.length === 0 ? '' : `WHERE ${given.map(([condition]) => condition).join(' AND ')}`
   return { where, bindings: given.map(([, value]) => value) }
+}
+
+/** What one page may hold, in characters of JSON: an answer between objects of more than 32 MiB would fail. */
+const PAGE_SIZE = 4 * 1024 * 1024
+
+/** Takes at most `limit` rows, and at least one, that together fit into a page. */
+function boundedPage<Row, Item>(
+  rows: Iterable<Row>,
+  limit: number,
+  read: (row: Row) => [item: Item, size: number],
+): { items: Item[]; more: boolean } {
+  const items: Item[] = []
+  let size = 0
+  for (const row of rows) {
+    if (items.length === limit) return { items, more: true }
+    const [item, itemSize] = read(row)
+    size += itemSize
+    if (size > PAGE_SIZE && items.length > 0) return { items, more: true }
+    items.push(item)
+  }
+  return { items, more: false }
 }
 
 function toJson(value: unknown): string | null {

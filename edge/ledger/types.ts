@@ -38,6 +38,8 @@ export interface ForwardOrder {
 
 /** What is asked of {@link Ledger.submit}. */
 export interface Submission {
+  /** Id of the decision, and of the execution if it is admitted; made by the caller, so that it knows what to ask for. */
+  id: string
   trigger: Trigger
   order: ForwardOrder
   /** How long the trigger may wait for its start, in milliseconds. */
@@ -74,6 +76,12 @@ export interface DecisionQuery extends ListQuery {
   caller?: string
   /** Milliseconds since the epoch. */
   since?: number
+}
+
+/** The newest items of one ledger; `more` when it has older ones. */
+export interface LedgerPage<Item> {
+  items: Item[]
+  more: boolean
 }
 
 /** Counts for the metrics of one ledger. */

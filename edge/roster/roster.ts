@@ -6,6 +6,9 @@ import type { Unavailable } from '../ledger/types.ts'
 /** How long one heartbeat keeps a node alive, in milliseconds. */
 const HEARTBEAT_LIFE = 15_000
 
+/** After this time without a heartbeat, in milliseconds, a node is forgotten. */
+const SILENCE = 60_000
+
 interface NodeRecord {
   node: string
   beat: Heartbeat
@@ -22,10 +25,12 @@ export class Roster extends DurableObject<Env> {
   readonly #nodes = new Map<string, NodeRecord>()
   /** Nodes by the queues they serve. */
   readonly #queues = new Map<string, Set<NodeRecord>>()
+  #swept = 0
 
   /** Takes a heartbeat. */
   beat(node: string, beat: Heartbeat): void {
     this.#remove(node)
+    this.#forgetSilent()
     const record = { node, beat, lastSeen: Date.now() }
     this.#nodes.set(node, record)
     for (const queue of beat.queues) {
@@ -78,6 +83,16 @@ export class Roster extends DurableObject<Env> {
   *#serving(queue: string): Generator<NodeRecord> {
     for (const record of this.#queues.get(queue) ?? []) {
       if (isLive(record)) yield record
+    }
+  }
+
+  /** Nodes come back under new names for ever (or somebody makes them up); memory does not. */
+  #forgetSilent(): void {
+    const now = Date.now()
+    if (now - this.#swept < HEARTBEAT_LIFE) return
+    this.#swept = now
+    for (const [node, { lastSeen }] of this.#nodes) {
+      if (now - lastSeen > SILENCE) this.#remove(node)
     }
   }
 

@@ -3,6 +3,7 @@ import type { Config } from '../../shared/config.ts'
 import { type Decision, OUTCOMES } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import { ProblemError } from '../http/problem.ts'
+import type { LedgerPage } from '../ledger/types.ts'
 import { anyDatacenter, everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
 import { listQuery, oneOf, timeOf, UUID_PATTERN } from './query.ts'
 
@@ -21,14 +22,14 @@ export async function listDecisions(context: AppContext, config: Config): Promis
   const since = timeOf('since', sinceText)
   const query = {
     ...rest,
-    limit: limit + 1,
+    limit,
     ...(before === undefined ? {} : { before }),
     ...(since === undefined ? {} : { since }),
   }
   const lists = await orUnavailable(() =>
     everyDatacenter(
       config,
-      async (datacenter): Promise<Decision[]> => ledgerOf(context.env, datacenter).decisions(query),
+      async (datacenter): Promise<LedgerPage<Decision>> => ledgerOf(context.env, datacenter).decisions(query),
     ),
   )
   return context.json(mergePages(lists, limit))

@@ -4,7 +4,7 @@ import { cancelSchema, EXECUTION_STATUSES, type Execution } from '../../shared/w
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { ProblemError } from '../http/problem.ts'
-import type { CancelResult } from '../ledger/types.ts'
+import type { CancelResult, LedgerPage } from '../ledger/types.ts'
 import { anyDatacenter, everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
 import { listQuery, oneOf, UUID_PATTERN } from './query.ts'
 
@@ -14,10 +14,10 @@ export async function listExecutions(context: AppContext, config: Config): Promi
   oneOf('status', filters.status, EXECUTION_STATUSES)
   const { datacenter: wanted, ...rest } = filters
   const lists = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter): Promise<Execution[]> => {
-      if (wanted !== undefined && wanted !== datacenter) return []
+    everyDatacenter(config, async (datacenter): Promise<LedgerPage<Execution>> => {
+      if (wanted !== undefined && wanted !== datacenter) return { items: [], more: false }
       return ledgerOf(context.env, datacenter).executions({
-        limit: limit + 1,
+        limit,
         ...(before === undefined ? {} : { before }),
         ...rest,
       })

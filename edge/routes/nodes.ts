@@ -40,7 +40,8 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
   const owned = datacentersOf(config.coordinator)
   const errors = mistakes(node, heartbeat, owned)
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
-  const { closed } = heartbeat
+  // A hint that can't be one is ignored: it must not cost a node its life.
+  const closed = heartbeat.closed.filter((id) => UUID_PATTERN.test(id))
   await orUnavailable(() =>
     Promise.all([
       ...owned.map(async (datacenter) => {
@@ -56,7 +57,7 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
 
 /** What a node may claim of itself: names that are names, and no queue but its own. */
 function mistakes(node: string, heartbeat: Heartbeat, owned: readonly string[]): InputError[] {
-  const { datacenter, types, queues, closed } = heartbeat
+  const { datacenter, types, queues } = heartbeat
   const errors: InputError[] = []
   const check = (ok: boolean, path: readonly PropertyKey[], message: string): void => {
     if (!ok) errors.push({ path: jsonPointer(path), message })
@@ -72,9 +73,6 @@ function mistakes(node: string, heartbeat: Heartbeat, owned: readonly string[]):
       ['queues', index, 'name'],
       `not a queue of this node: ${permitted.join(', ')}`,
     )
-  })
-  closed.forEach((id, index) => {
-    check(UUID_PATTERN.test(id), ['closed', index], 'not the id of an execution')
   })
   return errors
 }

@@ -1,4 +1,6 @@
 /** A trigger's way: find workflow → validate input → route → admit → forward → record. */
+
+import { v7 as uuidv7 } from 'uuid'
 import { type Config, datacentersOf } from '../../shared/config.ts'
 import { evaluateSchema, type StartBody, startSchema } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
@@ -21,12 +23,14 @@ export async function startExecution(context: AppContext, config: Config): Promi
   const wait = preferredWait(headers)
   const routed = routeTarget(config, workflow, body.target)
   const input = validateInput(workflow.input, body.input ?? {})
-  const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key, routed)
+  const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key)
   const { trigger, workflowQueue } = await routeTrigger(context, config, workflow, body, routed, bound)
   const idempotency = key === null ? null : { key, bodyHash: await hashJson(json) }
+  const id = uuidv7()
   const result = await orUnavailable(
     async (): Promise<SubmissionResult> =>
       ledgerOf(context.env, trigger.datacenter).submit({
+        id,
         trigger,
         order: {
           namespace: config.coordinator.temporal.namespace,
@@ -40,6 +44,7 @@ export async function startExecution(context: AppContext, config: Config): Promi
         idempotency,
         wait,
       }),
+    { id },
   )
   return answer(result)
 }
@@ -111,9 +116,8 @@ async function boundDatacenter(
   config: Config,
   workflow: string,
   key: string,
-  routed: RoutedTarget,
 ): Promise<string | null> {
-  if (routed.datacenter !== null) return null
+  if (datacentersOf(config.coordinator).length === 1) return null
   const bound = await orUnavailable(() =>
     anyDatacenter(config, async (datacenter) => {
       const known = await ledgerOf(context.env, datacenter).hasKey(workflow, context.var.caller, key)

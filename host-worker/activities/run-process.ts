@@ -2,6 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
+import { type Guardian, startGuardian } from '../process/guardian.ts'
+import { identify } from '../process/process-identity.ts'
 
 /** What to run. Times in milliseconds. */
 export interface ProcessOrder {
@@ -22,9 +24,14 @@ const OUTPUT_GRACE = 200
 /** Exit code of a program that could not be started, as shells have it. */
 const NOT_STARTED = 127
 
+/** Ends what this process has started when it dies itself, by whatever means. One for all commands, from the first on. */
+let guardian: Promise<Guardian> | undefined
+
 /** Runs a process. Never throws for what the process does; `killed` when the signal ended it. */
 export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
   const [program = '', ...args] = order.argv
+  guardian ??= startGuardian()
+  const watcher = await guardian
   const began = performance.now()
   const stdout = new CappedOutput(order.outputCap)
   const stderr = new CappedOutput(order.outputCap)
@@ -35,6 +42,8 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
+  const leader = child.pid === undefined ? undefined : identify(child.pid)
+  if (leader !== undefined) watcher.watch(leader)
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
   let killed = false
@@ -57,6 +66,7 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
       killed,
     }
   } finally {
+    if (leader !== undefined) watcher.forget(leader)
     order.signal.removeEventListener('abort', kill)
   }
 }

@@ -116,7 +116,9 @@ export function decisionDetails(decision: Decision): string {
 export function problemDetails(status: number, problem: Problem | null): string {
   if (problem === null || typeof problem.detail !== 'string') return `resile: HTTP ${status}`
   const errors = (problem.errors ?? []).map(({ path, message }) => `\n  ${path || '(body)'}: ${message}`)
-  const receipt = problem.decision === undefined ? '' : `\n${decisionDetails(problem.decision)}`
+  const { decision } = problem
+  const receipt =
+    decision === undefined ? '' : `\n${'at' in decision ? decisionDetails(decision) : `decision: ${decision.id}`}`
   return `resile: ${problem.code}: ${problem.detail}${errors.join('')}${receipt}`
 }
 
@@ -134,15 +136,20 @@ function tookText({ started_at, closed_at }: Execution): string {
   return `${((Date.parse(closed_at) - Date.parse(started_at)) / 1000).toFixed(1)} s`
 }
 
+/** Texts come from outside: none may speak to the terminal. Line breaks of indented JSON stay. */
+function printable(text: string): string {
+  return text.replaceAll(/(?!\n)\p{Cc}/gu, ' ')
+}
+
 function table(head: string[], rows: string[][]): string {
   const lines = new Table({ ...BORDERLESS, head })
-  lines.push(...rows)
+  lines.push(...rows.map((row) => row.map(printable)))
   return lines.toString()
 }
 
 function fields(pairs: readonly [string, string | null][]): string {
   return pairs
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`)
+    .map(([name, value]) => `${`${name}:`.padEnd(12)}${printable(value ?? '')}`)
     .join('\n')
 }

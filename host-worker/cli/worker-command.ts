@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
-import { log } from '../../shared/log.ts'
+import { log, messageOf } from '../../shared/log.ts'
 import type { Project } from '../config/project.ts'
 import { bundleWorkflows, type WorkflowBundle } from '../worker/bundle-workflows.ts'
 import { runWorker, type WorkerRun } from '../worker/run-worker.ts'
@@ -33,14 +33,21 @@ export async function worker(options: WorkerOptions): Promise<void> {
     throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
   const workflows = workflowsOf(options)
   const signal = stopSignal()
-  await runWorker({
+  const run: WorkerRun = {
     config,
     workflows,
     signal,
     directory: resolve(options.project),
     coordinator: parseAddress(coordinator),
     bundle: workflows === 'none' ? null : await bundleOf(options, project),
-  })
+  }
+  try {
+    await runWorker(run)
+  } catch (error) {
+    log('error', 'worker_failed', { node: config.node, detail: messageOf(error) })
+    // The SDK may hold on to a connection that would keep a worker alive that serves nothing.
+    process.exit(EXIT.failed)
+  }
 }
 
 /** worker.hcl, with the command line's word over it. */

@@ -25,7 +25,8 @@ const PARALLEL_TRIGGERS = 8
 export async function runDetectors(run: DetectorRun): Promise<void> {
   const client = new CoordinatorClient(run.coordinator)
   const store = new EpisodeStore(run.stateFile)
-  await store.load(Date.now())
+  const intervals = Object.values(run.detectors).map(({ interval }) => interval)
+  await store.load(Date.now(), Math.max(0, ...intervals))
   log('info', 'detectors_started', { detectors: Object.keys(run.detectors) })
   try {
     await Promise.all(
@@ -55,8 +56,11 @@ async function poll(
     const before = store.get(name)
     const { episodes, due, ended } = observeEpisodes(before, observation, detector, Date.now())
     logChanges(name, before, episodes, ended)
-    const answered = await triggerAll(name, detector, client, due)
-    await store.set(name, new Map([...episodes, ...answered]))
+    // On disk before the trigger goes out: should this process die, the next one sends it with the same key.
+    await store.set(name, episodes)
+    await triggerAll(name, detector, client, due, signal, async (episode) => {
+      await store.set(name, new Map([...store.get(name), [episode.firing.fingerprint, episode]]))
+    })
     const wait = Math.max(0, began + detector.interval - Date.now())
     await sleep(wait, undefined, { signal }).catch(() => undefined)
   }
@@ -67,16 +71,17 @@ async function triggerAll(
   detector: DetectorConfig,
   client: CoordinatorClient,
   due: readonly Episode[],
-): Promise<[string, Episode][]> {
-  const answered: [string, Episode][] = []
+  signal: AbortSignal,
+  answered: (episode: Episode) => Promise<void>,
+): Promise<void> {
   const lanes = Array.from({ length: PARALLEL_TRIGGERS }, async (_, lane) => {
     for (const episode of due.filter((_, index) => index % PARALLEL_TRIGGERS === lane)) {
-      const answer = await sendTrigger(client, name, detector, episode)
-      answered.push([episode.firing.fingerprint, answerEpisode(episode, answer, detector, Date.now())])
+      if (signal.aborted) return
+      const answer = await sendTrigger(client, name, detector, episode, signal)
+      await answered(answerEpisode(episode, answer, detector, Date.now()))
     }
   })
   await Promise.all(lanes)
-  return answered
 }
 
 function logChanges(name: string, before: Episodes, after: Episodes, ended: readonly Episode[]): void {

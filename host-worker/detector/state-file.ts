@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { log, messageOf } from '../../shared/log.ts'
 import type { Episode, Episodes } from './episodes.ts'
 
-/** After a longer absence than this, in milliseconds, a condition that holds is a new episode. */
+/** After a longer absence than this, in milliseconds, and than two polls, a condition that holds is a new episode. */
 const LONGEST_ABSENCE = 15 * 60_000
 
 /** How old the file may become while the daemon runs, in milliseconds. */
@@ -29,12 +29,12 @@ export class EpisodeStore {
     this.#path = path
   }
 
-  /** Reads what an earlier run left. A file that can't be read is as good as none, and says so. */
-  async load(now: number): Promise<void> {
+  /** Reads what an earlier run left; `longestInterval` of all detectors in milliseconds. A file that can't be read is as good as none, and says so. */
+  async load(now: number, longestInterval = 0): Promise<void> {
     if (this.#path === null) return
     try {
       const state = JSON.parse(await readFile(this.#path, 'utf8')) as StateFile
-      if (state.version !== 1 || now - state.saved_at > LONGEST_ABSENCE) return
+      if (state.version !== 1 || now - state.saved_at > Math.max(LONGEST_ABSENCE, 2 * longestInterval)) return
       for (const [name, episodes] of Object.entries(state.detectors)) this.#detectors.set(name, new Map(episodes))
     } catch (error) {
       const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT'

@@ -15,10 +15,12 @@ export async function sendTrigger(
   name: string,
   detector: DetectorConfig,
   episode: Episode,
+  signal: AbortSignal,
 ): Promise<TriggerAnswer> {
   const { firing } = episode
   try {
     const answer = await client.request('POST', `/v1/workflows/${detector.workflow}/executions`, {
+      signal,
       headers: { 'idempotency-key': triggerKey(name, episode) },
       body: {
         ...(detector.target === undefined ? {} : { target: interpolate(detector.target, firing) }),
@@ -29,6 +31,8 @@ export async function sendTrigger(
     })
     return judge(name, detector, answer)
   } catch (error) {
+    // Told to stop: whether it was admitted is not known, and the same key goes out again after the next start.
+    if (signal.aborted) return { kind: 'later', retryAfter: null }
     const refused = error instanceof InterpolationError
     if (!refused && !(error instanceof CoordinatorUnreachable)) throw error
     log(refused ? 'error' : 'warn', 'trigger_failed', {

@@ -84,10 +84,12 @@ class DevRun {
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', showChange)
     try {
-      await this.#start(supervisor)
+      const starting = this.#start(supervisor)
+      // Told to stop while starting, it doesn't wait; what is under way then fails, and that is no fault.
+      starting.catch(() => undefined)
+      await Promise.race([starting, this.#untilStopped()])
       await this.#untilStopped()
     } catch (error) {
-      // Stopped while starting: what was under way then fails, and that is no fault.
       if (!this.#signal.aborted) throw error instanceof ChildStartError ? new CommandError(error.message) : error
     } finally {
       say('stopping')
@@ -252,6 +254,7 @@ class DevRun {
         ...this.#overlayArguments(),
       ],
       restart: true,
+      stopGraceMs: 10_000,
       logFile: join(this.#data, 'logs/detector.log'),
     }
   }

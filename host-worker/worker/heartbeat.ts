@@ -8,6 +8,8 @@ import type { CoordinatorClient } from '../coordinator-client.ts'
 /** How often a node beats, and how long one beat may take, in milliseconds. */
 const INTERVAL = 5000
 const TIMEOUT = 4000
+/** Ended executions reported in one beat; the rest waits for the next. */
+const CLOSED_PER_BEAT = 500
 
 type HeartbeatBody = z.input<typeof heartbeatSchema>
 
@@ -19,6 +21,7 @@ export class Heartbeat {
   readonly #stopped = new AbortController()
   readonly #closed = new Set<string>()
   #wake = new AbortController()
+  #beating: Promise<void> = Promise.resolve()
   #draining = false
   #reachable: boolean | null = null
 
@@ -57,15 +60,22 @@ export class Heartbeat {
     this.#stopped.abort()
   }
 
-  async #beat(): Promise<void> {
-    const closed = [...this.#closed]
+  /** One beat at a time: an older one that arrived later would say the opposite of a newer one. */
+  #beat(): Promise<void> {
+    this.#beating = this.#beating.then(() => this.#send())
+    return this.#beating
+  }
+
+  async #send(): Promise<void> {
+    const closed = [...this.#closed].slice(0, CLOSED_PER_BEAT)
     try {
       const { status, text } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
         body: { ...this.#body, draining: this.#draining, closed } satisfies HeartbeatBody,
         timeout: TIMEOUT,
       })
+      // Hints are a convenience: one that is refused must not cost the node its life.
+      if (status === 204 || status === 400) for (const id of closed) this.#closed.delete(id)
       if (status !== 204) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
-      for (const id of closed) this.#closed.delete(id)
       if (this.#reachable !== true)
         log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
       this.#reachable = true

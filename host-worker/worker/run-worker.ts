@@ -84,7 +84,10 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   } finally {
     heartbeat.stop()
     await client.close()
-    await connection.close()
+    // Refused while a queue still holds it, as after a failed start; the process ends with it then.
+    await connection
+      .close()
+      .catch((error: unknown) => log('warn', 'connection_not_closed', { detail: messageOf(error) }))
   }
 }
 
@@ -94,6 +97,7 @@ type InjectedSinksOf<Sinks> = {
   }
 }
 
+/** Serves until told to stop, or until one of the queues fails: then all are shut down, and its error is thrown. */
 async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: AbortSignal): Promise<void> {
   const stop = async (): Promise<void> => {
     // First no new work, then the end: what runs gets its grace time.
@@ -103,19 +107,19 @@ async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: A
     }
   }
   let stopping: Promise<void> | undefined
-  const onAbort = (): void => {
+  const stopOnce = (): void => {
     stopping ??= stop()
   }
   const running = workers.map((worker) => worker.run())
   const beating = heartbeat.run()
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    await Promise.all(running)
-  } finally {
-    heartbeat.stop()
-    await Promise.all([beating, stopping])
-  }
+  if (signal.aborted) stopOnce()
+  signal.addEventListener('abort', stopOnce, { once: true })
+  for (const run of running) run.catch(stopOnce)
+  const outcomes = await Promise.allSettled(running)
+  heartbeat.stop()
+  await Promise.all([beating, stopping])
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+  if (failed !== undefined) throw failed.reason
 }
 
 function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOptions> {
@@ -123,6 +127,9 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
   return {
     // The older `maxConcurrent…Polls` options are ignored by the SDK; idle long polls are what a large fleet pays for.
     activityTaskPollerBehavior: one,
+    // A cancellation reaches a command with its next heartbeat.
+    maxHeartbeatThrottleInterval: '2s',
+    defaultHeartbeatThrottleInterval: '2s',
     shutdownGraceTime: SHUTDOWN.graceTime,
     shutdownForceTime: SHUTDOWN.forceTime,
     ...(takesWorkflows && run.bundle !== null

@@ -4,7 +4,14 @@
  *
  * Runs inside Temporal's workflow sandbox, so it must stay deterministic and import no Node module.
  */
-import { ApplicationFailure, proxyActivities, sleep } from '@temporalio/workflow'
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  ApplicationFailure,
+  proxyActivities,
+  sleep,
+  TimeoutFailure,
+} from '@temporalio/workflow'
 import type { CheckRequest, CheckResult, CommandRequest, CommandResult, Diagnostics } from './activities.ts'
 
 export type { CheckRequest, CheckResult, CommandRequest, CommandResult, Diagnostics } from './activities.ts'
@@ -29,13 +36,15 @@ export interface HostActivities {
 
 /**
  * Runs one of the host's allow-listed commands. A non-zero exit returns; a command that isn't allowed, parameters that
- * don't fit and a timeout throw and are not retried. When the host's worker dies under it, it is tried again, so a
- * command must be safe to repeat.
+ * don't fit and a timeout throw. It is never run a second time: when the host's worker dies under it, the command is
+ * ended too, and a {@link TimeoutFailure} tells that its outcome is unknown. A cancelled workflow waits for the
+ * command's end, so that nothing else is admitted while it still changes the host.
  */
 export const { runCommand } = proxyActivities<HostActivities>({
   startToCloseTimeout: '24h',
   heartbeatTimeout: '15s',
-  retry: { maximumAttempts: 3, initialInterval: '1s' },
+  retry: { maximumAttempts: 1 },
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
 })
 
 /** Reads only, so it may be repeated at will. */
@@ -44,6 +53,11 @@ export const { checkHttp, collectDiagnostics } = proxyActivities<HostActivities>
   scheduleToCloseTimeout: '5m',
   retry: { initialInterval: '500ms', maximumInterval: '5s' },
 })
+
+/** Whether an activity was cut off, so that what it did is unknown. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  return error instanceof ActivityFailure && error.cause instanceof TimeoutFailure
+}
 
 /** Outcome of {@link untilHealthy}. */
 export interface HealthReport {

@@ -4,10 +4,12 @@
  */
 import {
   type ActivityInput,
+  ApplicationFailure,
   ContinueAsNew,
   type ContinueAsNewInput,
   defaultPayloadConverter,
   type Headers,
+  type LocalActivityInput,
   type Next,
   proxySinks,
   type Sinks,
@@ -45,12 +47,18 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     }
     try {
       const result = await next(input)
-      reportClosed()
+      this.#reportClosed()
       return result
     } catch (error) {
-      if (!(error instanceof ContinueAsNew)) reportClosed()
+      if (!(error instanceof ContinueAsNew)) this.#reportClosed()
       throw error
     }
+  }
+
+  /** Only what the coordinator started is its concern: not children, and not what was started past it. */
+  #reportClosed(): void {
+    const { workflowId, parent } = workflowInfo()
+    if (this.#taskQueue !== undefined && parent === undefined) proxySinks<ResileSinks>().resile.closed(workflowId)
   }
 
   async scheduleActivity(
@@ -60,6 +68,18 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     const taskQueue = input.options.taskQueue ?? this.#taskQueue
     const options = taskQueue === undefined ? input.options : { ...input.options, taskQueue }
     return next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
+  }
+
+  /** A local activity runs where the workflow's own tasks run: on the target only when those are the same. */
+  async scheduleLocalActivity(
+    input: LocalActivityInput,
+    next: Next<WorkflowOutboundCallsInterceptor, 'scheduleLocalActivity'>,
+  ): Promise<unknown> {
+    if (this.#taskQueue === undefined || this.#taskQueue === workflowInfo().taskQueue) return next(input)
+    throw ApplicationFailure.nonRetryable(
+      `${input.activityType} can't be a local activity: it would run on a worker of ${workflowInfo().taskQueue}, not of ${this.#taskQueue}`,
+      'LocalActivityNotOnTarget',
+    )
   }
 
   async continueAsNew(
@@ -75,8 +95,4 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
   ): Promise<[Promise<string>, Promise<unknown>]> {
     return next({ ...input, headers: { ...this.#headers, ...input.headers } })
   }
-}
-
-function reportClosed(): void {
-  proxySinks<ResileSinks>().resile.closed(workflowInfo().workflowId)
 }
