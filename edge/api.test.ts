@@ -50,6 +50,25 @@ describe('lists', () => {
     expect(second.next_cursor).toBeNull()
   })
 
+  it('of large items are shorter pages, and lose none', async () => {
+    const reason = 'x'.repeat(60_000)
+    for (let index = 0; index < 100; index++) await start('thrice', {}, { target: { node: 'web-1' }, reason })
+    const seen: unknown[] = []
+    let cursor: unknown = ''
+    for (let page = 0; cursor !== null && page < 10; page++) {
+      const { body } = await request(
+        'GET',
+        `/v1/decisions?limit=500${cursor === '' ? '' : `&cursor=${String(cursor)}`}`,
+      )
+      const list = body.items as { id: string }[]
+      expect(list.length).toBeLessThan(100)
+      seen.push(...list.map(({ id }) => id))
+      cursor = body.next_cursor
+    }
+    expect(new Set(seen).size).toBe(100)
+    expect(seen).toHaveLength(100)
+  })
+
   it('are filtered', async () => {
     await start('free', {}, { target: { node: 'web-1' } })
     await start('thrice', {}, { target: { node: 'web-2' } })

@@ -71,6 +71,18 @@ describe('a start whose outcome is not known', () => {
     expect(await runInDurableObject(ledger(), (_, state) => state.storage.getAlarm())).toBeTypeOf('number')
   })
 
+  it('keeps its alarm, however often the coordinator is asked whether it is ready', async () => {
+    temporal.fault = 'unreachable'
+    await start('free', NO_WAIT)
+    const getAlarm = () => runInDurableObject(ledger(), (_, state) => state.storage.getAlarm())
+    const before = await getAlarm()
+    for (let index = 0; index < 10; index++) await request('GET', '/readyz')
+    expect(await getAlarm()).toBe(before)
+    await runInDurableObject(ledger(), (_, state) => state.storage.deleteAlarm())
+    await request('GET', '/readyz')
+    expect(await getAlarm()).toBeTypeOf('number')
+  })
+
   it('takes AlreadyStarted on its own id for started, also with another request id', async () => {
     temporal.fault = 'reply lost'
     const { id } = (await start('free', NO_WAIT)).body.execution
@@ -165,6 +177,31 @@ describe('cancel', () => {
     expect(await execution(id)).toMatchObject({ status: 'canceled' })
   })
 
+  it('is passed on again when Temporal was too busy for it', async () => {
+    const { id } = (await start('single')).body.execution
+    temporal.busyVerbs.add('cancel')
+    await request('POST', `/v1/executions/${id}/cancel`)
+    await alarmNow()
+    expect(temporal.cancels).toEqual([])
+    temporal.busyVerbs.clear()
+    await alarmNow()
+    expect(temporal.cancels).toEqual([id])
+  })
+
+  it('one that is being voided, and turns out to run, is asked to stop', async () => {
+    temporal.fault = 'reply lost'
+    const { id } = (await start('single', NO_WAIT)).body.execution
+    await outlive(id)
+    temporal.fault = 'unreachable'
+    await alarmNow()
+    await request('POST', `/v1/executions/${id}/cancel`, { reason: 'stop it' })
+    temporal.fault = 'none'
+    await alarmNow()
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'running' })
+    expect(temporal.cancels).toEqual([id])
+  })
+
   it('an unknown one is 404', async () => {
     expect((await request('POST', '/v1/executions/01a1fd87-1ab3-749c-8831-cc78a8e48041/cancel')).status).toBe(404)
   })
@@ -183,6 +220,17 @@ describe('the end', () => {
     await alarmNow()
     expect(await execution(id)).toMatchObject({ status: expected, closed_at: expect.any(String) })
     expect((await start('single')).status).toBe(201)
+  })
+
+  it('keeps its result when the history could not be read at first', async () => {
+    const { id } = (await start('single')).body.execution
+    temporal.close(id, 'COMPLETED', { answer: 42 })
+    temporal.busyVerbs.add('history')
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ closed_at: null })
+    temporal.busyVerbs.clear()
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'completed', result: { answer: 42 } })
   })
 
   it('is looked for at once when a host reports it', async () => {

@@ -206,6 +206,14 @@ describe('routing', () => {
     expect((await start('thrice')).body.decision.constraints[0]).toMatchObject({ used: 0 })
   })
 
+  it('a hint that can not be one does not cost the node its life', async () => {
+    const queues = [{ name: 'dc1:node:web-9' }]
+    expect(
+      (await request('PUT', '/v1/nodes/web-9', { datacenter: 'dc1', queues, closed: ['child-1', '../x'] })).status,
+    ).toBe(204)
+    expect((await request('GET', '/v1/nodes/web-9')).status).toBe(200)
+  })
+
   it('a node may claim no queue but its own', async () => {
     const answer = await request('PUT', '/v1/nodes/web-1', {
       datacenter: 'dc1',

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Context } from '@temporalio/activity'
 import { WorkflowClient, type WorkflowFailedError } from '@temporalio/client'
 import { type ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
@@ -41,7 +42,7 @@ afterAll(async () => {
 
 /** What a host would do: how the command ends, and what each check in turn finds (the last one again and again). */
 interface Host {
-  command: Partial<CommandResult>
+  command: Partial<CommandResult> | 'cut off'
   checks: CheckResult[]
 }
 
@@ -52,6 +53,8 @@ async function restart(host: Host, input: Partial<Input> = {}): Promise<{ result
   const activities: HostActivities = {
     async runCommand({ name, params }) {
       calls.push(`run ${name} ${JSON.stringify(params)}`)
+      // No word from it any more, as when its worker has died.
+      if (host.command === 'cut off') return Context.current().cancelled
       return { exitCode: 0, stdout: '', stderr: '', durationMs: 5, ...host.command }
     },
     async checkHttp({ url }) {
@@ -125,6 +128,12 @@ describe('restart-service', () => {
     expect(cause.details?.[0]).toMatchObject({ command: { stderr: 'no such unit' } })
     expect(calls).not.toContain('check http://web-1/')
   })
+
+  it('lets the check decide when the command was cut off', async () => {
+    const { result, calls } = await restart({ command: 'cut off', checks: [HEALTHY] })
+    expect(result).toMatchObject({ healthy: true, command: null })
+    expect(calls.filter((call) => call.startsWith('run '))).toHaveLength(1)
+  }, 60_000)
 
   it('refuses a verify_for that is no duration', async () => {
     const { result, calls } = await restart({ command: {}, checks: [HEALTHY] }, { verify_for: 'soon' })

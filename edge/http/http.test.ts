@@ -58,6 +58,7 @@ describe('parseBody', () => {
     ['{"input":[]}', 'bad_request', ['/input']],
     ['{"valid_for":"soon"}', 'bad_request', ['/valid_for']],
     ['{"reason":null}', 'bad_request', ['/reason']],
+    ['{"input":{"list":[1,1e999]}}', 'bad_request', ['/input/list/1']],
     [`{"input":{"a":${'['.repeat(100)}${']'.repeat(100)}}}`, 'bad_request', ['']],
   ])('%s: %s at %j', (body, code, paths) => expect(parse(body)).toEqual({ code, paths }))
 

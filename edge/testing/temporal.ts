@@ -27,6 +27,8 @@ export class FakeTemporal {
   readonly starts: { workflowId: string; requestId: string; type: string }[] = []
   readonly cancels: string[] = []
   fault: Fault = 'none'
+  /** Verbs (`cancel`, `history`) that are refused with a passing gRPC status, whatever else works. */
+  readonly busyVerbs = new Set<string>()
 
   /** Takes the place of the global fetch. */
   install(): void {
@@ -63,6 +65,8 @@ export class FakeTemporal {
     if (verb === undefined && init?.method === 'POST') return this.#start(id, body)
     if (execution === undefined)
       return Response.json({ code: 5, message: 'workflow not found', details: [] }, { status: 404 })
+    if (verb !== undefined && this.busyVerbs.has(verb))
+      return Response.json({ code: 8, message: 'busy' }, { status: 429 })
     if (verb === 'cancel') {
       this.cancels.push(id)
       return Response.json({})
