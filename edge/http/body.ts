@@ -86,14 +86,21 @@ function parseJson(request: Request, body: Uint8Array): unknown {
   return json
 }
 
-/** The first place that no schema would find, but that would not survive the way: endless nesting, endless numbers. */
+/**
+ * The first place that no schema would find, but that would not survive the way: endless nesting, endless numbers, half
+ * characters.
+ */
 function findMistake(value: unknown, path: readonly PropertyKey[]): InputError | null {
-  if (typeof value === 'number' && !Number.isFinite(value))
+  if (typeof value === 'number' && !Number.isFinite(value)) {
     return { path: jsonPointer(path), message: 'the number is too large' }
+  }
+  if (typeof value === 'string' && !value.isWellFormed()) {
+    return { path: jsonPointer(path), message: 'half of a surrogate pair is no character' }
+  }
   if (typeof value !== 'object' || value === null) return null
   if (path.length >= NESTING_LIMIT) return { path: '', message: `nested deeper than ${NESTING_LIMIT} levels` }
   for (const [key, item] of Object.entries(value)) {
-    const mistake = findMistake(item, [...path, key])
+    const mistake = findMistake(key, path) ?? findMistake(item, [...path, key])
     if (mistake !== null) return mistake
   }
   return null

@@ -8,6 +8,7 @@
  *
  * A step reads its row anew after every wait: an operator may have cancelled meanwhile.
  */
+import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 import { log } from '../../shared/log.ts'
 import { GRPC, hasDetail, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
 import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
@@ -104,10 +105,13 @@ function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalA
     taskQueue: forward.workflowQueue,
     args: [forward.input, run],
     executionTimeout: forward.timeout,
+    // An answer after valid_for is not waited for: by then it is being voided.
+    requestTimeout: Math.max(row.validUntil - context.now(), 100),
     memo: { resile: { decision: row.id, workflow: row.workflow, target: row.target } },
     header: {
       resile: {
         task_queue: row.taskQueue,
+        begin_by: new Date(row.validUntil).toISOString(),
         ...(forward.traceparent === null ? {} : { traceparent: forward.traceparent }),
       },
     },
@@ -241,7 +245,8 @@ async function ended(
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
   context.store.update({ ...current, runId: state.runId })
-  close(context, current, state.status, state.closedAt ?? context.now(), result, error)
+  const status = error?.type === STARTED_TOO_LATE ? 'expired' : state.status
+  close(context, current, status, state.closedAt ?? context.now(), result, error)
 }
 
 function lose(context: OutboxContext, row: ExecutionRow): void {

@@ -1,4 +1,5 @@
 /** Query parameters of the lists. */
+import { z } from 'zod'
 import { isName } from '../../shared/names.ts'
 import type { Page } from '../../shared/wire.ts'
 import { ProblemError } from '../http/problem.ts'
@@ -51,11 +52,11 @@ export function oneOf(name: string, value: string | undefined, permitted: readon
 /** A filter that takes a time (RFC 3339); milliseconds since the epoch. */
 export function timeOf(name: string, value: string | undefined): number | undefined {
   if (value === undefined) return undefined
-  const time = Date.parse(value)
-  if (Number.isNaN(time)) throw bad(name, 'must be a time such as 2026-01-31T12:00:00Z')
-  return time
+  if (!time.safeParse(value).success) throw bad(name, 'must be a time such as 2026-01-31T12:00:00Z')
+  return Date.parse(value)
 }
 
+const time = z.iso.datetime({ offset: true })
 const PAGING = ['limit', 'cursor']
 
 function refuseUnknown(searchParams: URLSearchParams, known: readonly string[]): void {

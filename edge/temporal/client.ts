@@ -46,6 +46,8 @@ export interface StartOrder {
   taskQueue: string
   args: readonly unknown[]
   executionTimeout: number
+  /** How long the request may take; default and most: {@link REQUEST_TIMEOUT}. */
+  requestTimeout?: number
   memo?: Record<string, unknown>
   header?: Record<string, unknown>
 }
@@ -70,19 +72,24 @@ export class TemporalClient {
   /** Starts a workflow, at most once for one workflow id, whatever is sent again. */
   start(order: StartOrder): Promise<TemporalAnswer> {
     const timeout = `${order.executionTimeout / 1000}s`
-    return this.#call('POST', `/workflows/${encodeURIComponent(order.workflowId)}`, {
-      workflowType: { name: order.workflowType },
-      taskQueue: { name: order.taskQueue },
-      input: encodePayloads(order.args),
-      requestId: order.requestId,
-      identity: this.#identity,
-      workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE',
-      workflowIdConflictPolicy: 'WORKFLOW_ID_CONFLICT_POLICY_FAIL',
-      workflowExecutionTimeout: timeout,
-      workflowRunTimeout: timeout,
-      ...(order.memo === undefined ? {} : { memo: { fields: encodeFields(order.memo) } }),
-      ...(order.header === undefined ? {} : { header: { fields: encodeFields(order.header) } }),
-    })
+    return this.#call(
+      'POST',
+      `/workflows/${encodeURIComponent(order.workflowId)}`,
+      {
+        workflowType: { name: order.workflowType },
+        taskQueue: { name: order.taskQueue },
+        input: encodePayloads(order.args),
+        requestId: order.requestId,
+        identity: this.#identity,
+        workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE',
+        workflowIdConflictPolicy: 'WORKFLOW_ID_CONFLICT_POLICY_FAIL',
+        workflowExecutionTimeout: timeout,
+        workflowRunTimeout: timeout,
+        ...(order.memo === undefined ? {} : { memo: { fields: encodeFields(order.memo) } }),
+        ...(order.header === undefined ? {} : { header: { fields: encodeFields(order.header) } }),
+      },
+      order.requestTimeout,
+    )
   }
 
   /** The state of the workflow's current run. Strongly consistent. */
@@ -114,13 +121,13 @@ export class TemporalClient {
     return this.#call('GET', '')
   }
 
-  async #call(method: 'GET' | 'POST', path: string, body?: object): Promise<TemporalAnswer> {
+  async #call(method: 'GET' | 'POST', path: string, body?: object, timeout = REQUEST_TIMEOUT): Promise<TemporalAnswer> {
     try {
       const response = await this.#port.fetch(`${this.#base}${path}`, {
         method,
         headers: { accept: CONTENT_TYPE, ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(REQUEST_TIMEOUT),
+        signal: AbortSignal.timeout(Math.min(timeout, REQUEST_TIMEOUT)),
       })
       return readAnswer(response.status, await response.text())
     } catch (error) {

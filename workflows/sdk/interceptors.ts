@@ -20,6 +20,7 @@ import {
   type WorkflowOutboundCallsInterceptor,
   workflowInfo,
 } from '@temporalio/workflow'
+import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 
 /** Name of the header that carries an execution's routing, as the coordinator sends it. */
 const HEADER = 'resile'
@@ -35,17 +36,41 @@ export function interceptors(): WorkflowInterceptors {
   return { inbound: [routing], outbound: [routing] }
 }
 
+/** What the coordinator sends with a start; `begin_by` is RFC 3339. */
+interface RoutingHeader {
+  task_queue?: string
+  begin_by?: string
+}
+
+/**
+ * A start that the network held back beyond its `valid_for` is a stale order, and is not carried out. Only the first run
+ * is asked: what continues as new, or was reset, has begun in time.
+ */
+function refuseStale(beginBy: string | undefined): void {
+  const { startTime, runId, firstExecutionRunId, parent } = workflowInfo()
+  if (beginBy === undefined || parent !== undefined || runId !== firstExecutionRunId) return
+  if (startTime.getTime() <= Date.parse(beginBy)) return
+  throw ApplicationFailure.nonRetryable(
+    `started at ${startTime.toISOString()}, but valid only until ${beginBy}; nothing was done`,
+    STARTED_TOO_LATE,
+  )
+}
+
 class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsInterceptor {
   #headers: Headers = {}
   #taskQueue: string | undefined
+  #beginBy: string | undefined
 
   async execute(input: WorkflowExecuteInput, next: Next<WorkflowInboundCallsInterceptor, 'execute'>): Promise<unknown> {
     const payload = input.headers[HEADER]
     if (payload !== undefined) {
       this.#headers = { [HEADER]: payload }
-      this.#taskQueue = defaultPayloadConverter.fromPayload<{ task_queue?: string }>(payload).task_queue
+      const { task_queue, begin_by } = defaultPayloadConverter.fromPayload<RoutingHeader>(payload)
+      this.#taskQueue = task_queue
+      this.#beginBy = begin_by
     }
     try {
+      refuseStale(this.#beginBy)
       const result = await next(input)
       this.#reportClosed()
       return result
