@@ -26,12 +26,12 @@ it('pages over several ledgers show every item once, newest first', () => {
       fc.infiniteStream(fc.integer({ min: 1, max: 8 })),
       (all, homes, limit, sizes) => {
         const ledgers: string[][] = [[], [], []]
-        for (const id of all) ledgers[homes.next().value ?? 0]?.push(id)
+        for (const id of all) ledgers[Number(homes.next().value)]?.push(id)
         const seen: string[] = []
         let cursor: string | null = null
         do {
           const pages: LedgerPage<Item>[] = ledgers.map((ledger) =>
-            page(ledger, cursor, Math.min(limit, sizes.next().value ?? 1)),
+            page(ledger, cursor, Math.min(limit, Number(sizes.next().value))),
           )
           const merged: { items: Item[]; next_cursor: string | null } = mergePages(pages, limit)
           expect(merged.items.length).toBeLessThanOrEqual(limit)

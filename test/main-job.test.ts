@@ -68,7 +68,8 @@ describe('the sample service', { timeout: 180_000 }, () => {
 
   test('dev.json says the same, and which processes there are', () => {
     const { coordinator, temporal, temporal_http, ui } = dev.ready
-    expect(dev.file).toMatchObject({ pid: dev.process.pid, coordinator, temporal, temporal_http, ui })
+    expect(dev.file).toMatchObject({ coordinator, temporal, temporal_http, ui })
+    expect(isRunning(dev.file.pid)).toBe(true)
     for (const child of dev.file.processes) {
       expect(child).toEqual({ role: expect.any(String), name: expect.any(String), pid: expect.any(Number) })
       expect(isRunning(child.pid)).toBe(true)
@@ -125,7 +126,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
 
   test('it stops with 0 on SIGTERM, knows its executions and windows after a new start, and heals again', async () => {
     const children = dev.pids()
-    expect(await dev.stop('SIGTERM')).toMatchObject({ code: 0 })
+    expect(await dev.stop()).toMatchObject({ code: 0 })
     await gone(children, 1_000)
     await startSample()
     expect(await executions()).toHaveLength(2)
@@ -138,8 +139,8 @@ describe('the sample service', { timeout: 180_000 }, () => {
 
   test('after kill -9 its children end within 10 s, and the next start works and heals', async () => {
     const children = dev.pids()
-    kill(dev.process.pid, 'SIGKILL')
-    await gone(children, 10_000)
+    kill(dev.file.pid, 'SIGKILL')
+    await gone([...children, dev.process.pid], 10_000)
     await startSample()
     expect(await executions()).toHaveLength(3)
     await breakSample()
@@ -147,9 +148,26 @@ describe('the sample service', { timeout: 180_000 }, () => {
     await settled(4)
   })
 
+  test('the same after kill -9 of the process that was started, which may be another', async () => {
+    const children = dev.pids()
+    const { pid } = dev.file
+    kill(dev.process.pid, 'SIGKILL')
+    await gone([...children, pid], 10_000)
+    await startSample()
+    expect(await executions()).toHaveLength(4)
+  })
+
+  test('the pid in dev.json takes SIGTERM for all', async () => {
+    const children = dev.pids()
+    kill(dev.file.pid, 'SIGTERM')
+    expect(await dev.process.ended).toMatchObject({ code: 0 })
+    await gone(children, 1_000)
+    await startSample()
+  })
+
   test('it stops with 0 on Ctrl-C', async () => {
     const children = dev.pids()
-    expect(await dev.stop('SIGINT')).toMatchObject({ code: 0 })
+    expect(await dev.interrupt()).toMatchObject({ code: 0 })
     await gone(children, 1_000)
   })
 })

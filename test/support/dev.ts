@@ -78,17 +78,17 @@ export class Dev {
 
   /** Asks its coordinator over TCP. */
   async call<T>(path: string, sent: Call = {}): Promise<Answer<T>> {
-    return await call<T>(this.coordinator + path, sent)
+    return call<T>(this.coordinator + path, sent)
   }
 
   /** Asks its coordinator over the unix socket, as the operator. */
   async callSocket<T>(path: string, sent: Call = {}): Promise<Answer<T>> {
-    return await callSocket<T>(this.file.socket, path, sent)
+    return callSocket<T>(this.file.socket, path, sent)
   }
 
   /** Starts a workflow, whatever the answer. */
   async start(workflow: string, body: unknown = {}, headers: Record<string, string> = {}): Promise<Answer<unknown>> {
-    return await start(this.coordinator, workflow, body, headers)
+    return start(this.coordinator, workflow, body, headers)
   }
 
   /** Starts a workflow that has to be admitted and started. */
@@ -120,18 +120,24 @@ export class Dev {
   /** Starts a workflow and waits for its end, `completed` unless told otherwise. */
   async ran(workflow: string, body: unknown = {}, status = 'completed'): Promise<Execution> {
     const { execution } = await this.started(workflow, body)
-    return await this.reaches(execution.id, status, { within: 60_000 })
+    return this.reaches(execution.id, status, { within: 60_000 })
   }
 
   /** Runs the command against it, by its socket. */
   async resile(...args: string[]): Promise<Ended> {
-    return await resile([...args, '--project', this.project, '--data', this.data])
+    return resile([...args, '--project', this.project, '--data', this.data])
   }
 
-  /** Stops it as a terminal or a service manager does. */
-  async stop(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<Ended> {
-    this.process.kill(signal)
-    return await this.process.ended
+  /** Stops it as a service manager does. */
+  async stop(): Promise<Ended> {
+    this.process.kill('SIGTERM')
+    return this.process.ended
+  }
+
+  /** Stops it as a terminal does. */
+  async interrupt(): Promise<Ended> {
+    this.process.interrupt()
+    return this.process.ended
   }
 }
 

@@ -43,6 +43,23 @@ export function napping(name: string, hcl: string): Record<string, string> {
   return workflow(name, hcl, code)
 }
 
+/**
+ * A workflow that runs the command that its input names, as an author writes it who has never heard of queues.
+ * It returns what the command did, or as what it failed.
+ */
+export function commanding(name: string, hcl: string): Record<string, string> {
+  const code = `const { runCommand } = proxyActivities({ startToCloseTimeout: '30s' })
+  export async function ${camelCase(name)}(input) {
+    try {
+      return await runCommand(input)
+    } catch (error) {
+      if (!(error instanceof ActivityFailure)) throw error
+      return { type: error.cause?.type, final: error.cause?.nonRetryable }
+    }
+  }`
+  return workflow(name, hcl, code)
+}
+
 function camelCase(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }

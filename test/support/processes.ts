@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -21,6 +21,8 @@ export interface Running {
   readonly said: { stdout: string; stderr: string }
   readonly ended: Promise<Ended>
   kill(signal: NodeJS.Signals): void
+  /** Ctrl-C in its terminal: SIGINT for it and for all that it started and left in its process group. */
+  interrupt(): void
 }
 
 export interface Surroundings {
@@ -33,6 +35,8 @@ export function run(program: string, args: readonly string[], { cwd, env }: Surr
   const child = spawn(program, args, {
     cwd: cwd ?? repository,
     env: env ?? process.env,
+    // A group of its own, as a shell gives it.
+    detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }
@@ -51,11 +55,14 @@ export function run(program: string, args: readonly string[], { cwd, env }: Surr
       resolve({ code, signal, ...said })
     })
   })
+  const interrupt = () => {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGINT')
+  }
   atEnd(async () => {
     killNow()
     await ended.catch(() => undefined)
   })
-  return { pid: child.pid ?? -1, said, ended, kill: (signal) => void child.kill(signal) }
+  return { pid: child.pid ?? -1, said, ended, kill: (signal) => void child.kill(signal), interrupt }
 }
 
 /** Starts the command of this repository under this Node. */
@@ -65,7 +72,7 @@ export function startResile(args: readonly string[], surroundings: Surroundings 
 
 /** Runs the command to its end. */
 export async function resile(args: readonly string[], surroundings: Surroundings = {}): Promise<Ended> {
-  return await startResile(args, surroundings).ended
+  return startResile(args, surroundings).ended
 }
 
 /** Whether a process runs; one that only waits to be reaped does not. */
@@ -96,11 +103,4 @@ export async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   if (address === null || typeof address === 'string') throw new Error('no port')
   return address.port
-}
-
-/** What a program prints, if it is there and ends well. */
-export async function output(program: string, args: readonly string[]): Promise<string | undefined> {
-  return await new Promise((resolve) => {
-    execFile(program, args, (error, stdout) => resolve(error === null ? stdout : undefined))
-  })
 }

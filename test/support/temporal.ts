@@ -64,7 +64,7 @@ export class Temporal {
       const runs = await this.list(type)
       return runs.length >= count && runs
     }
-    return await until(`Temporal lists ${count} of ${type}`, enough)
+    return until(`Temporal lists ${count} of ${type}`, enough)
   }
 
   /** The current run of an id; undefined if it knows none. */
@@ -97,7 +97,7 @@ export class Temporal {
       ...(method === 'GET' ? {} : { body: '{}' }),
       signal: AbortSignal.timeout(10_000),
     })
-    if (answer.status === 404 && 'absent' in absent) return absent.absent as T
+    if (answer.status === 404 && 'absent' in absent) return absent.absent
     if (!answer.ok) throw new Error(`Temporal: ${answer.status} ${await answer.text()}`)
     return (await answer.json()) as T
   }

@@ -1,0 +1,86 @@
+/** The way from a coordinator to Temporal's HTTP API, with the faults that such ways have. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { atEnd } from './cleanup.ts'
+
+interface Held {
+  method: string
+  path: string
+  headers: Record<string, string>
+  body: Uint8Array<ArrayBuffer>
+  response: ServerResponse
+}
+
+/** A proxy that passes everything on, until it is told otherwise. */
+export class Line {
+  /** Whom it leads to. */
+  temporalUrl = ''
+  url = ''
+  #state: 'open' | 'cut' | 'held' = 'open'
+  #held: Held[] = []
+
+  /** From now on nothing comes through, and who tries is told at once. */
+  cut(): void {
+    this.#state = 'cut'
+  }
+
+  /** From now on requests are taken, and kept. */
+  hold(): void {
+    this.#state = 'held'
+  }
+
+  /** How many starts are kept. */
+  get heldStarts(): number {
+    return this.#held.filter(({ method }) => method === 'POST').length
+  }
+
+  /** It works again. What was kept arrives first, in its order, whether or not somebody still waits for the answer. */
+  async restore(): Promise<void> {
+    const held = this.#held.splice(0)
+    for (const request of held) await this.#pass(request)
+    this.#state = 'open'
+    for (const request of this.#held.splice(0)) await this.#pass(request)
+  }
+
+  async take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const request = await read(incoming, response)
+    if (this.#state === 'cut') response.destroy()
+    else if (this.#state === 'held') this.#held.push(request)
+    else await this.#pass(request)
+  }
+
+  async #pass({ method, path, headers, body, response }: Held): Promise<void> {
+    const hasBody = method !== 'GET' && method !== 'HEAD'
+    const answer = await fetch(this.temporalUrl + path, { method, headers, ...(hasBody ? { body } : {}) })
+    const type = answer.headers.get('content-type') ?? 'application/json'
+    response.writeHead(answer.status, { 'content-type': type }).end(Buffer.from(await answer.arrayBuffer()))
+  }
+}
+
+/** Lays one to Temporal. */
+export async function layLine(temporalUrl: string): Promise<Line> {
+  const line = new Line()
+  const server = createServer((incoming, response) => {
+    line.take(incoming, response).catch(() => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atEnd(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  line.temporalUrl = temporalUrl
+  line.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return line
+}
+
+async function read(incoming: IncomingMessage, response: ServerResponse): Promise<Held> {
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  const headers: Record<string, string> = {}
+  for (const name of ['content-type', 'accept', 'grpc-timeout']) {
+    const value = incoming.headers[name]
+    if (typeof value === 'string') headers[name] = value
+  }
+  const body = new Uint8Array(Buffer.concat(chunks))
+  return { method: incoming.method ?? 'GET', path: incoming.url ?? '/', headers, body, response }
+}
