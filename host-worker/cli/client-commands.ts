@@ -116,6 +116,9 @@ function client<Usage extends string>(root: Command, usage: Usage, description: 
     .option('--project <dir>', 'the project whose local coordinator is meant', '.')
     .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
     .option('--json', 'print the HTTP body as it is', false)
+    .hook('preAction', () => {
+      process.once('SIGINT', () => process.exit(EXIT.interrupted))
+    })
 }
 
 function queryOf<Options extends Partial<ClientOptions>>(

@@ -161,6 +161,16 @@ describe('files that are no such files', () => {
       'workflows/Restart.hcl:1:1: file: its stem is not a name: [a-z0-9][a-z0-9._-]{0,62} without ".."',
     ],
     [
+      "a workflow type that is another workflow's",
+      {
+        'coordinator.hcl': coordinator,
+        'workflows/restart-service.hcl': onNode,
+        'workflows/x.hcl': `${onNode}workflow_type = "restartService"\n`,
+        'workflows/x.ts': code,
+      },
+      'workflows/x.hcl:2:1: workflow_type: restartService is the type of workflows/restart-service.hcl already, whose code is another',
+    ],
+    [
       'a stem that no function can have',
       { 'coordinator.hcl': coordinator, 'workflows/2nd.hcl': onNode },
       'workflows/2nd.hcl:1:1: workflow_type: is required: no function can have the default name 2nd',

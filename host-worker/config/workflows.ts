@@ -70,5 +70,12 @@ async function addWorkflow(
   }
   const { code, warnings } = await findCode(dir, name, workflowType, places.key(['workflow_type']))
   into.warnings.push(...warnings)
+  // A worker registers one function under a type; which of the two it would be must not be left to chance.
+  const twin = Object.values(into.found).find((other) => other.code !== null && other.workflowType === workflowType)
+  if (code !== null && twin !== undefined) {
+    const message = `${workflowType} is the type of ${twin.file} already, whose code is another`
+    into.problems.push({ file, ...problem(places.key(['workflow_type']), 'workflow_type', message) })
+    return
+  }
   into.found[name] = { config, workflowType, file, code }
 }

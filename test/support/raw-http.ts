@@ -2,7 +2,7 @@
 import { connect } from 'node:net'
 import type { Answer } from './http.ts'
 
-/** Sends these bytes on a connection of their own and reads one answer. The last header should be `Connection: close`. */
+/** Sends these bytes on a connection of their own and reads one answer. The last header: `Connection: close`. */
 export async function sendRaw(coordinator: string, bytes: string | Buffer): Promise<Answer<unknown>> {
   const { hostname, port } = new URL(coordinator)
   const received = await new Promise<Buffer>((resolve, reject) => {
