@@ -219,7 +219,8 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
 }
 
 async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
-  const answer = await temporal.cancel(row.id, `${row.id}:cancel`, row.cancel ?? '')
+  // Temporal bounds the text, and would refuse a longer one for ever.
+  const answer = await temporal.cancel(row.id, `${row.id}:cancel`, (row.cancel ?? '').slice(0, 500))
   // Anything else than Temporal's word that there is nothing left to cancel may pass: it is asked again.
   const settled = answer.ok === true || (answer.ok === false && answer.code === GRPC.notFound)
   if (!settled && !hasDetail(answer, 'CancellationAlreadyRequestedFailure')) return
