@@ -56,6 +56,23 @@ export function mergePages<Item extends { id: string | null }>(
 }
 
 /**
+ * The one thing asked for, wherever it lies.
+ *
+ * @param known whether its id or name can be one at all; what can't is not looked for
+ * @throws ProblemError `not_found`
+ */
+export async function findOrRefuse<Thing>(
+  config: Config,
+  known: boolean,
+  thing: string,
+  ask: (datacenter: string) => Promise<Thing | null>,
+): Promise<Thing> {
+  const found = known ? await orUnavailable(() => anyDatacenter(config, ask)) : null
+  if (found === null) throw new ProblemError('not_found', `there is no such ${thing}`)
+  return found.answer
+}
+
+/**
  * Runs a call to a ledger or roster; a fault of theirs becomes `ledger_unavailable`. Whether a trigger that failed this
  * way was admitted is not known: the caller can ask for the decision by its id, or send the trigger again with the same
  * `Idempotency-Key`.

@@ -8,7 +8,7 @@
  */
 import { RE2JS } from 're2js'
 import { z } from 'zod'
-import { durationSchema } from './duration.ts'
+import { durationSchema } from './duration-schema.ts'
 import { isName, NAME_RULE } from './names.ts'
 
 /** Version of the compiled document's shape; a coordinator refuses any other. */

@@ -1,7 +1,8 @@
 import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { durationSchema, formatDuration, parseDuration } from './duration.ts'
+import { formatDuration, parseDuration } from './duration.ts'
+import { durationSchema } from './duration-schema.ts'
 
 describe('parseDuration', () => {
   it.each([

@@ -1,10 +1,9 @@
 import parse from 'parse-duration'
-import { z } from 'zod'
 
 const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
 /** What a duration may be, for error messages. */
-const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
+export const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
 
 /**
  * Milliseconds of a duration such as `"1h30m"`, or null when the text is none.
@@ -33,28 +32,4 @@ export function formatDuration(ms: number): string {
     rest -= count * size
   }
   return text === '' ? '0s' : text
-}
-
-/**
- * Schema of a duration: text in, milliseconds out.
- *
- * @param bounds smallest and largest permitted value, as durations
- */
-export function durationSchema(bounds: { min?: string; max?: string } = {}): z.ZodType<number, string> {
-  const min = bounds.min === undefined ? null : parseDuration(bounds.min)
-  const max = bounds.max === undefined ? null : parseDuration(bounds.max)
-  return z.string({ error: `expected ${DURATION_RULE}` }).transform((text, context) => {
-    const ms = parseDuration(text)
-    const problem =
-      ms === null
-        ? `expected ${DURATION_RULE}`
-        : min !== null && ms < min
-          ? `must be at least ${bounds.min}`
-          : max !== null && ms > max
-            ? `must be at most ${bounds.max}`
-            : null
-    if (problem === null && ms !== null) return ms
-    context.addIssue({ code: 'custom', message: problem ?? 'invalid duration' })
-    return z.NEVER
-  })
 }

@@ -1,6 +1,6 @@
 /** What goes over the wire: request bodies, decisions, executions, nodes, problems. Schemas for input, types for all. */
 import { z } from 'zod'
-import { durationSchema } from './duration.ts'
+import { durationSchema } from './duration-schema.ts'
 
 const json = z.record(z.string(), z.unknown())
 

@@ -15,8 +15,11 @@ export type Admission =
 /** What of a trigger its constraints look at. */
 type Counted = Pick<Trigger, 'workflow' | 'datacenter' | 'node' | 'constraints'>
 
-/** How long the request that was admitted may try by itself before the alarm takes over, in milliseconds. */
-const FIRST_ATTEMPT = 6000
+/**
+ * When an attempt that was cut off by a crash is made again, in milliseconds; longer than one request may take. Also
+ * how long the request that was admitted may try by itself before the alarm takes over.
+ */
+export const ATTEMPT_LIFE = 6000
 
 /**
  * Admits or denies a submission and records it. Runs inside one transaction: all constraints see the same rows, and a
@@ -118,7 +121,7 @@ function newExecution(submission: Submission, now: number): ExecutionRow {
     // coordinator die between commit and send, "perhaps sent" is the safe belief.
     attempts: 1,
     maybeSent: true,
-    nextAt: now + FIRST_ATTEMPT,
+    nextAt: now + ATTEMPT_LIFE,
     runId: null,
     startedAt: null,
     closedAt: null,

@@ -6,7 +6,7 @@ import type { Decision, Execution } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
-import { type Admission, admit, judgeConstraints, judgeTrigger } from './admission.ts'
+import { type Admission, ATTEMPT_LIFE, admit, judgeConstraints, judgeTrigger } from './admission.ts'
 import { beginVoid, type OutboxContext, step } from './outbox.ts'
 import { migrate } from './schema.ts'
 import { type ExecutionRow, LedgerStore, toWire } from './store.ts'
@@ -32,8 +32,6 @@ const ALARM_SPACING = 200
 const ALARM_OVERDUE = 10_000
 /** Wait between two looks at an open execution; grows with their number so that Temporal isn't flooded. */
 const CHECK_INTERVAL = { base: 5000, perOpen: 50, longest: 25_000 }
-/** When an attempt that was cut off by a crash is made again, in milliseconds; longer than one request may take. */
-const ATTEMPT_LIFE = 6000
 /** A host's report may come before Temporal knows of the end: so often, and so soon, it is asked again. */
 const HINT_CHECKS = { count: 5, interval: 1000 }
 /** A denial because executions are open has them verified, at most once in this time for one workflow. */
@@ -85,7 +83,7 @@ export class Ledger extends DurableObject<Env> {
         break
       case 'replayed':
     }
-    await this.#waiters.wait(admission.id, () => this.#isPending(admission.id), submission.wait)
+    await this.#waiters.wait(admission.id, () => this.#store.isPending(admission.id), submission.wait)
     return {
       kind: admission.kind,
       decision: admission.kind === 'admitted' ? admission.decision : this.#decisionOf(admission.id),
@@ -168,7 +166,7 @@ export class Ledger extends DurableObject<Env> {
       this.#arm()
     }
     await this.ctx.storage.sync()
-    return { pending: this.#store.metrics(Date.now()).pending, open: this.#store.openCount() }
+    return { pending: this.#store.pendingCount(), open: this.#store.openCount() }
   }
 
   override async alarm(): Promise<void> {
@@ -242,7 +240,7 @@ export class Ledger extends DurableObject<Env> {
   }
 
   #afterStep(id: string): void {
-    if (!this.#isPending(id)) this.#waiters.wake(id)
+    if (!this.#store.isPending(id)) this.#waiters.wake(id)
     const hints = this.#hints.get(id)
     if (hints !== undefined) {
       const row = this.#store.execution(id)
@@ -272,10 +270,6 @@ export class Ledger extends DurableObject<Env> {
     if (set !== null && set <= at && set > Date.now() - ALARM_OVERDUE) return
     this.#alarmAt = at
     this.ctx.waitUntil(this.ctx.storage.setAlarm(at))
-  }
-
-  #isPending(id: string): boolean {
-    return this.#store.isPending(id)
   }
 
   #row(id: string): ExecutionRow {

@@ -228,6 +228,14 @@ export class LedgerStore {
       .map((row) => row.node)
   }
 
+  pendingCount(): number {
+    return this.#sql
+      .exec<{ count: number }>(
+        'SELECT count(*) AS count FROM executions WHERE started_at IS NULL AND closed_at IS NULL',
+      )
+      .one().count
+  }
+
   openCount(): number {
     return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE closed_at IS NULL').one()
       .count
@@ -383,11 +391,7 @@ export class LedgerStore {
           now,
         )
         .toArray(),
-      pending: this.#sql
-        .exec<{ count: number }>(
-          'SELECT count(*) AS count FROM executions WHERE started_at IS NULL AND closed_at IS NULL',
-        )
-        .one().count,
+      pending: this.pendingCount(),
     }
   }
 }

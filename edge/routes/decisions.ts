@@ -2,9 +2,8 @@
 import type { Config } from '../../shared/config.ts'
 import { type Decision, OUTCOMES } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
-import { ProblemError } from '../http/problem.ts'
 import type { LedgerPage } from '../ledger/types.ts'
-import { anyDatacenter, everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
+import { everyDatacenter, findOrRefuse, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
 import { listQuery, oneOf, timeOf, UUID_PATTERN } from './query.ts'
 
 /** `GET /v1/decisions` */
@@ -38,14 +37,6 @@ export async function listDecisions(context: AppContext, config: Config): Promis
 /** `GET /v1/decisions/{id}` */
 export async function showDecision(context: AppContext, config: Config): Promise<Response> {
   const id = context.req.param('id') ?? ''
-  const found = UUID_PATTERN.test(id)
-    ? await orUnavailable(() =>
-        anyDatacenter(
-          config,
-          async (datacenter): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id),
-        ),
-      )
-    : null
-  if (found === null) throw new ProblemError('not_found', 'there is no such decision')
-  return context.json(found.answer)
+  const ask = async (datacenter: string): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id)
+  return context.json(await findOrRefuse(config, UUID_PATTERN.test(id), 'decision', ask))
 }

@@ -5,7 +5,7 @@ import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { ProblemError } from '../http/problem.ts'
 import type { CancelResult, LedgerPage } from '../ledger/types.ts'
-import { anyDatacenter, everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
+import { everyDatacenter, findOrRefuse, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
 import { listQuery, oneOf, UUID_PATTERN } from './query.ts'
 
 /** `GET /v1/executions` */
@@ -29,16 +29,8 @@ export async function listExecutions(context: AppContext, config: Config): Promi
 /** `GET /v1/executions/{id}` */
 export async function showExecution(context: AppContext, config: Config): Promise<Response> {
   const id = context.req.param('id') ?? ''
-  const found = UUID_PATTERN.test(id)
-    ? await orUnavailable(() =>
-        anyDatacenter(
-          config,
-          async (datacenter): Promise<Execution | null> => ledgerOf(context.env, datacenter).execution(id),
-        ),
-      )
-    : null
-  if (found === null) throw new ProblemError('not_found', 'there is no such execution')
-  return context.json(found.answer)
+  const ask = async (datacenter: string): Promise<Execution | null> => ledgerOf(context.env, datacenter).execution(id)
+  return context.json(await findOrRefuse(config, UUID_PATTERN.test(id), 'execution', ask))
 }
 
 /** `POST /v1/executions/{id}/cancel` */

@@ -1,10 +1,10 @@
 /** Whether the coordinator lives, and whether it can decide. */
-import { type Config, datacentersOf } from '../../shared/config.ts'
+import type { Config } from '../../shared/config.ts'
 import { formatDuration, parseDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
 import type { Env } from '../env.ts'
 import type { AppContext } from '../http/context.ts'
-import { ledgerOf } from '../ledgers.ts'
+import { everyDatacenter, ledgerOf } from '../ledgers.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
 
@@ -16,7 +16,7 @@ export function healthz(context: AppContext): Response {
 /** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
 export async function readyz(context: AppContext, config: Config): Promise<Response> {
   const [ledgers, temporal] = await Promise.all([
-    Promise.all(datacentersOf(config.coordinator).map((datacenter) => probeLedger(context.env, datacenter))),
+    everyDatacenter(config, (datacenter) => probeLedger(context.env, datacenter)),
     probeTemporal(context.env, config),
   ])
   const ready = ledgers.every((ledger) => ledger.ok)
@@ -31,7 +31,7 @@ export async function readyz(context: AppContext, config: Config): Promise<Respo
 
 /** Wakes every ledger and has it set its alarm again: what a cron trigger or the host calls now and then. */
 export async function wakeLedgers(env: Env, config: Config): Promise<void> {
-  await Promise.all(datacentersOf(config.coordinator).map((datacenter) => probeLedger(env, datacenter)))
+  await everyDatacenter(config, (datacenter) => probeLedger(env, datacenter))
 }
 
 async function probeLedger(

@@ -5,7 +5,7 @@ import { type Heartbeat, heartbeatSchema, type LiveNode } from '../../shared/wir
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
-import { anyDatacenter, everyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
+import { everyDatacenter, findOrRefuse, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
 import { namedPage, UUID_PATTERN } from './query.ts'
 
 /** `GET /v1/nodes` */
@@ -20,16 +20,8 @@ export async function listNodes(context: AppContext, config: Config): Promise<Re
 /** `GET /v1/nodes/{node}` */
 export async function showNode(context: AppContext, config: Config): Promise<Response> {
   const name = context.req.param('node') ?? ''
-  const found = isName(name)
-    ? await orUnavailable(() =>
-        anyDatacenter(
-          config,
-          async (datacenter): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name),
-        ),
-      )
-    : null
-  if (found === null) throw new ProblemError('not_found', 'there is no such live node')
-  return context.json(found.answer)
+  const ask = async (datacenter: string): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name)
+  return context.json(await findOrRefuse(config, isName(name), 'live node', ask))
 }
 
 /** `PUT /v1/nodes/{node}`: a heartbeat. */

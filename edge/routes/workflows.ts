@@ -1,11 +1,11 @@
 /** Reading workflows: their config, and each constraint with its present use. */
-import { type Config, type Constraint, datacentersOf } from '../../shared/config.ts'
+import type { Config, Constraint } from '../../shared/config.ts'
 import { decide, type Judgement } from '../../shared/constraints.ts'
 import { formatDuration } from '../../shared/duration.ts'
 import type { Env } from '../env.ts'
 import { allWorkflows, findWorkflow, type Workflow } from '../find-workflow.ts'
 import type { AppContext } from '../http/context.ts'
-import { ledgerOf, orUnavailable } from '../ledgers.ts'
+import { everyDatacenter, ledgerOf, orUnavailable } from '../ledgers.ts'
 import { namedPage } from './query.ts'
 
 /** `GET /v1/workflows` */
@@ -22,10 +22,8 @@ export async function showWorkflow(context: AppContext, config: Config): Promise
 }
 
 async function describe(env: Env, config: Config, workflow: Workflow): Promise<object> {
-  const perDatacenter = await Promise.all(
-    datacentersOf(config.coordinator).map((datacenter) =>
-      Promise.all(workflow.constraint.map((constraint) => usesOf(env, workflow.name, datacenter, constraint))),
-    ),
+  const perDatacenter = await everyDatacenter(config, (datacenter) =>
+    Promise.all(workflow.constraint.map((constraint) => usesOf(env, workflow.name, datacenter, constraint))),
   )
   return {
     name: workflow.name,

@@ -16,7 +16,7 @@ import { startGuardian } from '../process/guardian.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { choosePort, choosePorts } from '../process/ports.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
-import { SAMPLE_PORT, sampleChild, writeSampleOverlay } from '../sample/sample.ts'
+import { SAMPLE_PORT, sampleChild, sampleOverlay, writeSampleOverlay } from '../sample/sample.ts'
 import { bundleWorkflows } from '../worker/bundle-workflows.ts'
 import { say, showChange, showLogLine } from './console.ts'
 import { DEV_FILE, type DevFile, writeDevFile } from './dev-file.ts'
@@ -260,7 +260,7 @@ class DevRun {
   }
 
   #overlayArguments(): string[] {
-    return this.#options.sample ? ['--overlay', join(this.#data, 'sample')] : []
+    return this.#options.sample ? ['--overlay', sampleOverlay(this.#data)] : []
   }
 
   #watched(spec: ChildSpec): ChildSpec {

@@ -7,7 +7,11 @@ import type { ChildSpec } from '../process/supervisor.ts'
 
 /** The sample's port when it is free. */
 export const SAMPLE_PORT = 8790
-const DIRECTORY = 'sample'
+
+/** Directory of the sample's configuration, an overlay for a project. */
+export function sampleOverlay(data: string): string {
+  return join(data, 'sample')
+}
 
 /** The sample as a child of `resile dev`. */
 export function sampleChild(port: number, data: string): ChildSpec {
@@ -31,7 +35,7 @@ export function sampleChild(port: number, data: string): ChildSpec {
  * @returns the directory, an overlay for a project
  */
 export async function writeSampleOverlay(data: string, port: number, node: string | null): Promise<string> {
-  const directory = join(data, DIRECTORY)
+  const directory = sampleOverlay(data)
   await mkdir(directory, { recursive: true })
   const url = `http://127.0.0.1:${port}/`
   const restart = [process.execPath, join(PACKAGE_ROOT, 'host-worker/sample/restart.ts'), join(data, DEV_FILE)]

@@ -12,6 +12,7 @@ import {
   sleep,
   TimeoutFailure,
 } from '@temporalio/workflow'
+import { parseDuration } from '../../shared/duration.ts'
 import type { CheckRequest, CheckResult, CommandRequest, CommandResult, Diagnostics } from './activities.ts'
 
 export type { CheckRequest, CheckResult, CommandRequest, CommandResult, Diagnostics } from './activities.ts'
@@ -105,12 +106,7 @@ export async function failWithDiagnostics(
  * @throws ApplicationFailure `InvalidInput` when the text is none
  */
 export function milliseconds(duration: string): number {
-  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/.test(duration)) {
-    throw ApplicationFailure.nonRetryable(`not a duration: ${JSON.stringify(duration)}`, 'InvalidInput')
-  }
-  return [...duration.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
-    (sum, [, amount, unit]) => sum + Number(amount) * (units[unit ?? ''] ?? 0),
-    0,
-  )
+  const ms = parseDuration(duration)
+  if (ms === null) throw ApplicationFailure.nonRetryable(`not a duration: ${JSON.stringify(duration)}`, 'InvalidInput')
+  return ms
 }
