@@ -132,7 +132,7 @@ describe('what is not there', () => {
     ['POST', '/v1/workflows/a%2Fb/executions', 404, 'not_found'],
     ['POST', '/v1/workflows/A/executions', 404, 'unknown_workflow'],
     ['GET', '/v1/executions/x', 404, 'not_found'],
-    ['GET', '/v1/freezes', 404, 'not_found'],
+    ['GET', '/v1/events', 404, 'not_found'],
     ['DELETE', '/v1/nodes/web-1', 405, 'method_not_allowed'],
     ['GET', '/v1/workflows/thrice/executions', 405, 'method_not_allowed'],
     ['OPTIONS', '/v1/nodes', 405, 'method_not_allowed'],

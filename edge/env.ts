@@ -1,3 +1,4 @@
+import type { GlobalLedger } from './global-ledger/global-ledger.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Roster } from './roster/roster.ts'
 import type { TemporalPort } from './temporal/client.ts'
@@ -5,6 +6,7 @@ import type { TemporalPort } from './temporal/client.ts'
 /** What the Worker is bound to. */
 export interface Env {
   LEDGER: DurableObjectNamespace<Ledger>
+  GLOBAL_LEDGER: DurableObjectNamespace<GlobalLedger>
   ROSTER: DurableObjectNamespace<Roster>
   /** The way to Temporal's HTTP API; without it, the configured URL is fetched directly (`wrangler dev`). */
   TEMPORAL?: TemporalPort

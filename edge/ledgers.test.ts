@@ -13,7 +13,7 @@ function page(ids: readonly string[], before: string | null, size: number): Ledg
     .filter((id) => before === null || id < before)
     .sort()
     .reverse()
-  return { items: rest.slice(0, size).map((id) => ({ id })), more: rest.length > size }
+  return { entries: rest.slice(0, size).map((id) => ({ key: id, item: { id } })), more: rest.length > size }
 }
 
 it('pages over several ledgers show every item once, newest first', () => {

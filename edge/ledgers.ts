@@ -2,6 +2,7 @@
 import { type Config, datacentersOf } from '../shared/config.ts'
 import type { Page } from '../shared/wire.ts'
 import type { Env } from './env.ts'
+import type { GlobalLedger } from './global-ledger/global-ledger.ts'
 import { ProblemError } from './http/problem.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { LedgerPage } from './ledger/types.ts'
@@ -10,6 +11,11 @@ import type { Roster } from './roster/roster.ts'
 /** The ledger of a datacenter; a new stub each time, since one that threw may stay broken. */
 export function ledgerOf(env: Env, datacenter: string): DurableObjectStub<Ledger> {
   return env.LEDGER.getByName(datacenter)
+}
+
+/** The ledger that counts a workflow over all datacenters. */
+export function globalLedgerOf(env: Env, workflow: string): DurableObjectStub<GlobalLedger> {
+  return env.GLOBAL_LEDGER.getByName(workflow)
 }
 
 /** The roster of a datacenter. */
@@ -37,22 +43,19 @@ export async function anyDatacenter<Answer>(
   return null
 }
 
-/** One page of a list that lies in several ledgers, newest first. Each gave its own newest. */
-export function mergePages<Item extends { id: string | null }>(
-  pages: readonly LedgerPage<Item>[],
-  limit: number,
-): Page<Item> {
-  const idOf = (item: Item | undefined): string => item?.id ?? ''
+/** One page of a list that lies in several ledgers, newest first. Each gave its own newest; cursors are their keys. */
+export function mergePages<Item>(pages: readonly LedgerPage<Item>[], limit: number): Page<Item> {
   // Where a ledger stopped, it may have more: nothing older than that can be shown before the rest is asked for.
   const complete =
     pages
-      .map(({ items, more }) => (more ? idOf(items.at(-1)) : ''))
+      .map(({ entries, more }) => (more ? (entries.at(-1)?.key ?? '') : ''))
       .sort()
       .at(-1) ?? ''
-  const merged = pages.flatMap(({ items }) => items).sort((a, b) => (idOf(a) < idOf(b) ? 1 : -1))
-  const items = merged.filter((item) => idOf(item) >= complete).slice(0, limit)
-  const older = items.length < merged.length || pages.some(({ more }) => more)
-  return { items, next_cursor: older && items.length > 0 ? idOf(items.at(-1)) : null }
+  const merged = pages.flatMap(({ entries }) => entries).sort((a, b) => (a.key < b.key ? 1 : -1))
+  const page = merged.filter(({ key }) => key >= complete).slice(0, limit)
+  const older = page.length < merged.length || pages.some(({ more }) => more)
+  const last = page.at(-1)
+  return { items: page.map(({ item }) => item), next_cursor: older && last !== undefined ? last.key : null }
 }
 
 /**

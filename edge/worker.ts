@@ -5,6 +5,7 @@ import { config } from './config.ts'
 import type { Env } from './env.ts'
 import { wakeLedgers } from './routes/health.ts'
 
+export { GlobalLedger } from './global-ledger/global-ledger.ts'
 export { Ledger } from './ledger/ledger.ts'
 export { Roster } from './roster/roster.ts'
 

@@ -16,6 +16,8 @@ export const CONFIG_VERSION = 1
 
 /** Most that a window may look back, the longest time rows are kept. */
 const LONGEST_PERIOD = '744h'
+/** The same in milliseconds. */
+export const LONGEST_PERIOD_MS = 744 * 3_600_000
 
 const name = z.string({ error: 'expected a quoted name' }).refine(isName, { error: `not a name: ${NAME_RULE}` })
 const text = z.string({ error: 'expected a quoted string' }).min(1, { error: 'must not be empty' })
@@ -43,12 +45,15 @@ function given(...keys: string[]): { when: (payload: z.core.ParsePayload) => boo
   }
 }
 
+const numberOrText = z.union([z.number(), z.string()], { error: 'expected a whole number, quoted or not' })
+
 /** A whole number, quoted or not: operators write both. */
-const wholeNumber = z
-  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)], {
-    error: 'expected a whole number, quoted or not',
-  })
-  .refine((value) => Number.isSafeInteger(value) && value >= 0, { error: 'expected a whole number of 0 or more' })
+const wholeNumber = numberOrText.transform(toWholeNumber)
+
+/** A whole number, or a share of the known nodes such as "10%", which stays a text. */
+const constraintValue = numberOrText.transform((value, context) =>
+  typeof value === 'string' && /^(?:[1-9]\d?|100)%$/.test(value) ? value : toWholeNumber(value, context),
+)
 
 // --- workflows/<name>.hcl ---------------------------------------------------------------------------------------
 
@@ -98,27 +103,57 @@ const inputSchema = z
     given('type', 'pattern'),
   )
 
-/** Kinds this version judges. The published design spells one of them "concurency"; both are read. */
+/** The kinds of constraints, as receipts name them. */
+export const CONSTRAINT_KINDS = ['maxExecution', 'concurrency', 'exclusive', 'maxUnavailable', 'maxFailure'] as const
+
+/** What a constraint may be. The published design spells one of them "concurency"; both are read. */
 const kind = z
-  .enum(['maxExecution', 'concurrency', 'concurency'])
+  .enum([...CONSTRAINT_KINDS, 'concurency'])
   .transform((value) => (value === 'concurency' ? 'concurrency' : value))
+
+/** Which keys beside `kind` a kind wants (true), permits (null) or has no use for (false), and its least value. */
+const KIND_RULES = {
+  maxExecution: { value: true, period: true, is_global: null, per: null, least: 0, percent: false, node: false },
+  concurrency: { value: true, period: null, is_global: null, per: null, least: 0, percent: false, node: false },
+  exclusive: { value: false, period: false, is_global: false, per: false, least: 0, percent: false, node: true },
+  maxUnavailable: { value: true, period: false, is_global: false, per: false, least: 1, percent: true, node: true },
+  maxFailure: { value: true, period: true, is_global: false, per: null, least: 1, percent: false, node: false },
+} as const
+const RULED_KEYS = ['value', 'period', 'is_global', 'per'] as const
 
 const constraintSchema = z
   .strictObject({
     kind,
-    value: wholeNumber,
+    value: constraintValue.optional(),
     period: durationSchema({ min: '1s', max: LONGEST_PERIOD }).optional(),
-    is_global: flag.default(false),
+    is_global: flag.optional(),
     per: z.enum(['node']).optional(),
   })
   .superRefine(
     (constraint, context) => {
-      if (constraint.kind === 'maxExecution' && constraint.period === undefined) {
-        const params = { missing: ['period'] }
-        context.addIssue({ code: 'custom', path: ['period'], message: 'maxExecution needs a period', params })
+      const rules = KIND_RULES[constraint.kind]
+      for (const key of RULED_KEYS) {
+        const given = constraint[key] !== undefined
+        if (rules[key] === true && !given) {
+          const message = key === 'value' ? 'is required' : `${constraint.kind} needs a ${key}`
+          context.addIssue({ code: 'custom', path: [key], message, params: { missing: [key] } })
+        } else if (rules[key] === false && given) {
+          context.addIssue({ code: 'custom', path: [key], message: `${constraint.kind} has no ${key}` })
+        }
       }
     },
-    given('kind', 'period'),
+    given('kind', ...RULED_KEYS),
+  )
+  .superRefine(
+    ({ kind, value }, context) => {
+      const { least, percent } = KIND_RULES[kind]
+      if (typeof value === 'string' && !percent) {
+        context.addIssue({ code: 'custom', path: ['value'], message: 'expected a whole number, quoted or not' })
+      } else if (typeof value === 'number' && value < least) {
+        context.addIssue({ code: 'custom', path: ['value'], message: `must be at least ${least}` })
+      }
+    },
+    given('kind', 'value'),
   )
   .superRefine(
     (constraint, context) => {
@@ -128,6 +163,13 @@ const constraintSchema = z
     },
     given('is_global', 'per'),
   )
+  .transform(({ value, is_global, ...rest }) => ({
+    ...rest,
+    is_global: is_global ?? false,
+    // Of an exclusive one nothing else may be open: less than one.
+    value: value === undefined ? 1 : typeof value === 'number' ? value : Number(value.slice(0, -1)),
+    ...(typeof value === 'string' ? { percent: true as const } : {}),
+  }))
 
 export const workflowSchema = z
   .strictObject({
@@ -135,7 +177,7 @@ export const workflowSchema = z
     workflow_type: text
       .regex(/^[A-Za-z_$][A-Za-z0-9_$]*$/, { error: 'expected the name of an exported function' })
       .optional(),
-    mode: z.enum(['auto']).default('auto'),
+    mode: z.enum(['auto', 'approve', 'shadow']).default('auto'),
     valid_for: durationSchema({ min: '1s', max: '1h' }).default(600_000),
     timeout: durationSchema({ min: '1s', max: '24h' }).default(3_600_000),
     workflow_queue: z.enum(['datacenter', 'target']).default('datacenter'),
@@ -144,14 +186,16 @@ export const workflowSchema = z
   })
   .superRefine(
     (workflow, context) => {
+      if (workflow.task_queue_target === 'node') return
       workflow.constraint.forEach((constraint, index) => {
-        if (constraint?.per === 'node' && workflow.task_queue_target !== 'node') {
+        const issue = (key: string, what: string): void =>
           context.addIssue({
             code: 'custom',
-            path: ['constraint', index, 'per'],
-            message: 'per = "node" needs task_queue_target = "node"',
+            path: ['constraint', index, key],
+            message: `${what} needs task_queue_target = "node"`,
           })
-        }
+        if (constraint?.per === 'node') issue('per', 'per = "node"')
+        else if (constraint !== undefined && KIND_RULES[constraint.kind]?.node === true) issue('kind', constraint.kind)
       })
     },
     given('task_queue_target', 'constraint'),
@@ -159,7 +203,7 @@ export const workflowSchema = z
 
 /** One workflow's configuration, defaults filled in, durations in milliseconds. */
 export type WorkflowConfig = z.output<typeof workflowSchema>
-/** One safety limit of a workflow; `period` in milliseconds. */
+/** One safety limit of a workflow; `period` in milliseconds, `value` in percent of the known nodes with `percent`. */
 export type Constraint = WorkflowConfig['constraint'][number]
 /** One declared input field. */
 export type InputField = z.output<typeof inputSchema>
@@ -234,28 +278,14 @@ export type CoordinatorConfig = z.output<typeof coordinatorSchema>
 // --- the compiled document --------------------------------------------------------------------------------------
 
 /** What the coordinator is given: one validated, versioned document. `hash` names its content. */
-export const documentSchema = z
-  .strictObject({
-    version: z.literal(CONFIG_VERSION),
-    hash: text,
-    /** True only when `resile dev` or `wrangler dev` compiled it: then a missing `server_config` lets every caller pass. */
-    development: flag,
-    coordinator: coordinatorSchema,
-    workflows: z.record(name, workflowSchema),
-  })
-  .superRefine((document, context) => {
-    const several = datacentersOf(document.coordinator).length > 1
-    for (const [workflow, config] of Object.entries(document.workflows)) {
-      config.constraint.forEach((constraint, index) => {
-        if (!several || !constraint.is_global) return
-        context.addIssue({
-          code: 'custom',
-          path: ['workflows', workflow, 'constraint', index, 'is_global'],
-          message: 'is_global over several datacenters is not available in this version',
-        })
-      })
-    }
-  })
+export const documentSchema = z.strictObject({
+  version: z.literal(CONFIG_VERSION),
+  hash: text,
+  /** True only when `resile dev` or `wrangler dev` compiled it: then a missing `server_config` lets every caller pass. */
+  development: flag,
+  coordinator: coordinatorSchema,
+  workflows: z.record(name, workflowSchema),
+})
 
 /** The compiled document as it is stored and handed to the Worker. */
 export type ConfigDocument = z.input<typeof documentSchema>
@@ -380,6 +410,16 @@ export const detectorsSchema = z.strictObject({ detector: z.record(name, detecto
 
 /** One detector, defaults filled in, durations in milliseconds. */
 export type DetectorConfig = z.output<typeof detectorSchema>
+
+// --- readers -----------------------------------------------------------------------------------------------------
+
+function toWholeNumber(value: string | number, context: z.RefinementCtx): number {
+  const number = typeof value === 'string' && !/^\d+$/.test(value) ? null : Number(value)
+  if (number !== null && Number.isSafeInteger(number) && number >= 0) return number
+  const message = number === null ? 'expected a whole number, quoted or not' : 'expected a whole number of 0 or more'
+  context.addIssue({ code: 'custom', message })
+  return z.NEVER
+}
 
 // --- predicates -------------------------------------------------------------------------------------------------
 

@@ -59,8 +59,25 @@ export interface Verdict {
   receipts: ConstraintReceipt[]
 }
 
+/** What a ledger knows of the failures that one `maxFailure` counts. */
+export interface FailureUse {
+  /** Number of executions that failed, timed out or were terminated after `time`, since the last reset. */
+  failuresAfter(time: number): number
+  /** Set from when the limit was reached until a human resets it; `count` is how many failures reached it. */
+  readonly trip: { at: number; count: number } | null
+}
+
+/** What is known of the nodes of one type in a datacenter. */
+export interface FleetUse {
+  type: string
+  /** Nodes of the type, dead ones included. */
+  known: number
+  /** Of these, without the node judged: the ones that are dead or have an open remediation of any workflow. */
+  unavailable: number
+}
+
 /**
- * Judges one constraint.
+ * Judges a constraint that counts executions: `concurrency` or `maxExecution`.
  *
  * @param at    the time judged
  * @param clock the present; a pending start is taken as confirmed then. Equal to `at` but for questions about the future
@@ -80,9 +97,45 @@ export function judge(
     }
     case 'maxExecution':
       return judgeWindow(base, constraint.period, use, at, clock)
+    case 'exclusive':
+    case 'maxUnavailable':
+    case 'maxFailure':
     default:
-      return { ...base, used: use.open, allowed: false, allowedAt: null } satisfies Judgement
+      // They don't count executions of one scope, or nobody knows what they count: doubt denies.
+      return { ...base, used: use.open, allowed: false, allowedAt: null }
   }
+}
+
+/**
+ * Judges exclusiveness: nothing may be open on the node that excludes this trigger, or is excluded by it.
+ *
+ * @param used for an exclusive trigger the open executions on the node, for any other the open exclusive ones
+ */
+export function judgeExclusive(node: string, used: number, at: number): Judgement {
+  const allowed = used === 0
+  const base = { kind: 'exclusive', scope: 'node', key: node, limit: 1, period: null } as const
+  return { ...base, used, allowed, allowedAt: allowed ? at : null }
+}
+
+/**
+ * Judges `maxUnavailable` for one type of the node: with the node itself, at most `value` nodes of the type may be
+ * unavailable. A share is of the known nodes, rounded down, and at least one.
+ */
+export function judgeUnavailable(constraint: Constraint, fleet: FleetUse, at: number): Judgement {
+  const share = Math.max(1, Math.floor((fleet.known * constraint.value) / 100))
+  const limit = constraint.percent === true ? share : constraint.value
+  const allowed = fleet.unavailable < limit
+  const base = { kind: constraint.kind, scope: 'node_type', key: fleet.type, limit, period: null } as const
+  return { ...base, used: fleet.unavailable, allowed, allowedAt: allowed ? at : null }
+}
+
+/** Judges `maxFailure`: once as many failed within the period as it names, only a human's reset allows more. */
+export function judgeFailures(constraint: Constraint, scope: ConstraintScope, use: FailureUse, at: number): Judgement {
+  const base = { ...scope, kind: constraint.kind, limit: constraint.value, period: constraint.period ?? null }
+  const counted = constraint.period === undefined ? constraint.value : use.failuresAfter(at - constraint.period)
+  const used = Math.max(counted, use.trip?.count ?? 0)
+  const allowed = use.trip === null && counted < constraint.value
+  return { ...base, used, allowed, allowedAt: allowed ? at : null }
 }
 
 /** Joins judgements: all must allow; exactly one line is binding when they don't, the one that holds longest. */
@@ -97,6 +150,26 @@ export function decide(judgements: readonly Judgement[], at: number): Verdict {
     allowedAt: binding === null ? at : binding.allowedAt,
     receipts: judgements.map((judgement) => receipt(judgement, judgement === binding)),
   }
+}
+
+/**
+ * Puts the judgements of a GlobalLedger into a receipt that was made without them, in the place of the lines with scope
+ * `global`.
+ *
+ * @param allowed whether the whole was allowed; else one of the judgements is the binding line
+ */
+export function joinReceipts(
+  receipts: readonly ConstraintReceipt[],
+  judgements: readonly Judgement[],
+  allowed: boolean,
+): ConstraintReceipt[] {
+  const global = [
+    ...(allowed ? judgements.map((judgement) => receipt(judgement, false)) : decide(judgements, 0).receipts),
+  ]
+  const joined = receipts.map((line) =>
+    line.scope === 'global' ? (global.shift() ?? line) : { ...line, binding: false },
+  )
+  return [...joined, ...global]
 }
 
 function judgeWindow(

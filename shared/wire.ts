@@ -1,5 +1,6 @@
 /** What goes over the wire: request bodies, decisions, executions, nodes, problems. Schemas for input, types for all. */
 import { z } from 'zod'
+import { CONSTRAINT_KINDS } from './config.ts'
 import { durationSchema } from './duration-schema.ts'
 
 const json = z.record(z.string(), z.unknown())
@@ -31,6 +32,38 @@ export const evaluateSchema = startSchema.extend({ at: z.iso.datetime({ offset: 
 
 /** Body of `POST /v1/executions/{id}/cancel`. */
 export const cancelSchema = z.strictObject({ reason: z.string().optional() })
+
+/** Body of `POST /v1/executions/{id}/approve` and `/reject`. */
+export const approvalSchema = z.strictObject({ reason: z.string().optional() })
+
+/** What an operator can say of an execution that Temporal no longer knows. */
+export const SETTLED_STATUSES = ['completed', 'failed', 'timed_out', 'canceled', 'terminated'] as const
+
+/** Body of `POST /v1/executions/{id}/settle`. */
+export const settleSchema = z.strictObject({ status: z.enum(SETTLED_STATUSES), reason: z.string().min(1) })
+
+/** Body of `POST /v1/workflows/{workflow}/reset`. */
+export const resetSchema = z.strictObject({ reason: z.string().min(1), node: z.string().optional() })
+
+/** What a freeze covers: whatever fits all of its keys; without any, everything. */
+const freezeScopeSchema = z.strictObject({
+  workflow: z.string().optional(),
+  datacenter: z.string().optional(),
+  node: z.string().optional(),
+})
+
+/** Body of `POST /v1/freezes`. */
+export const freezeSchema = z
+  .strictObject({
+    scope: freezeScopeSchema,
+    reason: z.string().min(1),
+    for: durationSchema({ min: '1s' }).optional(),
+    expires_at: z.iso.datetime({ offset: true }).optional(),
+  })
+  .refine((body) => body.for === undefined || body.expires_at === undefined, {
+    path: ['expires_at'],
+    error: 'for and expires_at exclude each other',
+  })
 
 /** Body of `PUT /v1/nodes/{node}`: one heartbeat. */
 export const heartbeatSchema = z.strictObject({
@@ -76,7 +109,7 @@ export const EXECUTION_STATUSES = [
 export const OUTCOMES = ['admitted', 'denied', 'shadowed', 'awaiting_approval'] as const
 
 const receiptSchema = z.strictObject({
-  kind: z.string(),
+  kind: z.enum(CONSTRAINT_KINDS),
   scope: z.enum(['datacenter', 'global', 'node', 'node_type']),
   key: z.string(),
   limit: z.number(),
@@ -103,14 +136,21 @@ export const decisionSchema = z.strictObject({
   allowed_at: nullableTime,
   freeze: z.string().nullable(),
   constraints: z.array(receiptSchema),
+  /** Only in a storm: how many more triggers like this one it stands for, and when the last of them came. */
+  repeated: z.strictObject({ count: z.number(), until: time }).optional(),
+  /** Only of an execution that a human approved. */
+  approval: z.strictObject({ at: time, caller: z.string(), reason: z.string().nullable() }).optional(),
 })
 
 /** Why an execution ended badly, or never started. */
 const executionErrorSchema = z.looseObject({ type: z.string(), message: z.string() })
 
-/** One run of a workflow; `id` is the id of the decision that admitted it. */
+/**
+ * One run of a workflow; `id` is the id of the decision that admitted it, null (with `admitted_at`) when it was started
+ * past the coordinator.
+ */
 export const executionSchema = z.strictObject({
-  id: z.uuid(),
+  id: z.uuid().nullable(),
   workflow: z.string(),
   workflow_id: z.string(),
   run_id: z.string().nullable(),
@@ -120,9 +160,19 @@ export const executionSchema = z.strictObject({
   status: z.enum(EXECUTION_STATUSES),
   result: z.unknown(),
   error: executionErrorSchema.nullable(),
-  admitted_at: time,
+  admitted_at: nullableTime,
   started_at: nullableTime,
   closed_at: nullableTime,
+})
+
+/** A time in which nothing that it covers is started. */
+export const freezeAnswerSchema = z.strictObject({
+  id: z.uuid(),
+  scope: freezeScopeSchema,
+  reason: z.string(),
+  caller: z.string(),
+  created_at: time,
+  expires_at: nullableTime,
 })
 
 /** One live node and what its worker registered. */
@@ -168,6 +218,7 @@ export type Decision = z.output<typeof decisionSchema>
 export type Execution = z.output<typeof executionSchema>
 export type ExecutionStatus = Execution['status']
 export type ExecutionError = z.output<typeof executionErrorSchema>
+export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
 export type Problem = z.output<typeof problemSchema>
 /** One page of a list. */

@@ -305,8 +305,6 @@ describe('a path that leads nowhere is 404', () => {
   test.each([
     ['GET', '/'],
     ['GET', '/v1/events'],
-    ['GET', '/v1/freezes'],
-    ['POST', '/v1/workflows/nap/reset'],
     ['POST', '/v1/triggers/alertmanager'],
     ['GET', '/.well-known/jwks.json'],
   ])('%s %s: nothing is there yet', async (method, path) => {

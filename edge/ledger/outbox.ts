@@ -1,17 +1,24 @@
 /**
- * The outbox: one idempotent step at a time brings an admitted execution to its end.
+ * The outbox: one idempotent step at a time brings an execution to its end.
  *
+ *     waiting ──approved──▶ reserving, starting      └─▶ closed (rejected, canceled, expired)
+ *     reserving ──reserved──▶ starting               └─▶ gone (its decision says why)
  *     starting ──started──▶ running ──closed──▶ closed
  *        │  └──refused─────────────────────────▶ closed (failed)
  *        └─expired, canceled─▶ voiding ──▶ closed (expired, canceled), or running when it turns out to run
  *                          running ──not found──▶ lost ──found again──▶ running
+ *                                                   └──settled──▶ closed
+ *     closed ──found running──▶ running
  *
  * A step reads its row anew after every wait: an operator may have cancelled meanwhile.
  */
 import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 import { log } from '../../shared/log.ts'
-import { GRPC, hasDetail, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
+import { GRPC, hasDetail, isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
+import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
 import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
+import { reachedFailures } from './admission.ts'
+import { describeSafely } from './audit.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
@@ -19,6 +26,8 @@ const VOID_WORKFLOW_TYPE = 'resile-void'
 
 /** Longest wait between two attempts of a start or a void, in milliseconds. */
 const LONGEST_BACKOFF = 5000
+/** How long a start that is held back waits for the reason to pass, in milliseconds, unless that is known. */
+const HOLD_INTERVAL = 5000
 /** How often an execution is looked for that Temporal doesn't know. */
 const LOST_INTERVAL = 60_000
 
@@ -27,6 +36,14 @@ export interface OutboxContext {
   store: LedgerStore
   /** The client of the namespace that an execution was forwarded to. */
   temporal(namespace: string): TemporalClient
+  /** Why nothing may be sent now, because this machine's clock and Temporal's differ; null when it may. */
+  clockProblem(): Promise<string | null>
+  /** Temporal's id of a namespace as it was last told, null when it never was. */
+  knownNamespaceId(namespace: string): string | null
+  /** The same, asked for now; null without an answer. */
+  freshNamespaceId(namespace: string): Promise<string | null>
+  /** Gives up a reservation that was cut off. */
+  abandonReservation(id: string): void
   /** Milliseconds since the epoch. */
   now(): number
   /** Milliseconds between two looks at an open execution. */
@@ -42,10 +59,14 @@ export async function step(context: OutboxContext, id: string, firstAttempt = fa
   const row = context.store.execution(id)
   if (row === null) return
   switch (row.phase) {
+    case 'waiting':
+      if (context.now() >= row.validUntil) expireWaiting(context, row)
+      return
+    case 'reserving':
+      return context.abandonReservation(id)
     case 'starting':
-      return firstAttempt || context.now() < row.validUntil ? start(context, row, firstAttempt) : expire(context, row)
     case 'voiding':
-      return voidStart(context, row)
+      return sendOrVoid(context, id, firstAttempt)
     case 'running':
     case 'lost':
       return verify(context, row)
@@ -63,18 +84,57 @@ export function beginVoid(
   store.update({ ...row, phase: 'voiding', ending, nextAt: now })
 }
 
+/** Does what is next of a start, unless the clocks differ: then it can't be known whether its time has come or gone. */
+async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: boolean): Promise<void> {
+  const problem = await context.clockProblem()
+  const row = context.store.execution(id)
+  if (row?.phase === 'voiding') return problem === null ? voidStart(context, row) : undefined
+  if (row?.phase !== 'starting') return
+  const now = context.now()
+  if (problem !== null) return hold(context, row, firstAttempt, { type: 'ClockSkew', message: problem }, null)
+  if (row.admittedAt > now + CLOCK_TOLERANCE) {
+    // Judged by a clock that was ahead: windows may have looked emptier than they were.
+    const ending = { status: 'expired', message: "admitted while this machine's clock was ahead" } as const
+    beginVoid(context.store, row, ending, now)
+    return voidStart(context, { ...row, phase: 'voiding', ending })
+  }
+  if (!firstAttempt && now >= row.validUntil) return expire(context, row)
+  const { datacenter } = row.forward
+  const freeze = context.store.freezes.covering({ workflow: row.workflow, datacenter, node: row.node }, now)
+  if (freeze !== null) {
+    const error = { type: 'Frozen', message: `${freeze.reason} (freeze ${freeze.id})` }
+    return hold(context, row, firstAttempt, error, freeze.expires_at === null ? null : Date.parse(freeze.expires_at))
+  }
+  return start(context, row, firstAttempt)
+}
+
+/** Keeps a start back. Of one whose first attempt this would have been, nothing was sent. */
+function hold(
+  context: OutboxContext,
+  row: ExecutionRow,
+  firstAttempt: boolean,
+  error: NonNullable<ExecutionRow['error']>,
+  until: number | null,
+): void {
+  const now = context.now()
+  const nextAt = Math.min(until ?? Number.POSITIVE_INFINITY, now + HOLD_INTERVAL, Math.max(row.validUntil, now))
+  context.store.update({ ...row, maybeSent: firstAttempt ? false : row.maybeSent, error, nextAt })
+}
+
 async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: boolean): Promise<void> {
   const maybeSentBefore = firstAttempt ? false : row.maybeSent
   if (!firstAttempt) {
     const attempts = row.attempts + 1
     context.store.update({ ...row, attempts, maybeSent: true, nextAt: context.now() + backoff(attempts) })
   }
+  // Known before it is sent, so that it is the namespace that it is sent to.
+  const namespaceId = context.knownNamespaceId(row.forward.namespace)
   const outcome = startOutcome(await sendStart(context, row))
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
   switch (outcome.kind) {
     case 'started':
-      return confirm(context, current, outcome.runId)
+      return confirm(context, current, outcome.runId, namespaceId)
     case 'refused':
       return refused(context, { ...current, maybeSent: maybeSentBefore }, outcome)
     case 'unknown':
@@ -118,9 +178,9 @@ function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalA
   })
 }
 
-function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null): void {
+function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {
   const now = context.now()
-  context.store.confirm(row.id, runId, now, now + context.checkInterval())
+  context.store.confirm(row.id, runId, namespaceId, now, now + context.checkInterval())
   log('info', 'started', {
     execution: row.id,
     workflow: row.workflow,
@@ -158,10 +218,15 @@ function retry(context: OutboxContext, row: ExecutionRow, message: string): void
 }
 
 function expire(context: OutboxContext, row: ExecutionRow): Promise<void> {
-  const why = row.error === null ? '' : ` (${row.error.message})`
+  const why = row.error === null ? '' : ` (${row.error.type}: ${row.error.message})`
   const ending = { status: 'expired' as const, message: `not started within its valid_for${why}` }
   beginVoid(context.store, row, ending, context.now())
   return voidStart(context, { ...row, phase: 'voiding', ending })
+}
+
+function expireWaiting(context: OutboxContext, row: ExecutionRow): void {
+  const ending = { status: 'expired' as const, message: 'not approved within its valid_for' }
+  close(context, row, ending.status, context.now(), null, endingError(ending))
 }
 
 /**
@@ -173,6 +238,7 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
   if (!row.maybeSent) return close(context, row, ending.status, context.now(), null, endingError(ending))
   const attempts = row.attempts + 1
   context.store.update({ ...row, attempts, nextAt: context.now() + backoff(attempts) })
+  const namespaceId = context.knownNamespaceId(row.forward.namespace)
   const outcome = startOutcome(
     await context.temporal(row.forward.namespace).start({
       workflowId: row.id,
@@ -192,7 +258,7 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
   }
   const occupied = outcome.occupied
   return occupied
-    ? confirm(context, current, outcome.runId)
+    ? confirm(context, current, outcome.runId, namespaceId)
     : close(context, current, ending.status, context.now(), null, endingError(ending))
 }
 
@@ -203,7 +269,8 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
 async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> {
   const temporal = context.temporal(row.forward.namespace)
   if (row.cancel !== null) await passCancel(context, temporal, row)
-  const state = executionState(await temporal.describe(row.id))
+  const state = executionState(await describeSafely(temporal, row.workflowId))
+  const present = state.kind === 'absent' ? await context.freshNamespaceId(row.forward.namespace) : null
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
   switch (state.kind) {
@@ -212,7 +279,7 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
     case 'closed':
       return ended(context, temporal, current, state)
     case 'absent':
-      return lose(context, current)
+      return absent(context, current, present)
     case 'unknown':
       log('warn', 'check_unknown', { execution: row.id, workflow: row.workflow, detail: state.message })
   }
@@ -220,7 +287,7 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
 
 async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
   // Temporal bounds the text, and would refuse a longer one for ever.
-  const answer = await temporal.cancel(row.id, `${row.id}:cancel`, (row.cancel ?? '').slice(0, 500))
+  const answer = await temporal.cancel(row.workflowId, `${row.id}:cancel`, (row.cancel ?? '').slice(0, 500))
   // Anything else than Temporal's word that there is nothing left to cancel may pass: it is asked again.
   const settled = answer.ok === true || (answer.ok === false && answer.code === GRPC.notFound)
   if (!settled && !hasDetail(answer, 'CancellationAlreadyRequestedFailure')) return
@@ -239,7 +306,7 @@ async function ended(
   row: ExecutionRow,
   state: { runId: string; status: ExecutionRow['status']; closedAt: number | null },
 ): Promise<void> {
-  const answer = await temporal.closeEvent(row.id, state.runId)
+  const answer = isPathSafe(row.workflowId) ? await temporal.closeEvent(row.workflowId, state.runId) : UNREADABLE
   // Its end is proven; what it left behind is worth another look. Only a history that is gone is not waited for.
   if (answer.ok !== true && !(answer.ok === false && answer.code === GRPC.notFound)) return
   const { result, error } = ending(answer) ?? { result: null, error: null }
@@ -248,6 +315,28 @@ async function ended(
   context.store.update({ ...current, runId: state.runId })
   const status = error?.type === STARTED_TOO_LATE ? 'expired' : state.status
   close(context, current, status, state.closedAt ?? context.now(), result, error)
+}
+
+/**
+ * Temporal knows no such execution. In the namespace where its start was confirmed that means that it was deleted, which
+ * ends a running one, or is past retention; anywhere else it means nothing.
+ */
+function absent(context: OutboxContext, row: ExecutionRow, namespaceId: string | null): void {
+  if (namespaceId === null) return
+  if (row.namespaceId !== namespaceId) {
+    lose(context, row)
+    return
+  }
+  const message = 'Temporal no longer has it: it was deleted, or is past retention'
+  close(context, row, 'terminated', context.now(), null, { type: 'Deleted', message })
+}
+
+/** What stands for the history of an execution whose id can't be asked for. */
+const UNREADABLE: TemporalAnswer = {
+  ok: false,
+  code: GRPC.notFound,
+  message: 'its id would be another path',
+  details: [],
 }
 
 function lose(context: OutboxContext, row: ExecutionRow): void {
@@ -261,8 +350,9 @@ function lose(context: OutboxContext, row: ExecutionRow): void {
   context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: context.now() + LOST_INTERVAL })
 }
 
-function close(
-  context: OutboxContext,
+/** Ends an execution, and trips what its end reaches. */
+export function close(
+  context: Pick<OutboxContext, 'store'>,
   row: ExecutionRow,
   status: ExecutionRow['status'],
   at: number,
@@ -270,6 +360,11 @@ function close(
   error: ExecutionRow['error'],
 ): void {
   if (!context.store.close(row.id, status, at, bounded(result), boundedError(error))) return
+  for (const { scope, count } of reachedFailures(context.store, row, at)) {
+    if (context.store.failures.trip(scope, at, count)) {
+      log('error', 'tripped', { scope, count, execution: row.id, detail: 'nothing more is admitted until it is reset' })
+    }
+  }
   log(status === 'completed' ? 'info' : 'warn', 'closed', {
     execution: row.id,
     workflow: row.workflow,

@@ -1,6 +1,7 @@
-/** The ledger's tables, as forward-only migrations: a number once released is never edited, only followed. */
+/** The ledgers' tables, as forward-only migrations: one that was released is never edited, only followed. */
 
-const MIGRATIONS: readonly string[] = [
+/** Of a datacenter's ledger. */
+export const LEDGER_MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE executions (
     id TEXT PRIMARY KEY,
@@ -68,24 +69,102 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (workflow, status)
   ) WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE executions ADD COLUMN workflow_id TEXT NOT NULL DEFAULT '';   -- in Temporal
+  ALTER TABLE executions ADD COLUMN admitted INTEGER NOT NULL DEFAULT 1;    -- 0: started past the coordinator
+  ALTER TABLE executions ADD COLUMN open INTEGER NOT NULL DEFAULT 0;        -- 1: occupies what counts open ones
+  ALTER TABLE executions ADD COLUMN exclusive INTEGER NOT NULL DEFAULT 0;   -- 1: nothing else may be open on its node
+  ALTER TABLE executions ADD COLUMN limits TEXT NOT NULL DEFAULT '[]';      -- JSON constraints that it was judged by
+  ALTER TABLE executions ADD COLUMN namespace_id TEXT;                      -- Temporal's id of where it was started
+  ALTER TABLE executions ADD COLUMN central INTEGER NOT NULL DEFAULT 0;     -- 1: its GlobalLedger hears of it
+  UPDATE executions SET workflow_id = id, open = closed_at IS NULL;
+  DROP INDEX executions_open;
+  DROP INDEX executions_pending;
+  CREATE INDEX executions_open ON executions (workflow, node) WHERE open = 1;
+  CREATE INDEX executions_pending ON executions (workflow, node) WHERE open = 1 AND started_at IS NULL;
+  CREATE INDEX executions_on_node ON executions (node) WHERE open = 1 AND node IS NOT NULL;
+  CREATE INDEX executions_unadmitted ON executions (workflow_id) WHERE admitted = 0;
+
+  ALTER TABLE starts ADD COLUMN execution TEXT;
+
+  -- Executions that failed, timed out or were terminated, per scope, since its last reset.
+  CREATE TABLE failures (
+    scope TEXT NOT NULL, execution TEXT NOT NULL, at INTEGER NOT NULL,
+    PRIMARY KEY (scope, execution)
+  ) WITHOUT ROWID;
+  CREATE INDEX failures_by_time ON failures (scope, at);
+  -- A maxFailure that was reached; stays until a human resets it.
+  CREATE TABLE trips (scope TEXT PRIMARY KEY, at INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE freezes (
+    id TEXT PRIMARY KEY, workflow TEXT, datacenter TEXT, node TEXT, expires_at INTEGER, document TEXT NOT NULL
+  ) WITHOUT ROWID;
+
+  -- What an execution that is not admitted yet needs for that: a waiting one its trigger, a reserving one its decision.
+  CREATE TABLE drafts (execution TEXT PRIMARY KEY, document TEXT NOT NULL) WITHOUT ROWID;
+
+  -- What a GlobalLedger has not acknowledged yet.
+  CREATE TABLE settlements (
+    execution TEXT PRIMARY KEY, workflow TEXT NOT NULL, started_at INTEGER, closed_at INTEGER,
+    attempt INTEGER NOT NULL, version INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX settlements_due ON settlements (next_at);
+
+  ALTER TABLE decisions ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;      -- triggers like it that it stands for
+  ALTER TABLE decisions ADD COLUMN repeated_at INTEGER;
+  CREATE INDEX decisions_denied ON decisions (id) WHERE outcome = 'denied';
+
+  CREATE TABLE unadmitted_counts (workflow TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  -- Rows from before were written by a ledger that had nothing to import.
+  INSERT INTO facts (name, value) SELECT 'imported', '1' WHERE EXISTS (SELECT 1 FROM decisions);
+  `,
+]
+
+/** Of the ledger that counts one workflow over all datacenters. */
+export const GLOBAL_MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE reservations (
+    id TEXT PRIMARY KEY,
+    datacenter TEXT NOT NULL,
+    phase TEXT NOT NULL,           -- reserved | running | closed | void
+    at INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,      -- of the reservation; one that was void can only be made again by a later attempt
+    started INTEGER NOT NULL,      -- 1: its start is among the starts
+    orphaned INTEGER NOT NULL      -- 1: reserved by a ledger that has lost its disk since
+  ) WITHOUT ROWID;
+  CREATE INDEX reservations_open ON reservations (phase) WHERE phase IN ('reserved', 'running');
+  CREATE TABLE starts (
+    scope TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    execution TEXT,
+    PRIMARY KEY (scope, number)
+  ) WITHOUT ROWID;
+  CREATE INDEX starts_by_time ON starts (scope, at);
+  -- How far each datacenter's starts were handed in; incarnation names the life of its tables.
+  CREATE TABLE datacenters (
+    name TEXT PRIMARY KEY, incarnation TEXT NOT NULL, number INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  `,
 ]
 
 /**
- * Brings the tables to the newest version, in one transaction.
+ * Brings the tables of an object to the newest of its versions, in one transaction.
  *
  * @throws when the storage was written by a newer version: reading it with older rules could lose a window
  */
-export function migrate(storage: DurableObjectStorage): void {
+export function migrate(storage: DurableObjectStorage, migrations: readonly string[]): void {
   storage.transactionSync(() => {
     const { sql } = storage
     sql.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)')
     const version = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray()[0]?.version ?? 0
-    if (version > MIGRATIONS.length) {
-      throw new Error(`the ledger's tables are of version ${version}, this coordinator knows ${MIGRATIONS.length}`)
+    if (version > migrations.length) {
+      throw new Error(`the ledger's tables are of version ${version}, this coordinator knows ${migrations.length}`)
     }
-    if (version === MIGRATIONS.length) return
-    for (const statements of MIGRATIONS.slice(version)) sql.exec(statements)
+    if (version === migrations.length) return
+    for (const statements of migrations.slice(version)) sql.exec(statements)
     sql.exec('DELETE FROM schema_version')
-    sql.exec('INSERT INTO schema_version (version) VALUES (?)', MIGRATIONS.length)
+    sql.exec('INSERT INTO schema_version (version) VALUES (?)', migrations.length)
   })
 }

@@ -2,7 +2,7 @@ import { env, reset, runInDurableObject } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
 import type { Env } from '../env.ts'
-import { migrate } from './schema.ts'
+import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
 import { type ExecutionRow, LedgerStore } from './store.ts'
 
 afterEach(() => reset())
@@ -72,7 +72,7 @@ function play(events: readonly Event[], store: LedgerStore, model: Model): void 
       if (target === undefined) continue
       if (happening.kind === 'confirm') {
         model.confirm(target, now)
-        store.confirm(target.id, 'run', now, now)
+        store.confirm(target.id, 'run', null, now, now)
       } else {
         target.closed = true
         store.close(target.id, 'completed', now, null, null)
@@ -110,7 +110,7 @@ it('counts the starts of each node for itself', async () => {
       ['4', null],
     ].forEach(([id, node], index) => {
       store.insertExecution(row(String(id), 'a', node ?? null, 1))
-      store.confirm(String(id), 'run', 10 + index, 1)
+      store.confirm(String(id), 'run', null, 10 + index, 1)
     })
     expect(store.use('a', null).startsAfter(0)).toBe(4)
     expect(store.use('a', 'n1').startsAfter(0)).toBe(2)
@@ -122,15 +122,20 @@ it('counts the starts of each node for itself', async () => {
 
 it('migrates once, and refuses tables of a newer version', async () => {
   await runInDurableObject((env as unknown as Env).LEDGER.getByName('schema'), (_, { storage }) => {
-    migrate(storage)
+    migrate(storage, LEDGER_MIGRATIONS)
     storage.sql.exec('UPDATE schema_version SET version = 99')
-    expect(() => migrate(storage)).toThrow('version 99')
+    expect(() => migrate(storage, LEDGER_MIGRATIONS)).toThrow('version 99')
   })
 })
 
 function row(id: string, workflow: string, node: string | null, now: number): ExecutionRow {
   return {
     id,
+    workflowId: id,
+    admitted: true,
+    exclusive: false,
+    limits: [],
+    central: false,
     workflow,
     node,
     target: {},
@@ -155,6 +160,7 @@ function row(id: string, workflow: string, node: string | null, now: number): Ex
     maybeSent: true,
     nextAt: now,
     runId: null,
+    namespaceId: null,
     startedAt: null,
     closedAt: null,
     ending: null,

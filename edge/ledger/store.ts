@@ -1,10 +1,20 @@
-/** The ledger's rows: every SQL statement on executions, starts, decisions and keys, and nothing that decides. */
+/** A ledger's executions: every SQL statement on them, their starts and their keys, and nothing that decides. */
+import type { Constraint } from '../../shared/config.ts'
 import type { ScopeUse } from '../../shared/constraints.ts'
 import type { Decision, Execution, ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
-import type { DecisionQuery, ExecutionQuery, ForwardOrder, LedgerMetrics, LedgerPage } from './types.ts'
+import { DecisionStore } from './decision-store.ts'
+import { DraftStore } from './draft-store.ts'
+import { FactStore } from './fact-store.ts'
+import { FailureStore } from './failure-store.ts'
+import { FreezeStore } from './freeze-store.ts'
+import { boundedPage, conditions, fromJson, toJson } from './rows.ts'
+import { scopeName, scopesOf } from './scopes.ts'
+import { SettlementStore } from './settlement-store.ts'
+import { Starts } from './starts.ts'
+import type { ExecutionQuery, ForwardOrder, LedgerMetrics, LedgerPage } from './types.ts'
 
-/** Where an execution stands between admission and end. Only `closed` occupies nothing that counts open ones. */
-export type Phase = 'starting' | 'voiding' | 'running' | 'lost' | 'closed'
+/** Where an execution stands. `waiting` (for approval) and `closed` occupy nothing; all others do. */
+export type Phase = 'reserving' | 'waiting' | 'starting' | 'voiding' | 'running' | 'lost' | 'closed'
 
 /** All that an attempt sends, and what it is shown with. */
 export interface ForwardRecord extends ForwardOrder {
@@ -16,6 +26,10 @@ export interface ForwardRecord extends ForwardOrder {
 /** One execution as it is stored. Times in milliseconds since the epoch. */
 export interface ExecutionRow {
   id: string
+  /** In Temporal; the id, but for an execution that was started past the coordinator. */
+  workflowId: string
+  /** False for one that was started past the coordinator. */
+  admitted: boolean
   workflow: string
   node: string | null
   target: Execution['target']
@@ -23,6 +37,12 @@ export interface ExecutionRow {
   forward: ForwardRecord
   phase: Phase
   status: ExecutionStatus
+  /** Nothing else may be open on its node. */
+  exclusive: boolean
+  /** What it was judged by. */
+  limits: readonly Constraint[]
+  /** Whether the workflow's GlobalLedger is told of its start and its end. */
+  central: boolean
   admittedAt: number
   validUntil: number
   overdueAt: number | null
@@ -30,6 +50,8 @@ export interface ExecutionRow {
   maybeSent: boolean
   nextAt: number | null
   runId: string | null
+  /** Temporal's id of the namespace in which its start was confirmed. */
+  namespaceId: string | null
   startedAt: number | null
   closedAt: number | null
   ending: { status: ExecutionStatus; message: string } | null
@@ -42,18 +64,35 @@ type Columns = Record<string, SqlStorageValue>
 
 /** Typed access to the tables of one ledger. All methods are synchronous, so that calls in a row form one turn. */
 export class LedgerStore {
+  readonly decisions: DecisionStore
+  readonly drafts: DraftStore
+  readonly facts: FactStore
+  readonly failures: FailureStore
+  readonly freezes: FreezeStore
+  readonly settlements: SettlementStore
+  readonly starts: Starts
   readonly #sql: SqlStorage
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
+    this.decisions = new DecisionStore(sql)
+    this.drafts = new DraftStore(sql)
+    this.facts = new FactStore(sql)
+    this.failures = new FailureStore(sql)
+    this.freezes = new FreezeStore(sql)
+    this.settlements = new SettlementStore(sql)
+    this.starts = new Starts(sql)
   }
 
   insertExecution(row: ExecutionRow): void {
     this.#sql.exec(
-      `INSERT INTO executions (id, workflow, node, target, task_queue, forward, phase, status, admitted_at,
-         valid_until, overdue_at, attempts, maybe_sent, next_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO executions (id, workflow_id, admitted, workflow, node, target, task_queue, forward, phase, status,
+         open, exclusive, limits, central, admitted_at, valid_until, overdue_at, attempts, maybe_sent, next_at, run_id,
+         namespace_id, started_at, closed_at, error)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       row.id,
+      row.workflowId,
+      row.admitted ? 1 : 0,
       row.workflow,
       row.node,
       JSON.stringify(row.target),
@@ -61,13 +100,33 @@ export class LedgerStore {
       JSON.stringify(row.forward),
       row.phase,
       row.status,
+      occupies(row.phase) ? 1 : 0,
+      row.exclusive ? 1 : 0,
+      JSON.stringify(row.limits),
+      row.central ? 1 : 0,
       row.admittedAt,
       row.validUntil,
       row.overdueAt,
       row.attempts,
       row.maybeSent ? 1 : 0,
       row.nextAt,
+      row.runId,
+      row.namespaceId,
+      row.startedAt,
+      row.closedAt,
+      toJson(row.error),
     )
+  }
+
+  /** Takes back one that was never admitted: it leaves no trace, and its key is free again. */
+  removeReserving(id: string): boolean {
+    const removed = this.#sql
+      .exec("DELETE FROM executions WHERE id = ? AND phase = 'reserving' RETURNING id", id)
+      .toArray().length
+    if (removed === 0) return false
+    this.#sql.exec('DELETE FROM idempotency_keys WHERE execution = ?', id)
+    this.drafts.remove(id)
+    return true
   }
 
   execution(id: string): ExecutionRow | null {
@@ -77,24 +136,35 @@ export class LedgerStore {
 
   /** Whether an execution is here and has not ended. */
   isOpen(id: string): boolean {
-    return this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND closed_at IS NULL', id).toArray().length > 0
+    return this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND open = 1', id).toArray().length > 0
   }
 
   /** Whether an execution's start is not known yet. */
   isPending(id: string): boolean {
     return (
-      this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND started_at IS NULL AND closed_at IS NULL', id).toArray()
-        .length > 0
+      this.#sql.exec('SELECT 1 FROM executions WHERE id = ? AND started_at IS NULL AND open = 1', id).toArray().length >
+      0
     )
   }
 
-  /** Writes what an outbox step changed. `closed_at` and `started_at` are written by {@link close} and {@link confirm} alone. */
+  /** The execution with that workflow id in Temporal, whether admitted or not. */
+  byWorkflowId(workflowId: string): ExecutionRow | null {
+    const own = this.execution(workflowId)
+    if (own !== null) return own
+    const row = this.#sql
+      .exec<Columns>('SELECT * FROM executions WHERE workflow_id = ? AND admitted = 0', workflowId)
+      .toArray()[0]
+    return row === undefined ? null : toExecution(row)
+  }
+
+  /** Writes what a step changed. `closed_at` and `started_at` are written by {@link close} and {@link confirm} alone. */
   update(row: ExecutionRow): void {
     this.#sql.exec(
-      `UPDATE executions SET phase = ?, status = ?, attempts = ?, maybe_sent = ?, next_at = ?, run_id = ?, ending = ?,
-         cancel = ?, error = ? WHERE id = ?`,
+      `UPDATE executions SET phase = ?, status = ?, open = ?, attempts = ?, maybe_sent = ?, next_at = ?, run_id = ?,
+         ending = ?, cancel = ?, error = ? WHERE id = ?`,
       row.phase,
       row.status,
+      occupies(row.phase) ? 1 : 0,
       row.attempts,
       row.maybeSent ? 1 : 0,
       row.nextAt,
@@ -106,38 +176,53 @@ export class LedgerStore {
     )
   }
 
-  /** Records a confirmed start, in the windows of its workflow and, when it has one, of its node. */
-  confirm(id: string, runId: string | null, at: number, nextAt: number): void {
+  /** Gives one that waited what its admission decided; it occupies from now on. */
+  place(row: ExecutionRow): void {
+    this.update(row)
+    this.#sql.exec(
+      `UPDATE executions SET exclusive = ?, limits = ?, central = ?, task_queue = ?, forward = ?, admitted_at = ?,
+         overdue_at = ? WHERE id = ?`,
+      row.exclusive ? 1 : 0,
+      JSON.stringify(row.limits),
+      row.central ? 1 : 0,
+      row.taskQueue,
+      JSON.stringify(row.forward),
+      row.admittedAt,
+      row.overdueAt,
+      row.id,
+    )
+  }
+
+  /**
+   * Records a confirmed start, in the windows of its workflow and, when it has one, of its node.
+   *
+   * @param namespaceId Temporal's id of the namespace that it was sent to, when known
+   */
+  confirm(id: string, runId: string | null, namespaceId: string | null, at: number, nextAt: number): void {
     const row = this.#sql
-      .exec<{ workflow: string; node: string | null }>(
-        `UPDATE executions SET phase = 'running', status = 'running', run_id = ?, started_at = ?, next_at = ?,
-         error = NULL WHERE id = ? AND started_at IS NULL AND closed_at IS NULL RETURNING workflow, node`,
+      .exec<{ workflow: string; node: string | null; central: number; attempts: number }>(
+        `UPDATE executions SET phase = 'running', status = 'running', run_id = ?, namespace_id = ?, started_at = ?,
+         next_at = ?, error = NULL WHERE id = ? AND started_at IS NULL AND open = 1
+         RETURNING workflow, node, central, attempts`,
         runId,
+        namespaceId,
         at,
         nextAt,
         id,
       )
       .toArray()[0]
     if (row === undefined) return
-    for (const scope of scopesOf(row.workflow, row.node)) {
-      // Times never run backwards within a scope, whatever the clock did, so that number order is time order.
-      this.#sql.exec(
-        `INSERT INTO starts (scope, number, at)
-         SELECT ?1, coalesce(max(number), 0) + 1,
-           max(?2, coalesce((SELECT at FROM starts WHERE scope = ?1 ORDER BY number DESC LIMIT 1), 0))
-         FROM (SELECT number FROM starts WHERE scope = ?1 ORDER BY number DESC LIMIT 1)`,
-        scope,
-        at,
-      )
-    }
+    for (const scope of scopesOf(row.workflow, row.node)) this.starts.append(scope, at, id)
+    if (row.central === 1)
+      this.settlements.put(id, row.workflow, { startedAt: at, closedAt: null, attempt: row.attempts }, at)
   }
 
   /** Ends an execution. Idempotent: only the first end counts. */
   close(id: string, status: ExecutionStatus, at: number, result: unknown, error: ExecutionError | null): boolean {
     const row = this.#sql
-      .exec<{ workflow: string }>(
-        `UPDATE executions SET phase = 'closed', status = ?, closed_at = ?, next_at = NULL, result = ?, error = ?
-       WHERE id = ? AND closed_at IS NULL RETURNING workflow`,
+      .exec<Columns & Ended>(
+        `UPDATE executions SET phase = 'closed', open = 0, status = ?, closed_at = ?, next_at = NULL, cancel = NULL,
+         result = ?, error = ? WHERE id = ? AND closed_at IS NULL RETURNING workflow, node, central, attempts, started_at`,
         status,
         at,
         toJson(result),
@@ -146,13 +231,43 @@ export class LedgerStore {
       )
       .toArray()[0]
     if (row === undefined) return false
-    this.#sql.exec(
-      `INSERT INTO closed_counts (workflow, status, count) VALUES (?, ?, 1)
-       ON CONFLICT DO UPDATE SET count = count + 1`,
-      row.workflow,
-      status,
-    )
+    if (FAILURES.has(status) && row.started_at !== null) {
+      for (const scope of scopesOf(row.workflow, row.node)) this.failures.add(scope, id, at)
+    }
+    if (row.central === 1) {
+      const settlement = { startedAt: row.started_at, closedAt: at, attempt: row.attempts }
+      this.settlements.put(id, row.workflow, settlement, at)
+    }
+    this.drafts.remove(id)
+    this.decisions.countClosed(row.workflow, status)
     return true
+  }
+
+  /** Enters an execution, that was not started through this ledger, where its start and its end count. */
+  enterWindows(row: ExecutionRow): void {
+    const scopes = scopesOf(row.workflow, row.node)
+    if (row.startedAt !== null) for (const scope of scopes) this.starts.append(scope, row.startedAt, row.id)
+    if (row.closedAt !== null && FAILURES.has(row.status)) {
+      for (const scope of scopes) this.failures.add(scope, row.id, row.closedAt)
+    }
+    if (row.central) {
+      const { startedAt, closedAt, attempts } = row
+      this.settlements.put(row.id, row.workflow, { startedAt, closedAt, attempt: attempts }, row.admittedAt)
+    }
+  }
+
+  /** An execution that had ended runs again, as after a reset in Temporal. */
+  reopen({ id, workflow, node, startedAt, central, attempts }: ExecutionRow, runId: string | null, now: number): void {
+    this.#sql.exec(
+      `UPDATE executions SET phase = 'running', status = 'running', open = 1, closed_at = NULL, result = NULL,
+         error = NULL, run_id = ?, started_at = coalesce(started_at, ?2), next_at = ?2 WHERE id = ?3`,
+      runId,
+      now,
+      id,
+    )
+    if (startedAt === null) for (const scope of scopesOf(workflow, node)) this.starts.append(scope, now, id)
+    const settlement = { startedAt: startedAt ?? now, closedAt: null, attempt: attempts }
+    if (central) this.settlements.put(id, workflow, settlement, now)
   }
 
   /**
@@ -171,14 +286,14 @@ export class LedgerStore {
         )
         .toArray()
         .map((row) => row.id)
-    const pending = take('started_at IS NULL AND closed_at IS NULL', limit, nextAttempt)
+    const pending = take('started_at IS NULL', limit, nextAttempt)
     return [...pending, ...take('started_at IS NOT NULL', limit - pending.length, nextCheck)]
   }
 
   /** Puts executions that were taken, and not looked at, back to where they were due. */
   putBack(ids: readonly string[], time: number): void {
     for (const id of ids) {
-      this.#sql.exec('UPDATE executions SET next_at = ? WHERE id = ? AND closed_at IS NULL', time, id)
+      this.#sql.exec('UPDATE executions SET next_at = ? WHERE id = ? AND next_at IS NOT NULL', time, id)
     }
   }
 
@@ -203,23 +318,33 @@ export class LedgerStore {
     return moved
   }
 
-  /** Started and not closed executions of a workflow, oldest first. */
-  openIds(workflow: string, limit: number): string[] {
+  /** Started and open executions of a workflow, or of any workflow on a node; the oldest. */
+  openIds(workflow: string, node: string | null, limit: number): string[] {
     return this.#sql
       .exec<{ id: string }>(
-        `SELECT id FROM executions WHERE workflow = ? AND closed_at IS NULL AND started_at IS NOT NULL ORDER BY id LIMIT ?`,
+        `SELECT id FROM executions WHERE workflow = ?1 AND open = 1 AND started_at IS NOT NULL
+         UNION SELECT id FROM executions WHERE node = ?2 AND open = 1 AND started_at IS NOT NULL ORDER BY id LIMIT ?3`,
         workflow,
+        node,
         limit,
       )
       .toArray()
       .map((row) => row.id)
   }
 
+  /** When the newest execution was admitted; null without any. */
+  newestAdmission(): number | null {
+    return (
+      this.#sql.exec<{ at: number }>('SELECT admitted_at AS at FROM executions ORDER BY id DESC LIMIT 1').toArray()[0]
+        ?.at ?? null
+    )
+  }
+
   /** Nodes with an open execution of a workflow, or one that started after `time`. */
   nodesInUse(workflow: string, time: number): string[] {
     return this.#sql
       .exec<{ node: string }>(
-        `SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND closed_at IS NULL
+        `SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND open = 1
        UNION SELECT node FROM executions WHERE workflow = ?1 AND node IS NOT NULL AND started_at > ?2 ORDER BY node`,
         workflow,
         time,
@@ -230,21 +355,19 @@ export class LedgerStore {
 
   pendingCount(): number {
     return this.#sql
-      .exec<{ count: number }>(
-        'SELECT count(*) AS count FROM executions WHERE started_at IS NULL AND closed_at IS NULL',
-      )
+      .exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE open = 1 AND started_at IS NULL')
       .one().count
   }
 
   openCount(): number {
-    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE closed_at IS NULL').one()
-      .count
+    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE open = 1').one().count
   }
 
   /** What one constraint counts: the executions of a workflow, on one node or (null) on all. */
   use(workflow: string, node: string | null): ScopeUse {
     const sql = this.#sql
-    const scope = node === null ? workflowScope(workflow) : nodeScope(workflow, node)
+    const { starts } = this
+    const scope = scopeName(workflow, node)
     const count = (condition: string): number => {
       const nodeCondition = node === null ? '' : 'AND node = ?'
       const bindings = node === null ? [workflow] : [workflow, node]
@@ -255,88 +378,57 @@ export class LedgerStore {
         )
         .one().count
     }
-    const firstAfter = (time: number): { number: number } | undefined =>
-      sql
-        .exec<{ number: number }>(
-          'SELECT number FROM starts WHERE scope = ? AND at > ? ORDER BY at, number LIMIT 1',
-          scope,
-          time,
-        )
-        .toArray()[0]
     return {
       get open() {
-        return count('closed_at IS NULL')
+        return count('open = 1')
       },
       get pending() {
-        return count('started_at IS NULL AND closed_at IS NULL')
+        return count('open = 1 AND started_at IS NULL')
       },
-      startsAfter(time) {
-        const first = firstAfter(time)
-        if (first === undefined) return 0
-        const last = sql
-          .exec<{ number: number }>('SELECT number FROM starts WHERE scope = ? ORDER BY number DESC LIMIT 1', scope)
-          .one()
-        return last.number - first.number + 1
-      },
-      startAfter(time, index) {
-        const first = firstAfter(time)
-        return sql
-          .exec<{ at: number }>(
-            'SELECT at FROM starts WHERE scope = ? AND number = ?',
-            scope,
-            (first?.number ?? 0) + index,
-          )
-          .one().at
-      },
+      startsAfter: (time) => starts.countAfter(scope, time),
+      startAfter: (time, index) => starts.timeAfter(scope, time, index),
     }
   }
 
-  insertDecision(id: string, decision: Decision, node: string | null, at: number): void {
-    this.#sql.exec(
-      'INSERT INTO decisions (id, workflow, node, outcome, code, caller, at, document) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-      id,
-      decision.workflow,
-      node,
-      decision.outcome,
-      decision.code,
-      decision.caller,
-      at,
-      JSON.stringify(decision),
-    )
-    this.#sql.exec(
-      `INSERT INTO decision_counts (workflow, outcome, code, count) VALUES (?, ?, ?, 1)
-       ON CONFLICT DO UPDATE SET count = count + 1`,
-      decision.workflow,
-      decision.outcome,
-      decision.code ?? '',
-    )
+  /** The open executions on a node, of any workflow. */
+  openOnNode(node: string): { workflow: string; exclusive: boolean }[] {
+    return this.#sql
+      .exec<{ workflow: string; exclusive: number }>(
+        'SELECT workflow, exclusive FROM executions WHERE open = 1 AND node = ?',
+        node,
+      )
+      .toArray()
+      .map(({ workflow, exclusive }) => ({ workflow, exclusive: exclusive === 1 }))
   }
 
-  decision(id: string): Decision | null {
-    const row = this.#sql.exec<{ document: string }>('SELECT document FROM decisions WHERE id = ?', id).toArray()[0]
-    return row === undefined ? null : (JSON.parse(row.document) as Decision)
+  /** All nodes with an open execution of any workflow. */
+  busyNodes(): string[] {
+    return this.#sql
+      .exec<{ node: string }>('SELECT DISTINCT node FROM executions WHERE open = 1 AND node IS NOT NULL')
+      .toArray()
+      .map(({ node }) => node)
   }
 
-  decisions(query: DecisionQuery): LedgerPage<Decision> {
-    const { where, bindings } = conditions([
-      ['id < ?', query.before],
-      ['workflow = ?', query.workflow],
-      ['node = ?', query.node],
-      ['outcome = ?', query.outcome],
-      ['code = ?', query.code],
-      ['caller = ?', query.caller],
-      ['at >= ?', query.since],
-    ])
-    const rows = this.#sql.exec<{ document: string }>(
-      `SELECT document FROM decisions ${where} ORDER BY id DESC LIMIT ?`,
-      ...bindings,
-      query.limit + 1,
-    )
-    return boundedPage(rows, query.limit, ({ document }) => [JSON.parse(document) as Decision, document.length])
+  /** Open executions of a workflow that were admitted; from now on its GlobalLedger hears of their ends. */
+  handOverOpen(workflow: string): { id: string; admittedAt: number; startedAt: number | null }[] {
+    return this.#sql
+      .exec<{ id: string; admitted_at: number; started_at: number | null }>(
+        `UPDATE executions SET central = 1 WHERE workflow = ? AND open = 1 AND phase != 'reserving'
+         RETURNING id, admitted_at, started_at`,
+        workflow,
+      )
+      .toArray()
+      .map((row) => ({ id: row.id, admittedAt: row.admitted_at, startedAt: row.started_at }))
+  }
+
+  /** Makes executions that wait to be sent due at `time`. */
+  hastenPending(time: number): void {
+    this.#sql.exec("UPDATE executions SET next_at = ?1 WHERE phase = 'starting' AND next_at > ?1", time)
   }
 
   executions(query: ExecutionQuery): LedgerPage<ExecutionRow> {
     const { where, bindings } = conditions([
+      ["phase != 'reserving'", null],
       ['id < ?', query.before],
       ['workflow = ?', query.workflow],
       ['node = ?', query.node],
@@ -348,7 +440,7 @@ export class LedgerStore {
       query.limit + 1,
     )
     return boundedPage(rows, query.limit, (row) => [
-      toExecution(row),
+      { key: String(row.id), item: toExecution(row) },
       [row.target, row.result, row.error].reduce<number>((sum, text) => sum + String(text ?? '').length, 500),
     ])
   }
@@ -378,30 +470,68 @@ export class LedgerStore {
 
   metrics(now: number): LedgerMetrics {
     return {
-      decisions: this.#sql
-        .exec<LedgerMetrics['decisions'][number]>('SELECT workflow, outcome, code, count FROM decision_counts')
-        .toArray(),
-      closed: this.#sql
-        .exec<LedgerMetrics['closed'][number]>('SELECT workflow, status, count FROM closed_counts')
-        .toArray(),
+      ...this.decisions.counts(),
       open: this.#sql
         .exec<LedgerMetrics['open'][number]>(
           `SELECT workflow, count(*) AS count, coalesce(sum(overdue_at < ?), 0) AS overdue FROM executions
-         WHERE closed_at IS NULL GROUP BY workflow`,
+         WHERE open = 1 GROUP BY workflow`,
           now,
         )
         .toArray(),
       pending: this.pendingCount(),
+      unsettled: this.settlements.count(),
+      tripped: this.failures.tripped(),
+      frozen: this.freezes.active(now).length,
     }
   }
+
+  /** How many executions have ended. */
+  endedCount(): number {
+    return this.#sql
+      .exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE closed_at IS NOT NULL')
+      .one().count
+  }
+
+  /** Forgets ended executions with ids below `id`, the oldest first, with their decisions. @returns how many */
+  forgetEnded(id: string, limit: number): number {
+    const old = this.#sql
+      .exec<{ id: string }>(
+        'DELETE FROM executions WHERE id IN (SELECT id FROM executions WHERE closed_at IS NOT NULL AND id < ? ORDER BY id LIMIT ?) RETURNING id',
+        id,
+        limit,
+      )
+      .toArray()
+    for (const row of old) this.#sql.exec('DELETE FROM decisions WHERE id = ?', row.id)
+    return old.length
+  }
+
+  /** Forgets keys of executions with ids below `id`. */
+  forgetKeys(id: string): void {
+    this.#sql.exec('DELETE FROM idempotency_keys WHERE execution < ?', id)
+  }
+}
+
+interface Ended {
+  workflow: string
+  node: string | null
+  central: number
+  attempts: number
+  started_at: number | null
+}
+
+/** Ends that a `maxFailure` counts. */
+const FAILURES: ReadonlySet<ExecutionStatus> = new Set(['failed', 'timed_out', 'terminated'])
+
+function occupies(phase: Phase): boolean {
+  return phase !== 'waiting' && phase !== 'closed'
 }
 
 /** The execution as it goes over the wire. */
 export function toWire(row: ExecutionRow): Execution {
   return {
-    id: row.id,
+    id: row.admitted ? row.id : null,
     workflow: row.workflow,
-    workflow_id: row.id,
+    workflow_id: row.workflowId,
     run_id: row.runId,
     datacenter: row.forward.datacenter,
     task_queue: row.taskQueue,
@@ -409,66 +539,17 @@ export function toWire(row: ExecutionRow): Execution {
     status: row.status,
     result: row.result,
     error: row.error,
-    admitted_at: new Date(row.admittedAt).toISOString(),
+    admitted_at: row.admitted ? new Date(row.admittedAt).toISOString() : null,
     started_at: row.startedAt === null ? null : new Date(row.startedAt).toISOString(),
     closed_at: row.closedAt === null ? null : new Date(row.closedAt).toISOString(),
   }
 }
 
-// Names hold neither "/" nor "@", so scopes of workflows and of nodes can't meet.
-function workflowScope(workflow: string): string {
-  return workflow
-}
-
-function nodeScope(workflow: string, node: string): string {
-  return `${workflow}@${node}`
-}
-
-function scopesOf(workflow: string, node: string | null): string[] {
-  return node === null ? [workflowScope(workflow)] : [workflowScope(workflow), nodeScope(workflow, node)]
-}
-
-function conditions(pairs: readonly [string, string | number | undefined][]): {
-  where: string
-  bindings: (string | number)[]
-} {
-  const given = pairs.filter((pair): pair is [string, string | number] => pair[1] !== undefined)
-  const where = given.length === 0 ? '' : `WHERE ${given.map(([condition]) => condition).join(' AND ')}`
-  return { where, bindings: given.map(([, value]) => value) }
-}
-
-/** What one page may hold, in characters of JSON: an answer between objects of more than 32 MiB would fail. */
-const PAGE_SIZE = 4 * 1024 * 1024
-
-/** Takes at most `limit` rows, and at least one, that together fit into a page. */
-function boundedPage<Row, Item>(
-  rows: Iterable<Row>,
-  limit: number,
-  read: (row: Row) => [item: Item, size: number],
-): { items: Item[]; more: boolean } {
-  const items: Item[] = []
-  let size = 0
-  for (const row of rows) {
-    if (items.length === limit) return { items, more: true }
-    const [item, itemSize] = read(row)
-    size += itemSize
-    if (size > PAGE_SIZE && items.length > 0) return { items, more: true }
-    items.push(item)
-  }
-  return { items, more: false }
-}
-
-function toJson(value: unknown): string | null {
-  return value === null || value === undefined ? null : JSON.stringify(value)
-}
-
-function fromJson<Value>(text: SqlStorageValue | undefined): Value | null {
-  return typeof text === 'string' ? (JSON.parse(text) as Value) : null
-}
-
 function toExecution(row: Columns): ExecutionRow {
   return {
     id: String(row.id),
+    workflowId: String(row.workflow_id),
+    admitted: row.admitted === 1,
     workflow: String(row.workflow),
     node: row.node as string | null,
     target: JSON.parse(String(row.target)) as Execution['target'],
@@ -476,6 +557,9 @@ function toExecution(row: Columns): ExecutionRow {
     forward: JSON.parse(String(row.forward)) as ForwardRecord,
     phase: row.phase as Phase,
     status: row.status as ExecutionStatus,
+    exclusive: row.exclusive === 1,
+    limits: JSON.parse(String(row.limits)) as Constraint[],
+    central: row.central === 1,
     admittedAt: Number(row.admitted_at),
     validUntil: Number(row.valid_until),
     overdueAt: row.overdue_at as number | null,
@@ -483,6 +567,7 @@ function toExecution(row: Columns): ExecutionRow {
     maybeSent: row.maybe_sent === 1,
     nextAt: row.next_at as number | null,
     runId: row.run_id as string | null,
+    namespaceId: row.namespace_id as string | null,
     startedAt: row.started_at as number | null,
     closedAt: row.closed_at as number | null,
     ending: fromJson(row.ending),

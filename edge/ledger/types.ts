@@ -1,11 +1,20 @@
 /** What the Worker and a datacenter's ledger say to each other. Everything is plain data: it crosses an RPC boundary. */
 import type { Constraint } from '../../shared/config.ts'
+import type { Judgement } from '../../shared/constraints.ts'
 import type { Decision, Execution, Target, TriggerSource } from '../../shared/wire.ts'
 
 /** Why a start can't be routed now; the code of the denial and what to tell the caller. */
 export interface Unavailable {
   code: 'no_worker' | 'workflow_not_registered'
   detail: string
+}
+
+/** The nodes of one type in a datacenter, as its roster knows them. */
+export interface Fleet {
+  type: string
+  /** All known nodes, dead ones included. */
+  nodes: readonly string[]
+  dead: readonly string[]
 }
 
 /** A validated, authorised and routed trigger. Self-contained: the ledger needs no config to judge or to forward it. */
@@ -20,7 +29,17 @@ export interface Trigger {
   taskQueue: string
   reason: string | null
   trigger: TriggerSource | null
+  /** What an admitted trigger does: start at once, wait for approval, or nothing but be recorded. */
+  mode: 'auto' | 'approve' | 'shadow'
   constraints: readonly Constraint[]
+  /** The workflows that are exclusive on their nodes now. */
+  exclusive: readonly string[]
+  /** The types of the node, when a constraint depends on numbers of nodes. */
+  fleets: readonly Fleet[]
+  /** Why it can't be judged yet, null when it can. */
+  starting: string | null
+  /** All datacenters of the coordinator: with several, `is_global` constraints are counted by the GlobalLedger. */
+  datacenters: readonly string[]
   /** Null when a live worker can take it. */
   unavailable: Unavailable | null
 }
@@ -50,15 +69,78 @@ export interface Submission {
   wait: number
 }
 
+/** Why nothing can be decided now. */
+export interface Undecided {
+  kind: 'undecided'
+  code: 'starting' | 'clock_skew' | 'ledger_unavailable'
+  detail: string
+  /** Set when it was recorded. */
+  decision: Decision | null
+}
+
 /** The ledger's answer to a {@link Submission}. */
 export type SubmissionResult =
   | { kind: 'admitted'; decision: Decision; execution: Execution }
   | { kind: 'replayed'; decision: Decision; execution: Execution }
   | { kind: 'denied'; decision: Decision; detail: string }
   | { kind: 'conflict' }
+  | Undecided
 
-/** Answer to a request to cancel. */
-export type CancelResult = { kind: 'canceling' | 'already_closed'; execution: Execution } | { kind: 'unknown' }
+/** Answer to a question. */
+export type Evaluation = { kind: 'judged'; decision: Decision } | Undecided
+
+/** A waiting execution: what it asked for, to be judged anew. */
+export type Waiting = Pick<Submission, 'trigger' | 'order' | 'validFor'>
+
+/** A human's word on a waiting execution. */
+export interface Approval {
+  caller: string
+  reason: string | null
+}
+
+/** Answer to an approval. */
+export type ApprovalResult = SubmissionResult | { kind: 'not_awaiting'; execution: Execution } | { kind: 'unknown' }
+
+/** Answer to a request that needs an execution to be in a certain state. */
+export type ChangeResult = { kind: 'changed' | 'refused'; execution: Execution } | { kind: 'unknown' }
+
+/** What a GlobalLedger is told of an execution: when it started, and ended; ended without a start is void. */
+export interface Settlement {
+  startedAt: number | null
+  closedAt: number | null
+  /** The attempt of the reservation that it belongs to, or a later one. */
+  attempt: number
+}
+
+/** What is asked of a GlobalLedger. Constraints are those with `is_global` alone. */
+export interface GlobalQuestion {
+  workflow: string
+  constraints: readonly Constraint[]
+  /** All datacenters whose executions count. */
+  datacenters: readonly string[]
+  /** The time judged, and the present, in milliseconds. */
+  at: number
+  clock: number
+}
+
+/** A GlobalLedger's answer. */
+export type GlobalAnswer = { kind: 'judged'; judgements: Judgement[] } | { kind: 'unavailable'; detail: string }
+
+/** Answer to a reservation; `void` when its execution was settled before. */
+export type ReserveAnswer =
+  | { kind: 'reserved' | 'denied'; judgements: Judgement[] }
+  | { kind: 'unavailable' | 'void'; detail: string }
+
+/** What a datacenter's ledger hands in to a new GlobalLedger. */
+export type HandIn =
+  | { kind: 'not_ready'; detail: string }
+  | {
+      kind: 'rows'
+      incarnation: string
+      starts: { number: number; at: number; execution: string }[]
+      open: { id: string; admittedAt: number; startedAt: number | null }[]
+      more: boolean
+    }
 
 /** Filters of the lists; undefined means any. `before` is the id after which a page begins, newest first. */
 export interface ListQuery {
@@ -78,9 +160,9 @@ export interface DecisionQuery extends ListQuery {
   since?: number
 }
 
-/** The newest items of one ledger; `more` when it has older ones. */
+/** The newest items of one ledger, with the keys that order them; `more` when it has older ones. */
 export interface LedgerPage<Item> {
-  items: Item[]
+  entries: { key: string; item: Item }[]
   more: boolean
 }
 
@@ -89,5 +171,13 @@ export interface LedgerMetrics {
   decisions: { workflow: string; outcome: string; code: string; count: number }[]
   closed: { workflow: string; status: string; count: number }[]
   open: { workflow: string; count: number; overdue: number }[]
+  /** Executions that were found to have been started past the coordinator. */
+  unadmitted: { workflow: string; count: number }[]
   pending: number
+  /** What GlobalLedgers have not acknowledged yet. */
+  unsettled: number
+  /** Scopes whose `maxFailure` is tripped. */
+  tripped: string[]
+  /** Freezes that hold. */
+  frozen: number
 }

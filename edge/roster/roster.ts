@@ -1,13 +1,20 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Heartbeat, LiveNode } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
-import type { Unavailable } from '../ledger/types.ts'
+import { migrate } from '../ledger/schema.ts'
+import type { Fleet, Unavailable } from '../ledger/types.ts'
 
 /** How long one heartbeat keeps a node alive, in milliseconds. */
 const HEARTBEAT_LIFE = 15_000
 
-/** After this time without a heartbeat, in milliseconds, a node is forgotten. */
+/** After this time without a heartbeat, in milliseconds, what a node's worker registered is forgotten. */
 const SILENCE = 60_000
+
+/** After this time without a heartbeat, in milliseconds, a node is taken for decommissioned, and no longer for dead. */
+const DECOMMISSIONED = 7 * 24 * 3_600_000
+
+/** How exact the time of a node's last heartbeat is kept on disk, in milliseconds: few writes, whatever the fleet. */
+const KEPT_EXACTNESS = 3_600_000
 
 interface NodeRecord {
   node: string
@@ -15,9 +22,17 @@ interface NodeRecord {
   lastSeen: number
 }
 
+/** What is kept on disk of a node: that it exists. */
+interface KnownNode {
+  types: readonly string[]
+  /** To within {@link KEPT_EXACTNESS}. */
+  seenAt: number
+}
+
 /**
- * Who is alive in one datacenter, and what their workers registered. Kept in memory: after a restart a node is unknown
- * until it beats again, and an unknown node gets no work.
+ * Who is alive in one datacenter, what their workers registered, and which nodes are known at all. Heartbeats are kept in
+ * memory: after a restart a node is unknown until it beats again, and an unknown node gets no work. That a node exists,
+ * and of which types, is kept on disk, so that dead ones are missed.
  *
  * Reached by name, which is the datacenter's.
  */
@@ -25,7 +40,18 @@ export class Roster extends DurableObject<Env> {
   readonly #nodes = new Map<string, NodeRecord>()
   /** Nodes by the queues they serve. */
   readonly #queues = new Map<string, Set<NodeRecord>>()
+  readonly #known: Map<string, KnownNode>
+  readonly #born = Date.now()
   #swept = 0
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    migrate(ctx.storage, ROSTER_MIGRATIONS)
+    const rows = ctx.storage.sql.exec<{ node: string; types: string; seen_at: number }>('SELECT * FROM known_nodes')
+    this.#known = new Map(
+      rows.toArray().map((row) => [row.node, { types: JSON.parse(row.types) as string[], seenAt: row.seen_at }]),
+    )
+  }
 
   /** Takes a heartbeat. */
   beat(node: string, beat: Heartbeat): void {
@@ -37,11 +63,30 @@ export class Roster extends DurableObject<Env> {
       const serving = this.#queues.get(queue.name) ?? new Set()
       this.#queues.set(queue.name, serving.add(record))
     }
+    this.#know(record)
   }
 
-  /** Drops a node that now beats in another datacenter. */
-  forget(node: string): void {
+  /** Forgets a node: it beats in another datacenter now, or is gone for good. @returns whether it was known */
+  forget(node: string): boolean {
     this.#remove(node)
+    if (!this.#known.delete(node)) return false
+    this.ctx.storage.sql.exec('DELETE FROM known_nodes WHERE node = ?', node)
+    return true
+  }
+
+  /**
+   * The nodes of each type that a node has, dead ones included.
+   *
+   * @returns null while it isn't known who lives: for as long as a heartbeat's life after a restart
+   */
+  fleetsOf(node: string): Fleet[] | null {
+    if (Date.now() - this.#born < HEARTBEAT_LIFE) return null
+    return this.#fleets(this.#known.get(node)?.types ?? [])
+  }
+
+  /** The same of every type that there is. */
+  fleets(): Fleet[] {
+    return this.#fleets([...new Set([...this.#known.values()].flatMap(({ types }) => types))].sort())
   }
 
   /**
@@ -80,6 +125,32 @@ export class Roster extends DurableObject<Env> {
     return record === undefined || !isLive(record) ? null : toLiveNode(record)
   }
 
+  #fleets(types: readonly string[]): Fleet[] {
+    return types.map((type) => {
+      const nodes = [...this.#known].flatMap(([node, known]) => (known.types.includes(type) ? [node] : []))
+      const dead = nodes.filter((node) => {
+        const record = this.#nodes.get(node)
+        return record === undefined || !isLive(record)
+      })
+      return { type, nodes, dead }
+    })
+  }
+
+  #know({ node, beat, lastSeen }: NodeRecord): void {
+    const known = this.#known.get(node)
+    const types = [...beat.types].sort()
+    const isSame = known !== undefined && JSON.stringify(known.types) === JSON.stringify(types)
+    if (isSame && lastSeen - known.seenAt < KEPT_EXACTNESS) return
+    this.#known.set(node, { types, seenAt: lastSeen })
+    this.ctx.storage.sql.exec(
+      `INSERT INTO known_nodes (node, types, seen_at) VALUES (?1, ?2, ?3)
+       ON CONFLICT DO UPDATE SET types = ?2, seen_at = ?3`,
+      node,
+      JSON.stringify(types),
+      lastSeen,
+    )
+  }
+
   *#serving(queue: string): Generator<NodeRecord> {
     for (const record of this.#queues.get(queue) ?? []) {
       if (isLive(record)) yield record
@@ -94,6 +165,9 @@ export class Roster extends DurableObject<Env> {
     for (const [node, { lastSeen }] of this.#nodes) {
       if (now - lastSeen > SILENCE) this.#remove(node)
     }
+    for (const [node, { seenAt }] of this.#known) {
+      if (now - seenAt > DECOMMISSIONED && !this.#nodes.has(node)) this.forget(node)
+    }
   }
 
   #remove(node: string): void {
@@ -107,6 +181,10 @@ export class Roster extends DurableObject<Env> {
     }
   }
 }
+
+const ROSTER_MIGRATIONS: readonly string[] = [
+  'CREATE TABLE known_nodes (node TEXT PRIMARY KEY, types TEXT NOT NULL, seen_at INTEGER NOT NULL) WITHOUT ROWID',
+]
 
 function isLive({ beat, lastSeen }: NodeRecord): boolean {
   return !beat.draining && Date.now() - lastSeen < HEARTBEAT_LIFE

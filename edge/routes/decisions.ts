@@ -2,9 +2,10 @@
 import type { Config } from '../../shared/config.ts'
 import { type Decision, OUTCOMES } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
+import { isExecutionId } from '../ledger/ids.ts'
 import type { LedgerPage } from '../ledger/types.ts'
 import { everyDatacenter, findOrRefuse, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
-import { listQuery, oneOf, timeOf, UUID_PATTERN } from './query.ts'
+import { listQuery, oneOf, timeOf } from './query.ts'
 
 /** `GET /v1/decisions` */
 export async function listDecisions(context: AppContext, config: Config): Promise<Response> {
@@ -38,5 +39,5 @@ export async function listDecisions(context: AppContext, config: Config): Promis
 export async function showDecision(context: AppContext, config: Config): Promise<Response> {
   const id = context.req.param('id') ?? ''
   const ask = async (datacenter: string): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id)
-  return context.json(await findOrRefuse(config, UUID_PATTERN.test(id), 'decision', ask))
+  return context.json(await findOrRefuse(config, isExecutionId(id), 'decision', ask))
 }

@@ -39,8 +39,9 @@ async function probeLedger(
   datacenter: string,
 ): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
   try {
-    const { open, pending } = await ledgerOf(env, datacenter).probe()
-    return { datacenter, ok: true, open, pending }
+    const { open, pending, starting, clock } = await ledgerOf(env, datacenter).probe()
+    const detail = starting === null ? clock : `it is not known yet what ran before: ${starting}`
+    return { datacenter, ok: starting === null, open, pending, ...(detail === null ? {} : { detail }) }
   } catch (error) {
     return { datacenter, ok: false, detail: messageOf(error) }
   }

@@ -39,6 +39,29 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
     help: 'Admitted executions whose start is not confirmed',
     registers,
   })
+  const unsettled = new Gauge({
+    name: 'resile_settlements_pending',
+    help: 'What the ledgers that count over all datacenters have not been told yet',
+    registers,
+  })
+  const unadmitted = new Counter({
+    name: 'resile_executions_unadmitted_total',
+    help: 'Executions that were started past the coordinator',
+    labelNames: ['workflow'],
+    registers,
+  })
+  const tripped = new Gauge({
+    name: 'resile_max_failure_tripped',
+    help: 'Limits of failures that are reached and wait for a reset; a scope is WORKFLOW or WORKFLOW@NODE',
+    labelNames: ['datacenter', 'scope'],
+    registers,
+  })
+  const freezes = new Gauge({
+    name: 'resile_freezes_active',
+    help: 'Freezes that hold',
+    labelNames: ['datacenter'],
+    registers,
+  })
   const live = new Gauge({
     name: 'resile_nodes_live',
     help: 'Nodes with a fresh heartbeat',
@@ -67,6 +90,10 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
       overdue.inc({ workflow }, late)
     }
     pending.inc(ledger.pending)
+    unsettled.inc(ledger.unsettled)
+    for (const { workflow, count } of ledger.unadmitted) unadmitted.inc({ workflow }, count)
+    for (const scope of ledger.tripped) tripped.set({ datacenter, scope }, 1)
+    freezes.set({ datacenter }, ledger.frozen)
     live.set({ datacenter }, count)
   }
   return new Response(await registry.metrics(), { headers: { 'content-type': registry.contentType } })

@@ -5,8 +5,9 @@ import { type Heartbeat, heartbeatSchema, type LiveNode } from '../../shared/wir
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
+import { isExecutionId } from '../ledger/ids.ts'
 import { everyDatacenter, findOrRefuse, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
-import { namedPage, UUID_PATTERN } from './query.ts'
+import { namedPage } from './query.ts'
 
 /** `GET /v1/nodes` */
 export async function listNodes(context: AppContext, config: Config): Promise<Response> {
@@ -33,7 +34,7 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
   const errors = mistakes(node, heartbeat, owned)
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
   // A hint that can't be one is ignored: it must not cost a node its life.
-  const closed = heartbeat.closed.filter((id) => UUID_PATTERN.test(id))
+  const closed = heartbeat.closed.filter((id) => isExecutionId(id))
   await orUnavailable(() =>
     Promise.all([
       ...owned.map(async (datacenter) => {
@@ -44,6 +45,18 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
       ...(closed.length === 0 ? [] : [ledgerOf(context.env, heartbeat.datacenter).hintClosed(closed)]),
     ]),
   )
+  return context.body(null, 204)
+}
+
+/** `POST /v1/nodes/{node}/forget`: it is gone for good, and no longer missed. One that lives is known again by its next beat. */
+export async function forgetNode(context: AppContext, config: Config): Promise<Response> {
+  const node = context.req.param('node') ?? ''
+  const known = isName(node)
+    ? await orUnavailable(() =>
+        everyDatacenter(config, async (datacenter): Promise<boolean> => rosterOf(context.env, datacenter).forget(node)),
+      )
+    : []
+  if (!known.includes(true)) throw new ProblemError('not_found', 'no such node is known')
   return context.body(null, 204)
 }
 

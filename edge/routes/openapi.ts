@@ -89,6 +89,7 @@ function schemas(): Record<string, object> {
     Evaluation: { type: 'object', required: ['decision'], properties: { decision: reference('Decision') } },
     DecisionList: list('Decision'),
     ExecutionList: list('Execution'),
+    FreezeList: list('Freeze'),
     NodeList: list('Node'),
   }
 }

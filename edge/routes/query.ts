@@ -3,11 +3,10 @@ import { z } from 'zod'
 import { isName } from '../../shared/names.ts'
 import type { Page } from '../../shared/wire.ts'
 import { ProblemError } from '../http/problem.ts'
+import { isExecutionId } from '../ledger/ids.ts'
 
 /** How many items a page holds by default and at most. */
 const PAGE = { default: 50, most: 500 }
-/** Ids are UUIDv7; cursors are ids. */
-export const UUID_PATTERN = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Reads the parameters of a list; those not in `filters`, and values that can't be, are refused. */
 export function listQuery<Filter extends string>(
@@ -18,7 +17,7 @@ export function listQuery<Filter extends string>(
   refuseUnknown(searchParams, [...PAGING, ...filters])
   const limit = limitOf(searchParams)
   const cursor = searchParams.get('cursor')
-  if (cursor !== null && !UUID_PATTERN.test(cursor)) throw bad('cursor', 'is not a cursor of this list')
+  if (cursor !== null && !isExecutionId(cursor)) throw bad('cursor', 'is not a cursor of this list')
   const given = filters.flatMap((name) => {
     const value = searchParams.get(name)
     return value === null ? [] : [[name, value]]

@@ -3,15 +3,15 @@
 import { v7 as uuidv7 } from 'uuid'
 import { type Config, datacentersOf } from '../../shared/config.ts'
 import { evaluateSchema, type StartBody, startSchema } from '../../shared/wire.ts'
-import type { Env } from '../env.ts'
-import { findWorkflow, type Workflow } from '../find-workflow.ts'
+import { buildTrigger, type Told } from '../build-trigger.ts'
+import { findWorkflow } from '../find-workflow.ts'
 import { hashJson, parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { idempotencyKey, preferredWait, traceparent } from '../http/headers.ts'
 import { ProblemError } from '../http/problem.ts'
-import type { SubmissionResult, Trigger, Unavailable } from '../ledger/types.ts'
-import { anyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
-import { queuesOf, type RoutedTarget, routeTarget } from '../route.ts'
+import type { Evaluation, SubmissionResult, Undecided } from '../ledger/types.ts'
+import { anyDatacenter, ledgerOf, orUnavailable } from '../ledgers.ts'
+import { routeTarget } from '../route.ts'
 import { validateInput } from '../validate-input.ts'
 
 /** `POST /v1/workflows/{workflow}/executions` */
@@ -24,7 +24,8 @@ export async function startExecution(context: AppContext, config: Config): Promi
   const routed = routeTarget(config, workflow, body.target)
   const input = validateInput(workflow.input, inputOf(json))
   const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key)
-  const { trigger, workflowQueue } = await routeTrigger(context, config, workflow, body, routed, bound)
+  const told = toldBy(context, body)
+  const { trigger, workflowQueue } = await buildTrigger(context.env, config, workflow, routed, told, bound)
   const idempotency = key === null ? null : { key, bodyHash: await hashJson(json) }
   const id = uuidv7()
   const result = await orUnavailable(
@@ -62,11 +63,13 @@ export async function evaluateTrigger(context: AppContext, config: Config): Prom
   }
   const routed = routeTarget(config, workflow, body.target)
   validateInput(workflow.input, inputOf(json))
-  const { trigger } = await routeTrigger(context, config, workflow, body, routed, null)
-  const { decision } = await orUnavailable(() =>
-    ledgerOf(context.env, trigger.datacenter).evaluate(trigger, Math.max(at, Date.now())),
+  const { trigger } = await buildTrigger(context.env, config, workflow, routed, toldBy(context, body), null)
+  const evaluation = await orUnavailable(
+    async (): Promise<Evaluation> =>
+      ledgerOf(context.env, trigger.datacenter).evaluate(trigger, Math.max(at, Date.now())),
   )
-  return context.json({ decision })
+  if (evaluation.kind === 'undecided') throw undecided(evaluation)
+  return context.json({ decision: evaluation.decision })
 }
 
 /** The input of a checked body, as it came: the schema's copy leaves a key out that is called `__proto__`. */
@@ -74,45 +77,8 @@ function inputOf(json: unknown): Record<string, unknown> {
   return (json as { input?: Record<string, unknown> }).input ?? {}
 }
 
-async function routeTrigger(
-  context: AppContext,
-  config: Config,
-  workflow: Workflow,
-  body: StartBody,
-  routed: RoutedTarget,
-  bound: string | null,
-): Promise<{ trigger: Trigger; workflowQueue: string }> {
-  const {
-    env,
-    var: { caller },
-  } = context
-  const datacenter = bound ?? routed.datacenter ?? (await homeOf(env, config, routed.node ?? ''))
-  const { taskQueue, workflowQueue } = queuesOf(workflow, routed, datacenter)
-  const unavailable = await orUnavailable(
-    async (): Promise<Unavailable | null> =>
-      rosterOf(env, datacenter).availability(taskQueue, workflowQueue, workflow.type),
-  )
-  const trigger: Trigger = {
-    workflow: workflow.name,
-    datacenter,
-    caller,
-    target: routed.target,
-    node: routed.node,
-    taskQueue,
-    reason: body.reason ?? null,
-    trigger: body.trigger ?? null,
-    constraints: workflow.constraint,
-    unavailable,
-  }
-  return { trigger, workflowQueue }
-}
-
-/** The datacenter where a node lives, else the coordinator's first. */
-async function homeOf(env: Env, config: Config, node: string): Promise<string> {
-  const home = await orUnavailable(() =>
-    anyDatacenter(config, async (datacenter) => rosterOf(env, datacenter).node(node)),
-  )
-  return home?.datacenter ?? datacentersOf(config.coordinator)[0] ?? ''
+function toldBy(context: AppContext, body: StartBody): Told {
+  return { caller: context.var.caller, reason: body.reason ?? null, trigger: body.trigger ?? null }
 }
 
 /** The datacenter whose ledger knows an idempotency key: a resend goes there, even if its node has moved or died since. */
@@ -132,10 +98,13 @@ async function boundDatacenter(
   return bound?.datacenter ?? null
 }
 
-function answer(result: SubmissionResult): Response {
+/** The answer to a trigger. @throws ProblemError when it was not admitted */
+export function answer(result: SubmissionResult): Response {
   switch (result.kind) {
     case 'conflict':
       throw new ProblemError('idempotency_conflict', 'this Idempotency-Key was used with another body')
+    case 'undecided':
+      throw undecided(result)
     case 'denied':
       throw denial(result)
     case 'replayed':
@@ -157,12 +126,16 @@ function answer(result: SubmissionResult): Response {
   }
 }
 
+function undecided({ code, detail, decision }: Undecided): ProblemError {
+  return new ProblemError(code, detail, decision === null ? {} : { decision })
+}
+
 function denial({ decision, detail }: SubmissionResult & { kind: 'denied' }): ProblemError {
   if (decision.code === 'no_worker' || decision.code === 'workflow_not_registered') {
     return new ProblemError(decision.code, detail, { decision })
   }
   const wait = decision.allowed_at === null ? null : Math.ceil((Date.parse(decision.allowed_at) - Date.now()) / 1000)
-  return new ProblemError('constraint_denied', detail, {
+  return new ProblemError(decision.code === 'frozen' ? 'frozen' : 'constraint_denied', detail, {
     decision,
     headers: wait === null ? {} : { 'retry-after': String(Math.max(wait, 0)) },
   })

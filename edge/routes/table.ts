@@ -2,24 +2,37 @@
 import type { z } from 'zod'
 import type { Config } from '../../shared/config.ts'
 import {
+  approvalSchema,
   cancelSchema,
   decisionSchema,
   evaluateSchema,
   executionSchema,
+  freezeAnswerSchema,
+  freezeSchema,
   heartbeatSchema,
   nodeSchema,
+  resetSchema,
+  settleSchema,
   startSchema,
 } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import type { ProblemCode } from '../http/problem.ts'
 import { listDecisions, showDecision } from './decisions.ts'
-import { cancelExecution, listExecutions, showExecution } from './executions.ts'
+import {
+  approveExecution,
+  cancelExecution,
+  listExecutions,
+  rejectExecution,
+  settleExecution,
+  showExecution,
+} from './executions.ts'
+import { addFreeze, listFreezes, removeFreeze } from './freezes.ts'
 import { healthz, readyz } from './health.ts'
 import { metrics } from './metrics.ts'
-import { beat, listNodes, showNode } from './nodes.ts'
+import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
-import { listWorkflows, showWorkflow } from './workflows.ts'
+import { listWorkflows, resetWorkflow, showWorkflow } from './workflows.ts'
 
 /** One route. Parameters in `path` are written `:name`. */
 export interface Route {
@@ -35,13 +48,19 @@ export interface Route {
 }
 
 /** Schemas of answers, by the name they have in the OpenAPI document. */
-export const ANSWERS = { Decision: decisionSchema, Execution: executionSchema, Node: nodeSchema } as const
+export const ANSWERS = {
+  Decision: decisionSchema,
+  Execution: executionSchema,
+  Freeze: freezeAnswerSchema,
+  Node: nodeSchema,
+} as const
 export type AnswerName =
   | keyof typeof ANSWERS
   | 'Admission'
   | 'Evaluation'
   | 'DecisionList'
   | 'ExecutionList'
+  | 'FreezeList'
   | 'NodeList'
 
 export const ROUTES: readonly Route[] = [
@@ -61,8 +80,11 @@ export const ROUTES: readonly Route[] = [
       'idempotency_conflict',
       'no_worker',
       'workflow_not_registered',
+      'frozen',
       'constraint_denied',
       'ledger_unavailable',
+      'clock_skew',
+      'starting',
     ],
   },
   {
@@ -72,7 +94,25 @@ export const ROUTES: readonly Route[] = [
     body: evaluateSchema,
     summary: 'What the answer to a start would be; changes nothing',
     answers: { 200: 'Evaluation' },
-    problems: ['unknown_workflow', 'unsupported_media_type', 'bad_request', 'invalid_target', 'invalid_input'],
+    problems: [
+      'unknown_workflow',
+      'unsupported_media_type',
+      'bad_request',
+      'invalid_target',
+      'invalid_input',
+      'ledger_unavailable',
+      'clock_skew',
+      'starting',
+    ],
+  },
+  {
+    method: 'POST',
+    path: '/v1/workflows/:workflow/reset',
+    handler: resetWorkflow,
+    body: resetSchema,
+    summary: 'Clear a tripped maxFailure',
+    answers: { 200: null },
+    problems: ['unknown_workflow', 'unsupported_media_type', 'bad_request'],
   },
   {
     method: 'GET',
@@ -117,6 +157,72 @@ export const ROUTES: readonly Route[] = [
     problems: ['not_found', 'already_closed', 'unsupported_media_type', 'bad_request'],
   },
   {
+    method: 'POST',
+    path: '/v1/executions/:id/approve',
+    handler: approveExecution,
+    body: approvalSchema,
+    summary: 'Admit an execution that awaits approval, if its constraints allow it now',
+    answers: { 201: 'Admission', 202: 'Admission' },
+    problems: [
+      'not_found',
+      'not_awaiting_approval',
+      'unknown_workflow',
+      'unsupported_media_type',
+      'bad_request',
+      'no_worker',
+      'workflow_not_registered',
+      'frozen',
+      'constraint_denied',
+      'ledger_unavailable',
+      'clock_skew',
+      'starting',
+    ],
+  },
+  {
+    method: 'POST',
+    path: '/v1/executions/:id/reject',
+    handler: rejectExecution,
+    body: approvalSchema,
+    summary: 'Reject an execution that awaits approval: it never starts',
+    answers: { 200: 'Execution' },
+    problems: ['not_found', 'not_awaiting_approval', 'unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/executions/:id/settle',
+    handler: settleExecution,
+    body: settleSchema,
+    summary: "An operator's word on an execution that Temporal no longer knows",
+    answers: { 200: 'Execution' },
+    problems: ['not_found', 'not_lost', 'unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'GET',
+    path: '/v1/freezes',
+    handler: listFreezes,
+    summary: 'Freezes that hold, newest first',
+    query: ['limit', 'cursor'],
+    answers: { 200: 'FreezeList' },
+    problems: ['bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/freezes',
+    handler: addFreeze,
+    body: freezeSchema,
+    summary: 'Start nothing that the scope covers, until it is lifted or expires',
+    answers: { 201: 'Freeze' },
+    problems: ['unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/freezes/:id',
+    handler: removeFreeze,
+    summary: 'Lift a freeze',
+    answers: { 204: null },
+    problems: ['not_found'],
+  },
+  {
     method: 'GET',
     path: '/v1/decisions',
     handler: listDecisions,
@@ -157,6 +263,14 @@ export const ROUTES: readonly Route[] = [
     summary: 'Heartbeat of a node',
     answers: { 204: null },
     problems: ['not_found', 'unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/nodes/:node/forget',
+    handler: forgetNode,
+    summary: 'Forget a node that is gone for good, so that it no longer counts as dead',
+    answers: { 204: null },
+    problems: ['not_found'],
   },
   { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },
   { method: 'GET', path: '/healthz', handler: healthz, summary: 'It runs', answers: { 200: null } },

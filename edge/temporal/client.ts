@@ -52,6 +52,9 @@ export interface StartOrder {
   header?: Record<string, unknown>
 }
 
+/** Told of every answer that Temporal itself gave. */
+export type AnswerObserver = (date: string | null, sentAt: number, receivedAt: number) => void
+
 /** No request to Temporal may take longer, in milliseconds. */
 const REQUEST_TIMEOUT = 5000
 const CONTENT_TYPE = 'application/json+no-payload-shorthand'
@@ -61,10 +64,16 @@ export class TemporalClient {
   readonly #port: TemporalPort
   readonly #base: string
   readonly #identity: string
+  readonly #observe: AnswerObserver | undefined
 
-  /** @param httpUrl base URL of the HTTP API @param identity who is calling, for Temporal's history */
-  constructor(port: TemporalPort, httpUrl: string, namespace: string, identity: string) {
+  /**
+   * @param httpUrl  base URL of the HTTP API
+   * @param identity who is calling, for Temporal's history
+   * @param observe  told of the `Date` of every answer, and when it was asked for and came
+   */
+  constructor(port: TemporalPort, httpUrl: string, namespace: string, identity: string, observe?: AnswerObserver) {
     this.#port = port
+    this.#observe = observe
     this.#base = `${httpUrl.replace(/\/+$/, '')}/api/v1/namespaces/${encodeURIComponent(namespace)}`
     this.#identity = identity
   }
@@ -116,24 +125,43 @@ export class TemporalClient {
     })
   }
 
-  /** The namespace: shows that Temporal answers, and how long it keeps closed executions. */
-  namespace(): Promise<TemporalAnswer> {
-    return this.#call('GET', '')
+  /**
+   * Executions as Visibility shows them, newest first: it may lag behind, so it proves nothing.
+   *
+   * @param query a Visibility query @param pageToken of the answer before, empty for the first page
+   */
+  list(query: string, pageSize: number, pageToken: string): Promise<TemporalAnswer> {
+    const parameters = new URLSearchParams({ query, pageSize: String(pageSize) })
+    if (pageToken !== '') parameters.set('nextPageToken', pageToken)
+    return this.#call('GET', `/workflows?${parameters}`)
+  }
+
+  /** The namespace: shows that Temporal answers, which namespace it is, and how long it keeps closed executions. */
+  namespace(timeout?: number): Promise<TemporalAnswer> {
+    return this.#call('GET', '', undefined, timeout)
   }
 
   async #call(method: 'GET' | 'POST', path: string, body?: object, timeout = REQUEST_TIMEOUT): Promise<TemporalAnswer> {
     try {
+      const sentAt = Date.now()
       const response = await this.#port.fetch(`${this.#base}${path}`, {
         method,
         headers: { accept: CONTENT_TYPE, ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(Math.min(timeout, REQUEST_TIMEOUT)),
       })
-      return readAnswer(response.status, await response.text())
+      const answer = readAnswer(response.status, await response.text())
+      if (answer.ok !== null) this.#observe?.(response.headers.get('date'), sentAt, Date.now())
+      return answer
     } catch (error) {
       return { ok: null, message: `no answer from Temporal: ${error instanceof Error ? error.message : String(error)}` }
     }
   }
+}
+
+/** Whether an id stands for itself in a path: Temporal's gateway routes on the decoded one. Our own ids always do. */
+export function isPathSafe(workflowId: string): boolean {
+  return /^[\w.:@ -]{1,1000}$/.test(workflowId) && !/^\.+$/.test(workflowId)
 }
 
 /** Reads an answer's body; exported for tests. */

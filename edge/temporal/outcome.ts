@@ -1,6 +1,8 @@
 /** What an answer of Temporal proves about an execution: pure functions over {@link TemporalAnswer}. */
+import { z } from 'zod'
+import { isName } from '../../shared/names.ts'
 import { decodePayload, firstPayload, type Payload, type Payloads } from '../../shared/payload.ts'
-import type { ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
+import type { ExecutionError, ExecutionStatus, Target } from '../../shared/wire.ts'
 import { GRPC, hasDetail, type TemporalAnswer } from './client.ts'
 
 /** What the answer to a start proves. */
@@ -58,6 +60,35 @@ export function executionState(answer: TemporalAnswer): ExecutionState {
   return { kind: 'unknown', message: `Temporal describes status ${info?.status ?? 'none'}` }
 }
 
+/** One execution as Visibility lists it. Times in milliseconds since the epoch. */
+export interface Listed {
+  workflowId: string
+  runId: string
+  type: string
+  taskQueue: string
+  /** Null while it is open. */
+  status: ExecutionStatus | null
+  startedAt: number
+  closedAt: number | null
+  /** The workflow that began the chain of children that it belongs to; its own id when it is nobody's child. */
+  rootWorkflowId: string
+  /** What the coordinator wrote when it started it; null for what others started. */
+  memo: { decision: string; workflow: string; target: Target } | null
+}
+
+/** Reads a page of a list; null when the answer is none. */
+export function listedPage(answer: TemporalAnswer): { items: Listed[]; nextPageToken: string } | null {
+  if (answer.ok !== true) return null
+  const { executions = [], nextPageToken = '' } = answer.body as { executions?: ListedInfo[]; nextPageToken?: string }
+  return { items: executions.flatMap((info) => listed(info) ?? []), nextPageToken }
+}
+
+/** Temporal's id of a namespace; null when the answer holds none. */
+export function namespaceId(answer: TemporalAnswer): string | null {
+  if (answer.ok !== true) return null
+  return (answer.body.namespaceInfo as { id?: string } | undefined)?.id ?? null
+}
+
 /** What a closed execution left behind. */
 export interface Ending {
   result: unknown
@@ -106,6 +137,44 @@ interface DescribeInfo {
   execution?: { runId?: string }
   status?: string
   closeTime?: string
+}
+
+interface ListedInfo extends DescribeInfo {
+  execution?: { workflowId?: string; runId?: string }
+  type?: { name?: string }
+  taskQueue?: string
+  startTime?: string
+  rootExecution?: { workflowId?: string }
+  memo?: { fields?: Record<string, Payload> }
+}
+
+const memoSchema = z.object({
+  decision: z.string(),
+  workflow: z.string().refine(isName),
+  target: z.object({
+    node: z.string().refine(isName).optional(),
+    node_type: z.string().optional(),
+    datacenter: z.string().optional(),
+  }),
+})
+
+function listed(info: ListedInfo): Listed | null {
+  const { workflowId, runId } = info.execution ?? {}
+  const startedAt = parseTime(info.startTime)
+  if (workflowId === undefined || runId === undefined || startedAt === null) return null
+  const payload = info.memo?.fields?.resile
+  const memo = memoSchema.safeParse(payload === undefined ? null : decodePayload(payload))
+  return {
+    workflowId,
+    runId,
+    type: info.type?.name ?? '',
+    taskQueue: info.taskQueue ?? '',
+    status: CLOSED[info.status ?? ''] ?? null,
+    startedAt,
+    closedAt: parseTime(info.closeTime),
+    rootWorkflowId: info.rootExecution?.workflowId ?? workflowId,
+    memo: memo.success ? memo.data : null,
+  }
 }
 
 interface CloseEvent {

@@ -12,7 +12,7 @@ const app = createApp(config, 'network')
 export interface Answer {
   status: number
   headers: Headers
-  body: Problem & { decision: Decision; execution: Execution } & Record<string, unknown>
+  body: Problem & { decision: Decision; execution: Execution & { id: string } } & Record<string, unknown>
 }
 
 /** Sends a request to the application. An object is sent as JSON, anything else as it is. */
@@ -49,8 +49,9 @@ export function start(
   return request('POST', `/v1/workflows/${workflow}/executions`, body, headers)
 }
 
-/** Lets nodes beat that serve everything the test config needs. */
+/** Lets nodes beat that serve everything the test config needs, and the ledger import what runs. */
 export async function beatAll(nodes: readonly string[] = ['web-1', 'web-2']): Promise<void> {
+  await request('GET', '/readyz')
   const types = Object.keys(config.workflows).map((name) =>
     name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
   )

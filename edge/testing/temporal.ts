@@ -18,6 +18,7 @@ interface FakeExecution {
   body: Record<string, unknown>
   status: string
   result: unknown
+  startTime: number
 }
 
 /** Temporal's semantics of start, describe, history and cancel for one namespace, as far as the coordinator relies on them. */
@@ -29,6 +30,10 @@ export class FakeTemporal {
   fault: Fault = 'none'
   /** Verbs (`cancel`, `history`) that are refused with a passing gRPC status, whatever else works. */
   readonly busyVerbs = new Set<string>()
+  /** Id of its namespace, another one after it was made anew. */
+  namespaceId = crypto.randomUUID()
+  /** How far its clock is ahead of this machine's, in milliseconds. */
+  clockAhead = 0
 
   /** Takes the place of the global fetch. */
   install(): void {
@@ -54,12 +59,20 @@ export class FakeTemporal {
     if (fault === 'proxy 503') return new Response('upstream connect error', { status: 503 })
     if (typeof fault === 'object') return Response.json(fault, { status: 400 })
     const answer = this.#handle(url, init)
+    answer.headers.set('date', new Date(Date.now() + this.clockAhead).toUTCString())
     if (fault === 'reply lost') throw new Error('connection reset')
     return answer
   }
 
   #handle(url: URL, init: RequestInit | undefined): Response {
     const [, id = '', verb] = /\/workflows\/([^/]+)(?:\/([a-z-]+))?$/.exec(url.pathname) ?? []
+    if (/\/namespaces\/[^/]+$/.test(url.pathname)) {
+      return Response.json({
+        namespaceInfo: { name: 'default', id: this.namespaceId },
+        config: { workflowExecutionRetentionTtl: '2678400s' },
+      })
+    }
+    if (url.pathname.endsWith('/workflows')) return this.#list()
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {}
     const execution = this.executions.get(id)
     if (verb === undefined && init?.method === 'POST') return this.#start(id, body)
@@ -75,6 +88,22 @@ export class FakeTemporal {
     return Response.json({
       workflowExecutionInfo: { execution: { workflowId: id, runId: execution.runId }, status: execution.status },
     })
+  }
+
+  /** Everything, whatever was asked: but for placeholders, all of its executions are of the coordinator's queues. */
+  #list(): Response {
+    const executions = [...this.executions]
+      .filter(([, { type }]) => type !== 'resile-void')
+      .map(([workflowId, { runId, type, status, body, startTime }]) => ({
+        execution: { workflowId, runId },
+        type: { name: type },
+        status,
+        taskQueue: (body.taskQueue as { name: string }).name,
+        startTime: new Date(startTime).toISOString(),
+        ...(status.endsWith('RUNNING') ? {} : { closeTime: new Date().toISOString() }),
+        memo: body.memo,
+      }))
+    return Response.json({ executions })
   }
 
   #start(workflowId: string, body: Record<string, unknown>): Response {
@@ -100,6 +129,7 @@ export class FakeTemporal {
       body,
       status: 'WORKFLOW_EXECUTION_STATUS_RUNNING',
       result: null,
+      startTime: Date.now(),
     }
     this.executions.set(workflowId, execution)
     return Response.json({ runId: execution.runId, started: true })

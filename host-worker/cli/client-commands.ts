@@ -1,13 +1,13 @@
 /** The verbs that talk to a coordinator. */
 import { type Command, Option } from '@commander-js/extra-typings'
-import type { Decision, Execution } from '../../shared/wire.ts'
-import { type ClientOptions, call, isInteractive, report, waitForEnd } from './client.ts'
+import { type Decision, type Execution, OUTCOMES } from '../../shared/wire.ts'
+import { call, clientVerb, isInteractive, queryOf, report, waitForEnd } from './client.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { decisionDetails, decisionTable, executionDetails, executionTable, nodeTable } from './tables.ts'
 
 /** Adds `trigger`, `executions`, `decisions`, `nodes` and `cancel`. */
 export function addClientCommands(root: Command): void {
-  client(root, 'trigger <workflow>', 'start a workflow, if its constraints allow it now')
+  clientVerb(root, 'trigger <workflow>', 'start a workflow, if its constraints allow it now')
     .option('--node <name>', 'the node it is for')
     .option('--node-type <type>', 'the node type it is for')
     .option('--datacenter <name>', 'the datacenter it is for')
@@ -37,13 +37,13 @@ export function addClientCommands(root: Command): void {
       }
       const { execution } = answer.json as { execution: Execution }
       if (isInteractive()) console.error(`${workflow} is ${execution.status} (${execution.id}); waiting for its end`)
-      const ended = await waitForEnd(options, execution.id)
+      const ended = await waitForEnd(options, execution.id ?? '')
       report(options, ended, (body) => executionDetails(body as Execution))
       const { status } = ended.json as Execution
       if (status !== 'completed') process.exitCode = EXIT.failed
     })
 
-  client(root, 'executions [id]', 'list executions, newest first, or show one with its receipt')
+  clientVerb(root, 'executions [id]', 'list executions, newest first, or show one with its receipt')
     .option('--workflow <name>', 'only of this workflow')
     .option('--node <name>', 'only on this node')
     .option('--datacenter <name>', 'only in this datacenter')
@@ -69,10 +69,10 @@ export function addClientCommands(root: Command): void {
       )
     })
 
-  client(root, 'decisions [id]', 'list decisions, newest first, or show one with its receipt')
+  clientVerb(root, 'decisions [id]', 'list decisions, newest first, or show one with its receipt')
     .option('--workflow <name>', 'only of this workflow')
     .option('--node <name>', 'only for this node')
-    .addOption(new Option('--outcome <outcome>', 'only with this outcome').choices(['admitted', 'denied'] as const))
+    .addOption(new Option('--outcome <outcome>', 'only with this outcome').choices(OUTCOMES))
     .option('--code <code>', 'only denied with this code')
     .option('--caller <caller>', 'only by this caller')
     .option('--since <time>', 'only from this time on (RFC 3339)')
@@ -88,14 +88,14 @@ export function addClientCommands(root: Command): void {
       report(options, await call(options, 'GET', path), show)
     })
 
-  client(root, 'nodes', 'list live nodes, by name')
+  clientVerb(root, 'nodes', 'list live nodes, by name')
     .option('--limit <count>', 'how many, 1 to 500', '500')
     .option('--cursor <cursor>', 'the page after this one')
     .action(async (options) => {
       report(options, await call(options, 'GET', `/v1/nodes${queryOf(options, ['limit', 'cursor'])}`), nodeTable)
     })
 
-  client(root, 'cancel <id>', 'cancel an execution; a pending one never starts')
+  clientVerb(root, 'cancel <id>', 'cancel an execution; a pending one never starts')
     .option('--reason <text>', 'why, for the record')
     .action(async (id, options) => {
       const answer = await call(options, 'POST', `/v1/executions/${encodeURIComponent(id)}/cancel`, {
@@ -103,33 +103,6 @@ export function addClientCommands(root: Command): void {
       })
       report(options, answer, (body) => executionDetails(body as Execution))
     })
-}
-
-function client<Usage extends string>(root: Command, usage: Usage, description: string) {
-  return root
-    .command(usage)
-    .description(description)
-    .option(
-      '--coordinator <url>',
-      'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
-    )
-    .option('--project <dir>', 'the project whose local coordinator is meant', '.')
-    .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
-    .option('--json', 'print the HTTP body as it is', false)
-    .hook('preAction', () => {
-      process.once('SIGINT', () => process.exit(EXIT.interrupted))
-    })
-}
-
-function queryOf<Options extends Partial<ClientOptions>>(
-  options: Options,
-  names: readonly (keyof Options & string)[],
-): string {
-  const pairs = names.flatMap((name): [string, string][] => {
-    const value = options[name]
-    return typeof value === 'string' ? [[name, value]] : []
-  })
-  return `?${new URLSearchParams(pairs)}`
 }
 
 function jsonObject(text: string): Record<string, unknown> {

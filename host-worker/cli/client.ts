@@ -1,5 +1,6 @@
 /** One call to the coordinator, printed, and turned into an exit code. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from '@commander-js/extra-typings'
 import type { Execution, Problem } from '../../shared/wire.ts'
 import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
 import { type CoordinatorOptions, coordinatorAddress } from './coordinator-address.ts'
@@ -39,7 +40,8 @@ export async function call(
 /** Prints an answer, as JSON when asked, and sets the exit code that it stands for. */
 export function report(options: ClientOptions, answer: CoordinatorAnswer, show: (body: unknown) => string): void {
   const good = answer.status < 300
-  if (options.json) process.stdout.write(answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`)
+  if (options.json)
+    process.stdout.write(answer.text === '' || answer.text.endsWith('\n') ? answer.text : `${answer.text}\n`)
   else if (good) console.log(show(answer.json).trimEnd())
   if (good) return
   if (!options.json) console.error(problemDetails(answer.status, answer.json as Problem | null))
@@ -61,4 +63,33 @@ export async function waitForEnd(options: ClientOptions, id: string): Promise<Co
 /** Whether a person reads what is printed. */
 export function isInteractive(): boolean {
   return process.stderr.isTTY === true
+}
+
+/** A verb that talks to a coordinator, with the options that all of them have. */
+export function clientVerb<Usage extends string>(root: Command, usage: Usage, description: string) {
+  return root
+    .command(usage)
+    .description(description)
+    .option(
+      '--coordinator <url>',
+      'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
+    )
+    .option('--project <dir>', 'the project whose local coordinator is meant', '.')
+    .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
+    .option('--json', 'print the HTTP body as it is', false)
+    .hook('preAction', () => {
+      process.once('SIGINT', () => process.exit(EXIT.interrupted))
+    })
+}
+
+/** The query string of those options that were given. */
+export function queryOf<Options extends Partial<ClientOptions>>(
+  options: Options,
+  names: readonly (keyof Options & string)[],
+): string {
+  const pairs = names.flatMap((name): [string, string][] => {
+    const value = options[name]
+    return typeof value === 'string' ? [[name, value]] : []
+  })
+  return `?${new URLSearchParams(pairs)}`
 }

@@ -7,6 +7,7 @@ import { PACKAGE_ROOT } from '../package-root.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import { addClientCommands } from './client-commands.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
+import { addOperatorCommands } from './operator-commands.ts'
 
 endWithParent()
 process.exitCode = await run(process.argv.slice(2))
@@ -113,6 +114,7 @@ function program(): Command {
     })
 
   addClientCommands(root)
+  addOperatorCommands(root)
   return root
 }
 

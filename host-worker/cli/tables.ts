@@ -1,6 +1,6 @@
 /** Answers of the coordinator for people to read. */
 import Table from 'cli-table3'
-import type { Decision, Execution, LiveNode, Problem, Target } from '../../shared/wire.ts'
+import type { Decision, Execution, Freeze, LiveNode, Problem, Target } from '../../shared/wire.ts'
 
 const BORDERLESS = {
   chars: {
@@ -28,11 +28,11 @@ export function executionTable({ items }: { items: Execution[] }): string {
   return table(
     ['ID', 'WORKFLOW', 'TARGET', 'STATUS', 'ADMITTED', 'TOOK'],
     items.map((execution) => [
-      execution.id,
+      execution.id ?? `(not admitted) ${execution.workflow_id}`,
       execution.workflow,
       targetText(execution.target),
       execution.status,
-      execution.admitted_at,
+      execution.admitted_at ?? '',
       tookText(execution),
     ]),
   )
@@ -69,6 +69,31 @@ export function nodeTable(body: unknown): string {
   )
 }
 
+export function freezeTable({ items }: { items: Freeze[] }): string {
+  if (items.length === 0) return 'nothing is frozen'
+  return table(
+    ['ID', 'COVERS', 'UNTIL', 'BY', 'REASON'],
+    items.map((freeze) => [
+      freeze.id,
+      scopeText(freeze),
+      freeze.expires_at ?? 'it is lifted',
+      freeze.caller,
+      freeze.reason,
+    ]),
+  )
+}
+
+export function freezeDetails(freeze: Freeze): string {
+  return fields([
+    ['freeze', freeze.id],
+    ['covers', scopeText(freeze)],
+    ['reason', freeze.reason],
+    ['by', freeze.caller],
+    ['since', freeze.created_at],
+    ['until', freeze.expires_at ?? 'it is lifted'],
+  ])
+}
+
 export function executionDetails(execution: Execution): string {
   return fields([
     ['execution', execution.id],
@@ -95,6 +120,12 @@ export function decisionDetails(decision: Decision): string {
     ['at', decision.at],
     ['reason', decision.reason],
     ['allowed at', decision.allowed_at],
+    ['freeze', decision.freeze],
+    ['approved', decision.approval === undefined ? null : approvalText(decision.approval)],
+    [
+      'repeated',
+      decision.repeated === undefined ? null : `${decision.repeated.count} times until ${decision.repeated.until}`,
+    ],
   ])
   if (decision.constraints.length === 0) return `${head}\n  no constraints`
   const receipt = table(
@@ -110,6 +141,10 @@ export function decisionDetails(decision: Decision): string {
     ]),
   )
   return `${head}\n${receipt}`
+}
+
+function approvalText({ caller, at, reason }: NonNullable<Decision['approval']>): string {
+  return `by ${caller} at ${at}${reason === null ? '' : `: ${reason}`}`
 }
 
 /** A problem document, with the receipt of the decision that it carries. */
@@ -129,6 +164,11 @@ export function targetText(target: Target): string {
       .filter((part) => part !== undefined)
       .join(' in ') || '-'
   )
+}
+
+function scopeText({ scope }: Freeze): string {
+  const parts = Object.entries(scope).map(([key, value]) => `${key} ${value}`)
+  return parts.length === 0 ? 'everything' : parts.join(' and ')
 }
 
 function tookText({ started_at, closed_at }: Execution): string {

@@ -13,14 +13,5 @@ export const LATER_KEYS: ReadonlyMap<string, string | null> = new Map([
   ]),
 ])
 
-/** Values of a later version, and the keys beside them that they give another meaning. */
-export const LATER_VALUES: ReadonlyMap<string, { values: readonly string[]; govern: readonly string[] }> = new Map([
-  ['workflow.mode', { values: ['approve', 'shadow'], govern: [] }],
-  [
-    'workflow.constraint.kind',
-    { values: ['exclusive', 'maxUnavailable', 'maxFailure'], govern: ['value', 'period', 'per', 'is_global'] },
-  ],
-])
-
 /** Said of them. */
 export const NOT_AVAILABLE = 'not available in this version'

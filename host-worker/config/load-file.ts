@@ -47,7 +47,7 @@ async function check<S extends z.ZodObject>(source: Source, file: string, schema
   const compiled = compile(body, form, kind)
   const result = schema.safeParse(compiled.json)
   const issues = result.success ? [] : result.error.issues
-  const checked = { ...compiled, form, kind, complete: syntax.length === 0 }
+  const checked = { ...compiled, complete: syntax.length === 0 }
   const problems = [...syntax, ...compiled.problems, ...problemsOf(issues, checked)].sort(byPosition)
   // It was just parsed as such.
   const input = compiled.json as z.input<S>

@@ -113,22 +113,14 @@ test('all errors of all files', async () => {
     'detectors.hcl:1:1: detector.x: needs a source (permitted: http_check, prometheus)',
     'detectors.hcl:2:14: detector.x.interval: must be at least 100ms',
     'worker.hcl:1:1: datacenter: is required',
-    'workflows/a.hcl:1:8: mode: unknown value "automatic" (permitted: auto)',
+    'workflows/a.hcl:1:8: mode: unknown value "automatic" (permitted: auto, approve, shadow)',
     'workflows/b.hcl:1:21: task_queue_target: unknown target (permitted: node, node_type, node_type:<type>, datacenter)',
   ])
 })
 
-test('what only several files together show: is_global over several datacenters', async () => {
+test('a limit over several datacenters', async () => {
   const global = `${onNode}constraint {\n  kind = "maxExecution"\n  value = 1\n  period = "1h"\n  is_global = true\n}\n`
-  const files = {
-    'workflows/a.hcl': global,
-    'workflows/broken.hcl': 'x = 1',
-    'coordinator.hcl': 'datacenters = ["a", "b"]',
-  }
-  expect((await load(files)).errors).toContain(
-    'workflows/a.hcl:6:15: constraint[0].is_global: is_global over several datacenters is not available in this version',
-  )
-  expect((await load({ 'coordinator.hcl': 'datacenters = ["a"]', 'workflows/a.hcl': global })).errors).toEqual([])
+  expect((await load({ 'coordinator.hcl': 'datacenters = ["a", "b"]', 'workflows/a.hcl': global })).errors).toEqual([])
 })
 
 describe('files that are no such files', () => {

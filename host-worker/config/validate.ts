@@ -1,8 +1,6 @@
 import type { z } from 'zod'
 import type { Compiled } from './compile.ts'
 import { type Path, type Problem, problem } from './diagnostic.ts'
-import { type BlockForm, trailOf } from './form.ts'
-import { LATER_VALUES, NOT_AVAILABLE } from './later.ts'
 import { suggest } from './suggest.ts'
 
 type Issue = z.core.$ZodIssue
@@ -12,18 +10,13 @@ const UNADVERTISED = ['concurency']
 
 /** What {@link problemsOf} needs to know of a file. */
 export interface Checked extends Compiled {
-  form: BlockForm
-  kind: string
   /** False where lines could not be read: then nothing is missing for certain. */
   complete: boolean
 }
 
 /** Problems, with their places, for the issues of a schema; none for what follows from another problem. */
 export function problemsOf(issues: readonly Issue[], file: Checked): Problem[] {
-  const governed = issues.flatMap((issue) => governedBy(issue, file))
-  return issues
-    .filter((issue) => !governed.includes(JSON.stringify(issue.path)))
-    .flatMap((issue) => problemOf(issue, file) ?? [])
+  return issues.flatMap((issue) => problemOf(issue, file) ?? [])
 }
 
 function problemOf(issue: Issue, file: Checked): Problem | null {
@@ -38,7 +31,7 @@ function problemOf(issue: Issue, file: Checked): Problem | null {
     input === undefined && issue.code !== 'custom' ? path.slice(-1).map(String) : strings(params['missing'])
   if (missing.length > 0 && (!file.complete || isAccountedFor(path, missing, file))) return null
   if (issue.code === 'invalid_key') return problem(places.key(path), path, issue.issues[0]?.message ?? issue.message)
-  const message = input === undefined && issue.code !== 'custom' ? 'is required' : messageOf(issue, input, file)
+  const message = input === undefined && issue.code !== 'custom' ? 'is required' : messageOf(issue, input)
   return problem(places.value(path), path, message, listed)
 }
 
@@ -49,9 +42,8 @@ function isAccountedFor(path: Path, missing: string[], file: Checked): boolean {
   )
 }
 
-function messageOf(issue: Issue, input: unknown, file: Checked): string {
+function messageOf(issue: Issue, input: unknown): string {
   if (issue.code === 'invalid_value') {
-    if (laterValues(issue, file) !== undefined) return NOT_AVAILABLE
     if (typeof input !== 'string') return 'expected a quoted string'
     const meant = suggest(input, issue.values.map(String))
     return `unknown value ${JSON.stringify(input)}${meant === null ? '' : `; did you mean "${meant}"?`}`
@@ -61,17 +53,6 @@ function messageOf(issue: Issue, input: unknown, file: Checked): string {
   return issue.expected === 'record' || issue.expected === 'object'
     ? 'expected an object: { … }'
     : `expected ${issue.expected}`
-}
-
-/** The paths beside a value of a later version of which nothing can be said. */
-function governedBy(issue: Issue, file: Checked): string[] {
-  return (laterValues(issue, file)?.govern ?? []).map((key) => JSON.stringify([...pathOf(issue).slice(0, -1), key]))
-}
-
-function laterValues(issue: Issue, file: Checked): { govern: readonly string[] } | undefined {
-  const path = pathOf(issue)
-  const later = LATER_VALUES.get(trailOf(path, file.form, file.kind))
-  return later?.values.includes(String(valueAt(file.json, path))) ? later : undefined
 }
 
 function pathOf(issue: Issue): Path {

@@ -13,7 +13,7 @@ const WORKERD_CONFIG = 'workerd.capnp'
  * Identity of all ledgers' data: the file names of Durable Objects are derived from it. Changing one orphans every
  * window and decision.
  */
-const UNIQUE_KEYS = { Ledger: 'resile-ledger-v1', Roster: 'resile-roster-v1' }
+const UNIQUE_KEYS = { Ledger: 'resile-ledger-v1', GlobalLedger: 'resile-global-ledger-v1', Roster: 'resile-roster-v1' }
 
 /** Where a coordinator keeps its files and which doors it opens. */
 export interface CoordinatorOptions {
@@ -73,11 +73,13 @@ const coordinator :Workerd.Worker = (
   compatibilityDate = "${COMPATIBILITY_DATE}",
   bindings = [
     (name = "LEDGER", durableObjectNamespace = "Ledger"),
+    (name = "GLOBAL_LEDGER", durableObjectNamespace = "GlobalLedger"),
     (name = "ROSTER", durableObjectNamespace = "Roster"),
     (name = "TEMPORAL", service = "temporal"),
   ],
   durableObjectNamespaces = [
     (className = "Ledger", uniqueKey = "${UNIQUE_KEYS.Ledger}", enableSql = true, preventEviction = true),
+    (className = "GlobalLedger", uniqueKey = "${UNIQUE_KEYS.GlobalLedger}", enableSql = true, preventEviction = true),
     (className = "Roster", uniqueKey = "${UNIQUE_KEYS.Roster}", enableSql = true, preventEviction = true),
   ],
   durableObjectStorage = (localDisk = "objects"),

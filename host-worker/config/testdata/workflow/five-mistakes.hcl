@@ -1,11 +1,11 @@
-# expect 8:8 mode: not available in this version
+# expect 8:8 mode: unknown value "manual"
 # expect 10:13 valid_for: must be at most 1h
 # expect 16:3 constraint[0].is_globl: unknown key; did you mean "is_global"?
 # expect 18:1 constraint[1].period: maxExecution needs a period
-# expect 26:12 constraint[2].kind: not available in this version
+# expect 24:12 constraint[2].period: maxUnavailable has no period
 # A limit that is not understood must never be taken for no limit.
 task_queue_target = "node"
-mode = "approve"
+mode = "manual"
 timeout = "1h"
 valid_for = "2h"
 # next
@@ -20,7 +20,7 @@ constraint {
   value = 1
 }
 constraint {
-  # The value means something only to this kind.
+  # A share is a value of this kind alone.
   period = "5m"
   value  = "10%"
   kind   = "maxUnavailable"

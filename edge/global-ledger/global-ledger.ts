@@ -1,0 +1,128 @@
+import { DurableObject } from 'cloudflare:workers'
+import { LONGEST_PERIOD_MS } from '../../shared/config.ts'
+import { decide, type Judgement, judge } from '../../shared/constraints.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import type { Env } from '../env.ts'
+import { GLOBAL_MIGRATIONS, migrate } from '../ledger/schema.ts'
+import type { GlobalAnswer, GlobalQuestion, HandIn, ReserveAnswer, Settlement } from '../ledger/types.ts'
+import { GlobalStore, type HandedIn } from './global-store.ts'
+
+/** How long a reservation counts whose ledger has lost its disk since: by then no start of it can begin any more. */
+const ORPHAN_LIFE = 2 * 3_600_000
+
+/**
+ * Counts one workflow over all datacenters of a coordinator. A datacenter's ledger reserves here before it admits, and
+ * settles when an execution has started, ended, or never will start; all three may come twice, late or in any order.
+ *
+ * Reached by name, which is the workflow's. Expected outcomes are values; only faults throw.
+ */
+export class GlobalLedger extends DurableObject<Env> {
+  readonly #store: GlobalStore
+  /** Datacenters that have handed in their rows since this object woke up: config may have changed before that. */
+  readonly #complete = new Set<string>()
+  #handingIn: Promise<string | null> | null = null
+  /** What was settled while rows are being handed in. */
+  readonly #settledMeanwhile = new Set<string>()
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    migrate(ctx.storage, GLOBAL_MIGRATIONS)
+    this.#store = new GlobalStore(ctx.storage.sql)
+  }
+
+  /** Judges constraints as they stand; changes nothing. */
+  async judge(question: GlobalQuestion): Promise<GlobalAnswer> {
+    const missing = await this.#completeFor(question)
+    if (missing !== null) return { kind: 'unavailable', detail: missing }
+    return { kind: 'judged', judgements: this.#judge(question) }
+  }
+
+  /**
+   * Reserves a place for an execution under all constraints, or none. To reserve again what is reserved changes nothing.
+   *
+   * @param attempt one that was settled as void can only be reserved again by a later attempt
+   */
+  async reserve(
+    { id, datacenter, attempt }: { id: string; datacenter: string; attempt: number },
+    question: GlobalQuestion,
+  ): Promise<ReserveAnswer> {
+    const missing = await this.#completeFor(question)
+    if (missing !== null) return { kind: 'unavailable', detail: missing }
+    return this.ctx.storage.transactionSync((): ReserveAnswer => {
+      const now = Date.now()
+      const present = this.#store.reservation(id)
+      if (present?.phase === 'void' && present.attempt >= attempt) return { kind: 'void', detail: 'it was given up' }
+      const judgements = this.#judge(question)
+      if (present !== null && present.phase !== 'void') return { kind: 'reserved', judgements }
+      if (!decide(judgements, question.at).allowed) return { kind: 'denied', judgements }
+      this.#store.forgetBefore(now - LONGEST_PERIOD_MS, now - ORPHAN_LIFE)
+      this.#store.reserve(id, datacenter, attempt, now)
+      return { kind: 'reserved', judgements }
+    })
+  }
+
+  /** Takes an execution's newest state. Without a start, one that ended is void, and refuses a reservation that comes late. */
+  settle(id: string, datacenter: string, settlement: Settlement): void {
+    if (this.#handingIn !== null) this.#settledMeanwhile.add(id)
+    this.ctx.storage.transactionSync(() => {
+      this.#store.settle(id, datacenter, settlement, Date.now())
+    })
+  }
+
+  #judge({ constraints, at, clock }: GlobalQuestion): Judgement[] {
+    return constraints.map((constraint) =>
+      judge(constraint, { scope: 'global', key: 'global' }, this.#store, at, clock),
+    )
+  }
+
+  /** Sees that every datacenter has handed in its rows. @returns null when they have, else why not */
+  async #completeFor({ workflow, datacenters }: GlobalQuestion): Promise<string | null> {
+    while (datacenters.some((datacenter) => !this.#complete.has(datacenter))) {
+      const missing = datacenters.filter((datacenter) => !this.#complete.has(datacenter))
+      this.#handingIn ??= this.#takeIn(workflow, missing).finally(() => {
+        this.#handingIn = null
+        this.#settledMeanwhile.clear()
+      })
+      const problem = await this.#handingIn
+      if (problem !== null) return problem
+    }
+    return null
+  }
+
+  /** Takes in the rows of datacenters, all at once, so that their starts can be put in the order of their times. */
+  async #takeIn(workflow: string, datacenters: readonly string[]): Promise<string | null> {
+    try {
+      const began = Date.now()
+      const handedIn: HandedIn[] = []
+      for (const datacenter of datacenters) {
+        const rows = await this.#rowsOf(workflow, datacenter)
+        if (typeof rows === 'string') return `${datacenter}: ${rows}`
+        handedIn.push(rows)
+      }
+      this.ctx.storage.transactionSync(() => {
+        this.#store.takeIn(handedIn, began, this.#settledMeanwhile)
+      })
+      for (const datacenter of datacenters) this.#complete.add(datacenter)
+      return null
+    } catch (error) {
+      log('error', 'hand_in_failed', { workflow, detail: messageOf(error) })
+      return messageOf(error)
+    }
+  }
+
+  async #rowsOf(workflow: string, datacenter: string): Promise<HandedIn | string> {
+    let { incarnation, number } = this.#store.cursor(datacenter)
+    const starts: HandedIn['starts'] = []
+    for (;;) {
+      const page: HandIn = await this.env.LEDGER.getByName(datacenter).handIn(workflow, { incarnation, number })
+      if (page.kind === 'not_ready') return page.detail
+      if (page.incarnation !== incarnation) {
+        incarnation = page.incarnation
+        starts.length = 0
+      }
+      starts.push(...page.starts)
+      number = page.starts.at(-1)?.number ?? number
+      if (!page.more) return { datacenter, incarnation, number, starts, open: page.open }
+    }
+  }
+}

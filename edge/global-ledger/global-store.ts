@@ -1,0 +1,168 @@
+/** A GlobalLedger's rows: every SQL statement on them, and nothing that decides. */
+import type { ScopeUse } from '../../shared/constraints.ts'
+import { Starts } from '../ledger/starts.ts'
+import type { HandIn, Settlement } from '../ledger/types.ts'
+
+/** What one datacenter handed in. */
+export interface HandedIn extends Pick<HandIn & { kind: 'rows' }, 'incarnation' | 'starts' | 'open'> {
+  datacenter: string
+  /** The number of the last start that was handed in. */
+  number: number
+}
+
+interface Reservation {
+  phase: 'reserved' | 'running' | 'closed' | 'void'
+  attempt: number
+  started: boolean
+}
+
+/** All starts of the workflow are one scope. */
+const SCOPE = 'global'
+
+/** Typed access to the tables; itself what the constraints count. Times in milliseconds. */
+export class GlobalStore implements ScopeUse {
+  readonly #sql: SqlStorage
+  readonly #starts: Starts
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+    this.#starts = new Starts(sql)
+  }
+
+  get open(): number {
+    return this.#count("phase IN ('reserved', 'running')")
+  }
+
+  get pending(): number {
+    return this.#count("phase IN ('reserved', 'running') AND started = 0")
+  }
+
+  startsAfter(time: number): number {
+    return this.#starts.countAfter(SCOPE, time)
+  }
+
+  startAfter(time: number, index: number): number {
+    return this.#starts.timeAfter(SCOPE, time, index)
+  }
+
+  reservation(id: string): Reservation | null {
+    const row = this.#sql
+      .exec<{ phase: Reservation['phase']; attempt: number; started: number }>(
+        'SELECT phase, attempt, started FROM reservations WHERE id = ?',
+        id,
+      )
+      .toArray()[0]
+    return row === undefined ? null : { ...row, started: row.started === 1 }
+  }
+
+  reserve(id: string, datacenter: string, attempt: number, now: number): void {
+    this.#put(id, datacenter, { phase: 'reserved', attempt, started: false }, now)
+  }
+
+  settle(id: string, datacenter: string, { startedAt, closedAt, attempt }: Settlement, now: number): void {
+    const present = this.reservation(id)
+    // A later attempt has reserved since.
+    if (startedAt === null && present !== null && present.attempt > attempt) return
+    if (startedAt !== null && present?.started !== true) this.#starts.append(SCOPE, startedAt, id)
+    const phase = closedAt === null ? 'running' : startedAt === null ? 'void' : 'closed'
+    this.#put(id, datacenter, { phase, attempt, started: startedAt !== null }, now)
+  }
+
+  /** How far a datacenter's starts are known; from the beginning when they aren't. */
+  cursor(datacenter: string): { incarnation: string; number: number } {
+    return (
+      this.#sql
+        .exec<{ incarnation: string; number: number }>(
+          'SELECT incarnation, number FROM datacenters WHERE name = ?',
+          datacenter,
+        )
+        .toArray()[0] ?? { incarnation: '', number: 0 }
+    )
+  }
+
+  /**
+   * Takes in what datacenters know and this doesn't: starts, and which executions are open. What was running before
+   * `began` and is open nowhere any more has ended.
+   *
+   * @param settled executions that were settled since, of which the handed-in rows are out of date
+   */
+  takeIn(handedIn: readonly HandedIn[], began: number, settled: ReadonlySet<string>): void {
+    const starts = handedIn.flatMap(({ datacenter, starts }) => starts.map((start) => ({ ...start, datacenter })))
+    for (const { execution, at, datacenter } of starts.sort((a, b) => a.at - b.at)) {
+      const present = this.reservation(execution)
+      if (present?.started === true) continue
+      this.#starts.append(SCOPE, at, execution)
+      // Whether it is still open is told by the list of open ones.
+      this.#put(execution, datacenter, { phase: 'closed', attempt: present?.attempt ?? 0, started: true }, at)
+    }
+    for (const { datacenter, incarnation, number, open } of handedIn) {
+      const known = this.cursor(datacenter).incarnation
+      if (known !== '' && known !== incarnation) {
+        this.#sql.exec("UPDATE reservations SET orphaned = 1 WHERE datacenter = ? AND phase = 'reserved'", datacenter)
+      }
+      const listed = new Set(open.map(({ id }) => id))
+      for (const id of this.#runningBefore(datacenter, began)) {
+        if (listed.has(id) || settled.has(id)) continue
+        this.#sql.exec("UPDATE reservations SET phase = 'closed' WHERE id = ?", id)
+      }
+      for (const { id, admittedAt, startedAt } of open) {
+        if (settled.has(id)) continue
+        const present = this.reservation(id)
+        if (startedAt !== null && present?.started !== true) this.#starts.append(SCOPE, startedAt, id)
+        const phase = startedAt === null ? 'reserved' : 'running'
+        this.#put(id, datacenter, { phase, attempt: present?.attempt ?? 0, started: startedAt !== null }, admittedAt)
+      }
+      this.#sql.exec(
+        `INSERT INTO datacenters (name, incarnation, number) VALUES (?1, ?2, ?3)
+         ON CONFLICT DO UPDATE SET incarnation = ?2, number = ?3`,
+        datacenter,
+        incarnation,
+        number,
+      )
+    }
+  }
+
+  /** Forgets starts and ended executions of before `time`, and orphaned reservations of before `orphans`. */
+  forgetBefore(time: number, orphans: number): void {
+    this.#starts.forgetBefore(time, FORGET_BATCH)
+    this.#sql.exec(
+      `DELETE FROM reservations WHERE id IN (
+         SELECT id FROM reservations WHERE phase IN ('closed', 'void') AND at < ? LIMIT ?)`,
+      time,
+      FORGET_BATCH,
+    )
+    this.#sql.exec('DELETE FROM reservations WHERE orphaned = 1 AND at < ?', orphans)
+  }
+
+  #put(id: string, datacenter: string, { phase, attempt, started }: Reservation, at: number): void {
+    this.#sql.exec(
+      `INSERT INTO reservations (id, datacenter, phase, at, attempt, started, orphaned) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)
+       ON CONFLICT DO UPDATE SET phase = ?3, attempt = max(attempt, ?5), started = max(started, ?6), orphaned = 0`,
+      id,
+      datacenter,
+      phase,
+      at,
+      attempt,
+      started ? 1 : 0,
+    )
+  }
+
+  #runningBefore(datacenter: string, time: number): string[] {
+    return this.#sql
+      .exec<{ id: string }>(
+        "SELECT id FROM reservations WHERE datacenter = ? AND phase = 'running' AND at < ?",
+        datacenter,
+        time,
+      )
+      .toArray()
+      .map(({ id }) => id)
+  }
+
+  #count(condition: string): number {
+    return this.#sql.exec<{ count: number }>(`SELECT count(*) AS count FROM reservations WHERE ${condition}`).one()
+      .count
+  }
+}
+
+/** What is forgotten at most at one time, so that no admission waits for it. */
+const FORGET_BATCH = 100

@@ -1,0 +1,82 @@
+/** The verbs with which a human overrules: freezes, approvals, settlements and resets. */
+import { type Command, Option } from '@commander-js/extra-typings'
+import { type Execution, type Freeze, SETTLED_STATUSES } from '../../shared/wire.ts'
+import { call, clientVerb, queryOf, report } from './client.ts'
+import { executionDetails, freezeDetails, freezeTable } from './tables.ts'
+
+/** Adds `freeze`, `freezes`, `unfreeze`, `approve`, `reject`, `settle` and `reset`. */
+export function addOperatorCommands(root: Command): void {
+  clientVerb(root, 'freeze', 'start nothing that the options name, until it is lifted; without any, nothing at all')
+    .requiredOption('--reason <text>', 'why, for whoever is denied by it')
+    .option('--workflow <name>', 'only this workflow')
+    .option('--node <name>', 'only on this node')
+    .option('--datacenter <name>', 'only in this datacenter')
+    .addOption(new Option('--for <duration>', 'until it has lasted so long, such as 90m').conflicts('expiresAt'))
+    .option('--expires-at <time>', 'until this time (RFC 3339)')
+    .action(async (options) => {
+      const { workflow, node, datacenter, reason, for: duration, expiresAt } = options
+      const scope = {
+        ...(workflow === undefined ? {} : { workflow }),
+        ...(datacenter === undefined ? {} : { datacenter }),
+        ...(node === undefined ? {} : { node }),
+      }
+      const body = {
+        scope,
+        reason,
+        ...(duration === undefined ? {} : { for: duration }),
+        ...(expiresAt === undefined ? {} : { expires_at: expiresAt }),
+      }
+      report(options, await call(options, 'POST', '/v1/freezes', { body }), (freeze) => freezeDetails(freeze as Freeze))
+    })
+
+  clientVerb(root, 'freezes', 'list the freezes that hold, newest first')
+    .option('--limit <count>', 'how many, 1 to 500', '50')
+    .option('--cursor <cursor>', 'the page after this one')
+    .action(async (options) => {
+      const answer = await call(options, 'GET', `/v1/freezes${queryOf(options, ['limit', 'cursor'])}`)
+      report(options, answer, (body) => freezeTable(body as { items: Freeze[] }))
+    })
+
+  clientVerb(root, 'unfreeze <id>', 'lift a freeze; what waited for it goes out').action(async (id, options) => {
+    const answer = await call(options, 'DELETE', `/v1/freezes/${encodeURIComponent(id)}`)
+    report(options, answer, () => `lifted ${id}`)
+  })
+
+  clientVerb(root, 'approve <id>', 'admit an execution that awaits approval, if its constraints allow it now')
+    .option('--reason <text>', 'why, for the record')
+    .action(async (id, options) => {
+      const answer = await call(options, 'POST', `/v1/executions/${encodeURIComponent(id)}/approve`, {
+        body: options.reason === undefined ? {} : { reason: options.reason },
+      })
+      report(options, answer, (body) => executionDetails((body as { execution: Execution }).execution))
+    })
+
+  clientVerb(root, 'reject <id>', 'reject an execution that awaits approval: it never starts')
+    .option('--reason <text>', 'why, for the record')
+    .action(async (id, options) => {
+      const answer = await call(options, 'POST', `/v1/executions/${encodeURIComponent(id)}/reject`, {
+        body: options.reason === undefined ? {} : { reason: options.reason },
+      })
+      report(options, answer, (body) => executionDetails(body as Execution))
+    })
+
+  clientVerb(root, 'settle <id>', 'say how an execution ended that Temporal no longer knows; it counts until then')
+    .addOption(new Option('--status <status>', 'how it ended').choices(SETTLED_STATUSES).makeOptionMandatory())
+    .requiredOption('--reason <text>', 'how that is known, for the record')
+    .action(async (id, options) => {
+      const { status, reason } = options
+      const path = `/v1/executions/${encodeURIComponent(id)}/settle`
+      const answer = await call(options, 'POST', path, { body: { status, reason } })
+      report(options, answer, (body) => executionDetails(body as Execution))
+    })
+
+  clientVerb(root, 'reset <workflow>', 'clear a tripped maxFailure, once its cause is known')
+    .requiredOption('--reason <text>', 'why, for the record')
+    .option('--node <name>', 'only what is counted for this node')
+    .action(async (workflow, options) => {
+      const { reason, node } = options
+      const path = `/v1/workflows/${encodeURIComponent(workflow)}/reset`
+      const answer = await call(options, 'POST', path, { body: { reason, ...(node === undefined ? {} : { node }) } })
+      report(options, answer, () => `reset ${workflow}${node === undefined ? '' : ` on ${node}`}`)
+    })
+}
