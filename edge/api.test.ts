@@ -1,6 +1,7 @@
 import { reset } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { decisionSchema, executionSchema, nodeSchema, problemSchema } from '../shared/wire.ts'
+import { config } from './config.ts'
 import { ROUTES } from './routes/table.ts'
 import { beatAll, request, start } from './testing/coordinator.ts'
 import { FakeTemporal } from './testing/temporal.ts'
@@ -113,16 +114,32 @@ describe('workflows', () => {
     expect((await request('GET', '/v1/workflows/thrice')).body).toMatchObject({
       name: 'thrice',
       workflow_type: 'thrice',
-      constraints: [{ kind: 'maxExecution', limit: 3, period: '24h', used: 1, allowed: true }],
+      constraints: [
+        { kind: 'maxExecution', key: 'dc1', limit: 3, period: '24h', used: 1, allowed: true },
+        { kind: 'maxExecution', key: 'dc2', used: 0 },
+      ],
     })
     expect((await request('GET', '/v1/workflows/per-node')).body).toMatchObject({
-      constraints: [{ scope: 'node', key: null, used: 0 }],
+      constraints: [
+        { scope: 'node', key: null, used: 0 },
+        { scope: 'node', key: null, used: 0 },
+      ],
     })
     await start('per-node')
     expect((await request('GET', '/v1/workflows/per-node')).body).toMatchObject({
-      constraints: [{ scope: 'node', key: 'web-1', used: 1, allowed: false }],
+      constraints: [
+        { scope: 'node', key: 'web-1', used: 1, allowed: false },
+        { scope: 'node', key: null, used: 0 },
+      ],
     })
-    expect(await items('/v1/workflows')).toHaveLength(10)
+    await start('global')
+    expect((await request('GET', '/v1/workflows/global')).body).toMatchObject({
+      constraints: [{ scope: 'global', key: 'global', used: 1, allowed: false, is_global: true }],
+    })
+    expect((await request('GET', '/v1/workflows/careful')).body).toMatchObject({
+      constraints: [{ kind: 'maxUnavailable', value: '10%' }, {}, {}],
+    })
+    expect(await items('/v1/workflows')).toHaveLength(Object.keys(config.workflows).length)
   })
 })
 

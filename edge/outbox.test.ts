@@ -1,6 +1,6 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alarm, beatAll, ledger, request, start } from './testing/coordinator.ts'
+import { alarm, alarmNow, beatAll, execution, ledger, request, start } from './testing/coordinator.ts'
 import { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
@@ -16,23 +16,11 @@ afterEach(async () => {
 
 const NO_WAIT = { prefer: 'wait=0' }
 
-/** Makes everything due, and runs the alarm. */
-async function alarmNow(): Promise<void> {
-  await runInDurableObject(ledger(), (_, state) => {
-    state.storage.sql.exec('UPDATE executions SET next_at = 0 WHERE next_at IS NOT NULL')
-  })
-  await alarm()
-}
-
 /** Moves an execution's valid_until into the past. */
 async function outlive(id: string): Promise<void> {
   await runInDurableObject(ledger(), (_, state) => {
     state.storage.sql.exec('UPDATE executions SET valid_until = 1 WHERE id = ?', id)
   })
-}
-
-async function execution(id: string): Promise<Record<string, unknown>> {
-  return (await request('GET', `/v1/executions/${id}`)).body
 }
 
 describe('a start whose outcome is not known', () => {

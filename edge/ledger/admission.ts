@@ -282,7 +282,13 @@ function place(
       attempts,
       nextAt: Math.min(fresh.nextAt ?? now, validUntil),
     })
-    return begin(store, { id, attempts, trigger, waiting }, { ...decision, id, approval }, detail, now)
+    return begin(
+      store,
+      { id, attempts, trigger, waiting },
+      { ...decision, id, outcome: 'admitted', approval },
+      detail,
+      now,
+    )
   }
   const { id } = submission
   switch (trigger.mode) {

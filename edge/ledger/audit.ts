@@ -66,7 +66,8 @@ export async function audit(context: AuditContext, since: number): Promise<Audit
   for (const chain of found) {
     const row = store.byWorkflowId(chain.workflowId)
     if (row !== null) {
-      if (row.closedAt !== null && chain.status === null) await reopenIfOpen(context, row)
+      const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
+      if (row.closedAt !== null && runsAgain) await reopen(context, row)
     } else if (!isKnown(store, chain)) {
       if (ownDecision(chain) !== null) return { kind: 'incomplete', execution: chain.workflowId }
       context.transaction(() => {
@@ -182,11 +183,12 @@ function targetOf(datacenter: string, taskQueue: string): { node?: string } {
   return isName(node) ? { node } : {}
 }
 
-async function reopenIfOpen(context: AuditContext, row: ExecutionRow): Promise<void> {
+/** An execution that had ended was reset: it runs again, or ended once more, which the next look at it will tell. */
+async function reopen(context: AuditContext, row: ExecutionRow): Promise<void> {
   const { store, temporal } = context
-  // An execution that is void has its id occupied by a placeholder; one that ended is looked at again.
   const state = executionState(await describeSafely(temporal, row.workflowId))
-  if (state.kind !== 'open' || store.execution(row.id)?.closedAt == null) return
+  const isReset = state.kind === 'open' || (state.kind === 'closed' && state.runId !== row.runId)
+  if (!isReset || store.execution(row.id)?.closedAt == null) return
   log('warn', 'reopened', { execution: row.id, workflow: row.workflow, run_id: state.runId })
   store.reopen(row, state.runId, context.now())
 }

@@ -1,5 +1,5 @@
 /** A coordinator in the test's own isolate: requests to the application, heartbeats, and its ledger. */
-import { createExecutionContext, env, runDurableObjectAlarm } from 'cloudflare:test'
+import { createExecutionContext, env, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import type { Decision, Execution, Problem } from '../../shared/wire.ts'
 import { createApp } from '../app.ts'
 import { config } from '../config.ts'
@@ -50,31 +50,50 @@ export function start(
 }
 
 /** Lets nodes beat that serve everything the test config needs, and the ledger import what runs. */
-export async function beatAll(nodes: readonly string[] = ['web-1', 'web-2']): Promise<void> {
+export async function beatAll(nodes: readonly string[] = ['web-1', 'web-2'], datacenter = 'dc1'): Promise<void> {
   await request('GET', '/readyz')
   const types = Object.keys(config.workflows).map((name) =>
     name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),
   )
   for (const node of nodes) {
     await request('PUT', `/v1/nodes/${node}`, {
-      datacenter: 'dc1',
+      datacenter,
       types: ['database', 'web'],
       queues: [
-        { name: 'dc1', workflow_types: types, activity_types: ['runCommand'] },
-        { name: `dc1:node:${node}`, activity_types: ['runCommand'] },
-        { name: 'dc1:type:database', workflow_types: types, activity_types: ['runCommand'] },
-        { name: 'dc1:type:web', activity_types: ['runCommand'] },
+        { name: datacenter, workflow_types: types, activity_types: ['runCommand'] },
+        { name: `${datacenter}:node:${node}`, activity_types: ['runCommand'] },
+        { name: `${datacenter}:type:database`, workflow_types: types, activity_types: ['runCommand'] },
+        { name: `${datacenter}:type:web`, activity_types: ['runCommand'] },
       ],
     })
   }
 }
 
-/** The ledger of dc1. */
-export function ledger(): ReturnType<Env['LEDGER']['getByName']> {
-  return bindings.LEDGER.getByName('dc1')
+/** The ledger of a datacenter. */
+export function ledger(datacenter = 'dc1'): ReturnType<Env['LEDGER']['getByName']> {
+  return bindings.LEDGER.getByName(datacenter)
 }
 
-/** Runs the ledger's alarm as if its time had come for everything. */
-export async function alarm(): Promise<void> {
-  await runDurableObjectAlarm(ledger())
+/** Runs a ledger's alarm as if its time had come. */
+export async function alarm(datacenter = 'dc1'): Promise<void> {
+  await runDurableObjectAlarm(ledger(datacenter))
+}
+
+/** Makes all that a ledger has to do due, and runs its alarm. */
+export async function alarmNow(datacenter = 'dc1'): Promise<void> {
+  await runInDurableObject(ledger(datacenter), (_, { storage }) => {
+    storage.sql.exec('UPDATE executions SET next_at = 0 WHERE next_at IS NOT NULL')
+    storage.sql.exec('UPDATE settlements SET next_at = 0')
+  })
+  await alarm(datacenter)
+}
+
+/** One execution as the coordinator shows it. */
+export async function execution(id: string): Promise<Record<string, unknown>> {
+  return (await request('GET', `/v1/executions/${id}`)).body
+}
+
+/** Runs SQL in a ledger. */
+export async function sql(statement: string, ...values: (string | number)[]): Promise<Record<string, unknown>[]> {
+  return runInDurableObject(ledger(), (_, { storage }) => storage.sql.exec(statement, ...values).toArray())
 }

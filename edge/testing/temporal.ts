@@ -30,6 +30,8 @@ export class FakeTemporal {
   fault: Fault = 'none'
   /** Verbs (`cancel`, `history`) that are refused with a passing gRPC status, whatever else works. */
   readonly busyVerbs = new Set<string>()
+  /** What its lists don't show yet. */
+  readonly hidden = new Set<string>()
   /** Id of its namespace, another one after it was made anew. */
   namespaceId = crypto.randomUUID()
   /** How far its clock is ahead of this machine's, in milliseconds. */
@@ -40,16 +42,40 @@ export class FakeTemporal {
     vi.spyOn(globalThis, 'fetch').mockImplementation((input, init) => this.#fetch(new URL(String(input)), init))
   }
 
+  /** Starts an execution past the coordinator. */
+  startForeign(workflowId: string, type: string, taskQueue: string, startTime = Date.now()): void {
+    this.executions.set(workflowId, {
+      requestId: 'foreign',
+      runId: crypto.randomUUID(),
+      type,
+      body: { taskQueue: { name: taskQueue } },
+      status: 'WORKFLOW_EXECUTION_STATUS_RUNNING',
+      result: null,
+      startTime,
+    })
+  }
+
+  /** Resets an execution: it runs again, as another run. */
+  resetExecution(workflowId: string): void {
+    const execution = this.#execution(workflowId)
+    Object.assign(execution, { status: 'WORKFLOW_EXECUTION_STATUS_RUNNING', runId: crypto.randomUUID() })
+  }
+
   /** Ends an execution. */
   close(
     workflowId: string,
     status: 'COMPLETED' | 'FAILED' | 'TERMINATED' | 'TIMED_OUT' | 'CANCELED',
     result: unknown = null,
   ): void {
-    const execution = this.executions.get(workflowId)
-    if (execution === undefined) throw new Error(`no execution ${workflowId}`)
+    const execution = this.#execution(workflowId)
     execution.status = `WORKFLOW_EXECUTION_STATUS_${status}`
     execution.result = result
+  }
+
+  #execution(workflowId: string): FakeExecution {
+    const execution = this.executions.get(workflowId)
+    if (execution === undefined) throw new Error(`no execution ${workflowId}`)
+    return execution
   }
 
   async #fetch(url: URL, init: RequestInit | undefined): Promise<Response> {
@@ -72,7 +98,7 @@ export class FakeTemporal {
         config: { workflowExecutionRetentionTtl: '2678400s' },
       })
     }
-    if (url.pathname.endsWith('/workflows')) return this.#list()
+    if (url.pathname.endsWith('/workflows')) return this.#list(url.searchParams.get('query') ?? '')
     const body = typeof init?.body === 'string' ? (JSON.parse(init.body) as Record<string, unknown>) : {}
     const execution = this.executions.get(id)
     if (verb === undefined && init?.method === 'POST') return this.#start(id, body)
@@ -90,15 +116,17 @@ export class FakeTemporal {
     })
   }
 
-  /** Everything, whatever was asked: but for placeholders, all of its executions are of the coordinator's queues. */
-  #list(): Response {
+  /** What of its executions lies on the queues of the datacenter that is asked for; lists nothing that is `hidden`. */
+  #list(query: string): Response {
+    const datacenter = /TaskQueue = "([^"]+)"/.exec(query)?.[1] ?? ''
+    const queueOf = (body: Record<string, unknown>): string => (body.taskQueue as { name: string }).name
     const executions = [...this.executions]
-      .filter(([, { type }]) => type !== 'resile-void')
+      .filter(([id, { body }]) => `${queueOf(body)}:`.startsWith(`${datacenter}:`) && !this.hidden.has(id))
       .map(([workflowId, { runId, type, status, body, startTime }]) => ({
         execution: { workflowId, runId },
         type: { name: type },
         status,
-        taskQueue: (body.taskQueue as { name: string }).name,
+        taskQueue: queueOf(body),
         startTime: new Date(startTime).toISOString(),
         ...(status.endsWith('RUNNING') ? {} : { closeTime: new Date().toISOString() }),
         memo: body.memo,
