@@ -229,14 +229,17 @@ describe('the end', () => {
     expect(await execution(id)).toMatchObject({ status: 'completed' })
   })
 
-  it('of an execution that Temporal no longer knows is not known: it is lost, and still counts', async () => {
+  it('of an execution that another namespace does not know is not known: it is lost, and still counts', async () => {
     const { id } = (await start('single')).body.execution
     const forgotten = temporal.executions.get(id)
+    const home = temporal.namespaceId
     temporal.executions.delete(id)
+    temporal.namespaceId = crypto.randomUUID()
     await alarmNow()
     expect(await execution(id)).toMatchObject({ status: 'lost', closed_at: null })
     expect((await start('single')).status).toBe(429)
     if (forgotten !== undefined) temporal.executions.set(id, forgotten)
+    temporal.namespaceId = home
     await alarmNow()
     expect(await execution(id)).toMatchObject({ status: 'running' })
   })

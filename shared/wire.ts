@@ -57,7 +57,7 @@ export const freezeSchema = z
   .strictObject({
     scope: freezeScopeSchema,
     reason: z.string().min(1),
-    for: durationSchema({ min: '1s' }).optional(),
+    for: durationSchema({ min: '1s', max: '87600h' }).optional(),
     expires_at: z.iso.datetime({ offset: true }).optional(),
   })
   .refine((body) => body.for === undefined || body.expires_at === undefined, {

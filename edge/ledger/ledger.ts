@@ -77,7 +77,7 @@ const STORM_WRITE_INTERVAL = 1000
 /** How long a trigger waits for another one with its `Idempotency-Key` that reserves; longer than one can take. */
 const RESERVATION_WAIT = 10_000
 /** How long Temporal may take to say what time it is. */
-const PING_TIMEOUT = 1500
+const PING_TIMEOUT = 1000
 /** Settlements that are sent in one run of the alarm, and when one is sent again that was not acknowledged. */
 const SETTLEMENTS = { size: 64, interval: 3000 }
 
@@ -121,7 +121,7 @@ export class Ledger extends DurableObject<Env> {
     this.#context = {
       store: this.#store,
       temporal: (namespace) => this.#temporal(namespace),
-      clockProblem: () => this.#clockProblem(),
+      sendProblem: () => this.#sendProblem(),
       knownNamespaceId: (namespace) => this.#namespaceIds.get(namespace) ?? null,
       freshNamespaceId: (namespace) => this.#askNamespaceId(namespace),
       abandonReservation: (id) => {
@@ -452,19 +452,33 @@ export class Ledger extends DurableObject<Env> {
     return problem === null ? null : undecidedBy('clock_skew', problem)
   }
 
-  /** Why nothing may be admitted or sent; compares the clocks first when the last time is too long ago. */
+  /** Why nothing may be admitted; compares the clocks first when the last time is too long ago. */
   async #clockProblem(): Promise<string | null> {
     const now = Date.now()
-    if (this.#clock.isDue(now)) {
-      this.#clock.asked(now)
-      this.#ping ??= this.#askNamespaceId(config.coordinator.temporal.namespace)
-        .then(() => undefined)
-        .finally(() => {
-          this.#ping = null
-        })
-    }
-    if (this.#ping !== null) await this.#ping
+    const { namespace } = config.coordinator.temporal
+    const isDue = !this.#clock.isFresh(now) || this.#clock.problem !== null || !this.#namespaceIds.has(namespace)
+    if (isDue && this.#clock.mayAsk(now)) await this.#ask()
+    else if (this.#ping !== null) await this.#ping
     return this.#clock.problem
+  }
+
+  /** Why nothing may be sent. While Temporal doesn't answer nothing is known of its clock, and a start would wait for it. */
+  async #sendProblem(): Promise<{ type: string; message: string } | null> {
+    if (!this.#clock.isFresh(Date.now()) || this.#clock.problem !== null) await this.#ask()
+    const { problem } = this.#clock
+    if (problem !== null) return { type: 'ClockSkew', message: problem }
+    return this.#clock.isFresh(Date.now()) ? null : { type: 'NotStartedYet', message: 'Temporal does not answer' }
+  }
+
+  /** Asks Temporal for its time, and which namespace it has. */
+  #ask(): Promise<void> {
+    this.#ping ??= this.#askNamespaceId(config.coordinator.temporal.namespace)
+      .then(() => undefined)
+      .finally(() => {
+        this.#ping = null
+      })
+    this.#clock.asked(Date.now())
+    return this.#ping
   }
 
   /** Temporal's id of a namespace; the answer also tells its time. */

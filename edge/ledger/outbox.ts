@@ -26,6 +26,8 @@ const VOID_WORKFLOW_TYPE = 'resile-void'
 
 /** Longest wait between two attempts of a start or a void, in milliseconds. */
 const LONGEST_BACKOFF = 5000
+/** How soon it is tried again to send what could not be sent, in milliseconds. */
+const RESEND_INTERVAL = 1000
 /** How long a start that is held back waits for the reason to pass, in milliseconds, unless that is known. */
 const HOLD_INTERVAL = 5000
 /** How often an execution is looked for that Temporal doesn't know. */
@@ -36,8 +38,8 @@ export interface OutboxContext {
   store: LedgerStore
   /** The client of the namespace that an execution was forwarded to. */
   temporal(namespace: string): TemporalClient
-  /** Why nothing may be sent now, because this machine's clock and Temporal's differ; null when it may. */
-  clockProblem(): Promise<string | null>
+  /** Why nothing may be sent now: the clocks differ, or Temporal doesn't answer; null when it may. */
+  sendProblem(): Promise<NonNullable<ExecutionRow['error']> | null>
   /** Temporal's id of a namespace as it was last told, null when it never was. */
   knownNamespaceId(namespace: string): string | null
   /** The same, asked for now; null without an answer. */
@@ -86,24 +88,30 @@ export function beginVoid(
 
 /** Does what is next of a start, unless the clocks differ: then it can't be known whether its time has come or gone. */
 async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: boolean): Promise<void> {
-  const problem = await context.clockProblem()
+  const problem = await context.sendProblem()
   const row = context.store.execution(id)
-  if (row?.phase === 'voiding') return problem === null ? voidStart(context, row) : undefined
+  if (row?.phase === 'voiding') return problem === null || !row.maybeSent ? voidStart(context, row) : undefined
   if (row?.phase !== 'starting') return
   const now = context.now()
-  if (problem !== null) return hold(context, row, firstAttempt, { type: 'ClockSkew', message: problem }, null)
+  const isLate = !firstAttempt && now >= row.validUntil
+  // By clocks that differ nothing is late; without an answer of Temporal it is, and of what was never sent that is all.
+  if (problem !== null && !(isLate && problem.type === 'NotStartedYet')) {
+    hold(context, row, firstAttempt, problem, now + RESEND_INTERVAL)
+    return
+  }
   if (row.admittedAt > now + CLOCK_TOLERANCE) {
     // Judged by a clock that was ahead: windows may have looked emptier than they were.
     const ending = { status: 'expired', message: "admitted while this machine's clock was ahead" } as const
     beginVoid(context.store, row, ending, now)
     return voidStart(context, { ...row, phase: 'voiding', ending })
   }
-  if (!firstAttempt && now >= row.validUntil) return expire(context, row)
+  if (isLate) return expire(context, row)
   const { datacenter } = row.forward
   const freeze = context.store.freezes.covering({ workflow: row.workflow, datacenter, node: row.node }, now)
   if (freeze !== null) {
     const error = { type: 'Frozen', message: `${freeze.reason} (freeze ${freeze.id})` }
-    return hold(context, row, firstAttempt, error, freeze.expires_at === null ? null : Date.parse(freeze.expires_at))
+    hold(context, row, firstAttempt, error, freeze.expires_at === null ? null : Date.parse(freeze.expires_at))
+    return
   }
   return start(context, row, firstAttempt)
 }
@@ -117,7 +125,8 @@ function hold(
   until: number | null,
 ): void {
   const now = context.now()
-  const nextAt = Math.min(until ?? Number.POSITIVE_INFINITY, now + HOLD_INTERVAL, Math.max(row.validUntil, now))
+  const soonest = now + RESEND_INTERVAL
+  const nextAt = Math.max(Math.min(until ?? Number.POSITIVE_INFINITY, now + HOLD_INTERVAL, row.validUntil), soonest)
   context.store.update({ ...row, maybeSent: firstAttempt ? false : row.maybeSent, error, nextAt })
 }
 

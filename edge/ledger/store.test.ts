@@ -2,8 +2,9 @@ import { env, reset, runInDurableObject } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
 import type { Env } from '../env.ts'
+import { executionRow } from '../testing/rows.ts'
 import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
-import { type ExecutionRow, LedgerStore } from './store.ts'
+import { LedgerStore } from './store.ts'
 
 afterEach(() => reset())
 
@@ -66,7 +67,7 @@ function play(events: readonly Event[], store: LedgerStore, model: Model): void 
       const node = NODES[happening.node] ?? null
       const id = String(model.rows.length).padStart(4, '0')
       model.rows.push({ id, workflow, node, started: null, closed: false })
-      store.insertExecution(row(id, workflow, node, now))
+      store.insertExecution(executionRow(id, workflow, node, now))
     } else {
       const target = model.rows[happening.which % Math.max(model.rows.length, 1)]
       if (target === undefined) continue
@@ -109,7 +110,7 @@ it('counts the starts of each node for itself', async () => {
       ['3', 'n1'],
       ['4', null],
     ].forEach(([id, node], index) => {
-      store.insertExecution(row(String(id), 'a', node ?? null, 1))
+      store.insertExecution(executionRow(String(id), 'a', node ?? null, 1))
       store.confirm(String(id), 'run', null, 10 + index, 1)
     })
     expect(store.use('a', null).startsAfter(0)).toBe(4)
@@ -127,45 +128,3 @@ it('migrates once, and refuses tables of a newer version', async () => {
     expect(() => migrate(storage, LEDGER_MIGRATIONS)).toThrow('version 99')
   })
 })
-
-function row(id: string, workflow: string, node: string | null, now: number): ExecutionRow {
-  return {
-    id,
-    workflowId: id,
-    admitted: true,
-    exclusive: false,
-    limits: [],
-    central: false,
-    workflow,
-    node,
-    target: {},
-    taskQueue: 'q',
-    forward: {
-      namespace: 'default',
-      workflowType: 't',
-      workflowQueue: 'q',
-      input: {},
-      timeout: 1,
-      traceparent: null,
-      datacenter: 'dc1',
-      reason: null,
-      trigger: null,
-    },
-    phase: 'starting',
-    status: 'pending',
-    admittedAt: now,
-    validUntil: now + 1,
-    overdueAt: null,
-    attempts: 1,
-    maybeSent: true,
-    nextAt: now,
-    runId: null,
-    namespaceId: null,
-    startedAt: null,
-    closedAt: null,
-    ending: null,
-    cancel: null,
-    result: null,
-    error: null,
-  }
-}

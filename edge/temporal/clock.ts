@@ -6,38 +6,43 @@
 /** More than this apart, in milliseconds, nothing is admitted or sent. */
 export const CLOCK_TOLERANCE = 10_000
 /**
- * How long a comparison is good, in milliseconds. A jump of the clock beyond the tolerance makes the last comparison
- * look older than this, or younger than now: either way it is made again before anything is decided.
+ * How long a comparison is good, in milliseconds. Being shorter than the tolerance, a jump of this clock makes the last
+ * comparison look older than this, or younger than now: either way it is made again before anything is decided.
  */
-const COMPARISON_LIFE = CLOCK_TOLERANCE
+const COMPARISON_LIFE = 1000
 /** While Temporal doesn't answer it is asked no more often than this, in milliseconds. */
 const RETRY_INTERVAL = 3000
 /** While the clocks differ they are compared no more often than this, in milliseconds. */
-const RECHECK_INTERVAL = 500
+const RECHECK_INTERVAL = 200
 
 /** What is known of the two clocks. Times in milliseconds since the epoch, by this machine's clock. */
 export class ClockWatch {
-  #comparedAt = Number.NEGATIVE_INFINITY
+  #answeredAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
   /** How far this clock is ahead of Temporal's, at least; negative when it is behind. */
   #ahead = 0
 
   /** Takes the `Date` of an answer. One without, or with nonsense, says nothing. */
   observe(date: string | null, sentAt: number, receivedAt: number): void {
+    this.#answeredAt = receivedAt
+    // It answers: there is no need to spare it.
+    this.#askedAt = Number.NEGATIVE_INFINITY
     const time = date === null ? Number.NaN : Date.parse(date)
     if (Number.isNaN(time)) return
     // The answer was made between sending and receiving, and its date is cut to the second.
     const least = sentAt - (time + 1000)
     const most = receivedAt - time
     this.#ahead = least > 0 ? least : most < 0 ? most : 0
-    this.#comparedAt = receivedAt
   }
 
-  /** Whether the clocks should be compared again before anything is decided. */
-  isDue(now: number): boolean {
-    const wait = this.problem === null ? RETRY_INTERVAL : RECHECK_INTERVAL
-    if (isWithin(now, this.#askedAt, wait)) return false
-    return this.problem !== null || !isWithin(now, this.#comparedAt, COMPARISON_LIFE)
+  /** Whether Temporal answered just now, so that what is known of its clock is up to date. */
+  isFresh(now: number): boolean {
+    return isWithin(now, this.#answeredAt, COMPARISON_LIFE)
+  }
+
+  /** Whether Temporal was not asked in vain just now. */
+  mayAsk(now: number): boolean {
+    return !isWithin(now, this.#askedAt, this.problem === null ? RETRY_INTERVAL : RECHECK_INTERVAL)
   }
 
   /** Notes that Temporal is being asked, whether or not it answers. */

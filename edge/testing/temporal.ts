@@ -9,6 +9,8 @@ export type Fault =
   | 'no answer'
   | 'reply lost'
   | 'proxy 503'
+  /** Taken and kept, to arrive when {@link FakeTemporal.deliver} is called; who sent it is told that it was cut off. */
+  | 'held'
   | { code: number; message: string }
 
 interface FakeExecution {
@@ -19,6 +21,9 @@ interface FakeExecution {
   status: string
   result: unknown
   startTime: number
+  closeTime?: number
+  /** Set for a child. */
+  rootWorkflowId?: string
 }
 
 /** Temporal's semantics of start, describe, history and cancel for one namespace, as far as the coordinator relies on them. */
@@ -27,6 +32,9 @@ export class FakeTemporal {
   /** Every start request that reached it, in order. */
   readonly starts: { workflowId: string; requestId: string; type: string }[] = []
   readonly cancels: string[] = []
+  /** Every path that was asked for, in order. */
+  readonly paths: string[] = []
+  readonly #held: { url: URL; init: RequestInit | undefined }[] = []
   fault: Fault = 'none'
   /** Verbs (`cancel`, `history`) that are refused with a passing gRPC status, whatever else works. */
   readonly busyVerbs = new Set<string>()
@@ -34,7 +42,7 @@ export class FakeTemporal {
   readonly hidden = new Set<string>()
   /** Id of its namespace, another one after it was made anew. */
   namespaceId = crypto.randomUUID()
-  /** How far its clock is ahead of this machine's, in milliseconds. */
+  /** How far its clock is ahead of this machine's, in milliseconds; without a number its answers carry no date. */
   clockAhead = 0
 
   /** Takes the place of the global fetch. */
@@ -61,6 +69,17 @@ export class FakeTemporal {
     Object.assign(execution, { status: 'WORKFLOW_EXECUTION_STATUS_RUNNING', runId: crypto.randomUUID() })
   }
 
+  /** How many requests are held. */
+  get heldCount(): number {
+    return this.#held.length
+  }
+
+  /** Lets a held request arrive now; its answer reaches nobody. */
+  deliver(index: number): void {
+    const [request] = this.#held.splice(index, 1)
+    if (request !== undefined) this.#handle(request.url, request.init)
+  }
+
   /** Ends an execution. */
   close(
     workflowId: string,
@@ -68,6 +87,7 @@ export class FakeTemporal {
     result: unknown = null,
   ): void {
     const execution = this.#execution(workflowId)
+    execution.closeTime = Date.now()
     execution.status = `WORKFLOW_EXECUTION_STATUS_${status}`
     execution.result = result
   }
@@ -80,12 +100,17 @@ export class FakeTemporal {
 
   async #fetch(url: URL, init: RequestInit | undefined): Promise<Response> {
     const fault = this.fault
+    this.paths.push(url.pathname)
+    if (fault === 'held') {
+      this.#held.push({ url, init })
+      throw new Error('connection reset')
+    }
     if (fault === 'unreachable') throw new Error('connection refused')
     if (fault === 'no answer') return new Promise(() => undefined)
     if (fault === 'proxy 503') return new Response('upstream connect error', { status: 503 })
     if (typeof fault === 'object') return Response.json(fault, { status: 400 })
     const answer = this.#handle(url, init)
-    answer.headers.set('date', new Date(Date.now() + this.clockAhead).toUTCString())
+    if (!Number.isNaN(this.clockAhead)) answer.headers.set('date', new Date(Date.now() + this.clockAhead).toUTCString())
     if (fault === 'reply lost') throw new Error('connection reset')
     return answer
   }
@@ -122,7 +147,7 @@ export class FakeTemporal {
     const queueOf = (body: Record<string, unknown>): string => (body.taskQueue as { name: string }).name
     const executions = [...this.executions]
       .filter(([id, { body }]) => `${queueOf(body)}:`.startsWith(`${datacenter}:`) && !this.hidden.has(id))
-      .map(([workflowId, { runId, type, status, body, startTime }]) => ({
+      .map(([workflowId, { runId, type, status, body, startTime, rootWorkflowId }]) => ({
         execution: { workflowId, runId },
         type: { name: type },
         status,
@@ -130,6 +155,7 @@ export class FakeTemporal {
         startTime: new Date(startTime).toISOString(),
         ...(status.endsWith('RUNNING') ? {} : { closeTime: new Date().toISOString() }),
         memo: body.memo,
+        rootExecution: { workflowId: rootWorkflowId ?? workflowId },
       }))
     return Response.json({ executions })
   }
