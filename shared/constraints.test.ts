@@ -2,7 +2,15 @@ import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Constraint } from './config.ts'
-import { decide, judge, type ScopeUse } from './constraints.ts'
+import {
+  decide,
+  joinReceipts,
+  judge,
+  judgeExclusive,
+  judgeFailures,
+  judgeUnavailable,
+  type ScopeUse,
+} from './constraints.ts'
 
 const HOUR = 3_600_000
 const SCOPE = { scope: 'datacenter', key: 'dc1' } as const
@@ -94,6 +102,61 @@ describe('concurrency', () => {
 it('denies an unknown kind', () => {
   const unknown = { kind: 'somethingNew', value: 9, is_global: false } as unknown as Constraint
   expect(judge(unknown, SCOPE, useOf({}), 7)).toMatchObject({ allowed: false, allowedAt: null })
+})
+
+describe('kinds that look at nodes and failures', () => {
+  it('exclusive allows only where nothing that it excludes is open', () => {
+    expect(judgeExclusive('n', 0, 7)).toMatchObject({ allowed: true, used: 0, limit: 1, allowedAt: 7 })
+    expect(judgeExclusive('n', 2, 7)).toMatchObject({ allowed: false, used: 2, allowedAt: null })
+  })
+
+  property.prop([fc.integer({ min: 1, max: 100 }), fc.nat(500), fc.nat(500)])(
+    'maxUnavailable in percent: with one more, never more than the share, but one at least',
+    (value, known, unavailable) => {
+      const constraint: Constraint = { kind: 'maxUnavailable', value, percent: true, is_global: false }
+      const { allowed, limit } = judgeUnavailable(constraint, { type: 't', known, unavailable }, 0)
+      expect(limit).toBeGreaterThanOrEqual(1)
+      if (allowed) expect((unavailable + 1) * 100 <= known * value || unavailable === 0).toBe(true)
+      else expect((unavailable + 1) * 100 > known * value).toBe(true)
+    },
+  )
+
+  it('maxUnavailable in numbers', () => {
+    const constraint: Constraint = { kind: 'maxUnavailable', value: 2, is_global: false }
+    const allowed = (unavailable: number): boolean =>
+      judgeUnavailable(constraint, { type: 't', known: 9, unavailable }, 0).allowed
+    expect([0, 1, 2].map(allowed)).toEqual([true, true, false])
+  })
+
+  it('maxFailure counts its window, and holds once it has tripped', () => {
+    const constraint: Constraint = { kind: 'maxFailure', value: 2, period: HOUR, is_global: false }
+    const at = 10 * HOUR
+    const failures = [at - HOUR, at - HOUR + 1]
+    const failuresAfter = (time: number): number => failures.filter((failure) => failure > time).length
+    expect(judgeFailures(constraint, SCOPE, { failuresAfter, trip: null }, at)).toMatchObject({
+      allowed: true,
+      used: 1,
+    })
+    expect(judgeFailures(constraint, SCOPE, { failuresAfter, trip: null }, at - 1)).toMatchObject({
+      allowed: false,
+      used: 2,
+      allowedAt: null,
+    })
+    expect(judgeFailures(constraint, SCOPE, { failuresAfter, trip: { at: 1, count: 2 } }, at)).toMatchObject({
+      allowed: false,
+      used: 2,
+    })
+  })
+
+  it('judgements of another ledger take the place of the global lines of a receipt', () => {
+    const global = { kind: 'maxExecution', scope: 'global', key: 'global', limit: 1, period: HOUR, used: 1 } as const
+    const own = judge(maxExecution(2, HOUR), SCOPE, useOf({}), 5)
+    const { receipts } = decide([own, { ...global, used: 0, allowed: true, allowedAt: 5 }], 5)
+    const denied = joinReceipts(receipts, [{ ...global, allowed: false, allowedAt: 9 }], false)
+    expect(denied).toMatchObject([{ binding: false }, { scope: 'global', used: 1, binding: true }])
+    const admitted = joinReceipts(receipts, [{ ...global, used: 0, allowed: true, allowedAt: 5 }], true)
+    expect(admitted.map(({ binding }) => binding)).toEqual([false, false])
+  })
 })
 
 describe('decide', () => {

@@ -1,8 +1,11 @@
 import { env, reset, runInDurableObject } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
+import type { Constraint } from '../../shared/config.ts'
+import { decide } from '../../shared/constraints.ts'
 import type { Env } from '../env.ts'
 import { executionRow } from '../testing/rows.ts'
+import { judgeConstraints } from './admission.ts'
 import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
 import { LedgerStore } from './store.ts'
 
@@ -10,6 +13,7 @@ afterEach(() => reset())
 
 const WORKFLOWS = ['a', 'b']
 const NODES = ['n1', 'n2', null]
+const NOTHING_ELSE = { exclusive: [], fleets: [], datacenters: ['dc1'] }
 
 /** What happens to a ledger's rows, at a clock that may also step back. */
 type Event =
@@ -58,8 +62,8 @@ it('counts as one by one, whatever happens in whatever order', { timeout: 60_000
   })
 })
 
-function play(events: readonly Event[], store: LedgerStore, model: Model): void {
-  let now = 1000
+function play(events: readonly Event[], store: LedgerStore, model: Model, begin = 1000): void {
+  let now = begin
   for (const happening of events) {
     if (happening.kind === 'clock') now += happening.step
     else if (happening.kind === 'admit') {
@@ -100,6 +104,36 @@ function compare(
     for (const index of after.keys()) expect(use.startAfter(time, index)).toBe(after[index])
   }
 }
+
+it('admits as one who counts one by one would, while limits, periods and the clock change', {
+  timeout: 60_000,
+}, async () => {
+  const stub = (env as unknown as Env).LEDGER.getByName('changing')
+  const limit = fc.record({ value: fc.nat(4), period: fc.constantFrom(5, 50, 500, 5000), concurrency: fc.nat(3) })
+  await runInDurableObject(stub, (_, state) => {
+    const property = fc.property(fc.array(fc.tuple(event, limit), { maxLength: 60 }), (steps) => {
+      for (const table of ['executions', 'starts', 'closed_counts']) state.storage.sql.exec(`DELETE FROM ${table}`)
+      const store = new LedgerStore(state.storage.sql)
+      const model = new Model()
+      let now = 1000
+      for (const [next, { value, period, concurrency }] of steps) {
+        if (next.kind === 'clock') now += next.step
+        const constraints: Constraint[] = [
+          { kind: 'maxExecution', value, period, is_global: false },
+          { kind: 'concurrency', value: concurrency, is_global: false },
+        ]
+        const counted = { workflow: 'a', datacenter: 'dc1', node: null, constraints, ...NOTHING_ELSE }
+        const { allowed } = decide(judgeConstraints(store, counted, [], now, now), now)
+        const rows = model.in('a', null)
+        const occupying = rows.filter(({ started, closed }) => (started === null ? !closed : started > now - period))
+        const naive = occupying.length < value && rows.filter(({ closed }) => !closed).length < concurrency
+        expect(allowed).toBe(naive)
+        if (next.kind !== 'admit' || allowed) play([next], store, model, now)
+      }
+    })
+    fc.assert(property, { numRuns: 100 })
+  })
+})
 
 it('counts the starts of each node for itself', async () => {
   await runInDurableObject((env as unknown as Env).LEDGER.getByName('nodes'), (_, state) => {
