@@ -1,9 +1,9 @@
 import { abortAllDurableObjects, env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Env } from './env.ts'
-import { GlobalLedger } from './global-ledger/global-ledger.ts'
 import type { Answer } from './testing/coordinator.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, start } from './testing/coordinator.ts'
+import { failing } from './testing/global-ledger.ts'
 import { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
@@ -21,18 +21,6 @@ afterEach(async () => {
 const here = (workflow: string, headers: Record<string, string> = {}): Promise<Answer> => start(workflow, headers)
 const there = (workflow: string, headers: Record<string, string> = {}): Promise<Answer> =>
   start(workflow, headers, { target: { node: 'web-9' } })
-
-/** Lets the GlobalLedger fail in one of its methods, as when it can't be reached. */
-function failing(method: 'judge' | 'reserve' | 'settle', before: boolean): { mockRestore(): void } {
-  const original = GlobalLedger.prototype[method] as (...args: unknown[]) => unknown
-  return vi.spyOn(GlobalLedger.prototype, method).mockImplementation(async function (
-    this: GlobalLedger,
-    ...args: unknown[]
-  ): Promise<never> {
-    if (!before) await original.apply(this, args)
-    throw new Error('connection lost')
-  } as never)
-}
 
 it('a hundred at once over two datacenters: as many start as the limit says', async () => {
   const answers = await Promise.all(
@@ -71,7 +59,7 @@ it('what never started, proven, never counted', async () => {
 it.each([true, false])(
   'unreachable (before it was done: %s): denied, recorded, and later as if it had not been',
   async (before) => {
-    const broken = failing('reserve', before)
+    const broken = failing('reserve', { before })
     const denied = await here('global', { 'idempotency-key': 'k' })
     expect(denied).toMatchObject({ status: 503, body: { code: 'ledger_unavailable', decision: { outcome: 'denied' } } })
     expect((await request('GET', `/v1/decisions/${denied.body.decision.id}`)).body).toMatchObject({
@@ -96,7 +84,7 @@ it('a reservation that comes after it was given up is refused', async () => {
 })
 
 it('a coordinator that dies between reserving and admitting leaves a record, and nothing that counts', async () => {
-  vi.spyOn(GlobalLedger.prototype, 'reserve').mockImplementation(() => new Promise(() => undefined))
+  const silent = failing('reserve', { before: true, hangs: true })
   const asked = here('global').catch(() => undefined)
   await vi.waitFor(async () => {
     const [row] = await runInDurableObject(ledger(), (_, { storage }) =>
@@ -104,7 +92,7 @@ it('a coordinator that dies between reserving and admitting leaves a record, and
     )
     expect(row).toBeDefined()
   })
-  vi.mocked(GlobalLedger.prototype.reserve).mockRestore()
+  silent.mockRestore()
   await abortAllDurableObjects()
   await asked
   await beatAll(['web-1'])
@@ -137,7 +125,7 @@ it('a limit that becomes global counts what ran before, in every datacenter', as
 })
 
 it('settlements are sent again until they are acknowledged', async () => {
-  const broken = failing('settle', true)
+  const broken = failing('settle', { before: true })
   const { id } = (await here('everywhere-once-open')).body.execution
   temporal.close(id, 'COMPLETED')
   await alarmNow()
@@ -153,7 +141,7 @@ it('settlements are sent again until they are acknowledged', async () => {
 it('approval reserves, and waits on when it is denied or nobody answers', async () => {
   const waiting = (await here('asked-everywhere')).body.execution
   const approve = () => request('POST', `/v1/executions/${waiting.id}/approve`, {}, { prefer: 'wait=1' })
-  const broken = failing('reserve', false)
+  const broken = failing('reserve', { before: false })
   expect((await approve()).status).toBe(503)
   expect(await execution(waiting.id)).toMatchObject({ status: 'awaiting_approval' })
   broken.mockRestore()

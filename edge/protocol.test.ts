@@ -5,8 +5,8 @@
 import { abortAllDurableObjects, reset } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it, vi } from 'vitest'
-import { GlobalLedger } from './global-ledger/global-ledger.ts'
 import { type Answer, alarmNow, beatAll, request, start } from './testing/coordinator.ts'
+import { failing } from './testing/global-ledger.ts'
 import { FakeTemporal, type Fault } from './testing/temporal.ts'
 
 const HOUR = 3_600_000
@@ -110,6 +110,7 @@ class World {
   readonly temporal = new FakeTemporal()
   readonly answered = new Map<string, string>()
   readonly keys = new Map<string, Set<string>>()
+  readonly #failing: { mockRestore(): void }[] = []
   #beatAt = 0
 
   static async begin(): Promise<World> {
@@ -138,7 +139,7 @@ class World {
         this.temporal.fault = next.fault
         return
       case 'global':
-        failOnce(next.method, next.before)
+        this.#failing.push(failing(next.method, { before: next.before, times: 1 }))
         return
       case 'deliver':
         if (this.temporal.heldCount > 0) this.temporal.deliver(next.which % this.temporal.heldCount)
@@ -172,8 +173,8 @@ class World {
               ? other.started >= run.started && other.started < run.started + HOUR
               : other.started <= run.started && (other.closed === null || other.closed > run.started),
           )
-          const text = JSON.stringify({ workflow, kind, value, scope, together })
-          expect(together.length, text).toBeLessThanOrEqual(value)
+          if (together.length <= value) continue
+          throw new Error(`too many: ${JSON.stringify({ workflow, kind, value, scope, together })}`)
         }
       }
     }
@@ -183,16 +184,16 @@ class World {
   async judgeAnswers(): Promise<void> {
     for (const [id, workflow] of this.answered) {
       const { status, body } = await request('GET', `/v1/executions/${id}`)
-      expect(status, id).toBe(200)
+      expect({ id, status }).toEqual({ id, status: 200 })
       const type = this.temporal.executions.get(id)?.type
       if (body.started_at === null) {
-        expect(['canceled', 'expired', 'failed'], JSON.stringify(body)).toContain(body.status)
+        expect(body).toMatchObject({ status: expect.stringMatching(/^(canceled|expired|failed)$/) })
         expect(type ?? 'resile-void').toBe('resile-void')
       } else expect(type).toBe(camel(workflow))
     }
     for (const [id, { type }] of this.temporal.executions) {
-      if (type !== 'resile-void')
-        expect((await request('GET', `/v1/decisions/${id}`)).body.outcome, id).toBe('admitted')
+      if (type === 'resile-void') continue
+      expect((await request('GET', `/v1/decisions/${id}`)).body).toMatchObject({ id, outcome: 'admitted' })
     }
     for (const ids of this.keys.values()) expect(ids.size).toBe(1)
   }
@@ -200,8 +201,7 @@ class World {
   /** Everything works again, what was held arrives, and time passes until nothing is pending. */
   async heal(): Promise<void> {
     this.temporal.fault = 'none'
-    vi.mocked(GlobalLedger.prototype.reserve).mockRestore?.()
-    vi.mocked(GlobalLedger.prototype.settle).mockRestore?.()
+    for (const spy of this.#failing.splice(0)) spy.mockRestore()
     while (this.temporal.heldCount > 0) this.temporal.deliver(0)
     this.#beatAt = 0
     for (let round = 0; round < 6; round++) {
@@ -250,16 +250,4 @@ class World {
 
 function camel(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
-}
-
-/** The next call of a GlobalLedger's method fails, before or after it took effect. */
-function failOnce(method: 'reserve' | 'settle', before: boolean): void {
-  const original = GlobalLedger.prototype[method] as (...args: unknown[]) => unknown
-  if (vi.isMockFunction(original)) return
-  const spy = vi.spyOn(GlobalLedger.prototype, method)
-  spy.mockImplementation(async function (this: GlobalLedger, ...args: unknown[]): Promise<never> {
-    spy.mockRestore()
-    if (!before) await original.apply(this, args)
-    throw new Error('connection lost')
-  } as never)
 }

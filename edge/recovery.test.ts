@@ -248,13 +248,9 @@ it('a change of limits counts what really ran', async () => {
   await sql('UPDATE starts SET at = at - 172800000')
   expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 0 }])
   await runInDurableObject(ledger(), async (instance) => {
-    const uses = instance.uses('thrice', {
-      datacenter: 'dc1',
-      constraints: [{ kind: 'maxExecution', value: 1, period: 744 * 3_600_000, is_global: false }],
-      exclusive: [],
-      fleets: [],
-      datacenters: ['dc1'],
-    })
+    const longer = { kind: 'maxExecution', value: 1, period: 744 * 3_600_000, is_global: false } as const
+    const asked = { datacenter: 'dc1', exclusive: [], fleets: [], datacenters: ['dc1'] }
+    const uses = instance.uses('thrice', longer, asked)
     expect(uses).toMatchObject([{ used: 4, limit: 1, allowed: false }])
   })
 })

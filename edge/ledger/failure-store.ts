@@ -75,6 +75,19 @@ export class FailureStore {
       .map(({ scope }) => scope)
   }
 
+  /** The scopes within another, by the beginning of their names, in which something failed or is tripped. */
+  scopesWithin(beginning: string): string[] {
+    return this.#sql
+      .exec<{ scope: string }>(
+        `SELECT scope FROM failures WHERE substr(scope, 1, ?1) = ?2
+         UNION SELECT scope FROM trips WHERE substr(scope, 1, ?1) = ?2 ORDER BY scope`,
+        beginning.length,
+        beginning,
+      )
+      .toArray()
+      .map(({ scope }) => scope)
+  }
+
   /** Forgets failures of before `time`. */
   forgetBefore(time: number): void {
     this.#sql.exec('DELETE FROM failures WHERE at < ?', time)

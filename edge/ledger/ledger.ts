@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import { v7 as uuidv7 } from 'uuid'
-import { datacentersOf, LONGEST_PERIOD_MS } from '../../shared/config.ts'
+import { type Constraint, datacentersOf, LONGEST_PERIOD_MS } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import type { Decision, Execution, ExecutionStatus, Freeze } from '../../shared/wire.ts'
@@ -214,13 +214,16 @@ export class Ledger extends DurableObject<Env> {
     return this.#store.freezes.active(Date.now())
   }
 
-  /** A constraint's present use in this datacenter; with `per = "node"`, of each node that has any. */
-  uses(workflow: string, trigger: Omit<Parameters<typeof judgeConstraints>[1], 'workflow' | 'node'>): Judgement[] {
+  /** A constraint's present use in this datacenter; one of each node with any when it counts nodes for themselves. */
+  uses(
+    workflow: string,
+    constraint: Constraint,
+    asked: Pick<Trigger, 'datacenter' | 'datacenters' | 'exclusive' | 'fleets'>,
+  ): Judgement[] {
     const now = Date.now()
-    const [constraint] = trigger.constraints
-    const perNode = constraint?.per === 'node' || constraint?.kind === 'exclusive'
-    const nodes = perNode ? this.#store.nodesInUse(workflow, now - (constraint?.period ?? 0)) : [null]
-    return nodes.flatMap((node) => judgeConstraints(this.#store, { ...trigger, workflow, node }, [], now, now))
+    return this.#nodesOf(workflow, constraint, now).flatMap((node) =>
+      judgeConstraints(this.#store, { ...asked, workflow, node, constraints: [constraint] }, [], now, now),
+    )
   }
 
   /** Whether an idempotency key is bound here. */
@@ -427,6 +430,15 @@ export class Ledger extends DurableObject<Env> {
     if (decision?.outcome === 'admitted') return { kind: 'admitted' }
     if (decision === null) throw new Error(`the reservation of ${id} ended without a decision`)
     return { kind: 'denied', decision, detail: 'it took too long to ask what counts over all datacenters' }
+  }
+
+  /** The nodes in which a constraint counts something of a workflow; null alone when it counts them together. */
+  #nodesOf(workflow: string, { kind, per, period }: Constraint, now: number): (string | null)[] {
+    if (kind === 'exclusive') return this.#store.nodesInUse(workflow, now)
+    if (per !== 'node') return [null]
+    if (kind !== 'maxFailure') return this.#store.nodesInUse(workflow, now - (period ?? 0))
+    const beginning = scopeName(workflow, '')
+    return this.#store.failures.scopesWithin(beginning).map((scope) => scope.slice(beginning.length))
   }
 
   #logDecision(decision: Decision, detail: string | null): void {

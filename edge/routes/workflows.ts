@@ -80,8 +80,7 @@ async function usesOf(
 ): Promise<object[]> {
   const judgements = await orUnavailable(async (): Promise<Judgement[]> => {
     const fleets = constraint.kind === 'maxUnavailable' ? await rosterOf(env, datacenter).fleets() : []
-    const asked = { datacenter, constraints: [constraint], datacenters, exclusive, fleets }
-    return ledgerOf(env, datacenter).uses(workflow, asked)
+    return ledgerOf(env, datacenter).uses(workflow, constraint, { datacenter, datacenters, exclusive, fleets })
   })
   const unused = {
     kind: constraint.kind,

@@ -75,7 +75,7 @@ export function freezeTable({ items }: { items: Freeze[] }): string {
     ['ID', 'COVERS', 'UNTIL', 'BY', 'REASON'],
     items.map((freeze) => [
       freeze.id,
-      scopeText(freeze),
+      scopeText(freeze.scope),
       freeze.expires_at ?? 'it is lifted',
       freeze.caller,
       freeze.reason,
@@ -86,7 +86,7 @@ export function freezeTable({ items }: { items: Freeze[] }): string {
 export function freezeDetails(freeze: Freeze): string {
   return fields([
     ['freeze', freeze.id],
-    ['covers', scopeText(freeze)],
+    ['covers', scopeText(freeze.scope)],
     ['reason', freeze.reason],
     ['by', freeze.caller],
     ['since', freeze.created_at],
@@ -166,8 +166,9 @@ export function targetText(target: Target): string {
   )
 }
 
-function scopeText({ scope }: Freeze): string {
-  const parts = Object.entries(scope).map(([key, value]) => `${key} ${value}`)
+/** What a freeze covers, in a few words. */
+export function scopeText(scope: unknown): string {
+  const parts = Object.entries(scope ?? {}).map(([key, value]) => `${key} ${String(value)}`)
   return parts.length === 0 ? 'everything' : parts.join(' and ')
 }
 

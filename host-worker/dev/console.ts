@@ -1,7 +1,7 @@
 /** What happens, as one readable line each. */
 import { styleText } from 'node:util'
 import { type LogLine, parseLogLine } from '../../shared/log.ts'
-import { targetText } from '../cli/tables.ts'
+import { scopeText, targetText } from '../cli/tables.ts'
 import type { ChildChange } from '../process/supervisor.ts'
 
 type Style = Parameters<typeof styleText>[0]
@@ -53,10 +53,12 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
       return ['cleared', `${field(line, 'detector')}: healthy again after ${seconds(line)}`, 'green']
     case 'detector_blind':
       return ['blind', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
-    case 'decision':
-      return line.outcome === 'admitted'
-        ? ['admitted', `${what} for ${field(line, 'caller')} ${execution}`, 'cyan']
-        : ['denied', `${what}: ${field(line, 'code')}: ${field(line, 'detail')}`, 'magenta']
+    case 'decision': {
+      const verb = DECISIONS[field(line, 'outcome')]
+      return verb === undefined
+        ? ['denied', `${what}: ${field(line, 'code')}: ${field(line, 'detail')}`, 'magenta']
+        : [verb, `${what} for ${field(line, 'caller')} ${execution}`, 'cyan']
+    }
     case 'started':
       return ['started', `${what} ${execution}`, 'cyan']
     case 'closed':
@@ -67,12 +69,26 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
       ]
     case 'cancel':
       return ['cancel', `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'yellow']
+    case 'freeze':
+      return ['freeze', `${scopeText(line.scope)} by ${field(line, 'caller')}: ${field(line, 'reason')}`, 'magenta']
+    case 'thaw':
+      return ['thaw', field(line, 'freeze'), 'green']
+    case 'tripped':
+      return ['tripped', `maxFailure of ${field(line, 'scope')}: ${field(line, 'detail')}`, 'red']
+    case 'started_past_coordinator':
+      return ['past us', `${field(line, 'workflow')} ${field(line, 'workflow_id')} was started by somebody else`, 'red']
     case 'lost':
     case 'start_refused':
       return [line.event.replace('_', ' '), `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'red']
     default:
       return null
   }
+}
+
+const DECISIONS: Readonly<Record<string, string | undefined>> = {
+  admitted: 'admitted',
+  awaiting_approval: 'waits',
+  shadowed: 'shadowed',
 }
 
 function print(time: string, verb: string, text: string, style: Style): void {
