@@ -6,6 +6,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { log } from '../../shared/log.ts'
 import { datacenterQueue, isName, nodeQueue } from '../../shared/names.ts'
 import { isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
+import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
 import { executionState, type Listed, listedPage } from '../temporal/outcome.ts'
 import { isExecutionId } from './ids.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
@@ -166,7 +167,8 @@ function adopt(context: AuditContext, chain: Chain, now: number): void {
     error: null,
   }
   store.insertExecution(row)
-  store.enterWindows(row)
+  // Temporal's clock may be behind this one by as much as is tolerated: it counts as if it were.
+  store.enterWindows(row, Math.min(now, chain.startedAt + CLOCK_TOLERANCE))
   log(own === null ? 'error' : 'warn', own === null ? 'started_past_coordinator' : 'imported', {
     workflow_id: chain.workflowId,
     workflow,

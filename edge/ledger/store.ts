@@ -243,16 +243,20 @@ export class LedgerStore {
     return true
   }
 
-  /** Enters an execution, that was not started through this ledger, where its start and its end count. */
-  enterWindows(row: ExecutionRow): void {
+  /**
+   * Enters an execution, that was not started through this ledger, where its start and its end count.
+   *
+   * @param at when its start counts: no earlier than it was, by this machine's clock
+   */
+  enterWindows(row: ExecutionRow, at: number): void {
     const scopes = scopesOf(row.workflow, row.node)
-    if (row.startedAt !== null) for (const scope of scopes) this.starts.append(scope, row.startedAt, row.id)
+    for (const scope of scopes) this.starts.append(scope, at, row.id)
     if (row.closedAt !== null && FAILURES.has(row.status)) {
       for (const scope of scopes) this.failures.add(scope, row.id, row.closedAt)
     }
     if (row.central) {
-      const { startedAt, closedAt, attempts } = row
-      this.settlements.put(row.id, row.workflow, { startedAt, closedAt, attempt: attempts }, row.admittedAt)
+      const { closedAt, attempts } = row
+      this.settlements.put(row.id, row.workflow, { startedAt: at, closedAt, attempt: attempts }, row.admittedAt)
     }
   }
 
