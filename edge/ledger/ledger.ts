@@ -76,6 +76,8 @@ const FORGET_INTERVAL = 10 * 60_000
 const STORM_WRITE_INTERVAL = 1000
 /** How long a trigger waits for another one with its `Idempotency-Key` that reserves; longer than one can take. */
 const RESERVATION_WAIT = 10_000
+/** How often a trigger is judged anew after one with its `Idempotency-Key` that reserved in vain. */
+const SUBMIT_TRIES = 5
 /** How long Temporal may take to say what time it is. */
 const PING_TIMEOUT = 1000
 /** Settlements that are sent in one run of the alarm, and when one is sent again that was not acknowledged. */
@@ -134,10 +136,11 @@ export class Ledger extends DurableObject<Env> {
 
   /** Judges a trigger, records the decision, and when it is admitted forwards it; waits for the start as long as asked. */
   async submit(submission: Submission): Promise<SubmissionResult> {
-    for (;;) {
+    for (let tries = 0; tries < SUBMIT_TRIES; tries++) {
       const result = await this.#submit(submission, null)
       if (result !== null) return result
     }
+    return undecidedBy('ledger_unavailable', 'the triggers with this key before it could not be decided')
   }
 
   /** What the answer to a trigger would be at `at` (milliseconds); changes nothing. */

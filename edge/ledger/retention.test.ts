@@ -84,9 +84,9 @@ describe('forget', () => {
     })
   })
 
-  it('bounds executions and denials in number, the oldest first; executions of the last day stay, windows count on', async () => {
+  it('bounds executions and denials in number, the oldest first; executions of the last days stay, windows count on', async () => {
     await inStore((store) => {
-      for (let serial = 0; serial < 20; serial++) put(store, NOW - (20 - serial) * 2 * HOUR, serial)
+      for (let serial = 0; serial < 20; serial++) put(store, NOW - (20 - serial) * 4 * HOUR, serial)
       for (let serial = 0; serial < 30; serial++) {
         store.decisions.insert(idAt(NOW - serial * 1000, serial), decision('denied', 'frozen'), null, NOW)
       }

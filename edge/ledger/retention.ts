@@ -3,12 +3,10 @@ import { LONGEST_PERIOD_MS } from '../../shared/config.ts'
 import { firstIdAt } from './ids.ts'
 import type { LedgerStore } from './store.ts'
 
-/** Bounds in numbers, beside those of age; an execution is kept for a day at least. */
+/** Bounds in numbers, beside those of age; an execution is kept as long as its key at least. */
 const MOST = { executions: 200_000, denials: 100_000 }
-/** How long an `Idempotency-Key` is remembered at least; a day is promised. */
+/** How long an `Idempotency-Key` is remembered; a day is promised. No execution is forgotten before its key. */
 const KEY_LIFE = 48 * 3_600_000
-/** How long an ended execution is kept at least, however many there are. */
-const EXECUTION_LIFE = 25 * 3_600_000
 /** Rows that are forgotten at one time, so that no trigger waits long for it. */
 const BATCH = 1000
 
@@ -25,12 +23,12 @@ export function forget(store: LedgerStore, now: number, most = MOST): boolean {
   const excess = store.endedCount() - most.executions
   const executions =
     excess > 0
-      ? store.forgetEnded(firstIdAt(now - EXECUTION_LIFE), Math.min(excess, BATCH))
+      ? store.forgetEnded(firstIdAt(now - KEY_LIFE), Math.min(excess, BATCH))
       : store.forgetEnded(firstIdAt(longAgo), BATCH)
   const excessDenials = store.decisions.deniedCount() - most.denials
   const denials =
     excessDenials > 0
-      ? store.decisions.forgetDenials(firstIdAt(now + EXECUTION_LIFE), Math.min(excessDenials, BATCH))
+      ? store.decisions.forgetDenials(firstIdAt(now + KEY_LIFE), Math.min(excessDenials, BATCH))
       : store.decisions.forgetDenials(firstIdAt(longAgo), BATCH)
   const starts = store.starts.forgetBefore(longAgo, BATCH)
   return executions >= BATCH || denials >= BATCH || starts >= BATCH
