@@ -421,8 +421,8 @@ constraint {
     ['a duplicate key', { 'coordinator.hcl': 'datacenter = "dc1"\ndatacenter = "dc2"\n' }],
     ['a duplicate block', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal {}\n' }],
     ['an attribute and a block of one name', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal = {}\n' }],
-    ['a constraint that comes later', { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "exclusive"\n}\n` }],
-    ['a mode that comes later', { 'workflows/w.hcl': `${anywhere}\nmode = "approve"\n` }],
+    ['exclusive without a node', { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "exclusive"\n}\n` }],
+    ['what comes later', { 'workflows/w.hcl': `${anywhere}\nescalation { receiver = "oncall" }\n` }],
     [
       'per with is_global',
       {
@@ -450,19 +450,6 @@ constraint {
       'a period over 744h',
       {
         'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 1\n  period = "745h"\n}\n`,
-      },
-    ],
-    [
-      'is_global with several datacenters',
-      {
-        'coordinator.hcl': 'datacenters = ["ams", "fra"]\n',
-        'workflows/w.hcl': `${anywhere}
-        constraint {
-          kind = "maxExecution"
-          value = 1
-          period = "1h"
-          is_global = true
-        }\n`,
       },
     ],
     ['valid_for over 1h', { 'workflows/w.hcl': `${anywhere}\nvalid_for = "61m"\n` }],

@@ -29,7 +29,7 @@ export async function coordinatorChild(options: {
   const { document, socket, directory } = options
   const temporal = new URL(document.coordinator.temporal?.http_url ?? '')
   const tls = temporal.protocol === 'https:'
-  const { command, args } = await prepareCoordinator({
+  const { command, args, prepare } = await prepareCoordinator({
     ...options,
     temporal: { address: `${temporal.hostname}:${temporal.port || (tls ? '443' : '80')}`, tls },
   })
@@ -42,7 +42,10 @@ export async function coordinatorChild(options: {
     command: '/bin/sh',
     args: ['-c', 'rm -f -- "$0"; umask 0177; exec "$@"', socket, command, ...args],
     restart: true,
+    prepare,
     stopGraceMs: 8000,
+    // One that lost its disk imports what ran before, which may be much.
+    readyTimeoutMs: 120_000,
     logFile: join(directory, '../logs/coordinator.log'),
     ready: async (signal) => {
       const { status } = await client.request('GET', '/readyz', { timeout: 8000, signal })

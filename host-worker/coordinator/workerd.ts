@@ -33,18 +33,24 @@ export interface CoordinatorOptions {
 export interface Launch {
   command: string
   args: string[]
+  /** Writes what is missing of its files. */
+  prepare(): Promise<void>
 }
 
 /** Writes what workerd needs, and returns how to start it. */
 export async function prepareCoordinator(options: CoordinatorOptions): Promise<Launch> {
   const { directory } = options
   const storage = join(directory, 'objects')
-  // workerd would make these itself, but by the umask that it is started with.
-  for (const key of Object.values(UNIQUE_KEYS)) await mkdir(join(storage, key), { recursive: true, mode: 0o700 })
-  await writeIfChanged(join(directory, BUNDLE), await bundleWorker())
-  await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
-  await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))
-  return { command: workerd.default, args: ['serve', join(directory, WORKERD_CONFIG)] }
+  const bundle = await bundleWorker()
+  const prepare = async (): Promise<void> => {
+    // workerd would make these itself, but by the umask that it is started with.
+    for (const key of Object.values(UNIQUE_KEYS)) await mkdir(join(storage, key), { recursive: true, mode: 0o700 })
+    await writeIfChanged(join(directory, BUNDLE), bundle)
+    await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
+    await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))
+  }
+  await prepare()
+  return { command: workerd.default, args: ['serve', join(directory, WORKERD_CONFIG)], prepare }
 }
 
 /** The capnp configuration; its schema is part of workerd (`workerd.capnp`). */

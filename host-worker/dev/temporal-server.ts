@@ -44,7 +44,10 @@ export async function ownTemporal(
   const { findTemporalCli } = await import('../temporal/cli.ts')
   const cli = await findTemporalCli({ log: progress })
   const directory = join(data, 'temporal')
-  await mkdir(directory, { recursive: true })
+  const prepare = async (): Promise<void> => {
+    await mkdir(directory, { recursive: true })
+  }
+  await prepare()
   const httpUrl = `http://127.0.0.1:${http}`
   return {
     addresses: { address: `127.0.0.1:${grpc}`, httpUrl, ui: `http://127.0.0.1:${ui}` },
@@ -71,6 +74,7 @@ export async function ownTemporal(
         'warn',
       ],
       restart: true,
+      prepare,
       readyTimeoutMs: 60_000,
       ready: (signal) => keepLongEnough(httpUrl, namespace, signal),
       logFile: join(data, 'logs/temporal.log'),

@@ -18,6 +18,8 @@ export interface ChildSpec {
   cwd?: string
   /** Whether it is started again when it ends by itself after it was ready once. */
   restart: boolean
+  /** Makes anew what it needs to run, before it is started again: somebody may have removed that meanwhile. */
+  prepare?: () => Promise<void>
   /** Asked again and again until it resolves: the child is then ready. Without it: ready when it runs. */
   ready?: (signal: AbortSignal) => Promise<void>
   /** How long it may take to be ready; default 30 s. */
@@ -151,12 +153,19 @@ export class SupervisedChild {
     this.#delayMs = Math.min(delayMs * 2, longestDelayMs)
     this.#change({ kind: 'restarting', delayMs })
     this.#restartTimer = setTimeout(() => {
-      const next = this.#spawn()
-      // One that runs but never answers is of no use: it is ended, and so started again.
-      this.#becomesReady(next).catch(() => {
-        if (next.leader !== undefined) signalGroup(next.leader, 'SIGKILL')
-      })
+      void this.#startAgain()
     }, delayMs)
+  }
+
+  async #startAgain(): Promise<void> {
+    // What can't be made shows in the child's own words.
+    await this.spec.prepare?.().catch((error: unknown) => this.#line(`can't be prepared: ${String(error)}`, 'stderr'))
+    if (this.#stopping) return
+    const next = this.#spawn()
+    // One that runs but never answers is of no use: it is ended, and so started again.
+    this.#becomesReady(next).catch(() => {
+      if (next.leader !== undefined) signalGroup(next.leader, 'SIGKILL')
+    })
   }
 
   async #becomesReady(run: Run): Promise<void> {
