@@ -8,7 +8,7 @@ const wranglerConfig = join(import.meta.dirname, 'wrangler.toml')
 const unit: TestProjectConfiguration = {
   test: {
     name: 'unit',
-    include: ['shared', 'host-worker', 'workflows', 'tools'].map((folder) => `${folder}/**/*.test.ts`),
+    include: ['shared', 'host-worker', 'workflows', 'tools', 'test/drill'].map((folder) => `${folder}/**/*.test.ts`),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     sequence: { groupOrder: 0 },
@@ -28,6 +28,7 @@ const endToEnd: TestProjectConfiguration = {
   test: {
     name: 'e2e',
     include: ['test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', 'test/drill/**'],
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -22,6 +22,10 @@ const scripts = {
     const code = await temporalCli()
     return code === 0 ? runGuarded(join(root, 'test/bench/main.ts'), args) : code
   },
+  drill: async (args) => {
+    const code = await temporalCli()
+    return code === 0 ? runGuarded(join(root, 'test/drill/main.ts'), args) : code
+  },
   check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint]),
   types,
   lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint]),

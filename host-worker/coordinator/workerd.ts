@@ -34,7 +34,7 @@ export interface Launch {
   command: string
   args: string[]
   /** Writes what is missing of its files. */
-  prepare(): Promise<void>
+  prepare: () => Promise<void>
 }
 
 /** Writes what workerd needs, and returns how to start it. */

@@ -2,12 +2,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { atEnd } from './cleanup.ts'
+import { type RelayedRequest, readRequest, relay } from './relay.ts'
 
-interface Held {
-  method: string
-  path: string
-  headers: Record<string, string>
-  body: Uint8Array<ArrayBuffer>
+interface Held extends RelayedRequest {
   response: ServerResponse
 }
 
@@ -43,17 +40,15 @@ export class Line {
   }
 
   async take(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    const request = await read(incoming, response)
+    const request = { ...(await readRequest(incoming)), response }
     if (this.#state === 'cut') response.destroy()
     else if (this.#state === 'held') this.#held.push(request)
     else await this.#pass(request)
   }
 
-  async #pass({ method, path, headers, body, response }: Held): Promise<void> {
-    const hasBody = method !== 'GET' && method !== 'HEAD'
-    const answer = await fetch(this.temporalUrl + path, { method, headers, ...(hasBody ? { body } : {}) })
-    const type = answer.headers.get('content-type') ?? 'application/json'
-    response.writeHead(answer.status, { 'content-type': type }).end(Buffer.from(await answer.arrayBuffer()))
+  async #pass({ response, ...request }: Held): Promise<void> {
+    const { status, headers, body } = await relay(this.temporalUrl, request)
+    response.writeHead(status, headers).end(body)
   }
 }
 
@@ -71,16 +66,4 @@ export async function layLine(temporalUrl: string): Promise<Line> {
   line.temporalUrl = temporalUrl
   line.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   return line
-}
-
-async function read(incoming: IncomingMessage, response: ServerResponse): Promise<Held> {
-  const chunks: Buffer[] = []
-  for await (const chunk of incoming) chunks.push(chunk as Buffer)
-  const headers: Record<string, string> = {}
-  for (const name of ['content-type', 'accept', 'grpc-timeout']) {
-    const value = incoming.headers[name]
-    if (typeof value === 'string') headers[name] = value
-  }
-  const body = new Uint8Array(Buffer.concat(chunks))
-  return { method: incoming.method ?? 'GET', path: incoming.url ?? '/', headers, body, response }
 }

@@ -15,7 +15,31 @@ export interface Run {
 
 export interface HistoryEvent {
   eventType: string
+  /** RFC 3339 with nanoseconds. */
+  eventTime: string
+  workflowExecutionStartedEventAttributes?: {
+    workflowType: { name: string }
+    taskQueue: { name: string }
+    input?: { payloads?: Payload[] }
+    header?: { fields?: Record<string, Payload> }
+    memo?: { fields?: Record<string, Payload> }
+  }
+  workflowExecutionFailedEventAttributes?: { failure?: { applicationFailureInfo?: { type?: string } } }
   activityTaskScheduledEventAttributes?: { taskQueue: { name: string } }
+}
+
+/** A value as Temporal keeps it, in base64. */
+interface Payload {
+  data: string
+}
+
+/** A start past the coordinator. */
+export interface PlainStart {
+  workflowId: string
+  type: string
+  taskQueue: string
+  /** Of the whole execution, in seconds. */
+  timeout: number
 }
 
 interface Info {
@@ -24,7 +48,7 @@ interface Info {
   status: string
   taskQueue: string
   closeTime?: string
-  memo?: { fields?: Record<string, { data: string }> }
+  memo?: { fields?: Record<string, Payload> }
 }
 
 const noShorthand = 'application/json+no-payload-shorthand'
@@ -53,9 +77,31 @@ export class Temporal {
 
   /** All runs of a type that it lists. */
   async list(type: string): Promise<Run[]> {
-    const query = new URLSearchParams({ query: `WorkflowType="${type}"`, pageSize: '1000' })
-    const { executions = [] } = await this.#ask<{ executions?: Info[] }>(`/workflows?${query}`)
-    return executions.map(runOf)
+    const runs: Run[] = []
+    let nextPageToken = ''
+    do {
+      const query = new URLSearchParams({ query: `WorkflowType="${type}"`, pageSize: '1000', nextPageToken })
+      const page = await this.#ask<{ executions?: Info[]; nextPageToken?: string }>(`/workflows?${query}`)
+      runs.push(...(page.executions ?? []).map(runOf))
+      nextPageToken = page.nextPageToken ?? ''
+    } while (nextPageToken !== '')
+    return runs
+  }
+
+  /** How many runs its Visibility finds, which is not always up to date. */
+  async count(query: string): Promise<number> {
+    const { count = '0' } = await this.#ask<{ count?: string }>(`/workflow-count?${new URLSearchParams({ query })}`)
+    return Number(count)
+  }
+
+  async start({ workflowId, type, taskQueue, timeout }: PlainStart): Promise<void> {
+    const body = {
+      workflowType: { name: type },
+      taskQueue: { name: taskQueue },
+      requestId: workflowId,
+      workflowExecutionTimeout: `${timeout}s`,
+    }
+    await this.#ask(`/workflows/${workflowId}`, { method: 'POST', body })
   }
 
   /** The list, as soon as it has this many runs at least. */
@@ -74,9 +120,11 @@ export class Temporal {
     return answer === undefined ? undefined : runOf(answer.workflowExecutionInfo)
   }
 
-  /** The events of an id's current run. */
-  async history(workflowId: string): Promise<HistoryEvent[]> {
-    const { history } = await this.#ask<{ history: { events: HistoryEvent[] } }>(`/workflows/${workflowId}/history`)
+  /** The events of one run, of an id's current run without. */
+  async history(workflowId: string, runId = ''): Promise<HistoryEvent[]> {
+    const query = new URLSearchParams({ 'execution.runId': runId })
+    const path = `/workflows/${workflowId}/history?${query}`
+    const { history } = await this.#ask<{ history: { events: HistoryEvent[] } }>(path)
     return history.events
   }
 
@@ -90,11 +138,14 @@ export class Temporal {
     await this.#ask(`/workflows/${workflowId}/terminate`, { method: 'POST' })
   }
 
-  async #ask<T>(path: string, { method = 'GET', ...absent }: { method?: string; absent?: T } = {}): Promise<T> {
+  async #ask<T>(
+    path: string,
+    { method = 'GET', body = {}, ...absent }: { method?: string; body?: object; absent?: T } = {},
+  ): Promise<T> {
     const answer = await fetch(this.#namespaceUrl + path, {
       method,
       headers: { accept: noShorthand, 'content-type': noShorthand },
-      ...(method === 'GET' ? {} : { body: '{}' }),
+      ...(method === 'GET' ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(10_000),
     })
     if (answer.status === 404 && 'absent' in absent) return absent.absent
@@ -111,6 +162,11 @@ function runOf(info: Info): Run {
     status: info.status.replace('WORKFLOW_EXECUTION_STATUS_', ''),
     taskQueue: info.taskQueue,
     closeTime: info.closeTime,
-    memo: memo === undefined ? undefined : JSON.parse(Buffer.from(memo.data, 'base64').toString()),
+    memo: memo === undefined ? undefined : readPayload(memo),
   }
+}
+
+/** The JSON in a payload. */
+export function readPayload(payload: Payload): unknown {
+  return JSON.parse(Buffer.from(payload.data, 'base64').toString())
 }

@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest'
+import { KINDS } from './kinds.ts'
+import { planRound } from './plan.ts'
+import { Random } from './random.ts'
+
+const nodes = [
+  { name: 'web-1', datacenter: 'ams', type: 'web' },
+  { name: 'web-2', datacenter: 'fra', type: 'web' },
+  { name: 'db-1', datacenter: 'ams', type: 'db' },
+] as const
+
+function plans(seed: number, count: number) {
+  const random = new Random(seed)
+  return Array.from({ length: count }, (_, index) => planRound(random, index + 1, KINDS, nodes))
+}
+
+test('the same seed gives the same plan, another seed another', () => {
+  const written = (seed: number) => JSON.stringify(plans(seed, 5))
+  expect(written(7)).toBe(written(7))
+  expect(written(7)).not.toBe(written(8))
+})
+
+test('in every third round starts are held beyond their valid_for, in every third their replies', () => {
+  const lasting = (what: string) =>
+    plans(7, 9).filter(({ faults }) => faults.some(({ fault }) => fault.name.startsWith(what)))
+  const held = lasting('hold starts beyond valid_for')
+  const unheard = lasting('lose replies to starts beyond valid_for')
+  expect(held.map(({ number }) => number)).toEqual([1, 4, 7])
+  expect(unheard.map(({ number }) => number)).toEqual([2, 5, 8])
+  for (const { triggers } of [...held, ...unheard])
+    expect(triggers.filter(({ validFor }) => validFor === 2).length).toBeGreaterThan(7)
+})
+
+test('a round breaks one to three things, each by one fault', () => {
+  for (const { faults } of plans(3, 50)) {
+    expect(faults.length).toBeGreaterThanOrEqual(1)
+    expect(faults.length).toBeLessThanOrEqual(3)
+    expect(new Set(faults.map(({ fault }) => fault.subject)).size).toBe(faults.length)
+  }
+})
+
+test('within some rounds every kind is triggered, and every fault happens', () => {
+  const some = plans(1, 50)
+  expect(new Set(some.flatMap(({ triggers }) => triggers.map(({ kind }) => kind)))).toEqual(
+    new Set(KINDS.map(({ name }) => name)),
+  )
+  const faults = some.flatMap((plan) => plan.faults.map(({ fault }) => fault.name.split(' ').slice(0, 2).join(' ')))
+  expect([...new Set(faults)].sort()).toEqual([
+    'cut line',
+    'delay line',
+    'deliver twice',
+    'hold starts',
+    'kill Temporal',
+    'kill coordinator',
+    'kill worker',
+    'lose replies',
+    'stop Temporal',
+    'stop coordinator',
+  ])
+})

@@ -1,0 +1,105 @@
+/** The project of a drill: its files, and which kinds of workflows this coordinator knows. */
+import { execFile } from 'node:child_process'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { NOT_AVAILABLE } from '../../host-worker/config/later.ts'
+import { PACKAGE_ROOT } from '../../host-worker/package-root.ts'
+import type { Kind, Rule } from './kinds.ts'
+
+/** The command line of this repository's `resile`, to be run by this Node. */
+export const RESILE = ['--disable-warning=ExperimentalWarning', join(PACKAGE_ROOT, 'host-worker/cli/main.ts')]
+
+export interface Project {
+  directory: string
+  /** The kinds that it has. */
+  kinds: Kind[]
+  /** Names of those that this version refuses. */
+  leftOut: string[]
+}
+
+/**
+ * Writes a project with all these kinds, and takes those out again that this version of Resile doesn't have yet.
+ *
+ * @throws when the check finds anything else
+ */
+export async function writeProject(
+  directory: string,
+  datacenters: readonly string[],
+  kinds: readonly Kind[],
+): Promise<Project> {
+  await mkdir(join(directory, 'workflows'), { recursive: true })
+  const quoted = datacenters.map((name) => `"${name}"`)
+  await writeFile(join(directory, 'coordinator.hcl'), `datacenters = [${quoted.join(', ')}]\n`)
+  await writeFile(join(directory, 'worker.hcl'), workerHcl(datacenters[0] ?? ''))
+  for (const kind of kinds) {
+    await writeFile(join(directory, `workflows/${kind.name}.hcl`), workflowHcl(kind))
+    await writeFile(join(directory, `workflows/${kind.name}.ts`), workflowCode(kind))
+  }
+  const refused = new Set<string>()
+  for (const { file, message } of await check(directory)) {
+    const name = /^workflows\/([a-z]+)\.hcl$/.exec(file)?.[1]
+    if (name === undefined || !message.includes(NOT_AVAILABLE)) throw new Error(`the project: ${file}: ${message}`)
+    refused.add(name)
+  }
+  for (const name of refused) {
+    await rm(join(directory, `workflows/${name}.hcl`))
+    await rm(join(directory, `workflows/${name}.ts`))
+  }
+  const [mistake] = await check(directory)
+  if (mistake !== undefined) throw new Error(`the project: ${mistake.file}: ${mistake.message}`)
+  return { directory, kinds: kinds.filter(({ name }) => !refused.has(name)), leftOut: [...refused] }
+}
+
+/** What `resile check` has to say against it. */
+async function check(directory: string): Promise<{ file: string; message: string }[]> {
+  const stdout = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, [...RESILE, 'check', '--json', '--project', directory], (error, said, complaint) => {
+      // With mistakes in the project it ends with 1, and says which.
+      if (error !== null && said === '') reject(new Error(`resile check: ${complaint || error.message}`))
+      else resolve(said)
+    })
+  })
+  return (JSON.parse(stdout) as { errors: { file: string; message: string }[] }).errors
+}
+
+function workerHcl(datacenter: string): string {
+  // `resile dev` runs the nodes that it is told to; of this file they have the command.
+  return `node = "unused"
+datacenter = "${datacenter}"
+command "work" {
+  argv = ["/bin/sleep", "{seconds}"]
+  params = { seconds = "^[0-9.]+$" }
+}
+`
+}
+
+function workflowHcl({ target, validFor, rules }: Kind): string {
+  return [
+    `task_queue_target = "${target}"`,
+    `valid_for = "${validFor}s"`,
+    // An execution whose worker was killed in the middle does not occupy its place for the rest of the drill.
+    'timeout = "25s"',
+    ...rules.map(constraintHcl),
+    '',
+  ].join('\n')
+}
+
+function constraintHcl(rule: Rule): string {
+  const lines = Object.entries(rule).map(([key, value]) => {
+    if (key === 'seconds') return `period = "${value}s"`
+    if (key === 'global') return 'is_global = true'
+    return `${key} = ${JSON.stringify(value)}`
+  })
+  return `constraint {\n  ${lines.join('\n  ')}\n}`
+}
+
+/** Sleeps, or has its host do something, for as long as its input says. */
+function workflowCode({ name }: Kind): string {
+  return `import { proxyActivities, sleep } from '@temporalio/workflow'
+const { runCommand } = proxyActivities({ startToCloseTimeout: '10s', retry: { maximumAttempts: 2 } })
+export async function ${name}(input) {
+  if (input.acts) await runCommand({ name: 'work', params: { seconds: String(input.ms / 1000) } })
+  else await sleep(input.ms)
+}
+`
+}
