@@ -97,6 +97,21 @@ describe('maxUnavailable', () => {
     expect(at.filter(({ status }) => status === 201)).toHaveLength(2)
   })
 
+  it('denies for a node without a type, of whose like nothing is known', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    await grown()
+    await request('PUT', '/v1/nodes/odd', {
+      datacenter: 'dc1',
+      queues: [{ name: 'dc1:node:odd', activity_types: ['runCommand'] }],
+    })
+    expect(await start('careful', {}, on('odd'))).toMatchObject({
+      status: 429,
+      body: {
+        decision: { allowed_at: null, constraints: [{ kind: 'maxUnavailable', allowed: false, binding: true }] },
+      },
+    })
+  })
+
   it('still misses a dead node after a restart', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await grown()

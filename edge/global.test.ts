@@ -78,9 +78,62 @@ it.each([true, false])(
 it('a reservation that comes after it was given up is refused', async () => {
   const stub = (env as unknown as Env).GLOBAL_LEDGER.getByName('global')
   const question = { workflow: 'global', constraints: [], datacenters: ['dc1', 'dc2'], at: 1, clock: 1 }
-  await stub.settle('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1 })
+  await stub.settle('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
   expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 1 }, question)).toMatchObject({ kind: 'void' })
   expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 2 }, question)).toMatchObject({ kind: 'reserved' })
+})
+
+it('a settlement that comes late changes nothing', async () => {
+  const stub = (env as unknown as Env).GLOBAL_LEDGER.getByName('everywhere-once-open')
+  const once = { kind: 'concurrency', value: 1, is_global: true } as const
+  const question = { workflow: 'everywhere-once-open', constraints: [once], datacenters: ['dc1'], at: 5, clock: 5 }
+  const used = async (): Promise<unknown> => ((await stub.judge(question)) as { judgements: unknown[] }).judgements[0]
+  expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 1 }, question)).toMatchObject({ kind: 'reserved' })
+  // Reserved again by a later attempt, it doesn't count against itself, and the void of the earlier one means nothing.
+  expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 2 }, question)).toMatchObject({
+    kind: 'reserved',
+    judgements: [{ used: 0 }],
+  })
+  await stub.settle('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
+  expect(await used()).toMatchObject({ used: 1 })
+  await stub.settle('x', 'dc1', { startedAt: 1, closedAt: 2, attempt: 2, sequence: 3 })
+  await stub.settle('x', 'dc1', { startedAt: 1, closedAt: null, attempt: 2, sequence: 2 })
+  expect(await used()).toMatchObject({ used: 0 })
+})
+
+it('what a ledger reserved before it lost its rows counts until nothing of it can begin any more', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  temporal.fault = 'unreachable'
+  await here('global', { prefer: 'wait=0' })
+  await runInDurableObject(ledger(), (_, { storage }) => {
+    for (const table of ['executions', 'settlements', 'drafts']) storage.sql.exec(`DELETE FROM ${table}`)
+  })
+  temporal.fault = 'none'
+  await abortAllDurableObjects()
+  await beatAll(['web-9'], 'dc2')
+  expect((await there('global')).status).toBe(429)
+  vi.setSystemTime(Date.now() + 3 * 3_600_000)
+  await beatAll(['web-9'], 'dc2')
+  expect((await there('global')).status).toBe(201)
+  vi.useRealTimers()
+})
+
+it('an execution that is being approved is still there', async () => {
+  const { id } = (await here('asked-everywhere')).body.execution
+  const silent = failing('reserve', { before: true, hangs: true })
+  const approving = request('POST', `/v1/executions/${id}/approve`)
+  await vi.waitFor(async () => {
+    const rows = await runInDurableObject(ledger(), (_, { storage }) =>
+      storage.sql.exec("SELECT id FROM executions WHERE phase = 'reserving'").toArray(),
+    )
+    expect(rows).toHaveLength(1)
+  })
+  expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
+  expect((await request('GET', '/v1/executions')).body.items).toHaveLength(1)
+  await alarmNow()
+  expect(await approving).toMatchObject({ status: 503, body: { code: 'ledger_unavailable' } })
+  expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
+  silent.mockRestore()
 })
 
 it('a coordinator that dies between reserving and admitting leaves a record, and nothing that counts', async () => {

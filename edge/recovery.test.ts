@@ -1,6 +1,7 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodePayload } from '../shared/payload.ts'
+import { IMPORT } from './ledger/ledger.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from './testing/coordinator.ts'
 import { FakeTemporal } from './testing/temporal.ts'
 
@@ -68,8 +69,10 @@ describe('a ledger that lost its disk', () => {
     const [first, second] = [(await start('thrice')).body.execution.id, (await start('thrice')).body.execution.id]
     temporal.hidden.add(second)
     await loseDisk()
-    setTimeout(() => temporal.hidden.clear(), 500)
+    IMPORT.pause = 800
+    setTimeout(() => temporal.hidden.clear(), 400)
     await beatAll()
+    IMPORT.pause = 0
     expect(await execution(first)).toMatchObject({ status: 'running' })
     expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 2 }])
   })
@@ -106,6 +109,16 @@ describe('an execution that was started past the coordinator', () => {
     await alarmNow()
     expect(await list()).toMatchObject([{ workflow: 'oddType', workflow_id: id, target: { node: 'web-2' } }])
     expect(temporal.paths.filter((path) => path.includes(encodeURIComponent(id)))).toEqual([])
+  })
+
+  it.each(['by-hand', 'odd/id'])('(%s) and deleted again does not count for ever', async (id) => {
+    temporal.startForeign(id, 'single', 'dc1')
+    await auditNow()
+    expect((await start('single')).status).toBe(429)
+    temporal.executions.delete(id)
+    await alarmNow()
+    expect(await list()).toMatchObject([{ workflow_id: id, status: 'terminated' }])
+    expect((await start('single')).status).toBe(201)
   })
 
   it('pages with the others', async () => {
@@ -219,6 +232,25 @@ describe('clocks more than 10 s apart', () => {
     temporal.clockAhead = -86_400_000
     await beatAll()
     expect((await start('free')).body.code).toBe('clock_skew')
+  })
+
+  it('set back, this machine goes on with what is due, and nobody lives who beat in the future', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const right = Date.now()
+    vi.setSystemTime(right + 3_600_000)
+    await beatAll()
+    temporal.fault = 'unreachable'
+    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    await alarmNow()
+    vi.setSystemTime(right)
+    temporal.fault = 'none'
+    expect((await start('free')).body.code).toBe('no_worker')
+    await alarm()
+    await alarm()
+    expect(await execution(id)).toMatchObject({
+      status: 'expired',
+      error: { message: expect.stringContaining('clock') },
+    })
   })
 
   it('what was admitted by a clock that was ahead is not sent once it is right', async () => {

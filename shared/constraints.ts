@@ -129,6 +129,12 @@ export function judgeUnavailable(constraint: Constraint, fleet: FleetUse, at: nu
   return { ...base, used: fleet.unavailable, allowed, allowedAt: allowed ? at : null }
 }
 
+/** Judges `maxUnavailable` for a node that has no type, so that nothing is known of its like: never. */
+export function judgeNoFleet({ kind }: Constraint): Judgement {
+  const nothing = { limit: 0, period: null, used: 0, allowed: false, allowedAt: null }
+  return { ...nothing, kind, scope: 'node_type', key: 'none' }
+}
+
 /** Judges `maxFailure`: once as many failed within the period as it names, only a human's reset allows more. */
 export function judgeFailures(constraint: Constraint, scope: ConstraintScope, use: FailureUse, at: number): Judgement {
   const base = { ...scope, kind: constraint.kind, limit: constraint.value, period: constraint.period ?? null }

@@ -5,10 +5,17 @@ import { log, messageOf } from '../../shared/log.ts'
 import type { Env } from '../env.ts'
 import { GLOBAL_MIGRATIONS, migrate } from '../ledger/schema.ts'
 import type { GlobalAnswer, GlobalQuestion, HandIn, ReserveAnswer, Settlement } from '../ledger/types.ts'
+import { within } from '../patience.ts'
 import { GlobalStore, type HandedIn } from './global-store.ts'
 
 /** How long a reservation counts whose ledger has lost its disk since: by then no start of it can begin any more. */
 const ORPHAN_LIFE = 2 * 3_600_000
+/** Wait between two looks for what can be forgotten, in milliseconds. */
+const FORGET_INTERVAL = 60_000
+/** How long a datacenter's ledger may take to hand in a page of rows, in milliseconds. */
+const HAND_IN_TIMEOUT = 4000
+
+const NO_ANSWER: HandIn = { kind: 'not_ready', detail: 'it does not answer' }
 
 /**
  * Counts one workflow over all datacenters of a coordinator. A datacenter's ledger reserves here before it admits, and
@@ -21,6 +28,7 @@ export class GlobalLedger extends DurableObject<Env> {
   /** Datacenters that have handed in their rows since this object woke up: config may have changed before that. */
   readonly #complete = new Set<string>()
   #handingIn: Promise<string | null> | null = null
+  #forgotAt = 0
   /** What was settled while rows are being handed in. */
   readonly #settledMeanwhile = new Set<string>()
 
@@ -52,11 +60,12 @@ export class GlobalLedger extends DurableObject<Env> {
       const now = Date.now()
       const present = this.#store.reservation(id)
       if (present?.phase === 'void' && present.attempt >= attempt) return { kind: 'void', detail: 'it was given up' }
+      // What it has itself doesn't count against it.
+      this.#store.setAside(id)
       const judgements = this.#judge(question)
-      if (present !== null && present.phase !== 'void') return { kind: 'reserved', judgements }
-      if (!decide(judgements, question.at).allowed) return { kind: 'denied', judgements }
-      this.#store.forgetBefore(now - LONGEST_PERIOD_MS, now - ORPHAN_LIFE)
-      this.#store.reserve(id, datacenter, attempt, now)
+      const isPresent = present !== null && present.phase !== 'void'
+      if (!isPresent && !decide(judgements, question.at).allowed) return { kind: 'denied', judgements }
+      if (!isPresent || present.phase === 'reserved') this.#store.reserve(id, datacenter, attempt, now)
       return { kind: 'reserved', judgements }
     })
   }
@@ -70,6 +79,12 @@ export class GlobalLedger extends DurableObject<Env> {
   }
 
   #judge({ constraints, at, clock }: GlobalQuestion): Judgement[] {
+    const now = Date.now()
+    this.#store.forgetOrphans(now - ORPHAN_LIFE)
+    if (Math.abs(now - this.#forgotAt) > FORGET_INTERVAL) {
+      this.#forgotAt = now
+      this.#store.forgetBefore(now - LONGEST_PERIOD_MS)
+    }
     return constraints.map((constraint) =>
       judge(constraint, { scope: 'global', key: 'global' }, this.#store, at, clock),
     )
@@ -92,7 +107,6 @@ export class GlobalLedger extends DurableObject<Env> {
   /** Takes in the rows of datacenters, all at once, so that their starts can be put in the order of their times. */
   async #takeIn(workflow: string, datacenters: readonly string[]): Promise<string | null> {
     try {
-      const began = Date.now()
       const handedIn: HandedIn[] = []
       for (const datacenter of datacenters) {
         const rows = await this.#rowsOf(workflow, datacenter)
@@ -100,7 +114,7 @@ export class GlobalLedger extends DurableObject<Env> {
         handedIn.push(rows)
       }
       this.ctx.storage.transactionSync(() => {
-        this.#store.takeIn(handedIn, began, this.#settledMeanwhile)
+        this.#store.takeIn(handedIn, this.#settledMeanwhile)
       })
       for (const datacenter of datacenters) this.#complete.add(datacenter)
       return null
@@ -114,7 +128,8 @@ export class GlobalLedger extends DurableObject<Env> {
     let { incarnation, number } = this.#store.cursor(datacenter)
     const starts: HandedIn['starts'] = []
     for (;;) {
-      const page: HandIn = await this.env.LEDGER.getByName(datacenter).handIn(workflow, { incarnation, number })
+      const call: Promise<HandIn> = this.env.LEDGER.getByName(datacenter).handIn(workflow, { incarnation, number })
+      const page = await within(HAND_IN_TIMEOUT, call, (): HandIn => NO_ANSWER)
       if (page.kind === 'not_ready') return page.detail
       if (page.incarnation !== incarnation) {
         incarnation = page.incarnation

@@ -14,7 +14,12 @@ interface Reservation {
   phase: 'reserved' | 'running' | 'closed' | 'void'
   attempt: number
   started: boolean
+  /** Of the newest settlement that was taken; 0 before the first. */
+  sequence: number
 }
+
+/** What is known of an execution before anything was told of it. */
+const UNKNOWN = { attempt: 0, sequence: 0 }
 
 /** All starts of the workflow are one scope. */
 const SCOPE = 'global'
@@ -47,8 +52,8 @@ export class GlobalStore implements ScopeUse {
 
   reservation(id: string): Reservation | null {
     const row = this.#sql
-      .exec<{ phase: Reservation['phase']; attempt: number; started: number }>(
-        'SELECT phase, attempt, started FROM reservations WHERE id = ?',
+      .exec<{ phase: Reservation['phase']; attempt: number; started: number; sequence: number }>(
+        'SELECT phase, attempt, started, sequence FROM reservations WHERE id = ?',
         id,
       )
       .toArray()[0]
@@ -56,16 +61,22 @@ export class GlobalStore implements ScopeUse {
   }
 
   reserve(id: string, datacenter: string, attempt: number, now: number): void {
-    this.#put(id, datacenter, { phase: 'reserved', attempt, started: false }, now)
+    this.#put(id, datacenter, { phase: 'reserved', attempt, started: false, sequence: 0 }, now)
   }
 
-  settle(id: string, datacenter: string, { startedAt, closedAt, attempt }: Settlement, now: number): void {
+  /** Takes a reservation out of what is counted, for as long as it is judged itself. */
+  setAside(id: string): void {
+    this.#sql.exec("UPDATE reservations SET phase = 'void' WHERE id = ? AND phase = 'reserved'", id)
+  }
+
+  settle(id: string, datacenter: string, { startedAt, closedAt, attempt, sequence }: Settlement, now: number): void {
     const present = this.reservation(id)
+    if (present !== null && present.sequence >= sequence) return
     // A later attempt has reserved since.
     if (startedAt === null && present !== null && present.attempt > attempt) return
     if (startedAt !== null && present?.started !== true) this.#starts.append(SCOPE, startedAt, id)
     const phase = closedAt === null ? 'running' : startedAt === null ? 'void' : 'closed'
-    this.#put(id, datacenter, { phase, attempt, started: startedAt !== null }, now)
+    this.#put(id, datacenter, { phase, attempt, started: startedAt !== null, sequence }, now)
   }
 
   /** How far a datacenter's starts are known; from the beginning when they aren't. */
@@ -81,36 +92,38 @@ export class GlobalStore implements ScopeUse {
   }
 
   /**
-   * Takes in what datacenters know and this doesn't: starts, and which executions are open. What was running before
-   * `began` and is open nowhere any more has ended.
+   * Takes in what datacenters know and this doesn't: starts, and which executions are open. What is open
+   * here and nowhere else has ended.
    *
    * @param settled executions that were settled since, of which the handed-in rows are out of date
    */
-  takeIn(handedIn: readonly HandedIn[], began: number, settled: ReadonlySet<string>): void {
+  takeIn(handedIn: readonly HandedIn[], settled: ReadonlySet<string>): void {
     const starts = handedIn.flatMap(({ datacenter, starts }) => starts.map((start) => ({ ...start, datacenter })))
     for (const { execution, at, datacenter } of starts.sort((a, b) => a.at - b.at)) {
       const present = this.reservation(execution)
       if (present?.started === true) continue
       this.#starts.append(SCOPE, at, execution)
       // Whether it is still open is told by the list of open ones.
-      this.#put(execution, datacenter, { phase: 'closed', attempt: present?.attempt ?? 0, started: true }, at)
+      this.#put(execution, datacenter, { ...UNKNOWN, ...present, phase: 'closed', started: true }, at)
     }
     for (const { datacenter, incarnation, number, open } of handedIn) {
-      const known = this.cursor(datacenter).incarnation
-      if (known !== '' && known !== incarnation) {
-        this.#sql.exec("UPDATE reservations SET orphaned = 1 WHERE datacenter = ? AND phase = 'reserved'", datacenter)
-      }
       const listed = new Set(open.map(({ id }) => id))
-      for (const id of this.#runningBefore(datacenter, began)) {
+      for (const { id, phase } of this.#openIn(datacenter)) {
         if (listed.has(id) || settled.has(id)) continue
-        this.#sql.exec("UPDATE reservations SET phase = 'closed' WHERE id = ?", id)
+        // Its ledger will settle a reservation that it gave up; one that lost its rows never will.
+        this.#sql.exec(
+          phase === 'reserved'
+            ? 'UPDATE reservations SET orphaned = 1 WHERE id = ?'
+            : "UPDATE reservations SET phase = 'closed' WHERE id = ?",
+          id,
+        )
       }
       for (const { id, admittedAt, startedAt } of open) {
         if (settled.has(id)) continue
         const present = this.reservation(id)
         if (startedAt !== null && present?.started !== true) this.#starts.append(SCOPE, startedAt, id)
         const phase = startedAt === null ? 'reserved' : 'running'
-        this.#put(id, datacenter, { phase, attempt: present?.attempt ?? 0, started: startedAt !== null }, admittedAt)
+        this.#put(id, datacenter, { ...UNKNOWN, ...present, phase, started: startedAt !== null }, admittedAt)
       }
       this.#sql.exec(
         `INSERT INTO datacenters (name, incarnation, number) VALUES (?1, ?2, ?3)
@@ -122,8 +135,13 @@ export class GlobalStore implements ScopeUse {
     }
   }
 
-  /** Forgets starts and ended executions of before `time`, and orphaned reservations of before `orphans`. */
-  forgetBefore(time: number, orphans: number): void {
+  /** Forgets orphaned reservations of before `time`. */
+  forgetOrphans(time: number): void {
+    this.#sql.exec("DELETE FROM reservations WHERE phase = 'reserved' AND orphaned = 1 AND at < ?", time)
+  }
+
+  /** Forgets starts and ended executions of before `time`, some at a time. */
+  forgetBefore(time: number): void {
     this.#starts.forgetBefore(time, FORGET_BATCH)
     this.#sql.exec(
       `DELETE FROM reservations WHERE id IN (
@@ -131,31 +149,31 @@ export class GlobalStore implements ScopeUse {
       time,
       FORGET_BATCH,
     )
-    this.#sql.exec('DELETE FROM reservations WHERE orphaned = 1 AND at < ?', orphans)
   }
 
-  #put(id: string, datacenter: string, { phase, attempt, started }: Reservation, at: number): void {
+  #put(id: string, datacenter: string, { phase, attempt, started, sequence }: Reservation, at: number): void {
     this.#sql.exec(
-      `INSERT INTO reservations (id, datacenter, phase, at, attempt, started, orphaned) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)
-       ON CONFLICT DO UPDATE SET phase = ?3, attempt = max(attempt, ?5), started = max(started, ?6), orphaned = 0`,
+      `INSERT INTO reservations (id, datacenter, phase, at, attempt, started, orphaned, sequence)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7)
+       ON CONFLICT DO UPDATE SET phase = ?3, attempt = max(attempt, ?5), started = max(started, ?6), orphaned = 0,
+         sequence = max(sequence, ?7)`,
       id,
       datacenter,
       phase,
       at,
       attempt,
       started ? 1 : 0,
+      sequence,
     )
   }
 
-  #runningBefore(datacenter: string, time: number): string[] {
+  #openIn(datacenter: string): { id: string; phase: string }[] {
     return this.#sql
-      .exec<{ id: string }>(
-        "SELECT id FROM reservations WHERE datacenter = ? AND phase = 'running' AND at < ?",
+      .exec<{ id: string; phase: string }>(
+        "SELECT id, phase FROM reservations WHERE datacenter = ? AND phase IN ('reserved', 'running')",
         datacenter,
-        time,
       )
       .toArray()
-      .map(({ id }) => id)
   }
 
   #count(condition: string): number {

@@ -8,6 +8,7 @@ import {
   judge,
   judgeExclusive,
   judgeFailures,
+  judgeNoFleet,
   judgeUnavailable,
   type ScopeUse,
   type Verdict,
@@ -110,7 +111,7 @@ export function settleReservation(
     }
     store.decisions.insert(id, decision, row.node, now)
     store.drafts.remove(id)
-    store.update({ ...row, phase: 'starting', nextAt: now + ATTEMPT_LIFE })
+    store.update({ ...row, phase: 'starting', status: 'pending', nextAt: now + ATTEMPT_LIFE })
     return { kind: 'admitted', id, decision }
   }
   const denied = deniedByGlobal(draft, answer, now)
@@ -147,7 +148,8 @@ export function judgeTrigger(
     return { decision: newDecision(trigger, at, code, nothing), detail }
   }
   const counted = global?.kind === 'judged' ? global.judgements : []
-  const verdict = decide(judgeConstraints(store, trigger, counted, at, clock), at)
+  const excluded = excludedBy(store, trigger, at)
+  const verdict = decide([...judgeConstraints(store, trigger, counted, at, clock), ...excluded], at)
   const freeze = store.freezes.covering(trigger, at)
   if (freeze !== null) return frozen(trigger, freeze, verdict, at)
   if (!verdict.allowed) {
@@ -182,7 +184,7 @@ export function judgeConstraints(
   simulated = false,
 ): Judgement[] {
   const counted = [...global]
-  const judgements = trigger.constraints.flatMap((constraint): Judgement[] => {
+  return trigger.constraints.flatMap((constraint): Judgement[] => {
     if (isCentral(constraint, trigger.datacenters)) return counted.splice(0, 1)
     const scope = scopeOf(constraint, trigger)
     const node = scope.scope === 'node' ? scope.key : null
@@ -201,7 +203,6 @@ export function judgeConstraints(
       }
     }
   })
-  return [...judgements, ...excludedBy(store, trigger, at)]
 }
 
 /** Whether the GlobalLedger counts a constraint. */
@@ -210,6 +211,8 @@ export function isCentral(constraint: Constraint, datacenters: readonly string[]
 }
 
 function judgeFleets(store: LedgerStore, constraint: Constraint, trigger: Counted, at: number): Judgement[] {
+  // Of a node without a type nothing can be said, and doubt denies.
+  if (trigger.node !== null && trigger.fleets.length === 0) return [judgeNoFleet(constraint)]
   const busy = new Set(store.busyNodes())
   return trigger.fleets.map(({ type, nodes, dead }) => {
     const gone = new Set(dead)
@@ -336,7 +339,8 @@ function begin(
 ): Admission & { id: string } {
   if (trigger.constraints.some((constraint) => isCentral(constraint, trigger.datacenters))) {
     const row = store.execution(id)
-    if (row !== null) store.update({ ...row, phase: 'reserving' })
+    const status = waiting === null ? 'pending' : 'awaiting_approval'
+    if (row !== null) store.update({ ...row, phase: 'reserving', status, nextAt: now + ATTEMPT_LIFE })
     store.drafts.put(id, { decision, detail, waiting } satisfies ReservationDraft)
     return { kind: 'reserving', id, attempt: attempts }
   }

@@ -5,7 +5,7 @@
 import { v7 as uuidv7 } from 'uuid'
 import { log } from '../../shared/log.ts'
 import { datacenterQueue, isName, nodeQueue } from '../../shared/names.ts'
-import { isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
+import { GRPC, isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
 import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
 import { executionState, type Listed, listedPage } from '../temporal/outcome.ts'
 import { isExecutionId } from './ids.ts'
@@ -38,15 +38,12 @@ export type AuditResult =
 const PAGE_SIZE = 500
 /** What started this long before a list was asked for may be missing on it, so it is looked for again. */
 const LAG = 2 * 60_000
-/** Imports that show executions as young as this are repeated: more of them may be on their way into Visibility. */
-const YOUNG = 60_000
 
 /**
- * Counts everything that Temporal shows of the datacenter since a time, whoever started it, and all that runs.
- *
- * @returns whether what it shows is complete: false when some of it is so young that more may come
+ * Counts everything that Temporal shows of the datacenter since a time, whoever started it, and all that runs. Visibility
+ * may not show yet what was started just before, so once is not enough.
  */
-export async function importAll(context: AuditContext, since: number): Promise<AuditResult & { settled?: boolean }> {
+export async function importAll(context: AuditContext, since: number): Promise<AuditResult> {
   const found = await chainsSince(context, since)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   const now = context.now()
@@ -55,7 +52,7 @@ export async function importAll(context: AuditContext, since: number): Promise<A
       if (!isKnown(context.store, chain)) adopt(context, chain, now)
     }
   })
-  return { kind: 'done', settled: found.every(({ startedAt }) => now - startedAt > YOUNG) }
+  return { kind: 'done' }
 }
 
 /** Finds executions that were started past the coordinator, and ended ones that run again. */
@@ -85,7 +82,9 @@ export async function describeSafely(temporal: TemporalClient, workflowId: strin
   if (isPathSafe(workflowId)) return temporal.describe(workflowId)
   const answer = await temporal.list(`WorkflowId = "${workflowId.replaceAll(/["\\]/g, '\\$&')}"`, 1, '')
   const [info] = (answer.ok === true ? (answer.body.executions as unknown[] | undefined) : undefined) ?? []
-  return answer.ok === true && info !== undefined ? { ok: true, body: { workflowExecutionInfo: info } } : answer
+  if (answer.ok !== true) return answer
+  if (info === undefined) return { ok: false, code: GRPC.notFound, message: 'it is not listed', details: [] }
+  return { ok: true, body: { workflowExecutionInfo: info } }
 }
 
 /** The runs of one workflow id: begun when the first of them was, and as open or closed as the last. */

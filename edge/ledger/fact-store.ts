@@ -4,6 +4,8 @@ type FactName =
   | 'incarnation'
   /** Set once everything was imported that Temporal shows of the datacenter. */
   | 'imported'
+  /** Number of the last settlement. */
+  | 'settlements'
   /** Up to when executions were audited, in milliseconds. */
   | 'audited_until'
 

@@ -38,9 +38,9 @@ export async function reserve(
 
 /** Tells an execution's GlobalLedger how it stands. @throws without an acknowledgement */
 export async function settle(env: Env, datacenter: string, settlement: PendingSettlement): Promise<void> {
-  const { execution, workflow, startedAt, closedAt, attempt } = settlement
+  const { execution, workflow, startedAt, closedAt, attempt, sequence } = settlement
   const ledger = globalLedgerOf(env, workflow)
-  await answered(ledger.settle(execution, datacenter, { startedAt, closedAt, attempt }))
+  await answered(ledger.settle(execution, datacenter, { startedAt, closedAt, attempt, sequence }))
 }
 
 function questionOf({ workflow, constraints, datacenters }: Trigger, at: number): GlobalQuestion {

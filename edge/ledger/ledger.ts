@@ -66,8 +66,11 @@ const HINT_CHECKS = { count: 5, interval: 1000 }
 const DENIAL_CHECK_INTERVAL = 2000
 /** Wait between two audits against Visibility; an execution started past the coordinator is listed within a minute. */
 const AUDIT_INTERVAL = 15_000
-/** An import that showed young executions is repeated after this time: more may be on their way into Visibility. */
-const IMPORT_PAUSE = 2000
+/** Everything is imported twice, this many milliseconds apart: Visibility may lag behind. Changed by tests alone. */
+export const IMPORT = { pause: 1500 }
+/** A clock that runs back by more than this was set back, and what is due later than that from now was due by the old one. */
+const CLOCK_STEP = 1000
+const LONGEST_WAIT = 90_000
 /** How long a trigger waits for an import that is under way. */
 const IMPORT_WAIT = 5000
 /** Wait between two looks for what can be forgotten. */
@@ -104,6 +107,8 @@ export class Ledger extends DurableObject<Env> {
   /** For when the alarm is known to be set; null when unknown, as after a start. */
   #alarmAt: number | null = null
   #alarmRuns = false
+  /** The latest time that the clock has shown. */
+  #newestTime = Date.now()
   #checkInterval = CHECK_INTERVAL.base
   #ping: Promise<void> | null = null
   #importing: Promise<string | null> | null = null
@@ -117,6 +122,8 @@ export class Ledger extends DurableObject<Env> {
     super(ctx, env)
     migrate(ctx.storage, LEDGER_MIGRATIONS)
     this.#store = new LedgerStore(ctx.storage.sql)
+    // The clock may have been set back while nobody ran.
+    this.#store.clampDue(Date.now(), LONGEST_WAIT)
     if (this.#store.facts.get('incarnation') === null) this.#store.facts.set('incarnation', uuidv7())
     this.#isImported = this.#store.facts.get('imported') !== null
     this.#auditedUntil = Number(this.#store.facts.get('audited_until') ?? this.#store.newestAdmission() ?? Date.now())
@@ -162,7 +169,7 @@ export class Ledger extends DurableObject<Env> {
   async approve(submission: Submission, id: string, approval: Approval): Promise<ApprovalResult> {
     const row = this.#store.execution(id)
     if (row === null) return { kind: 'unknown' }
-    if (row.phase !== 'waiting' || Date.now() >= row.validUntil) return { kind: 'not_awaiting', execution: toWire(row) }
+    if (!this.#isWaiting(id)) return { kind: 'not_awaiting', execution: toWire(row) }
     log('info', 'approval', { execution: id, workflow: row.workflow, caller: approval.caller, reason: approval.reason })
     const result = await this.#submit(submission, { id, approval })
     return result ?? { kind: 'not_awaiting', execution: toWire(this.#row(id)) }
@@ -236,7 +243,7 @@ export class Ledger extends DurableObject<Env> {
 
   execution(id: string): Execution | null {
     const row = this.#store.execution(id)
-    return row === null || row.phase === 'reserving' || !row.admitted ? null : toWire(row)
+    return row === null || isHidden(row) ? null : toWire(row)
   }
 
   executions(query: ExecutionQuery): LedgerPage<Execution> {
@@ -303,6 +310,7 @@ export class Ledger extends DurableObject<Env> {
 
   /** Shows that the ledger can read and write, and sets the alarm again, should it ever have been lost. */
   async probe(): Promise<{ pending: number; open: number; starting: string | null; clock: string | null }> {
+    this.#noticeClock()
     const due = this.#nextDue()
     const set = await this.ctx.storage.getAlarm()
     // Only an alarm that is missing or late is set: to move one that is set, again and again, would stop it for good.
@@ -322,13 +330,15 @@ export class Ledger extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     this.#alarmAt = null
+    this.#noticeClock()
     this.#alarmRuns = true
     try {
       const { base, perOpen, longest } = CHECK_INTERVAL
       this.#checkInterval = Math.min(base + perOpen * this.#store.openCount(), longest)
       this.#writeStorms()
-      // The outbox goes first in time, too: it doesn't wait for what Visibility has to say.
-      await Promise.all([this.#runOutbox(), this.#sendSettlements(), this.#auditIfDue()])
+      // The outbox comes first, and its next run doesn't wait for what Visibility has to say.
+      const rest = Promise.all([this.#sendSettlements(), this.#auditIfDue()]).then(() => undefined)
+      await Promise.all([this.#runOutbox(), within(ALARM_PASS, rest, () => undefined)])
       this.#forgetIfDue()
     } catch (error) {
       log('error', 'alarm_failed', { detail: messageOf(error) })
@@ -344,13 +354,14 @@ export class Ledger extends DurableObject<Env> {
     approved: { id: string; approval: Approval } | null,
   ): Promise<SubmissionResult | null> {
     const { trigger, idempotency } = submission
+    this.#noticeClock()
     const isBound =
       idempotency !== null && this.#store.boundKey(trigger.workflow, trigger.caller, idempotency.key) !== null
     const undecided = isBound ? null : await this.#undecided(trigger)
     if (undecided !== null) return undecided
     const global = isBound ? null : await askGlobal(this.env, trigger, Date.now())
     // From here to the admission nothing is waited for: what was true of the waiting one still is.
-    if (approved !== null && this.#store.execution(approved.id)?.phase !== 'waiting') return null
+    if (approved !== null && !this.#isWaiting(approved.id)) return null
     return this.#follow(this.#admit(submission, global, approved), submission)
   }
 
@@ -364,13 +375,14 @@ export class Ledger extends DurableObject<Env> {
       case 'parked':
         return { kind: 'admitted', decision: admission.decision, execution: toWire(this.#row(admission.id)) }
       case 'admitted':
-        this.ctx.waitUntil(this.#step(admission.id, true))
+        this.#begin(admission.id)
         break
       case 'reserving': {
         const answer = await reserve(this.env, this.#datacenter, admission, trigger)
         const settled = this.#endReservation(admission.id, answer) ?? this.#reservationOf(admission.id)
+        if (settled.kind === 'undecided') return settled
         if (settled.kind === 'denied') return this.#denied(settled, trigger)
-        this.ctx.waitUntil(this.#step(admission.id, true))
+        this.#begin(admission.id)
         break
       }
       case 'replayed': {
@@ -428,11 +440,22 @@ export class Ledger extends DurableObject<Env> {
   }
 
   /** How a reservation ended that somebody else has ended. */
-  #reservationOf(id: string): { kind: 'admitted' } | Denial {
+  #reservationOf(id: string): { kind: 'admitted' } | Undecided {
     const decision = this.#store.decisions.get(id)
     if (decision?.outcome === 'admitted') return { kind: 'admitted' }
-    if (decision === null) throw new Error(`the reservation of ${id} ended without a decision`)
-    return { kind: 'denied', decision, detail: 'it took too long to ask what counts over all datacenters' }
+    const late = undecidedBy('ledger_unavailable', 'it took too long to ask what counts over all datacenters')
+    return decision?.outcome === 'denied' ? { ...late, decision } : late
+  }
+
+  /** Whether an execution waits for approval, and may still be approved. */
+  #isWaiting(id: string): boolean {
+    const row = this.#store.execution(id)
+    return row?.phase === 'waiting' && Date.now() < row.validUntil
+  }
+
+  /** Makes the first attempt of what was admitted just now; what is late by now is void. */
+  #begin(id: string): void {
+    this.ctx.waitUntil(this.#step(id, Date.now() < this.#row(id).validUntil))
   }
 
   /** The nodes in which a constraint counts something of a workflow; null alone when it counts them together. */
@@ -514,18 +537,25 @@ export class Ledger extends DurableObject<Env> {
 
   async #import(): Promise<string | null> {
     const since = Date.now() - LONGEST_PERIOD_MS
-    for (;;) {
+    for (const pause of [0, IMPORT.pause]) {
+      await new Promise((resolve) => setTimeout(resolve, pause))
       const result = await importAll(this.#auditContext(), since)
       if (result.kind !== 'done') return result.kind === 'unknown' ? result.detail : 'it found rows that it had lost'
-      if (result.settled === true) break
-      await new Promise((resolve) => setTimeout(resolve, IMPORT_PAUSE))
-      const again = await importAll(this.#auditContext(), since)
-      if (again.kind === 'done') break
     }
+    await this.#importFreezes()
     this.#store.facts.set('imported', '1')
     this.#isImported = true
     log('info', 'import_done', { datacenter: this.#datacenter, open: this.#store.openCount() })
     return null
+  }
+
+  /** Takes the freezes of the other datacenters that cover this one: they were made before it was there. */
+  async #importFreezes(): Promise<void> {
+    const others = datacentersOf(config.coordinator).filter((datacenter) => datacenter !== this.#datacenter)
+    for (const other of others) {
+      const freezes: Freeze[] = await this.env.LEDGER.getByName(other).freezes()
+      for (const freeze of freezes) if (freeze.scope.datacenter === undefined) this.#store.freezes.put(freeze)
+    }
   }
 
   async #auditIfDue(): Promise<void> {
@@ -533,7 +563,7 @@ export class Ledger extends DurableObject<Env> {
     this.#auditAt = Date.now() + AUDIT_INTERVAL
     if (!this.#isImported) {
       const problem = await this.#importOnce()
-      if (problem !== null) this.#auditAt = Date.now() + IMPORT_PAUSE
+      if (problem !== null) this.#auditAt = Date.now() + IMPORT.pause
       return
     }
     const began = Date.now()
@@ -653,6 +683,21 @@ export class Ledger extends DurableObject<Env> {
     this.#arm()
   }
 
+  /** After the clock was set back, what was to be done by it later is due: it would stand still for as long. */
+  #noticeClock(): void {
+    const now = Date.now()
+    if (now < this.#newestTime - CLOCK_STEP) {
+      log('warn', 'clock_set_back', { by_ms: this.#newestTime - now })
+      this.#newestTime = now
+      this.#store.clampDue(now, LONGEST_WAIT)
+      this.#auditAt = Math.min(this.#auditAt, now)
+      this.#forgetAt = Math.min(this.#forgetAt, now + FORGET_INTERVAL)
+      this.#alarmAt = null
+      this.#arm()
+    }
+    this.#newestTime = Math.max(this.#newestTime, now)
+  }
+
   /** When the alarm has something to do next. */
   #nextDue(): number {
     const now = Date.now()
@@ -677,7 +722,7 @@ export class Ledger extends DurableObject<Env> {
   /** Changes an execution that is in a certain phase; one that isn't is shown as it is. */
   #change(id: string, phase: ExecutionRow['phase'], change: (row: ExecutionRow) => void): ChangeResult {
     const row = this.#store.execution(id)
-    if (row === null || !row.admitted || row.phase === 'reserving') return { kind: 'unknown' }
+    if (row === null || isHidden(row)) return { kind: 'unknown' }
     if (row.phase !== phase) return { kind: 'refused', execution: toWire(row) }
     this.ctx.storage.transactionSync(() => {
       change(row)
@@ -714,6 +759,11 @@ export class Ledger extends DurableObject<Env> {
     this.#clients.set(namespace, client)
     return client
   }
+}
+
+/** Whether an execution has no id for others: it was not admitted, or not yet. */
+function isHidden({ admitted, phase, status }: ExecutionRow): boolean {
+  return !admitted || (phase === 'reserving' && status === 'pending')
 }
 
 function undecidedBy(code: Undecided['code'], detail: string): Undecided {

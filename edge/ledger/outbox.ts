@@ -16,7 +16,7 @@ import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 import { log } from '../../shared/log.ts'
 import { GRPC, hasDetail, isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
 import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
-import { ending, executionState, startOutcome } from '../temporal/outcome.ts'
+import { ending, executionState, REFUSALS, startOutcome } from '../temporal/outcome.ts'
 import { reachedFailures } from './admission.ts'
 import { describeSafely } from './audit.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
@@ -284,7 +284,7 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
   if (current === null || current.closedAt !== null) return
   switch (state.kind) {
     case 'open':
-      return found(context, current, state.runId)
+      return found(context, current, state.runId, context.knownNamespaceId(row.forward.namespace))
     case 'closed':
       return ended(context, temporal, current, state)
     case 'absent':
@@ -296,7 +296,11 @@ async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> 
 
 async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
   // Temporal bounds the text, and would refuse a longer one for ever.
-  const answer = await temporal.cancel(row.workflowId, `${row.id}:cancel`, (row.cancel ?? '').slice(0, 500))
+  const answer = await temporal.cancel(
+    row.workflowId,
+    `${row.id}:cancel`,
+    (row.cancel ?? '').slice(0, 500).toWellFormed(),
+  )
   // Anything else than Temporal's word that there is nothing left to cancel may pass: it is asked again.
   const settled = answer.ok === true || (answer.ok === false && answer.code === GRPC.notFound)
   if (!settled && !hasDetail(answer, 'CancellationAlreadyRequestedFailure')) return
@@ -304,7 +308,9 @@ async function passCancel(context: OutboxContext, temporal: TemporalClient, row:
   if (current !== null && current.closedAt === null) context.store.update({ ...current, cancel: null })
 }
 
-function found(context: OutboxContext, row: ExecutionRow, runId: string | null): void {
+function found(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {
+  // One that was not started through this ledger is first seen in its namespace here.
+  if (row.namespaceId === null && namespaceId !== null) context.store.locate(row.id, namespaceId)
   if (row.phase === 'running' && row.runId === runId) return
   context.store.update({ ...row, phase: 'running', status: 'running', runId: runId ?? row.runId })
 }
@@ -316,8 +322,8 @@ async function ended(
   state: { runId: string; status: ExecutionRow['status']; closedAt: number | null },
 ): Promise<void> {
   const answer = isPathSafe(row.workflowId) ? await temporal.closeEvent(row.workflowId, state.runId) : UNREADABLE
-  // Its end is proven; what it left behind is worth another look. Only a history that is gone is not waited for.
-  if (answer.ok !== true && !(answer.ok === false && answer.code === GRPC.notFound)) return
+  // Its end is proven; what it left behind is worth another look, unless Temporal says that there is none to be had.
+  if (answer.ok === null || (answer.ok === false && !REFUSALS.has(answer.code))) return
   const { result, error } = ending(answer) ?? { result: null, error: null }
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
@@ -332,7 +338,8 @@ async function ended(
  */
 function absent(context: OutboxContext, row: ExecutionRow, namespaceId: string | null): void {
   if (namespaceId === null) return
-  if (row.namespaceId !== namespaceId) {
+  // Nobody could settle one that was started past the coordinator; what it ran on is gone.
+  if (row.namespaceId !== namespaceId && row.admitted) {
     lose(context, row)
     return
   }

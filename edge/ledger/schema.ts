@@ -106,7 +106,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   -- What a GlobalLedger has not acknowledged yet.
   CREATE TABLE settlements (
     execution TEXT PRIMARY KEY, workflow TEXT NOT NULL, started_at INTEGER, closed_at INTEGER,
-    attempt INTEGER NOT NULL, version INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL
+    attempt INTEGER NOT NULL, sequence INTEGER NOT NULL, attempts INTEGER NOT NULL, next_at INTEGER NOT NULL
   ) WITHOUT ROWID;
   CREATE INDEX settlements_due ON settlements (next_at);
 
@@ -129,6 +129,7 @@ export const GLOBAL_MIGRATIONS: readonly string[] = [
     datacenter TEXT NOT NULL,
     phase TEXT NOT NULL,           -- reserved | running | closed | void
     at INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,     -- of the newest settlement
     attempt INTEGER NOT NULL,      -- of the reservation; one that was void can only be made again by a later attempt
     started INTEGER NOT NULL,      -- 1: its start is among the starts
     orphaned INTEGER NOT NULL      -- 1: reserved by a ledger that has lost its disk since

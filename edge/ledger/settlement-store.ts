@@ -4,8 +4,6 @@ import type { Settlement } from './types.ts'
 export interface PendingSettlement extends Settlement {
   execution: string
   workflow: string
-  /** Changes with every change of the message, so that an acknowledgement of an older one removes nothing. */
-  version: number
   attempts: number
 }
 
@@ -18,17 +16,23 @@ export class SettlementStore {
   }
 
   /** Notes what an execution's GlobalLedger is to be told, from now on. */
-  put(execution: string, workflow: string, { startedAt, closedAt, attempt }: Settlement, now: number): void {
+  put(
+    execution: string,
+    workflow: string,
+    { startedAt, closedAt, attempt }: Omit<Settlement, 'sequence'>,
+    now: number,
+  ): void {
     this.#sql.exec(
-      `INSERT INTO settlements (execution, workflow, started_at, closed_at, attempt, version, attempts, next_at)
-       VALUES (?1, ?2, ?3, ?4, ?5, 1, 0, ?6)
-       ON CONFLICT DO UPDATE SET started_at = ?3, closed_at = ?4, attempt = ?5, version = version + 1, next_at = ?6`,
+      `INSERT INTO settlements (execution, workflow, started_at, closed_at, attempt, sequence, attempts, next_at)
+       VALUES (?1, ?2, ?3, ?4, ?5, ?7, 0, ?6)
+       ON CONFLICT DO UPDATE SET started_at = ?3, closed_at = ?4, attempt = ?5, sequence = ?7, next_at = ?6`,
       execution,
       workflow,
       startedAt,
       closedAt,
       attempt,
       now,
+      this.#nextSequence(now),
     )
   }
 
@@ -49,7 +53,7 @@ export class SettlementStore {
         startedAt: row.started_at as number | null,
         closedAt: row.closed_at as number | null,
         attempt: Number(row.attempt),
-        version: Number(row.version),
+        sequence: Number(row.sequence),
         attempts: Number(row.attempts),
       }))
   }
@@ -58,12 +62,29 @@ export class SettlementStore {
     this.#sql.exec('UPDATE settlements SET next_at = ? WHERE execution = ?', nextAt, execution)
   }
 
-  acknowledge({ execution, version }: PendingSettlement): void {
-    this.#sql.exec('DELETE FROM settlements WHERE execution = ? AND version = ?', execution, version)
+  /** Forgets a message that was taken, unless a newer one took its place. */
+  acknowledge({ execution, sequence }: PendingSettlement): void {
+    this.#sql.exec('DELETE FROM settlements WHERE execution = ? AND sequence = ?', execution, sequence)
   }
 
   nextDue(): number | null {
     return this.#sql.exec<{ next: number | null }>('SELECT min(next_at) AS next FROM settlements').one().next
+  }
+
+  /** Makes those due that are due later than `time`. */
+  hasten(time: number): void {
+    this.#sql.exec('UPDATE settlements SET next_at = ?1 WHERE next_at > ?1', time)
+  }
+
+  /** Grows for ever; it begins at the present time, so that it grows on also after the disk was lost. */
+  #nextSequence(now: number): number {
+    return this.#sql
+      .exec<{ value: number }>(
+        `INSERT INTO facts (name, value) VALUES ('settlements', ?)
+         ON CONFLICT DO UPDATE SET value = value + 1 RETURNING CAST(value AS INTEGER) AS value`,
+        now,
+      )
+      .one().value
   }
 
   count(): number {

@@ -176,6 +176,20 @@ export class LedgerStore {
     )
   }
 
+  /** Notes in which namespace an execution was seen, by Temporal's id. */
+  locate(id: string, namespaceId: string): void {
+    this.#sql.exec('UPDATE executions SET namespace_id = ? WHERE id = ?', namespaceId, id)
+  }
+
+  /**
+   * After the clock was set back: makes everything due at `time` that would be so long after it only because of that.
+   * What waits for approval has its time by right.
+   */
+  clampDue(time: number, longest: number): void {
+    this.#sql.exec("UPDATE executions SET next_at = ?1 WHERE next_at > ?2 AND phase != 'waiting'", time, time + longest)
+    this.settlements.hasten(time)
+  }
+
   /** Gives one that waited what its admission decided; it occupies from now on. */
   place(row: ExecutionRow): void {
     this.update(row)
@@ -432,7 +446,8 @@ export class LedgerStore {
 
   executions(query: ExecutionQuery): LedgerPage<ExecutionRow> {
     const { where, bindings } = conditions([
-      ["phase != 'reserving'", null],
+      // What reserves for the first time was not admitted yet.
+      ["NOT (phase = 'reserving' AND status = 'pending')", null],
       ['id < ?', query.before],
       ['workflow = ?', query.workflow],
       ['node = ?', query.node],

@@ -110,6 +110,8 @@ export interface Settlement {
   closedAt: number | null
   /** The attempt of the reservation that it belongs to, or a later one. */
   attempt: number
+  /** Grows from one settlement of a datacenter to the next: one that comes late is told from a newer one. */
+  sequence: number
 }
 
 /** What is asked of a GlobalLedger. Constraints are those with `is_global` alone. */

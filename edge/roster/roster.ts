@@ -41,7 +41,7 @@ export class Roster extends DurableObject<Env> {
   /** Nodes by the queues they serve. */
   readonly #queues = new Map<string, Set<NodeRecord>>()
   readonly #known: Map<string, KnownNode>
-  readonly #born = Date.now()
+  #born = Date.now()
   #swept = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -80,6 +80,8 @@ export class Roster extends DurableObject<Env> {
    * @returns null while it isn't known who lives: for as long as a heartbeat's life after a restart
    */
   fleetsOf(node: string): Fleet[] | null {
+    // The clock was set back.
+    if (Date.now() < this.#born) this.#born = Date.now()
     if (Date.now() - this.#born < HEARTBEAT_LIFE) return null
     return this.#fleets(this.#known.get(node)?.types ?? [])
   }
@@ -187,7 +189,9 @@ const ROSTER_MIGRATIONS: readonly string[] = [
 ]
 
 function isLive({ beat, lastSeen }: NodeRecord): boolean {
-  return !beat.draining && Date.now() - lastSeen < HEARTBEAT_LIFE
+  const silence = Date.now() - lastSeen
+  // A beat of the future is one of before the clock was set back: nobody knows how old it is.
+  return !beat.draining && silence >= 0 && silence < HEARTBEAT_LIFE
 }
 
 function toLiveNode({ node, beat, lastSeen }: NodeRecord): LiveNode {

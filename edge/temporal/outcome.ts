@@ -107,8 +107,8 @@ export function ending(answer: TemporalAnswer): Ending | null {
   return { result: null, error: endingError(event) }
 }
 
-/** Codes with which Temporal refuses a start before anything happened. */
-const REFUSALS: ReadonlySet<number> = new Set([
+/** Codes with which Temporal refuses something definitely, before anything happened. */
+export const REFUSALS: ReadonlySet<number> = new Set([
   GRPC.invalidArgument,
   GRPC.notFound,
   GRPC.permissionDenied,

@@ -13,6 +13,7 @@ export function failing(
 ): { mockRestore(): void } {
   const { prototype } = GlobalLedger
   const original: unknown = Reflect.get(prototype, method)
+  if (vi.isMockFunction(original)) return { mockRestore: () => undefined }
   let left = times
   const fail = async function fail(this: GlobalLedger, ...args: unknown[]): Promise<unknown> {
     const run = (): unknown => Reflect.apply(original as (...args: unknown[]) => unknown, this, args)
