@@ -69,7 +69,7 @@ const AUDIT_INTERVAL = 15_000
 /** Everything is imported twice, this many milliseconds apart: Visibility may lag behind. Changed by tests alone. */
 export const IMPORT = { pause: 1500 }
 /** A clock that runs back by more than this was set back, and what is due later than that from now was due by the old one. */
-const CLOCK_STEP = 1000
+const CLOCK_STEP = 5000
 const LONGEST_WAIT = 90_000
 /** How long a trigger waits for an import that is under way. */
 const IMPORT_WAIT = 5000
