@@ -162,12 +162,12 @@ export class Fleet {
     return values.reduce((sum, value) => sum + value, 0)
   }
 
-  /** Asks the coordinator for something that has to be there; undefined for a 404. */
-  async look<T>(path: string): Promise<T | undefined> {
+  /** Asks the coordinator for something; nothing is found where it answers 404. */
+  async look<T>(path: string): Promise<{ found?: T }> {
     const response = await fetch(this.coordinator + path, { signal: AbortSignal.timeout(5 * ASK_WITHIN) })
-    if (response.status === 404) return undefined
+    if (response.status === 404) return {}
     if (!response.ok) throw new Error(`GET ${path}: ${response.status} ${await response.text()}`)
-    return (await response.json()) as T
+    return { found: (await response.json()) as T }
   }
 
   async #ask(path: string): Promise<unknown> {

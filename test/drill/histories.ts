@@ -1,9 +1,12 @@
 /** What Temporal's histories tell of all runs of a drill. */
 import { type HistoryEvent, readPayload, type Temporal } from '../support/temporal.ts'
+import { until } from '../support/until.ts'
 import type { Run } from './judge.ts'
 
 /** How many histories are asked for at the same time. */
 const PARALLEL = 8
+/** How long it is asked again when there is no answer, in milliseconds: a busy machine must not end a drill. */
+const ANSWER_WITHIN = 60_000
 
 /** All runs that were ever found; those that have ended are read once. */
 export class Histories {
@@ -22,7 +25,7 @@ export class Histories {
 
   /** Finds new runs, and reads again those that were open. */
   async refresh(): Promise<void> {
-    const listed = await Promise.all(this.#types.map((type) => this.#temporal.list(type)))
+    const listed = await Promise.all(this.#types.map((type) => insist(() => this.#temporal.list(type))))
     const open = this.runs.filter(({ ending }) => ending === null)
     const wanted = new Map([...listed.flat(), ...open].map(({ workflowId, runId }) => [runId, workflowId]))
     await inParallel([...wanted], ([runId, workflowId]) => this.#read(workflowId, runId))
@@ -33,7 +36,7 @@ export class Histories {
    * that no list showed is found by it.
    */
   async holder(workflowId: string): Promise<string | null> {
-    const current = await this.#temporal.describe(workflowId)
+    const { current } = await insist(async () => ({ current: await this.#temporal.describe(workflowId) }))
     if (current === undefined) return null
     if (this.#types.includes(current.type)) await this.#read(workflowId, current.runId)
     return current.type
@@ -43,8 +46,14 @@ export class Histories {
     if (this.#runs.get(runId)?.ending != null) return
     // Open in an answer, it was open for certain when it was asked for, and perhaps no longer than that.
     const asked = Date.now()
-    this.#runs.set(runId, runOf(workflowId, runId, await this.#temporal.history(workflowId, runId), asked))
+    const events = await insist(() => this.#temporal.history(workflowId, runId))
+    this.#runs.set(runId, runOf(workflowId, runId, events, asked))
   }
+}
+
+/** Asks until there is an answer. */
+export function insist<Answer extends object>(ask: () => Promise<Answer>): Promise<Answer> {
+  return until('an answer', ask, { within: ANSWER_WITHIN, every: 500 })
 }
 
 /** Does something with each of many, a few at a time. */

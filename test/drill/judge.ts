@@ -144,11 +144,14 @@ export function judgeDoubles(sent: readonly Sent[], runs: readonly Run[]): Viola
   return [...doubled, ...twoFaced]
 }
 
+/** What of a decision matters here. */
+export interface Decided {
+  workflow: string
+  outcome: string
+}
+
 /** I3: every run has a decision that admitted its workflow. */
-export function judgeDecisions(
-  runs: readonly Run[],
-  decisions: ReadonlyMap<string, { workflow: string; outcome: string }>,
-): Violation[] {
+export function judgeDecisions(runs: readonly Run[], decisions: ReadonlyMap<string, Decided>): Violation[] {
   return runs.flatMap((run): Violation[] => {
     const decision = decisions.get(run.workflowId)
     if (decision?.outcome === 'admitted' && decision.workflow === run.type) return []

@@ -46,7 +46,10 @@ async function main(options: DrillOptions): Promise<number> {
     return failed ? EXIT.failed : EXIT.ok
   } catch (error) {
     keep = !stopped.aborted
-    if (stopped.aborted) return 130
+    if (stopped.aborted) {
+      console.error(`stopped by ${String(stopped.reason)}`)
+      return 130
+    }
     console.error(`the drill could not go on: ${error instanceof Error ? error.stack : String(error)}`)
     return EXIT.failed
   } finally {

@@ -35,7 +35,7 @@ export interface PlannedRound {
 }
 
 /** In two of three rounds a fault outlasts the `valid_for` of triggers that are sent into it: the first, the second, none. */
-const LASTING = [null, holdBeyondValidFor, loseRepliesBeyondValidFor]
+const LASTING = [[], [holdBeyondValidFor], [loseRepliesBeyondValidFor]]
 /** Faults begin within this time. */
 const FAULTS_BEGIN = 1200
 
@@ -46,9 +46,8 @@ export function planRound(
   kinds: readonly Kind[],
   nodes: readonly FleetNode[],
 ): PlannedRound {
-  const lasting = [LASTING[number % LASTING.length] ?? []]
-    .flat()
-    .map((draw) => ({ at: random.whole(0, 300), fault: draw(random) }))
+  const draws = LASTING[number % LASTING.length] ?? []
+  const lasting = draws.map((draw) => ({ at: random.whole(0, 300), fault: draw(random) }))
   const faults = [...lasting]
   const count = random.whole(1, 3)
   const names = nodes.map(({ name }) => name)

@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../support/until.ts'
 import type { Fleet } from './fleet.ts'
-import { type Histories, inParallel } from './histories.ts'
+import { type Histories, inParallel, insist } from './histories.ts'
 import {
+  type Decided,
   isLate,
   isPromise,
   judgeAnswers,
@@ -53,16 +54,17 @@ export async function judgeAll(
   await listsAreComplete(histories, signal)
   const promised: Promised[] = []
   await inParallel([...new Set(sent.filter(isPromise).flatMap(({ id }) => id ?? []))], async (id) => {
-    const record = (await fleet.look<NonNullable<Promised['record']>>(`/v1/executions/${id}`)) ?? null
+    const { found } = await insist(() => fleet.look<NonNullable<Promised['record']>>(`/v1/executions/${id}`))
+    const record = found ?? null
     promised.push({
       id,
       record: record && { status: record.status, error: record.error },
       holder: holders.get(id) ?? null,
     })
   })
-  const decisions = new Map<string, { workflow: string; outcome: string }>()
+  const decisions = new Map<string, Decided>()
   await inParallel(histories.runs, async ({ workflowId }) => {
-    const decision = await fleet.look<{ workflow: string; outcome: string }>(`/v1/decisions/${workflowId}`)
+    const { found: decision } = await insist(() => fleet.look<Decided>(`/v1/decisions/${workflowId}`))
     if (decision !== undefined) decisions.set(workflowId, decision)
   })
   const { runs } = histories
