@@ -2,13 +2,14 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
-import { authorise, isLogged } from './authorise.ts'
+import { authorise, isLogged } from './access/authorise.ts'
+import { type Door, identify } from './access/identify.ts'
+import { refuseForeignSites } from './access/same-site.ts'
 import { readBody } from './http/body.ts'
 import type { App } from './http/context.ts'
 import { requestId } from './http/headers.ts'
 import { decodedPath } from './http/path.ts'
 import { ProblemError } from './http/problem.ts'
-import { type Door, identify } from './identify.ts'
 import { ROUTES } from './routes/table.ts'
 
 /** Makes the application for requests that come in by one door. */
@@ -16,10 +17,12 @@ export function createApp(config: Config, door: Door): Hono<App> {
   const app = new Hono<App>({ getPath: decodedPath })
   app.use(accessLog(config))
   app.use(async (context, next) => {
-    context.set('body', await readBody(context.req.raw))
-    const caller = identify(door)
-    context.set('caller', caller)
-    authorise(config, caller, context.req.method, context.req.path)
+    const { method, path, raw } = context.req
+    if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
+    context.set('body', await readBody(raw))
+    const identity = identify(config, door, raw)
+    context.set('caller', identity.caller)
+    context.set('pass', authorise(config, identity, method, path))
     await next()
   })
   for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context, config))
@@ -50,7 +53,15 @@ function accessLog(config: Config): MiddlewareHandler<App> {
     context.res.headers.set('x-request-id', id)
     const { method, path } = context.req
     if (!isLogged(config, method, path)) return
-    const { caller } = context.var
-    log('info', 'request', { request_id: id, method, path, status: context.res.status, caller, ms: Date.now() - began })
+    const { caller, pass } = context.var
+    log('info', 'request', {
+      request_id: id,
+      method,
+      path,
+      status: context.res.status,
+      caller,
+      allowed: pass === undefined ? null : pass.by === 'rule' ? `rule ${pass.rule}` : pass.by,
+      ms: Date.now() - began,
+    })
   }
 }

@@ -10,4 +10,8 @@ export interface Env {
   ROSTER: DurableObjectNamespace<Roster>
   /** The way to Temporal's HTTP API; without it, the configured URL is fetched directly (`wrangler dev`). */
   TEMPORAL?: TemporalPort
+  /** The names, without port, under which the network door may be called; without it, any. */
+  HOSTS?: readonly string[]
+  /** The keys that sign permits: a JSON Web Key Set of private Ed25519 keys as text, the first of which signs. */
+  PERMIT_KEYS?: string
 }

@@ -10,6 +10,7 @@ import { RE2JS } from 're2js'
 import { z } from 'zod'
 import { durationSchema } from './duration-schema.ts'
 import { isName, NAME_RULE } from './names.ts'
+import { isSpiffeId, isTrustDomain } from './spiffe-id.ts'
 
 /** Version of the compiled document's shape; a coordinator refuses any other. */
 export const CONFIG_VERSION = 1
@@ -224,9 +225,12 @@ const routeRuleSchema = z.strictObject({
     )
     .min(1, { error: 'must name at least one pattern' }),
   uris: z
-    .array(text.refine(isSpiffeId, { error: 'expected a SPIFFE ID such as spiffe://example.org/admin' }), {
-      error: 'expected a list of SPIFFE IDs',
-    })
+    .array(
+      text.refine(isCallerPattern, {
+        error: 'expected a SPIFFE ID such as spiffe://example.org/admin, one that ends in "/*", or webhook:<name>',
+      }),
+      { error: 'expected a list of SPIFFE IDs' },
+    )
     .default([]),
   allow_public: flag.default(false),
   skip_log_match: flag.default(false),
@@ -234,8 +238,48 @@ const routeRuleSchema = z.strictObject({
 
 const serverSchema = z.strictObject({
   enable_tls: flag.default(false),
+  listen: hostPort.default('127.0.0.1:8787'),
+  hosts: z.array(text, { error: 'expected a list of host names' }).default([]),
+  cert_file: text.optional(),
+  key_file: text.optional(),
+  client_ca_file: text.optional(),
+  crl_file: text.optional(),
+  trust_domains: z
+    .array(text.refine(isTrustDomain, { error: 'expected a trust domain such as example.org' }), {
+      error: 'expected a list of trust domains',
+    })
+    .optional(),
+  worker_id: text
+    .refine(isWorkerIdPattern, {
+      error: 'expected a SPIFFE ID with {node} as one of its segments, such as spiffe://example.org/worker/{node}',
+    })
+    .optional(),
+  requests_per_second: wholeNumber.refine((value) => value >= 1, { error: 'must be at least 1' }).default(100),
   route_rule: z.array(routeRuleSchema).default([]),
 })
+
+/** A door for signed messages; exactly one of the two says where its secret is. */
+const webhookSchema = z
+  .strictObject({
+    secret_env: text
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable' })
+      .optional(),
+    secret_file: text.optional(),
+    workflow: name.optional(),
+  })
+  .superRefine(
+    ({ secret_env, secret_file }, context) => {
+      if ((secret_env === undefined) !== (secret_file === undefined)) return
+      const both = secret_env !== undefined
+      context.addIssue({
+        code: 'custom',
+        path: [both ? 'secret_file' : 'secret_env'],
+        message: both ? 'secret_env and secret_file exclude each other' : 'is required',
+        params: both ? {} : { missing: ['secret_env', 'secret_file'] },
+      })
+    },
+    given('secret_env', 'secret_file'),
+  )
 
 const temporalSchema = z.strictObject({
   namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
@@ -249,6 +293,8 @@ export const coordinatorSchema = z
     datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
     server_config: serverSchema.optional(),
     temporal: temporalSchema.prefault({}),
+    webhook: z.record(name, webhookSchema).default({}),
+    permits: z.strictObject({ key_file: text }).optional(),
   })
   .superRefine(
     (coordinator, context) => {
@@ -272,6 +318,10 @@ export const coordinatorSchema = z
 
 /** One rule of the access list, as the article writes it. */
 export type RouteRule = z.output<typeof routeRuleSchema>
+/** The server's side of coordinator.hcl, defaults filled in. */
+export type ServerConfig = z.output<typeof serverSchema>
+/** One webhook's door. */
+export type WebhookConfig = z.output<typeof webhookSchema>
 /** coordinator.hcl, defaults filled in. */
 export type CoordinatorConfig = z.output<typeof coordinatorSchema>
 
@@ -337,7 +387,34 @@ export const workerSchema = z.strictObject({
   datacenter: name,
   types: z.array(name, { error: 'expected a list of node types' }).default([]),
   labels: z.record(text, z.string({ error: 'expected a quoted string' })).default({}),
-  coordinator: z.strictObject({ url: httpUrl }).optional(),
+  coordinator: z
+    .strictObject({
+      url: httpUrl,
+      ca_file: text.optional(),
+      cert_file: text.optional(),
+      key_file: text.optional(),
+    })
+    .superRefine(
+      ({ cert_file, key_file }, context) => {
+        if ((cert_file === undefined) === (key_file === undefined)) return
+        const missing = cert_file === undefined ? 'cert_file' : 'key_file'
+        context.addIssue({
+          code: 'custom',
+          path: [missing],
+          message: 'cert_file and key_file go together',
+          params: { missing: [missing] },
+        })
+      },
+      given('cert_file', 'key_file'),
+    )
+    .optional(),
+  permits: z
+    .strictObject({
+      jwks_urls: z.array(httpUrl, { error: 'expected a list of URLs' }).default([]),
+      jwks_files: z.array(text, { error: 'expected a list of files' }).default([]),
+    })
+    .prefault({}),
+  metrics: z.strictObject({ listen: hostPort }).optional(),
   temporal: z
     .strictObject({
       address: hostPort.default('127.0.0.1:7233'),
@@ -446,8 +523,17 @@ function isRoutePattern(value: string): boolean {
   return /^(?:\/|(?:\/(?:\*|[^\s?#*/]+))+\/?)$/.test(value)
 }
 
-function isSpiffeId(value: string): boolean {
-  return /^spiffe:\/\/[a-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/.test(value)
+/** A SPIFFE ID, one with `/*` for all below it, or the identity of a webhook. */
+function isCallerPattern(value: string): boolean {
+  if (value.startsWith('webhook:')) return isName(value.slice('webhook:'.length))
+  return isSpiffeId(value.replace(/\/\*$/, ''))
+}
+
+function isWorkerIdPattern(value: string): boolean {
+  return (
+    value.split('/').filter((segment) => segment === '{node}').length === 1 &&
+    isSpiffeId(value.replace('{node}', 'node'))
+  )
 }
 
 /** The input type (as {@link InputField} names it) of a JSON value, or null for arrays and null. */

@@ -1,10 +1,13 @@
 import type { Context } from 'hono'
+import type { Pass } from '../access/authorise.ts'
+import type { Caller } from '../access/identify.ts'
 import type { Env } from '../env.ts'
-import type { Caller } from '../identify.ts'
 
 /** What the steps before a route have found out about its request. */
 export interface RequestState {
   caller: Caller
+  /** What let the request pass; not there when it was refused. */
+  pass?: Pass
   requestId: string
   body: Uint8Array
 }

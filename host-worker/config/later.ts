@@ -4,9 +4,7 @@
  */
 export const LATER_KEYS: ReadonlyMap<string, string | null> = new Map([
   ['workflow.escalation', null],
-  ['coordinator.webhook', null],
   ['coordinator.receiver', null],
-  ['coordinator.server_config.worker_id', null],
   ...['tcp_check', 'command_check', 'log', 'journal', 'schedule', 'alert'].map((source): [string, string] => [
     `detectors.detector.${source}`,
     'http_check',

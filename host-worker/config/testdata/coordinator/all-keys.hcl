@@ -1,11 +1,20 @@
 datacenters = ["ams", "fra"]
 server_config {
-  enable_tls = false
+  enable_tls          = true
+  listen              = "0.0.0.0:8443"
+  hosts               = ["resile.example.org"]
+  cert_file           = "/etc/resile/server.pem"
+  key_file            = "/etc/resile/server-key.pem"
+  client_ca_file      = "/etc/resile/ca.pem"
+  crl_file            = "/etc/resile/ca.crl"
+  trust_domains       = ["example.org"]
+  worker_id           = "spiffe://example.org/worker/{node}"
+  requests_per_second = 50
   route_rule {
     name           = "operators"
     method         = "*"
     route_patterns = ["/v1/workflows/*/executions", "/"]
-    uris           = ["spiffe://example.org/ops"]
+    uris           = ["spiffe://example.org/ops", "spiffe://example.org/team/*", "webhook:ci"]
     allow_public   = false
     skip_log_match = false
   }
@@ -15,3 +24,11 @@ temporal {
   address   = "[::1]:7233"
   http_url  = "https://temporal.example.org/api"
 }
+webhook "ci" {
+  secret_env = "CI_SECRET"
+}
+webhook "alerts" {
+  secret_file = "/etc/resile/alerts.secret"
+  workflow    = "restart-service"
+}
+permits { key_file = "/etc/resile/permit-keys.json" }

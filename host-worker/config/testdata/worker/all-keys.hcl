@@ -2,7 +2,12 @@ node       = "web-1"
 datacenter = "dc1"
 types      = ["web", "cache"]
 labels     = { rack = "r1", "row.number" = "7" }
-coordinator { url = "http://127.0.0.1:8787" }
+coordinator {
+  url       = "https://coordinator.example.org:8443"
+  ca_file   = "/etc/resile/ca.pem"
+  cert_file = "/etc/resile/worker.pem"
+  key_file  = "/etc/resile/worker-key.pem"
+}
 temporal {
   address   = "127.0.0.1:7233"
   namespace = "ops"
@@ -17,3 +22,8 @@ command "uptime" {
   argv      = ["uptime"]
   read_only = true
 }
+permits {
+  jwks_urls  = ["https://edge.example.org/.well-known/jwks.json"]
+  jwks_files = ["/etc/resile/jwks.json"]
+}
+metrics { listen = "127.0.0.1:9464" }

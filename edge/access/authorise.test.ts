@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type Config, documentSchema } from '../shared/config.ts'
+import { type Config, documentSchema } from '../../shared/config.ts'
+import { ProblemError } from '../http/problem.ts'
 import { authorise, isLogged } from './authorise.ts'
-import { ProblemError } from './http/problem.ts'
 import { ANONYMOUS, LOCAL_OPERATOR } from './identify.ts'
 
 const ADMIN = 'spiffe://example.org/admin'
@@ -25,7 +25,8 @@ const RULES = config([
 
 function outcome(caller: string, method: string, path: string, rules = RULES): string {
   try {
-    return authorise(rules, caller, method, path) ?? 'no rule needed'
+    const pass = authorise(rules, { caller, reason: null }, method, path)
+    return pass.by === 'rule' ? pass.rule : 'no rule needed'
   } catch (error) {
     if (error instanceof ProblemError) return error.code
     throw error
@@ -69,5 +70,33 @@ describe('route rules', () => {
     expect(outcome(ANONYMOUS, 'GET', '/v1/a/b/c', rules)).toBe('r')
     expect(outcome(ANONYMOUS, 'GET', '/v1', rules)).toBe('unauthenticated')
     expect(outcome(ANONYMOUS, 'GET', '/v1x/a', rules)).toBe('unauthenticated')
+  })
+
+  it('a URI with a final /* means everyone below it', () => {
+    const rules = config([{ name: 'r', method: '*', route_patterns: ['/*'], uris: ['spiffe://example.org/team/*'] }])
+    expect(outcome('spiffe://example.org/team/a', 'GET', '/v1', rules)).toBe('r')
+    expect(outcome('spiffe://example.org/team/a/b', 'GET', '/v1', rules)).toBe('r')
+    for (const other of ['spiffe://example.org/team', 'spiffe://example.org/teams/a', 'spiffe://example.or/team/a']) {
+      expect(outcome(other, 'GET', '/v1', rules)).toBe('forbidden')
+    }
+    expect(outcome(ANONYMOUS, 'GET', '/v1', rules)).toBe('unauthenticated')
+  })
+
+  it('a worker may tell of its own node, and of no other, without a rule', () => {
+    const rules = documentSchema.parse({
+      ...config([{ name: 'r', method: 'GET', route_patterns: ['/metrics'], allow_public: true }]),
+      workflows: {},
+      coordinator: {
+        datacenter: 'dc1',
+        server_config: { enable_tls: true, worker_id: 'spiffe://example.org/worker/{node}' },
+      },
+    })
+    const web1 = 'spiffe://example.org/worker/web-1'
+    expect(outcome(web1, 'PUT', '/v1/nodes/web-1', rules)).toBe('no rule needed')
+    expect(outcome(web1, 'PUT', '/v1/nodes/web-2', rules)).toBe('forbidden')
+    expect(outcome(web1, 'GET', '/v1/nodes/web-1', rules)).toBe('forbidden')
+    expect(outcome(web1, 'POST', '/v1/nodes/web-1/forget', rules)).toBe('forbidden')
+    expect(outcome('spiffe://example.org/worker', 'PUT', '/v1/nodes/{node}', rules)).toBe('forbidden')
+    expect(outcome(ANONYMOUS, 'PUT', '/v1/nodes/web-1', rules)).toBe('unauthenticated')
   })
 })

@@ -1,0 +1,61 @@
+/** The caller's client certificate, as whoever ended TLS hands it on. */
+import type { ServerConfig } from '../../shared/config.ts'
+import { trustDomainOf } from '../../shared/spiffe-id.ts'
+import { ProblemError } from '../http/problem.ts'
+import { readSvid } from './svid.ts'
+
+/**
+ * The part of `request.cf.tlsClientAuth` that is used. Cloudflare fills it at the edge, the coordinator's own front in a
+ * datacenter. `certRFC9440` is there for certificates too that didn't verify.
+ *
+ * @see https://developers.cloudflare.com/workers/runtime-apis/request/#incomingrequestcfproperties
+ */
+export interface TlsClientAuth {
+  certPresented?: string
+  /** `SUCCESS`, `NONE` or `FAILED:` and why. */
+  certVerified?: string
+  certRevoked?: string
+  certRFC9440?: string
+}
+
+/** The SPIFFE ID that a certificate proves, or why there is none. */
+export type Proof = { id: string } | { id: null; reason: string }
+
+/** The domain of the coordinator's own names, such as that of the local operator: no certificate gives one of them. */
+const OWN_DOMAIN = 'resile.local'
+const REFUSED = 'the client certificate was refused'
+
+/**
+ * Reads the identity out of a verified client certificate. Without a certificate, or with one whose names are no
+ * identity, the caller has none.
+ *
+ * @param now milliseconds since the epoch
+ * @throws ProblemError `unauthenticated` for a certificate that was presented and can't be trusted
+ */
+export function proofOf(request: Request, server: ServerConfig, now: number): Proof {
+  const auth = (request.cf as { tlsClientAuth?: TlsClientAuth } | undefined)?.tlsClientAuth
+  if (auth === undefined || auth.certPresented !== '1') return { id: null, reason: 'there is no client certificate' }
+  if (auth.certVerified !== 'SUCCESS') {
+    const why = auth.certVerified?.replace(/^FAILED:\s*/, '') ?? 'it was not verified'
+    throw new ProblemError('unauthenticated', `${REFUSED}: ${why}`)
+  }
+  if (auth.certRevoked !== '0') throw new ProblemError('unauthenticated', `${REFUSED}: it is revoked`)
+  const svid = readSvid(auth.certRFC9440 ?? '')
+  if (svid === null) throw new ProblemError('unauthenticated', `${REFUSED}: it can't be read`)
+  // Whoever ended TLS looked when the connection was made, which may be long ago.
+  if (now < svid.notBefore) throw new ProblemError('unauthenticated', `${REFUSED}: it is not valid yet`)
+  if (now > svid.notAfter) throw new ProblemError('unauthenticated', `${REFUSED}: it has expired`)
+  if (svid.id === null) return { id: null, reason: `the client certificate is no identity: ${svid.reason}` }
+  const domain = trustDomainOf(svid.id)
+  if (domain === null || domain === OWN_DOMAIN || !trustDomains(server).has(domain)) {
+    return { id: null, reason: `the client certificate is no identity: trust domain ${domain} is not permitted` }
+  }
+  return { id: svid.id }
+}
+
+/** The permitted trust domains: those listed, else those that the rules speak of, since no other could pass any. */
+function trustDomains({ trust_domains, route_rule, worker_id }: ServerConfig): Set<string> {
+  if (trust_domains !== undefined) return new Set(trust_domains)
+  const named = [...route_rule.flatMap(({ uris }) => uris), worker_id?.replace('{node}', 'node') ?? '']
+  return new Set(named.flatMap((uri) => trustDomainOf(uri.replace(/\/\*$/, '')) ?? []))
+}
