@@ -113,6 +113,22 @@ function program(): Command {
       await compileProject(options)
     })
 
+  root
+    .command('certs')
+    .description('make DEVELOPMENT certificates and a key that signs permits; not for production')
+    .option('--out <dir>', 'where they are kept (default: .resile/certs in the project)')
+    .option('--project <dir>', 'the project: those whom its route rules name get a certificate', '.')
+    .option('--trust-domain <name>', "of new SPIFFE IDs (default: that of the project's rules, else example.org)")
+    .option('--host <host>', 'another name or IP address of the server; repeatable', collect, [] as string[])
+    .option('--client <spec>', 'a certificate for NAME[=SPIFFE_ID]; repeatable', collect, [] as string[])
+    .option('--days <count>', 'how long new certificates hold, 1 to 3650', '365')
+    .option('--rotate-permit-key', 'let a new key sign permits; older ones stay, to check them', false)
+    .option('--json', 'print JSON', false)
+    .action(async (options) => {
+      const { certs } = await import('./certs-command.ts')
+      await certs(options)
+    })
+
   addClientCommands(root)
   addOperatorCommands(root)
   return root

@@ -182,7 +182,8 @@ function printable(text: string): string {
   return text.replaceAll(/(?!\n)\p{Cc}/gu, ' ')
 }
 
-function table(head: string[], rows: string[][]): string {
+/** Lines with a heading over each column. */
+export function table(head: string[], rows: string[][]): string {
   const lines = new Table({ ...BORDERLESS, head })
   lines.push(...rows.map((row) => row.map(printable)))
   return lines.toString()
