@@ -12,7 +12,7 @@ export interface Client {
 export interface ClientsWanted {
   /** By default that of the first of `uris`, else `example.org`. */
   trustDomain?: string | undefined
-  /** Those whom the route rules let pass. Only whole SPIFFE IDs count. */
+  /** Those whom the route rules let pass; what ends in `/*`, and webhooks, are nobody in particular. */
   uris: readonly string[]
   /** Those asked for by name; without a `uri` it is made of the trust domain and the name. */
   named: readonly { name: string; uri?: string }[]
@@ -24,7 +24,7 @@ export interface ClientsWanted {
  */
 export function clientsOf(wanted: ClientsWanted): { trustDomain: string; clients: Client[] } {
   const ids = [...new Set(wanted.uris)].filter((uri) => trustDomainOf(uri) !== null)
-  const trustDomain = wanted.trustDomain ?? trustDomainOf(ids[0] ?? '') ?? 'example.org'
+  const trustDomain = wanted.trustDomain ?? firstTrustDomain(wanted.uris) ?? 'example.org'
   const idOf = (name: string): string => `spiffe://${trustDomain}/${name}`
   const clients = wanted.named.map(({ name, uri }) => ({ name, uri: uri ?? idOf(name) }))
   if (!clients.some(({ name }) => name.toLowerCase() === OPERATOR)) {
@@ -44,6 +44,10 @@ export function clientsOf(wanted: ClientsWanted): { trustDomain: string; clients
 /** Whether a client may be called so. Since `a-key.pem` is the key of `a`, nobody is called `a-key`. */
 export function isClientName(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(text) && !/-key$/i.test(text)
+}
+
+function firstTrustDomain(uris: readonly string[]): string | undefined {
+  return uris.map((uri) => trustDomainOf(uri.replace(/\/\*$/, ''))).find((domain) => domain !== null)
 }
 
 const OPERATOR = 'operator'

@@ -4,8 +4,10 @@ import {
   AuthorityKeyIdentifierExtension,
   Extension,
   type JsonGeneralName,
+  PemConverter,
   X509Certificate,
   X509CrlGenerator,
+  X509CrlReason,
 } from '@peculiar/x509'
 import { type Authority, issue, selfSign } from '../../host-worker/certs/authority.ts'
 import { keyPairOf, newKeyPem } from '../../host-worker/certs/key-file.ts'
@@ -88,12 +90,18 @@ async function revoke({ pem, keys }: Authority, revoked: readonly string[]): Pro
     issuer: new X509Certificate(pem).subjectName,
     thisUpdate: new Date(Date.now() - EARLIER),
     nextUpdate: new Date(Date.now() + 3_600_000),
-    entries: revoked.map((serialNumber) => ({ serialNumber, revocationDate: new Date(Date.now() - EARLIER) })),
+    entries: revoked.map((serialNumber) => ({
+      serialNumber,
+      revocationDate: new Date(Date.now() - EARLIER),
+      // Without a reason the library writes an empty list of extensions, which RFC 5280 doesn't permit.
+      reason: X509CrlReason.keyCompromise,
+    })),
     extensions: [await AuthorityKeyIdentifierExtension.create(keys.publicKey), CRL_NUMBER],
     signingKey: keys.privateKey,
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
   })
-  return `${crl.toString('pem')}\n`
+  // The library's own PEM says CRL, which OpenSSL doesn't know: the label is that of RFC 7468 section 6.
+  return `${PemConverter.encode(crl.rawData, 'X509 CRL')}\n`
 }
 
 /** RFC 5280 section 5.2.3 wants one: the INTEGER 1. */
