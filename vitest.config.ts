@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
@@ -15,9 +16,17 @@ const unit: TestProjectConfiguration = {
   },
 }
 
+/** A key that signs permits, for the tests in workerd alone. */
+const permitKey = { kid: 'test', ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) }
+
 /** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
 const edge: TestProjectConfiguration = {
-  plugins: [cloudflareTest({ wrangler: { configPath: wranglerConfig } })],
+  plugins: [
+    cloudflareTest({
+      wrangler: { configPath: wranglerConfig },
+      miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }) } },
+    }),
+  ],
   // The tests' own project instead of the compiled one.
   resolve: { alias: { 'resile:config': join(import.meta.dirname, 'edge/testing/config.json') } },
   test: { name: 'edge', include: ['edge/**/*.test.ts'], sequence: { groupOrder: 1 } },

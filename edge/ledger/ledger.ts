@@ -8,6 +8,7 @@ import { config } from '../config.ts'
 import type { Env } from '../env.ts'
 import { allWorkflows } from '../find-workflow.ts'
 import { within } from '../patience.ts'
+import { type Signer, signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { ClockWatch } from '../temporal/clock.ts'
 import { namespaceId } from '../temporal/outcome.ts'
@@ -131,6 +132,11 @@ export class Ledger extends DurableObject<Env> {
       store: this.#store,
       temporal: (namespace) => this.#temporal(namespace),
       sendProblem: () => this.#sendProblem(),
+      sign: async (permit) => {
+        const signer = await this.#signer()
+        if (signer.problem !== null) throw new Error(signer.problem)
+        return signer.sign(permit)
+      },
       knownNamespaceId: (namespace) => this.#namespaceIds.get(namespace) ?? null,
       freshNamespaceId: (namespace) => this.#askNamespaceId(namespace),
       abandonReservation: (id) => {
@@ -319,7 +325,9 @@ export class Ledger extends DurableObject<Env> {
       this.#arm()
     }
     await this.ctx.storage.sync()
-    const starting = await this.#importOnce()
+    const missing = await this.#importOnce()
+    const starting =
+      missing === null ? (await this.#signer()).problem : `it is not known yet what ran before: ${missing}`
     return {
       pending: this.#store.pendingCount(),
       open: this.#store.openCount(),
@@ -481,11 +489,17 @@ export class Ledger extends DurableObject<Env> {
     })
   }
 
+  #signer(): Promise<Signer> {
+    return signerOf(this.env.PERMIT_KEYS)
+  }
+
   /** Why nothing can be decided now; null when it can. */
   async #undecided(trigger: Trigger): Promise<Undecided | null> {
     if (trigger.starting !== null) return undecidedBy('starting', trigger.starting)
     const starting = await this.#importOnce()
     if (starting !== null) return undecidedBy('starting', `it is not known yet what ran before: ${starting}`)
+    const signer = await this.#signer()
+    if (signer.problem !== null) return undecidedBy('starting', signer.problem)
     const problem = await this.#clockProblem()
     return problem === null ? null : undecidedBy('clock_skew', problem)
   }
@@ -505,6 +519,8 @@ export class Ledger extends DurableObject<Env> {
     if (!this.#clock.isFresh(Date.now()) || this.#clock.problem !== null) await this.#ask()
     const { problem } = this.#clock
     if (problem !== null) return { type: 'ClockSkew', message: problem }
+    const signer = await this.#signer()
+    if (signer.problem !== null) return { type: 'NoPermitKey', message: signer.problem }
     return this.#clock.isFresh(Date.now()) ? null : { type: 'NotStartedYet', message: 'Temporal does not answer' }
   }
 

@@ -14,7 +14,16 @@
  */
 import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 import { log } from '../../shared/log.ts'
-import { GRPC, hasDetail, isPathSafe, type TemporalAnswer, type TemporalClient } from '../temporal/client.ts'
+import type { Permit } from '../../shared/permit.ts'
+import { permitOf } from '../permits/permit.ts'
+import {
+  GRPC,
+  hasDetail,
+  isPathSafe,
+  type StartOrder,
+  type TemporalAnswer,
+  type TemporalClient,
+} from '../temporal/client.ts'
 import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
 import { ending, executionState, REFUSALS, startOutcome } from '../temporal/outcome.ts'
 import { reachedFailures } from './admission.ts'
@@ -38,8 +47,10 @@ export interface OutboxContext {
   store: LedgerStore
   /** The client of the namespace that an execution was forwarded to. */
   temporal(namespace: string): TemporalClient
-  /** Why nothing may be sent now: the clocks differ, or Temporal doesn't answer; null when it may. */
+  /** Why nothing may be sent now: no key to permit it with, clocks that differ, no answer of Temporal; null when it may. */
   sendProblem(): Promise<NonNullable<ExecutionRow['error']> | null>
+  /** Signs a permit. @throws when there is no key to sign with */
+  sign(permit: Permit): Promise<string>
   /** Temporal's id of a namespace as it was last told, null when it never was. */
   knownNamespaceId(namespace: string): string | null
   /** The same, asked for now; null without an answer. */
@@ -89,13 +100,15 @@ export function beginVoid(
 /** Does what is next of a start, unless the clocks differ: then it can't be known whether its time has come or gone. */
 async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: boolean): Promise<void> {
   const problem = await context.sendProblem()
+  // Signed before anything is looked at that may change while it is signed.
+  const order = problem === null ? await startOrder(context, id) : null
   const row = context.store.execution(id)
   if (row?.phase === 'voiding') return problem === null || !row.maybeSent ? voidStart(context, row) : undefined
   if (row?.phase !== 'starting') return
   const now = context.now()
   const isLate = !firstAttempt && now >= row.validUntil
-  // By clocks that differ nothing is late; without an answer of Temporal it is, and of what was never sent that is all.
-  if (problem !== null && !(isLate && problem.type === 'NotStartedYet')) {
+  // By clocks that differ nothing is late; whatever else holds it back, it is.
+  if (problem !== null && (!isLate || problem.type === 'ClockSkew')) {
     hold(context, row, firstAttempt, problem, now + RESEND_INTERVAL)
     return
   }
@@ -113,7 +126,7 @@ async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: bool
     hold(context, row, firstAttempt, error, freeze.expires_at === null ? null : Date.parse(freeze.expires_at))
     return
   }
-  return start(context, row, firstAttempt)
+  if (order !== null) return start(context, row, order, firstAttempt)
 }
 
 /** Keeps a start back. Of one whose first attempt this would have been, nothing was sent. */
@@ -130,7 +143,12 @@ function hold(
   context.store.update({ ...row, maybeSent: firstAttempt ? false : row.maybeSent, error, nextAt })
 }
 
-async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: boolean): Promise<void> {
+async function start(
+  context: OutboxContext,
+  row: ExecutionRow,
+  order: StartOrder,
+  firstAttempt: boolean,
+): Promise<void> {
   const maybeSentBefore = firstAttempt ? false : row.maybeSent
   if (!firstAttempt) {
     const attempts = row.attempts + 1
@@ -138,7 +156,9 @@ async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: bo
   }
   // Known before it is sent, so that it is the namespace that it is sent to.
   const namespaceId = context.knownNamespaceId(row.forward.namespace)
-  const outcome = startOutcome(await sendStart(context, row))
+  // An answer after valid_for is not waited for: by then it is being voided.
+  const requestTimeout = Math.max(row.validUntil - context.now(), 100)
+  const outcome = startOutcome(await context.temporal(row.forward.namespace).start({ ...order, requestTimeout }))
   const current = context.store.execution(row.id)
   if (current === null || current.closedAt !== null) return
   switch (outcome.kind) {
@@ -157,7 +177,10 @@ async function start(context: OutboxContext, row: ExecutionRow, firstAttempt: bo
   }
 }
 
-function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalAnswer> {
+/** What is sent to start an execution, with its permit; null when it is not to be started any more. */
+async function startOrder(context: OutboxContext, id: string): Promise<StartOrder | null> {
+  const row = context.store.execution(id)
+  if (row?.phase !== 'starting') return null
   const { forward } = row
   const run = {
     execution_id: row.id,
@@ -167,24 +190,24 @@ function sendStart(context: OutboxContext, row: ExecutionRow): Promise<TemporalA
     reason: forward.reason,
     trigger: forward.trigger,
   }
-  return context.temporal(forward.namespace).start({
+  const args = [forward.input, run]
+  return {
     workflowId: row.id,
     requestId: row.id,
     workflowType: forward.workflowType,
     taskQueue: forward.workflowQueue,
-    args: [forward.input, run],
+    args,
     executionTimeout: forward.timeout,
-    // An answer after valid_for is not waited for: by then it is being voided.
-    requestTimeout: Math.max(row.validUntil - context.now(), 100),
     memo: { resile: { decision: row.id, workflow: row.workflow, target: row.target } },
     header: {
       resile: {
         task_queue: row.taskQueue,
         begin_by: new Date(row.validUntil).toISOString(),
+        permit: await context.sign(await permitOf(row, args)),
         ...(forward.traceparent === null ? {} : { traceparent: forward.traceparent }),
       },
     },
-  })
+  }
 }
 
 function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {

@@ -2,15 +2,26 @@
 import type { Config } from '../../shared/config.ts'
 import { formatDuration, parseDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
+import { PERMIT_ALGORITHM } from '../../shared/permit.ts'
 import type { Env } from '../env.ts'
 import type { AppContext } from '../http/context.ts'
 import { everyDatacenter, ledgerOf } from '../ledgers.ts'
+import { signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
 
 /** `GET /healthz`: it runs. */
 export function healthz(context: AppContext): Response {
   return context.json({ status: 'ok' })
+}
+
+/** `GET /.well-known/jwks.json`: the keys that check permits (RFC 7517). Workers ask for them again every minute. */
+export async function jwks(context: AppContext): Promise<Response> {
+  const { keys } = await signerOf(context.env.PERMIT_KEYS)
+  return context.json({ keys: keys.map((key) => ({ ...key, alg: PERMIT_ALGORITHM, use: 'sig' })) }, 200, {
+    'content-type': 'application/jwk-set+json',
+    'cache-control': 'max-age=60',
+  })
 }
 
 /** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
@@ -40,7 +51,7 @@ async function probeLedger(
 ): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
   try {
     const { open, pending, starting, clock } = await ledgerOf(env, datacenter).probe()
-    const detail = starting === null ? clock : `it is not known yet what ran before: ${starting}`
+    const detail = starting ?? clock
     return { datacenter, ok: starting === null, open, pending, ...(detail === null ? {} : { detail }) }
   } catch (error) {
     return { datacenter, ok: false, detail: messageOf(error) }

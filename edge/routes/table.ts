@@ -1,6 +1,7 @@
 /** All routes in one table: the router and the OpenAPI document are both made from it. */
 import type { z } from 'zod'
 import type { Config } from '../../shared/config.ts'
+import { JWKS_PATH } from '../../shared/permit.ts'
 import {
   approvalSchema,
   cancelSchema,
@@ -27,7 +28,7 @@ import {
   showExecution,
 } from './executions.ts'
 import { addFreeze, listFreezes, removeFreeze } from './freezes.ts'
-import { healthz, readyz } from './health.ts'
+import { healthz, jwks, readyz } from './health.ts'
 import { metrics } from './metrics.ts'
 import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
@@ -280,6 +281,13 @@ export const ROUTES: readonly Route[] = [
     handler: readyz,
     summary: 'Config and ledgers work',
     answers: { 200: null, 503: null },
+  },
+  {
+    method: 'GET',
+    path: JWKS_PATH,
+    handler: jwks,
+    summary: 'The public keys that check permits, as a JSON Web Key Set',
+    answers: { 200: null },
   },
   {
     method: 'GET',

@@ -1,0 +1,33 @@
+/** What an admission permits. */
+
+import { encodePayloads } from '../../shared/payload.ts'
+import { digestPayloads, type Permit } from '../../shared/permit.ts'
+import type { ExecutionRow } from '../ledger/store.ts'
+
+/**
+ * The permit of an admitted execution: for its own workflow and input, where it is sent, until it has ended whatever
+ * happens.
+ *
+ * @param args what the workflow is started with
+ */
+export async function permitOf(row: ExecutionRow, args: readonly unknown[]): Promise<Permit> {
+  const { forward, target } = row
+  const { datacenter } = forward
+  return {
+    sub: row.id,
+    iat: row.admittedAt / 1000,
+    begin_by: row.validUntil / 1000,
+    exp: (row.validUntil + forward.timeout) / 1000,
+    namespace: forward.namespace,
+    workflow: row.workflow,
+    workflow_type: forward.workflowType,
+    datacenter,
+    target:
+      target.node !== undefined
+        ? { node: target.node }
+        : target.node_type !== undefined
+          ? { node_type: target.node_type }
+          : { datacenter },
+    input_sha256: await digestPayloads(encodePayloads(args).payloads ?? []),
+  }
+}
