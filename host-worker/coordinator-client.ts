@@ -1,8 +1,9 @@
 /** HTTP to a coordinator, over TCP or its unix socket. */
 import { Agent, fetch } from 'undici'
+import { ClientTls, type ClientTlsFiles, type ClientTlsMaterial } from './client-tls.ts'
 
-/** Where a coordinator is: a base URL, or the path of its unix socket. */
-export type CoordinatorAddress = { url: string } | { socket: string }
+/** Where a coordinator is: a base URL, with what it takes to be somebody there, or the path of its unix socket. */
+export type CoordinatorAddress = { url: string; tls?: ClientTlsFiles } | { socket: string }
 
 /** One answer; `json` is null when the body isn't JSON. */
 export interface CoordinatorAnswer {
@@ -18,16 +19,16 @@ export class CoordinatorUnreachable extends Error {}
 /** A client of one coordinator. */
 export class CoordinatorClient {
   readonly #base: string
-  readonly #agent: Agent
   readonly #name: string
+  readonly #socket: string | null
+  readonly #tls: ClientTls
+  #agent: { material: ClientTlsMaterial; agent: Agent } | null = null
 
   constructor(address: CoordinatorAddress) {
     this.#base = 'url' in address ? address.url.replace(/\/+$/, '') : 'http://localhost'
     this.#name = 'url' in address ? address.url : address.socket
-    this.#agent = new Agent({
-      ...('socket' in address ? { connect: { socketPath: address.socket } } : {}),
-      keepAliveTimeout: 10_000,
-    })
+    this.#socket = 'socket' in address ? address.socket : null
+    this.#tls = new ClientTls('url' in address ? (address.tls ?? {}) : {})
   }
 
   /**
@@ -44,12 +45,13 @@ export class CoordinatorClient {
     const { body, headers = {}, timeout = 40_000, signal } = options
     const timer = AbortSignal.timeout(timeout)
     try {
+      const dispatcher = await this.#dispatcher()
       const response = await fetch(`${this.#base}${path}`, {
         method,
         headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? timer : AbortSignal.any([signal, timer]),
-        dispatcher: this.#agent,
+        dispatcher,
       })
       const text = await response.text()
       return { status: response.status, headers: response.headers as unknown as Headers, text, json: parse(text) }
@@ -60,8 +62,19 @@ export class CoordinatorClient {
   }
 
   /** Closes its connections. */
-  close(): Promise<void> {
-    return this.#agent.destroy()
+  async close(): Promise<void> {
+    await this.#agent?.agent.destroy()
+  }
+
+  /** Connections made with what the files hold now. */
+  async #dispatcher(): Promise<Agent> {
+    const material = await this.#tls.material()
+    if (this.#agent?.material === material) return this.#agent.agent
+    // What is under way on the old connections is finished there.
+    this.#agent?.agent.close().catch(() => undefined)
+    const connect = this.#socket === null ? { ...material } : { socketPath: this.#socket }
+    this.#agent = { material, agent: new Agent({ connect, keepAliveTimeout: 10_000 }) }
+    return this.#agent.agent
   }
 }
 

@@ -18,15 +18,45 @@ function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConf
   return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
 }
 
+/** Permits everything, and tells how often it was asked. */
+const permits = {
+  asked: 0,
+  refuses: false,
+  async check(): Promise<void> {
+    this.asked += 1
+    if (this.refuses) throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
+  },
+}
+
 function run(
   commands: Record<string, CommandConfig>,
   request: unknown,
   environment = new MockActivityEnvironment(),
 ): Promise<CommandResult> {
-  return environment.run(runCommandActivity({ node: 'web-1', directory, commands }), request as { name: string })
+  return environment.run(
+    runCommandActivity({ node: 'web-1', directory, commands, permits }),
+    request as { name: string },
+  )
 }
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
+
+describe('permits', () => {
+  it('a command that may change the host is not run without one', async () => {
+    permits.refuses = true
+    const commands = { touch: command(['touch', 'touched']) }
+    await expect(run(commands, { name: 'touch' })).rejects.toEqual(failure('PermitRefused'))
+    permits.refuses = false
+    await expect(readFile(join(directory, 'touched'))).rejects.toThrow('ENOENT')
+    await expect(run(commands, { name: 'touch' })).resolves.toMatchObject({ exitCode: 0 })
+  })
+
+  it('one that only reads needs none', async () => {
+    const before = permits.asked
+    await run({ look: command(['true'], { read_only: true }) }, { name: 'look' })
+    expect(permits.asked).toBe(before)
+  })
+})
 
 describe('what is allowed', () => {
   it('runs argv as it is, without a shell', async () => {

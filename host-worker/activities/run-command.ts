@@ -5,6 +5,7 @@ import { RE2JS } from 're2js'
 import type { CommandConfig } from '../../shared/config.ts'
 import { formatDuration } from '../../shared/duration.ts'
 import type { CommandRequest, CommandResult } from '../../workflows/sdk/activities.ts'
+import type { PermitGate } from '../permits/gate.ts'
 import { runProcess } from './run-process.ts'
 
 /** Most bytes kept of each of a command's output streams. */
@@ -20,12 +21,15 @@ export interface CommandHost {
   /** Working directory of commands. */
   directory: string
   commands: Readonly<Record<string, CommandConfig>>
+  permits: PermitGate
 }
 
 /**
  * The activity `runCommand`.
  *
- * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`, `CommandTimeout`
+ * A command that may change the host needs a permit.
+ *
+ * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`, `PermitRefused`, `CommandTimeout`
  */
 export function runCommandActivity(host: CommandHost): (request: CommandRequest) => Promise<CommandResult> {
   return async (request) => {
@@ -33,6 +37,7 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     const context = Context.current()
     const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
     try {
+      if (!command.read_only) await host.permits.check()
       return await execute(
         host,
         command,

@@ -1,15 +1,23 @@
 /** Which coordinator a command talks to. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ClientTlsFiles } from '../client-tls.ts'
 import type { CoordinatorAddress } from '../coordinator-client.ts'
 import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 
-/** Options that say where the coordinator is. */
-export interface CoordinatorOptions {
+/** Options that say where the coordinator is, and who the caller is there. */
+export interface CoordinatorOptions extends TlsOptions {
   coordinator?: string | undefined
   project: string
   data?: string | undefined
+}
+
+/** PEM files for an `https://` coordinator; else `$RESILE_CA`, `$RESILE_CERT`, `$RESILE_KEY`. */
+export interface TlsOptions {
+  ca?: string | undefined
+  cert?: string | undefined
+  key?: string | undefined
 }
 
 /**
@@ -19,7 +27,7 @@ export interface CoordinatorOptions {
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
-  if (given !== undefined) return parseAddress(given)
+  if (given !== undefined) return parseAddress(given, tlsFiles(options))
   const file = join(dataDirectory(options), DEV_FILE)
   const text = await readFile(file, 'utf8').catch(() => null)
   if (text === null) {
@@ -37,14 +45,32 @@ export function dataDirectory(options: { project: string; data?: string | undefi
 }
 
 /**
+ * The files that options and environment name.
+ *
+ * @throws CommandError `usage` for a certificate without its key, and the other way round
+ */
+export function tlsFiles(options: TlsOptions): ClientTlsFiles {
+  const { RESILE_CA, RESILE_CERT, RESILE_KEY } = process.env
+  const files = {
+    ca_file: options.ca ?? (RESILE_CA || undefined),
+    cert_file: options.cert ?? (RESILE_CERT || undefined),
+    key_file: options.key ?? (RESILE_KEY || undefined),
+  }
+  if ((files.cert_file === undefined) !== (files.key_file === undefined)) {
+    throw new CommandError('a client certificate needs its key: --cert and --key go together', EXIT.usage)
+  }
+  return files
+}
+
+/**
  * Reads `http://…`, `https://…` or `unix:PATH`.
  *
  * @throws CommandError `usage`
  */
-export function parseAddress(text: string): CoordinatorAddress {
+export function parseAddress(text: string, tls: ClientTlsFiles = {}): CoordinatorAddress {
   if (text.startsWith('unix:')) return { socket: text.slice('unix:'.length) }
   const url = URL.canParse(text) ? new URL(text) : null
-  if (url?.protocol === 'http:' || url?.protocol === 'https:') return { url: text }
+  if (url?.protocol === 'http:' || url?.protocol === 'https:') return { url: text, tls }
   throw new CommandError(
     `not the address of a coordinator: ${text} (expected http://…, https://… or unix:PATH)`,
     EXIT.usage,

@@ -63,8 +63,15 @@ function program(): Command {
     .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
     .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
     .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: worker.hcl)')
+    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: worker.hcl, $RESILE_CA)')
+    .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
+    .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
     .option('--temporal-address <host:port>', 'Temporal (default: worker.hcl)')
     .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
+    .option(
+      '--metrics <host:port>',
+      'where its metrics are served as Prometheus text (default: worker.hcl, else nowhere)',
+    )
     .option('--workflows [queues]', 'also run workflows of the datacenter queue, or with =all of all its queues')
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
@@ -81,6 +88,9 @@ function program(): Command {
       '--coordinator <url>',
       'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
     )
+    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: $RESILE_CA)')
+    .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
+    .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
     .option('--data <dir>', 'where open episodes are kept (default: .resile in the project)')
     .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
     .action(async (options) => {

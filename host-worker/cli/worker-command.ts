@@ -5,12 +5,12 @@ import { log, messageOf } from '../../shared/log.ts'
 import type { Project } from '../config/project.ts'
 import { bundleWorkflows, type WorkflowBundle } from '../worker/bundle-workflows.ts'
 import { runWorker, type WorkerRun } from '../worker/run-worker.ts'
-import { parseAddress } from './coordinator-address.ts'
+import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
 import { stopSignal } from './stop-signal.ts'
 
-interface WorkerOptions {
+interface WorkerOptions extends TlsOptions {
   project: string
   node?: string
   datacenter?: string
@@ -18,6 +18,7 @@ interface WorkerOptions {
   coordinator?: string
   temporalAddress?: string
   namespace?: string
+  metrics?: string
   workflows?: string | true
   workflowBundle?: string
   overlay?: string
@@ -38,7 +39,7 @@ export async function worker(options: WorkerOptions): Promise<void> {
     workflows,
     signal,
     directory: resolve(options.project),
-    coordinator: parseAddress(coordinator),
+    coordinator: parseAddress(coordinator, { ...config.coordinator, ...given(tlsFiles(options)) }),
     bundle: workflows === 'none' ? null : await bundleOf(options, project),
   }
   try {
@@ -67,6 +68,8 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
       ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     },
+    permits: file?.permits ?? {},
+    metrics: options.metrics === undefined ? file?.metrics : { listen: options.metrics },
   })
   if (!parsed.success)
     throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
@@ -76,6 +79,11 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
     command: project.commands,
     ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
   }
+}
+
+/** Those of its keys that have a value. */
+function given<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
 }
 
 function workflowsOf({ workflows }: WorkerOptions): WorkerRun['workflows'] {

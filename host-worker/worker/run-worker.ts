@@ -5,11 +5,16 @@ import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporal
 import type { WorkerConfig } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
+import { JWKS_PATH } from '../../shared/permit.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
 import { hostActivities } from '../activities/index.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
+import { keepHeaders, permitGate } from '../permits/gate.ts'
+import { type KeySource, PermitKeyStore } from '../permits/key-store.ts'
+import { readRunRecord } from '../permits/run-record.ts'
 import type { WorkflowBundle } from './bundle-workflows.ts'
 import { Heartbeat } from './heartbeat.ts'
+import { serveMetrics, WorkerMetrics } from './metrics.ts'
 import { temporalLogger } from './temporal-logger.ts'
 
 /** How a worker runs. */
@@ -28,6 +33,8 @@ export interface WorkerRun {
 
 /** From the order to stop until activities are cancelled, and until the process no longer waits for them. */
 const SHUTDOWN = { graceTime: '3s', forceTime: '10s' } as const
+/** How long a coordinator may take to name its keys, in milliseconds. */
+const KEYS_TIMEOUT = 4000
 /** Longest wait between attempts to reach Temporal at the start, in milliseconds. */
 const LONGEST_RECONNECT = 5000
 
@@ -43,7 +50,16 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   if (connection === null) return
   const client = new CoordinatorClient(run.coordinator)
   const queues = queuesOfNode(config.datacenter, config.node, config.types)
-  const activities = hostActivities({ node: config.node, directory: run.directory, commands: config.command })
+  const metrics = new WorkerMetrics()
+  const keys = new PermitKeyStore(keySources(client, config))
+  const { namespace } = config.temporal
+  const permits = permitGate({
+    host: { namespace, datacenter: config.datacenter, node: config.node, types: config.types },
+    keys,
+    readRun: (id) => readRunRecord(connection, namespace, id),
+    onRefused: (reason) => metrics.permitRefused(reason),
+  })
+  const activities = hostActivities({ node: config.node, directory: run.directory, commands: config.command, permits })
   const workflowQueues = new Set(
     queues.filter(
       (queue) =>
@@ -62,9 +78,12 @@ export async function runWorker(run: WorkerRun): Promise<void> {
       activity_types: Object.keys(activities),
     })),
   })
+  const keysRead = new AbortController()
   const sinks = {
     resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } },
   }
+  const stopMetrics = config.metrics === undefined ? null : await serveMetrics(metrics, config.metrics.listen)
+  const readingKeys = keys.run(keysRead.signal)
   try {
     const workers = await Promise.all(
       queues.map((taskQueue) =>
@@ -72,6 +91,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
           ...queueOptions(run, workflowQueues.has(taskQueue)),
           connection,
           activities,
+          interceptors: { activity: [keepHeaders] },
           taskQueue,
           sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
           namespace: config.temporal.namespace,
@@ -83,6 +103,9 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     await serve(workers, heartbeat, signal)
   } finally {
     heartbeat.stop()
+    keysRead.abort()
+    stopMetrics?.()
+    await readingKeys
     await client.close()
     // Refused while a queue still holds it, as after a failed start; the process ends with it then.
     await connection
@@ -95,6 +118,29 @@ type InjectedSinksOf<Sinks> = {
   [Name in keyof Sinks]?: {
     [Method in keyof Sinks[Name]]?: { fn: (info: never, ...args: never[]) => void; callDuringReplay?: boolean }
   }
+}
+
+/** Its own coordinator, and what worker.hcl trusts besides. */
+function keySources(client: CoordinatorClient, config: WorkerConfig): KeySource[] {
+  const { jwks_urls, jwks_files } = config.permits
+  return [
+    { name: 'the coordinator', read: () => readKeys(client, JWKS_PATH) },
+    ...jwks_urls.map((url) => {
+      const { origin, pathname } = new URL(url)
+      const other = new CoordinatorClient({ url: origin, tls: config.coordinator ?? {} })
+      return { name: url, read: () => readKeys(other, pathname) }
+    }),
+    ...jwks_files.map((file) => ({
+      name: file,
+      read: async (): Promise<unknown> => JSON.parse(await readFile(file, 'utf8')),
+    })),
+  ]
+}
+
+async function readKeys(client: CoordinatorClient, path: string): Promise<unknown> {
+  const { status, text, json } = await client.request('GET', path, { timeout: KEYS_TIMEOUT })
+  if (status !== 200) throw new Error(`HTTP ${status}: ${text.slice(0, 200)}`)
+  return json
 }
 
 /** Serves until told to stop, or until one of the queues fails: then all are shut down, and its error is thrown. */

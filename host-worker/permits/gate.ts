@@ -1,0 +1,135 @@
+/** Lets an activity change the host only under a permit. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure } from '@temporalio/common'
+import type { ActivityInterceptorsFactory } from '@temporalio/worker'
+import { log, messageOf } from '../../shared/log.ts'
+import { decodePayload } from '../../shared/payload.ts'
+import { PERMIT_REFUSED, type PermitRefusal } from '../../shared/permit.ts'
+import type { PermitKeyStore } from './key-store.ts'
+import { PermitRefused } from './refused.ts'
+import type { RunId, RunRecord } from './run-record.ts'
+import { checkExecution, checkPlace, keyIdOf, type PermitHost, readPermit } from './verify.ts'
+
+/** Asked before a host is changed. */
+export interface PermitGate {
+  /**
+   * Resolves when the running activity holds a valid permit for this host.
+   *
+   * @throws ApplicationFailure `PermitRefused`, not retried; `PermitUnverified` when it could not be checked
+   */
+  check(): Promise<void>
+}
+
+/** What a gate needs. */
+export interface PermitGateOptions {
+  host: PermitHost
+  keys: Pick<PermitKeyStore, 'find'>
+  /** What Temporal recorded of a run. */
+  readRun: (run: RunId) => Promise<RunRecord>
+  /** Told of every refusal. */
+  onRefused: (reason: PermitRefusal) => void
+}
+
+/** How often, and how soon, a check is tried again that failed because somebody didn't answer; milliseconds. */
+const TRIES = { count: 6, pause: 1000 }
+/** Executions whose run is remembered. */
+const REMEMBERED = 10_000
+
+/** Headers of the activities under way, which the SDK shows to interceptors alone. */
+const headersOf = new WeakMap<Context, Headers>()
+type Headers = Record<string, { metadata?: Record<string, Uint8Array> | null; data?: Uint8Array | null }>
+
+/** Keeps an activity's headers for {@link PermitGate.check}. */
+export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
+  inbound: {
+    execute(input, next) {
+      headersOf.set(context, input.headers)
+      return next(input)
+    },
+  },
+})
+
+/** Makes the gate of a host's worker. */
+export function permitGate(options: PermitGateOptions): PermitGate {
+  const firstRuns = new Map<string, string>()
+
+  async function verify(context: Context): Promise<void> {
+    const { workflowExecution } = context.info
+    if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
+    const token = tokenOf(context)
+    if (token === null) throw new PermitRefused('missing', 'no coordinator admitted this execution: it has no permit')
+    const key = await options.keys.find(keyIdOf(token))
+    if (key === null)
+      throw new PermitRefused('bad_signature', 'the permit is signed with a key of no trusted coordinator')
+    const permit = await readPermit(token, key)
+    checkPlace(permit, options.host, Date.now())
+    const record = await options.readRun(workflowExecution)
+    await checkExecution(permit, record)
+    useOnce(firstRuns, permit.sub, record.firstRunId)
+  }
+
+  return {
+    async check() {
+      const context = Context.current()
+      try {
+        await patiently(() => verify(context), context.cancellationSignal)
+      } catch (error) {
+        const { activityType, workflowExecution, workflowType } = context.info
+        const facts = { activity: activityType, execution: workflowExecution?.workflowId, workflow_type: workflowType }
+        if (error instanceof PermitRefused) {
+          options.onRefused(error.reason)
+          log('warn', 'permit_refused', { ...facts, reason: error.reason, detail: error.message })
+          const message = `permit refused on ${options.host.node} (${error.reason}): ${error.message}`
+          throw ApplicationFailure.create({
+            type: PERMIT_REFUSED,
+            message,
+            nonRetryable: true,
+            details: [{ reason: error.reason }],
+          })
+        }
+        log('error', 'permit_unverified', { ...facts, detail: messageOf(error) })
+        throw ApplicationFailure.retryable(`the permit could not be checked: ${messageOf(error)}`, 'PermitUnverified')
+      }
+    },
+  }
+}
+
+/** The permit among an activity's headers; null when there is none. */
+function tokenOf(context: Context): string | null {
+  const payload = headersOf.get(context)?.resile
+  if (payload === undefined) return null
+  const base64 = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString('base64')
+  const header = decodePayload({
+    metadata: { encoding: base64(payload.metadata?.encoding) },
+    data: base64(payload.data),
+  }) as { permit?: unknown } | null
+  return typeof header?.permit === 'string' ? header.permit : null
+}
+
+/**
+ * A permit is for one execution: when that has ended, another may not begin under its id.
+ *
+ * @throws PermitRefused `wrong_workflow`
+ */
+function useOnce(firstRuns: Map<string, string>, execution: string, firstRunId: string): void {
+  const known = firstRuns.get(execution)
+  if (known !== undefined && known !== firstRunId) {
+    throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
+  }
+  const oldest = firstRuns.size < REMEMBERED ? undefined : firstRuns.keys().next().value
+  if (oldest !== undefined) firstRuns.delete(oldest)
+  firstRuns.set(execution, firstRunId)
+}
+
+/** Tries again what failed for any other reason than a refusal: Temporal or a coordinator may be away for a moment. */
+async function patiently(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error instanceof PermitRefused || tries === TRIES.count || signal.aborted) throw error
+      await sleep(TRIES.pause, undefined, { signal })
+    }
+  }
+}
