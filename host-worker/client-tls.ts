@@ -65,7 +65,7 @@ async function versionOf({ ca_file, cert_file, key_file }: ClientTlsFiles): Prom
 
 async function read({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<ClientTlsMaterial> {
   const [ca, cert, key] = await Promise.all(
-    [ca_file, cert_file, key_file].map((file) => (file === undefined ? undefined : readFile(file, 'utf8'))),
+    [ca_file, cert_file, key_file].map(async (file) => (file === undefined ? undefined : readFile(file, 'utf8'))),
   )
   return {
     ...(ca === undefined ? {} : { ca }),

@@ -4,9 +4,6 @@
  */
 import { ProblemError } from '../http/problem.ts'
 
-/** Names of a loopback listener, without port. */
-export const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
-
 /**
  * Refuses requests for another host's name, and those that another site's page makes.
  *

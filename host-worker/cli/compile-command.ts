@@ -1,6 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
 import { CommandError } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
 
@@ -13,7 +12,12 @@ export async function compileProject(options: { project: string; out: string; de
       'coordinator.hcl has no server_config: without route rules only `resile dev` and `wrangler dev` run it',
     )
   }
-  refuseUnbuilt(coordinator)
+  for (const [name, { secret_file }] of Object.entries(coordinator.webhook)) {
+    if (secret_file === undefined) continue
+    throw new CommandError(
+      `webhook ${name}: a Worker reads no secret_file; name a secret of the Worker with secret_env`,
+    )
+  }
   await mkdir(dirname(options.out), { recursive: true })
   await writeFile(options.out, `${JSON.stringify(document, null, 2)}\n`)
   console.error(`compiled ${options.project} (${document.hash}) to ${options.out}`)

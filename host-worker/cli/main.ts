@@ -49,10 +49,27 @@ function program(): Command {
     .option('--no-restart', 'leave workers dead that die')
     .option('--temporal-address <host:port>', 'use this Temporal (gRPC) instead of an own one')
     .option('--temporal-http <url>', 'HTTP API of that Temporal')
+    .option('--tls', 'serve HTTPS and identify callers by client certificates, which are made when missing', false)
     .addOption(new Option('--sample', 'also run a sample service that can be made sick, and heal it').default(false))
     .action(async (options) => {
       const { dev } = await import('../dev/dev.ts')
       await dev(options)
+    })
+
+  root
+    .command('coordinator')
+    .description("run a datacenter's coordinator: ends mutual TLS, decides on triggers, forwards them to Temporal")
+    .option('--project <dir>', 'the project; coordinator.hcl needs route rules', '.')
+    .option('--data <dir>', 'where ledgers, keys and certificates are kept (default: .resile in the project)')
+    .option('--listen <host:port>', 'where to listen (default: server_config.listen, else 127.0.0.1:8787)')
+    .addHelpText(
+      'after',
+      '\nSIGTERM finishes what is under way; SIGHUP reads certificates anew, which also happens when their files change.\n' +
+        'A socket passed by systemd (LISTEN_FDS) is used instead of --listen.',
+    )
+    .action(async (options) => {
+      const { runCoordinator } = await import('../coordinator/run-coordinator.ts')
+      await runCoordinator(options)
     })
 
   root

@@ -15,14 +15,26 @@ const WORKERD_CONFIG = 'workerd.capnp'
  */
 const UNIQUE_KEYS = { Ledger: 'resile-ledger-v1', GlobalLedger: 'resile-global-ledger-v1', Roster: 'resile-roster-v1' }
 
+/**
+ * The door for everyone: a TCP address, or the unix socket of a front that ends TLS and hands on who called. Whoever can
+ * open that socket can be anybody.
+ */
+export type NetworkDoor = { host: string; port: number } | { front: string }
+
+/** The header in which a front hands `request.cf` on; workerd takes it off every request. */
+export const CF_HEADER = 'x-resile-cf'
+
 /** Where a coordinator keeps its files and which doors it opens. */
 export interface CoordinatorOptions {
   /** Directory of its own; made when missing, for its owner alone. */
   directory: string
   document: ConfigDocument
-  /** Address of its TCP door. */
-  host: string
-  port: number
+  /** Its network door. */
+  door: NetworkDoor
+  /** The names, without port, under which its network door may be called; null for any. */
+  hosts: readonly string[] | null
+  /** Environment variables that hold its secrets, which it is bound to by these names. */
+  secrets: readonly string[]
   /** Path of its unix socket, whose owner is the local operator. */
   socket: string
   /** `HOST:PORT` of Temporal's HTTP API. */
@@ -54,7 +66,16 @@ export async function prepareCoordinator(options: CoordinatorOptions): Promise<L
 }
 
 /** The capnp configuration; its schema is part of workerd (`workerd.capnp`). */
-function workerdConfig({ host, port, socket, temporal }: CoordinatorOptions, storage: string): string {
+function workerdConfig(options: CoordinatorOptions, storage: string): string {
+  const { door, hosts, secrets, socket, temporal } = options
+  const network =
+    'front' in door
+      ? `address = ${text(`unix:${door.front}`)}, http = (cfBlobHeader = ${text(CF_HEADER)})`
+      : `address = ${text(`${door.host}:${door.port}`)}, http = ()`
+  const bindings = [
+    ...(hosts === null ? [] : [`(name = "HOSTS", json = ${text(JSON.stringify(hosts))})`]),
+    ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
+  ]
   const tls = temporal.tls ? 'https = (options = (), tlsOptions = (trustBrowserCas = true))' : 'http = ()'
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -65,7 +86,7 @@ const config :Workerd.Config = (
     (name = "objects", disk = (path = ${text(storage)}, writable = true)),
   ],
   sockets = [
-    (name = "network", address = ${text(`${host}:${port}`)}, http = (), service = "coordinator"),
+    (name = "network", ${network}, service = "coordinator"),
     (name = "local", address = ${text(`unix:${socket}`)}, http = (),
      service = (name = "coordinator", entrypoint = "LocalOperator")),
   ],
@@ -82,7 +103,7 @@ const coordinator :Workerd.Worker = (
     (name = "GLOBAL_LEDGER", durableObjectNamespace = "GlobalLedger"),
     (name = "ROSTER", durableObjectNamespace = "Roster"),
     (name = "TEMPORAL", service = "temporal"),
-  ],
+${bindings.map((binding) => `    ${binding},\n`).join('')}  ],
   durableObjectNamespaces = [
     (className = "Ledger", uniqueKey = "${UNIQUE_KEYS.Ledger}", enableSql = true, preventEviction = true),
     (className = "GlobalLedger", uniqueKey = "${UNIQUE_KEYS.GlobalLedger}", enableSql = true, preventEviction = true),

@@ -16,7 +16,10 @@ export interface DevFile {
   temporal_http: string
   /** Null when Temporal is not `resile dev`'s own. */
   ui: string | null
-  processes: { role: string; name: string; pid: number }[]
+  /** Directory of the certificates that callers may use; null without TLS. */
+  certificates: string | null
+  /** `metrics`: URL of a worker's own. */
+  processes: { role: string; name: string; pid: number; metrics?: string }[]
 }
 
 /** Writes the file at one stroke, so that no reader ever sees half of it. */

@@ -2,14 +2,19 @@
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
+import { messageOf } from '../../shared/log.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
 import { stopSignal } from '../cli/stop-signal.ts'
 import { workflowSources } from '../cli/worker-command.ts'
 import type { Project } from '../config/project.ts'
-import { coordinatorChild, socketPath } from '../coordinator/child.ts'
-import { refuseUnbuilt } from '../coordinator/refuse-unbuilt.ts'
+import { coordinatorChild, frontSocketPath, socketPath } from '../coordinator/child.ts'
+import { LOOPBACK_HOSTS } from '../coordinator/listen.ts'
+import { readSecrets } from '../coordinator/secrets.ts'
+import { watchCoordinator } from '../coordinator/watch.ts'
 import { CoordinatorClient } from '../coordinator-client.ts'
+import { Front } from '../front/front.ts'
+import { Upstream } from '../front/upstream.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
 import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process/data-lock.ts'
 import { startGuardian } from '../process/guardian.ts'
@@ -20,6 +25,7 @@ import { SAMPLE_PORT, sampleChild, sampleOverlay, writeSampleOverlay } from '../
 import { bundleWorkflows } from '../worker/bundle-workflows.ts'
 import { say, showChange, showLogLine } from './console.ts'
 import { DEV_FILE, type DevFile, writeDevFile } from './dev-file.ts'
+import { devTls } from './dev-tls.ts'
 import { type DevNode, devNodes } from './nodes.ts'
 import { givenTemporal, ownTemporal, type TemporalAddresses } from './temporal-server.ts'
 
@@ -34,12 +40,11 @@ export interface DevOptions {
   temporalAddress?: string
   temporalHttp?: string
   sample: boolean
+  tls: boolean
 }
 
 const HOST = '127.0.0.1'
 const USUAL_PORTS = { coordinator: 8787, temporal: 7233, temporalHttp: 7243, ui: 8233 }
-/** How often the coordinator is asked how it is, which also has it set its alarms again; milliseconds. */
-const PROBE_INTERVAL = 10_000
 const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
 
 /** Starts everything, prints the ready line, and runs until it is told to stop. */
@@ -71,6 +76,8 @@ class DevRun {
   readonly #data: string
   readonly #given: TemporalAddresses | null
   readonly #signal: AbortSignal
+  /** Ends TLS, when there is TLS. */
+  #front: Front | null = null
 
   constructor(options: DevOptions, data: string, given: TemporalAddresses | null, signal: AbortSignal) {
     this.#options = options
@@ -93,6 +100,7 @@ class DevRun {
       if (!this.#signal.aborted) throw error instanceof ChildStartError ? new CommandError(error.message) : error
     } finally {
       say('stopping')
+      await this.#front?.drain()
       await supervisor.stopAll()
       await guardian.close()
     }
@@ -118,21 +126,48 @@ class DevRun {
     if (samplePort !== null) await supervisor.start(this.#watched(sampleChild(samplePort, this.#data)))
     const temporal = await this.#startTemporal(supervisor, project, temporalPorts)
     const { namespace } = project.coordinator.temporal
-    const document: ConfigDocument = {
-      ...project.document,
+    const tls =
+      this.#options.tls || project.coordinator.server_config?.enable_tls === true
+        ? await devTls(project, this.#data)
+        : null
+    const document: ConfigDocument = tls?.document ?? project.document
+    const { coordinator } = document
+    const addressed: ConfigDocument = {
+      ...document,
       coordinator: {
-        ...project.document.coordinator,
+        ...coordinator,
         temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl },
       },
     }
     const socket = socketPath(this.#data)
-    const url = `http://${HOST}:${coordinatorPort}`
-    const directory = join(this.#data, 'coordinator')
+    const front = frontSocketPath(this.#data)
+    const url = `${tls === null ? 'http' : 'https'}://${HOST}:${coordinatorPort}`
     await supervisor.start(
-      this.#watched(await coordinatorChild({ directory, document, host: HOST, port: coordinatorPort, socket })),
+      this.#watched(
+        await coordinatorChild({
+          ...(await readSecrets(project.dir, this.#data, addressed, project.coordinator)),
+          directory: join(this.#data, 'coordinator'),
+          door: tls === null ? { host: HOST, port: coordinatorPort } : { front },
+          hosts: [...LOOPBACK_HOSTS, ...(project.coordinator.server_config?.hosts ?? [])],
+          socket,
+          readyPath: '/readyz',
+        }),
+      ),
     )
     await chmod(socket, 0o600)
+    if (tls !== null) {
+      await chmod(front, 0o600)
+      this.#front = await Front.start(
+        { upstream: new Upstream(front), tls: tls.files },
+        { host: HOST, port: coordinatorPort },
+      )
+    }
 
+    const workerPorts = await choosePorts(
+      nodes.map(() => 0),
+      HOST,
+    )
+    const metricsPorts = new Map(nodes.map(({ name }, index) => [name, workerPorts[index] ?? 0]))
     const file = (): DevFile => ({
       pid: process.pid,
       coordinator: url,
@@ -140,7 +175,11 @@ class DevRun {
       temporal: temporal.address,
       temporal_http: temporal.httpUrl,
       ui: temporal.ui,
-      processes: supervisor.processes(),
+      certificates: tls?.directory ?? null,
+      processes: supervisor.processes().map((child) => {
+        const metrics = child.role === 'worker' ? metricsPorts.get(child.name) : undefined
+        return { ...child, ...(metrics === undefined ? {} : { metrics: `http://${HOST}:${metrics}/metrics` }) }
+      }),
     })
     let writing = writeDevFile(this.#data, file())
     supervisor.on('change', () => {
@@ -151,20 +190,23 @@ class DevRun {
     const workflowBundle = await bundled
     await Promise.all(
       nodes.map((node) =>
-        supervisor.start(this.#watched(this.#workerChild(node, project, temporal, socket, workflowBundle))),
+        supervisor.start(
+          this.#watched(
+            this.#workerChild(node, project, temporal, socket, workflowBundle, metricsPorts.get(node.name) ?? 0),
+          ),
+        ),
       ),
     )
     if (Object.keys(project.detectors).length > 0) await supervisor.start(this.#watched(this.#detectorChild(socket)))
     await writing
-    this.#announce(url, temporal, namespace, samplePort)
-    this.#probe(socket)
+    this.#announce(url, temporal, namespace, samplePort, tls?.directory ?? null)
+    this.#watch(supervisor, socket)
   }
 
   async #load(samplePort: number | null): Promise<Project> {
     const { project: directory, node } = this.#options
     const overlay = samplePort === null ? null : await writeSampleOverlay(this.#data, samplePort, node[0] ?? null)
     const project = await loadOrFail(directory, { development: true, overlays: overlay === null ? [] : [overlay] })
-    refuseUnbuilt(project.coordinator)
     return project
   }
 
@@ -197,6 +239,7 @@ class DevRun {
     temporal: TemporalAddresses,
     socket: string,
     bundle: string | null,
+    metricsPort: number,
   ): ChildSpec {
     const onTarget = Object.values(project.workflows).some(({ config }) => config.workflow_queue === 'target')
     const client = new CoordinatorClient({ socket })
@@ -221,6 +264,8 @@ class DevRun {
         temporal.address,
         '--namespace',
         project.coordinator.temporal.namespace,
+        '--metrics',
+        `${HOST}:${metricsPort}`,
         onTarget ? '--workflows=all' : '--workflows',
         ...(bundle === null ? [] : ['--workflow-bundle', bundle]),
         ...this.#overlayArguments(),
@@ -267,7 +312,13 @@ class DevRun {
     return { ...spec, onLine: (line) => showLogLine(spec.role, spec.name, line) }
   }
 
-  #announce(url: string, temporal: TemporalAddresses, namespace: string, samplePort: number | null): void {
+  #announce(
+    url: string,
+    temporal: TemporalAddresses,
+    namespace: string,
+    samplePort: number | null,
+    certificates: string | null,
+  ): void {
     const facts = [
       `coordinator=${url}`,
       `temporal=${temporal.address}`,
@@ -275,6 +326,7 @@ class DevRun {
       `namespace=${namespace}`,
       ...(temporal.ui === null ? [] : [`ui=${temporal.ui}`]),
       ...(samplePort === null ? [] : [`sample=http://${HOST}:${samplePort}`]),
+      ...(certificates === null ? [] : [`certificates=${certificates}`]),
     ]
     process.stdout.write(`resile ready ${facts.join(' ')}\n`)
     if (samplePort !== null) {
@@ -284,13 +336,12 @@ class DevRun {
     say('Ctrl-C stops everything')
   }
 
-  /** What a cron trigger does at the edge: should a ledger's alarm ever be lost, this sets it again. */
-  #probe(socket: string): void {
-    const client = new CoordinatorClient({ socket })
-    const timer = setInterval(() => {
-      client.request('GET', '/readyz', { timeout: 8000 }).catch(() => undefined)
-    }, PROBE_INTERVAL)
-    this.#signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+  /** Has the coordinator look after itself, and started again should it hang. */
+  #watch(supervisor: Supervisor, socket: string): void {
+    watchCoordinator(socket, this.#signal, () => {
+      say('the coordinator hangs; it is ended')
+      supervisor.kill('coordinator')
+    }).catch((error: unknown) => say(`the coordinator is not watched: ${messageOf(error)}`))
   }
 
   #untilStopped(): Promise<void> {

@@ -91,6 +91,12 @@ export class SupervisedChild {
     }
   }
 
+  /** Ends it at once, with all that it started. */
+  kill(): void {
+    const leader = this.#run?.leader
+    if (leader !== undefined) signalGroup(leader, 'SIGKILL')
+  }
+
   /** Ends it and whatever it left behind; it is not started again. */
   async stop(): Promise<void> {
     this.#stopping = true

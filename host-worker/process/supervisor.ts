@@ -55,6 +55,11 @@ export class Supervisor extends EventEmitter<{ change: [ChildChange] }> {
     this.#children.delete(name)
   }
 
+  /** Ends one that no longer answers, at once; it is started again as one that died. */
+  kill(name: string): void {
+    this.#children.get(name)?.kill()
+  }
+
   /** Stops all, the last one first. Nothing can be started afterwards. */
   stopAll(): Promise<void> {
     this.#stopped ??= this.#stopEach()

@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
+import { generatePermitKey } from '../../host-worker/certs/permit-keys.ts'
 import { coordinatorChild } from '../../host-worker/coordinator/child.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
 import { endWithParent } from '../../host-worker/process/parent-watch.ts'
@@ -102,9 +103,11 @@ async function startAll(): Promise<[Way, Way, Way]> {
     await coordinatorChild({
       directory: join(directory, 'coordinator'),
       document,
-      host: '127.0.0.1',
-      port: coordinator,
+      door: { host: '127.0.0.1', port: coordinator },
+      hosts: null,
+      secrets: { PERMIT_KEYS: JSON.stringify({ keys: [await generatePermitKey()] }) },
       socket: join(directory, 'c.sock'),
+      readyPath: '/readyz',
     }),
   )
   await supervisor.start({

@@ -1,0 +1,190 @@
+/** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that ends mutual TLS. */
+import { chmod, mkdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { log, messageOf } from '../../shared/log.ts'
+import { CommandError } from '../cli/exit-codes.ts'
+import { loadOrFail } from '../cli/load-or-fail.ts'
+import { stopSignal } from '../cli/stop-signal.ts'
+import type { Project } from '../config/project.ts'
+import { Front } from '../front/front.ts'
+import { BadTlsFile } from '../front/server-tls.ts'
+import { Upstream } from '../front/upstream.ts'
+import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process/data-lock.ts'
+import { startGuardian } from '../process/guardian.ts'
+import { endOrphans } from '../process/orphans.ts'
+import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
+import { coordinatorChild, frontSocketPath, socketPath } from './child.ts'
+import { isLoopback, LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
+import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
+import { serverTlsFiles } from './tls-files.ts'
+import { watchCoordinator } from './watch.ts'
+
+/** The command line. */
+export interface CoordinatorRunOptions {
+  project: string
+  data?: string
+  listen?: string
+}
+
+/** How often it is looked whether the keys that sign permits have changed, in milliseconds. */
+const LOOK_INTERVAL = 2000
+
+/** Runs until it is told to stop, then finishes what is under way. */
+export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
+  const passed = passedSocket(process.env)
+  const project = await loadOrFail(options.project, { development: false })
+  refuseWithoutRules(project)
+  const signal = stopSignal(['SIGINT', 'SIGTERM'])
+  const data = resolve(options.data ?? join(options.project, '.resile'))
+  const lock = await lockData(data)
+  try {
+    await endOrphans(data)
+    await new CoordinatorRun(project, data, signal).run(options, passed)
+  } finally {
+    lock.release()
+  }
+}
+
+function refuseWithoutRules({ coordinator }: Project): void {
+  if ((coordinator.server_config?.route_rule.length ?? 0) > 0) return
+  throw new CommandError(
+    'coordinator.hcl has no route rules: nobody could call this coordinator. Write server_config { route_rule { … } }; ' +
+      'only `resile dev` runs without',
+  )
+}
+
+async function lockData(data: string): Promise<DataLock> {
+  await mkdir(data, { recursive: true, mode: 0o700 })
+  try {
+    return await lockDataDirectory(data)
+  } catch (error) {
+    if (error instanceof DataDirectoryInUse) throw new CommandError(`another coordinator runs here: ${error.message}`)
+    throw error
+  }
+}
+
+class CoordinatorRun {
+  readonly #project: Project
+  readonly #data: string
+  readonly #signal: AbortSignal
+  readonly #upstream: Upstream
+
+  constructor(project: Project, data: string, signal: AbortSignal) {
+    this.#project = project
+    this.#data = data
+    this.#signal = signal
+    this.#upstream = new Upstream(frontSocketPath(data))
+  }
+
+  async run({ listen }: CoordinatorRunOptions, passed: { fd: number } | null): Promise<void> {
+    const server = this.#project.coordinator.server_config
+    if (server === undefined) return
+    const address = parseListen(listen ?? server.listen)
+    const directory = certificatesDirectory(this.#data)
+    const tls = server.enable_tls ? await serverTlsFiles(this.#project.dir, directory, server) : null
+    if (tls === null && !isLoopback(address.host)) {
+      log('warn', 'no_tls', { listen: address, detail: 'enable_tls is false: every caller is anonymous' })
+    }
+    const hosts = isLoopback(address.host) && passed === null ? [...LOOPBACK_HOSTS, ...server.hosts] : server.hosts
+    const guardian = await startGuardian()
+    const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
+    supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
+    try {
+      await supervisor.start(await this.#child(hosts))
+      await chmod(frontSocketPath(this.#data), 0o600)
+      const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)
+      this.#announce(front, address.host, tls !== null)
+      const watching = this.#watch(front, supervisor, hosts)
+      await this.#untilStopped()
+      log('info', 'stopping')
+      await front.drain()
+      await watching
+    } catch (error) {
+      if (error instanceof ChildStartError || error instanceof BadTlsFile) throw new CommandError(error.message)
+      if ((error as NodeJS.ErrnoException).syscall === 'listen') throw new CommandError(messageOf(error))
+      throw error
+    } finally {
+      await supervisor.stopAll()
+      await guardian.close()
+    }
+  }
+
+  async #child(hosts: readonly string[]): Promise<ChildSpec> {
+    const { dir, coordinator, document } = this.#project
+    const socket = socketPath(this.#data)
+    return coordinatorChild({
+      ...(await readSecrets(dir, this.#data, document, coordinator)),
+      directory: join(this.#data, 'coordinator'),
+      door: { front: frontSocketPath(this.#data) },
+      hosts: hosts.length === 0 ? null : hosts,
+      socket,
+      // Without Temporal it has something to say too.
+      readyPath: '/healthz',
+    })
+  }
+
+  #announce(front: Front, host: string, isTls: boolean): void {
+    const name = host.includes(':') ? `[${host}]` : host
+    const url = `${isTls ? 'https' : 'http'}://${name}${front.port === null ? '' : `:${front.port}`}`
+    process.stdout.write(`resile ready coordinator=${url} socket=${socketPath(this.#data)}\n`)
+  }
+
+  /** Reloads what has changed, until told to stop. */
+  async #watch(front: Front, supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    const onHangup = (): void => {
+      front.reload().catch((error: unknown) => log('error', 'not_reloaded', { detail: messageOf(error) }))
+    }
+    process.on('SIGHUP', onHangup)
+    const hung = (): void => {
+      log('error', 'coordinator_hangs', { detail: 'it is ended and started again' })
+      supervisor.kill('coordinator')
+    }
+    await Promise.all([
+      watchCoordinator(socketPath(this.#data), this.#signal, hung),
+      this.#watchKeys(supervisor, hosts),
+    ])
+    process.off('SIGHUP', onHangup)
+  }
+
+  /** A new key signs as soon as it is there: workerd is given its secrets only when it starts. */
+  async #watchKeys(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    const file = permitKeysFile(this.#project.dir, this.#data, this.#project.coordinator)
+    const version = async (): Promise<string | null> =>
+      stat(file).then(
+        ({ mtimeMs, size, ino }) => `${mtimeMs}:${size}:${ino}`,
+        () => null,
+      )
+    let known = await version()
+    while (!this.#signal.aborted) {
+      await Promise.race([new Promise((done) => setTimeout(done, LOOK_INTERVAL).unref()), this.#untilStopped()])
+      const now = await version()
+      if (this.#signal.aborted || now === null || now === known) continue
+      known = now
+      await this.#replace(supervisor, hosts)
+    }
+  }
+
+  /** Starts workerd anew while requests wait. Secrets that can't be read leave the one that runs. */
+  async #replace(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    try {
+      const child = await this.#child(hosts)
+      const resume = this.#upstream.pause()
+      try {
+        await supervisor.stop('coordinator')
+        await supervisor.start(child)
+        log('info', 'permit_keys_reloaded')
+      } finally {
+        resume()
+      }
+    } catch (error) {
+      log('error', 'permit_keys_not_reloaded', { detail: messageOf(error) })
+    }
+  }
+
+  #untilStopped(): Promise<void> {
+    return new Promise((done) => {
+      if (this.#signal.aborted) done()
+      else this.#signal.addEventListener('abort', () => done(), { once: true })
+    })
+  }
+}

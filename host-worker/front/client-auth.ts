@@ -1,0 +1,87 @@
+/** Who is at the other end of a connection, in the shape that Cloudflare's edge gives its Workers. */
+import type { X509Certificate } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
+import { canonicalSerial, type ServerTls } from './server-tls.ts'
+
+/** Most characters of a certificate that is handed on; workerd takes no longer header. */
+const LARGEST_CERTIFICATE = 12 * 1024
+
+/** What is handed on as `request.cf`. */
+export interface ConnectionFacts {
+  clientIp: string
+  tlsClientAuth?: {
+    certPresented: '0' | '1'
+    certVerified: string
+    certRevoked: '0' | '1'
+    certRFC9440?: string
+  }
+}
+
+/** What was found out when a connection was made; null without a certificate. */
+interface Peer {
+  certificate: X509Certificate
+  /** Fingerprints (SHA-256) of those that issued it, up to the root. */
+  issuers: ReadonlySet<string>
+}
+
+const PEERS = new WeakMap<TLSSocket, Peer | null>()
+
+/**
+ * The facts of a request's connection. What was verified when it was made is looked at again by what holds now: an
+ * authority may have been removed, or the certificate revoked.
+ *
+ * @param tls null for a listener without TLS
+ */
+export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | null): ConnectionFacts {
+  const clientIp = socket.remoteAddress ?? ''
+  if (!(socket instanceof TLSSocket) || tls === null) return { clientIp }
+  const peer = peerOf(socket)
+  if (peer === null) {
+    return { clientIp, tlsClientAuth: { certPresented: '0', certVerified: 'NONE', certRevoked: '0' } }
+  }
+  const { certificate } = peer
+  const field = `:${certificate.raw.toString('base64')}:`
+  const isRevoked = tls.revoked.has(canonicalSerial(certificate.serialNumber)) || verifyError(socket) === 'CERT_REVOKED'
+  return {
+    clientIp,
+    tlsClientAuth: {
+      certPresented: '1',
+      certVerified: verdict(socket, peer, tls),
+      certRevoked: isRevoked ? '1' : '0',
+      ...(field.length > LARGEST_CERTIFICATE ? {} : { certRFC9440: field }),
+    },
+  }
+}
+
+function verdict(socket: TLSSocket, { issuers }: Peer, { authorities }: ServerTls): string {
+  if (!socket.authorized) return `FAILED:${verifyError(socket)}`
+  const isTrusted = [...issuers].some((issuer) => authorities.has(issuer))
+  return isTrusted ? 'SUCCESS' : 'FAILED:no authority that is trusted now issued it'
+}
+
+function peerOf(socket: TLSSocket): Peer | null {
+  const known = PEERS.get(socket)
+  if (known !== undefined) return known
+  const certificate = socket.getPeerX509Certificate()
+  const peer = certificate === undefined ? null : { certificate, issuers: issuersOf(socket) }
+  PEERS.set(socket, peer)
+  return peer
+}
+
+function issuersOf(socket: TLSSocket): Set<string> {
+  const found = new Set<string>()
+  let certificate: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
+  // A root issues itself.
+  while (certificate?.fingerprint256 !== undefined && !found.has(certificate.fingerprint256)) {
+    found.add(certificate.fingerprint256)
+    certificate = certificate.issuerCertificate
+  }
+  return found
+}
+
+/** OpenSSL's name of what is wrong with a certificate; Node says so by a text, though its types promise an error. */
+function verifyError({ authorizationError }: TLSSocket): string {
+  const error: unknown = authorizationError
+  return error instanceof Error ? error.message : String(error ?? 'not verified')
+}

@@ -1,0 +1,155 @@
+/**
+ * The door of a coordinator in a datacenter: ends TLS, verifies client certificates, and hands requests with what it
+ * verified to workerd, which can't tell a Worker about certificates itself.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log, messageOf } from '../../shared/log.ts'
+import { CF_HEADER } from '../coordinator/workerd.ts'
+import { connectionFacts } from './client-auth.ts'
+import { Refusal, refuse, unavailable } from './refusal.ts'
+import { readRequest } from './request.ts'
+import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Where a front listens: an address, or a socket that it was given. */
+export type Listen = { host: string; port: number } | { fd: number }
+
+export interface FrontOptions {
+  upstream: Upstream
+  /** Null to listen without TLS: then nobody is anybody. */
+  tls: ServerTlsFiles | null
+}
+
+/** How long the head of a request, and all of it, may take to come; milliseconds. */
+const HEAD_WITHIN = 10_000
+const REQUEST_WITHIN = 30_000
+/** Most connections; more are refused before they cost anything. */
+const CONNECTIONS = 5000
+/** How often the certificates' files are looked at, in milliseconds. */
+const LOOK_INTERVAL = 2000
+/** On the way out connections are told to come back elsewhere for so long, before idle ones are closed; milliseconds. */
+const LAME_DUCK = 500
+/** How long requests under way may take at the end, in milliseconds. */
+const DRAIN_WITHIN = 35_000
+/** Headers of an answer that are for one connection alone. */
+const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade'])
+
+/** A running front. */
+export class Front {
+  readonly #options: FrontOptions
+  readonly #server: Server | HttpsServer
+  readonly #ended = new AbortController()
+  #tls: ServerTls | null
+
+  private constructor(options: FrontOptions, tls: ServerTls | null) {
+    this.#options = options
+    this.#tls = tls
+    const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
+      this.#answer(incoming, response).catch((error: unknown) => {
+        log('error', 'front_failed', { detail: messageOf(error) })
+        response.destroy()
+      })
+    }
+    const http = { headersTimeout: HEAD_WITHIN, requestTimeout: REQUEST_WITHIN, keepAliveTimeout: 65_000 }
+    this.#server =
+      tls === null
+        ? createHttpServer(http, answer)
+        : createHttpsServer(
+            // Refused only when it is known who knocks: with the reason, and in the access log.
+            { ...http, ...tls.context, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
+            answer,
+          )
+    this.#server.maxConnections = CONNECTIONS
+  }
+
+  /**
+   * Reads the certificates and begins to listen.
+   *
+   * @throws BadTlsFile, or what listening throws
+   */
+  static async start(options: FrontOptions, listen: Listen): Promise<Front> {
+    const front = new Front(options, options.tls === null ? null : await readServerTls(options.tls))
+    await new Promise<void>((resolve, reject) => {
+      front.#server.once('error', reject)
+      front.#server.listen(listen, () => {
+        front.#server.off('error', reject)
+        resolve()
+      })
+    })
+    front.#server.on('error', (error) => log('error', 'front_failed', { detail: messageOf(error) }))
+    front.#watch().catch((error: unknown) => log('error', 'front_failed', { detail: messageOf(error) }))
+    return front
+  }
+
+  /** The TCP port that it listens on; null for a socket that is none. */
+  get port(): number | null {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : null
+  }
+
+  /** Reads the certificates anew. New connections get them; what was verified is judged by them from now on. */
+  async reload(): Promise<void> {
+    const { tls: files } = this.#options
+    if (files === null || this.#tls === null) return
+    try {
+      const tls = await readServerTls(files)
+      if (tls.version === this.#tls.version) return
+      if (this.#server instanceof HttpsServer) this.#server.setSecureContext(tls.context)
+      this.#tls = tls
+      log('info', 'certificates_reloaded', { cert: files.cert })
+    } catch (error) {
+      // Perhaps it is half written; what is there goes on.
+      log('error', 'certificates_not_reloaded', { detail: messageOf(error) })
+    }
+  }
+
+  /** Takes no new connections, finishes what is under way, and returns. */
+  async drain(): Promise<void> {
+    this.#ended.abort()
+    await sleep(LAME_DUCK)
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const cut = setTimeout(() => this.#server.closeAllConnections(), DRAIN_WITHIN)
+    await closed
+    clearTimeout(cut)
+  }
+
+  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
+    try {
+      const request = await readRequest(incoming, CF_HEADER)
+      request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
+      const answer = await this.#options.upstream.send(request)
+      response.writeHead(answer.statusCode ?? 502, passedBack(answer))
+      answer.once('error', () => response.destroy())
+      answer.once('close', () => answer.complete || response.destroy())
+      answer.pipe(response)
+    } catch (error) {
+      // Whoever asked may be gone, and with them the request.
+      if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
+      const refusal =
+        error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
+      refuse(response, refusal, !incoming.complete)
+    }
+  }
+
+  /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */
+  async #watch(): Promise<void> {
+    const { signal } = this.#ended
+    while (!signal.aborted) {
+      await sleep(LOOK_INTERVAL, undefined, { signal, ref: false }).catch(() => undefined)
+      if (!signal.aborted) await this.reload()
+    }
+  }
+}
+
+function passedBack(answer: IncomingMessage): string[] {
+  const { rawHeaders } = answer
+  const headers: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (!NOT_PASSED_BACK.has(name.toLowerCase())) headers.push(name, rawHeaders[index + 1] ?? '')
+  }
+  return headers
+}

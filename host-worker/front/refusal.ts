@@ -1,0 +1,38 @@
+/** What the front itself answers: problem documents as the coordinator's own (RFC 9457). */
+import type { ServerResponse } from 'node:http'
+
+/** A request that is not passed on. */
+export class Refusal extends Error {
+  readonly status: number
+  readonly code: string
+  readonly title: string
+
+  constructor(status: number, code: string, title: string, detail: string) {
+    super(detail)
+    this.status = status
+    this.code = code
+    this.title = title
+  }
+}
+
+/** Refuses a request that is malformed, or may mean something else to whoever reads it next. */
+export function malformed(detail: string): Refusal {
+  return new Refusal(400, 'bad_request', 'Bad Request', detail)
+}
+
+/** Refuses a request that nobody can answer now. */
+export function unavailable(detail: string): Refusal {
+  return new Refusal(503, 'ledger_unavailable', 'Ledger Unavailable', detail)
+}
+
+/** Answers a refusal; the connection ends with it when the request was not read to its end. */
+export function refuse(response: ServerResponse, { status, code, title, message }: Refusal, close: boolean): void {
+  const body = JSON.stringify({ type: `urn:resile:problem:${code}`, title, status, code, detail: message })
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'content-length': Buffer.byteLength(body),
+    ...(status === 503 ? { 'retry-after': '5' } : {}),
+    ...(close ? { connection: 'close' } : {}),
+  })
+  response.end(body)
+}

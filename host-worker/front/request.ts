@@ -1,0 +1,102 @@
+/** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
+import type { IncomingMessage } from 'node:http'
+import { malformed, Refusal } from './refusal.ts'
+
+/** A request that may be sent as often as it takes. */
+export interface WholeRequest {
+  method: string
+  /** Path and query. */
+  path: string
+  /** Names and values in turn. */
+  headers: string[]
+  body: Buffer
+}
+
+/** Most bytes of a body; the coordinator takes no more. */
+const BODY_LIMIT = 64 * 1024
+/** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
+const NOT_PASSED_ON = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+/** Headers of which two would let two readers choose differently. */
+const AT_MOST_ONCE = new Set([
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'idempotency-key',
+  'origin',
+  'traceparent',
+  'transfer-encoding',
+  'webhook-id',
+  'webhook-signature',
+  'webhook-timestamp',
+  'x-request-id',
+])
+
+/**
+ * Reads a request.
+ *
+ * @param removed name of a header, in lower case, that no client may send
+ * @throws Refusal
+ */
+export async function readRequest(incoming: IncomingMessage, removed: string): Promise<WholeRequest> {
+  const { method = '', url = '', rawHeaders } = incoming
+  refuseOddPath(url)
+  const headers: string[] = []
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    const key = name.toLowerCase()
+    if (AT_MOST_ONCE.has(key) && seen.has(key)) throw malformed(`there is more than one header ${key}`)
+    seen.add(key)
+    // One reader takes _ for -, as CGI has it: to another it would be another header.
+    if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, rawHeaders[index + 1] ?? '')
+  }
+  if (seen.has('content-length') && seen.has('transfer-encoding')) {
+    throw malformed('Content-Length and Transfer-Encoding exclude each other')
+  }
+  const body = await readBody(incoming)
+  if (body.length > 0 || seen.has('content-length') || seen.has('transfer-encoding')) {
+    headers.push('content-length', String(body.length))
+  }
+  return { method, path: url, headers, body }
+}
+
+/** Only a path as it will be read: no other host's, and none that changes when it is normalised. */
+function refuseOddPath(url: string): void {
+  if (!url.startsWith('/')) throw malformed('the request target must be a path')
+  const [path = ''] = url.split(/[?#]/, 1)
+  if (path.startsWith('//')) throw malformed('the path begins with an empty segment')
+  if (/[\\\p{Cc}]/u.test(url)) throw malformed('the path has a character that no path has')
+  const segments = path.split('/').map((segment) => segment.replace(/%2e/gi, '.'))
+  if (segments.some((segment) => segment === '.' || segment === '..')) throw malformed('the path has dot segments')
+}
+
+/** What is over the limit is read on and dropped: who is still sending would not see the answer. */
+function readBody(incoming: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      if (size <= BODY_LIMIT) chunks.push(chunk)
+      else
+        reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${BODY_LIMIT / 1024} KiB`))
+    })
+    incoming.once('end', () => resolve(Buffer.concat(chunks)))
+    incoming.once('error', reject)
+    incoming.once('close', () => reject(new Error('the caller is gone')))
+  })
+}

@@ -1,0 +1,104 @@
+/** The front's certificates: read from files, and again when they change. */
+import { constants, X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import 'reflect-metadata'
+import { X509Crl } from '@peculiar/x509'
+
+/** Paths of PEM files. */
+export interface ServerTlsFiles {
+  cert: string
+  key: string
+  /** The authorities that vouch for clients. */
+  clientCa: string
+  crl: string | null
+}
+
+/** What the files hold. */
+export interface ServerTls {
+  /** Names the content. */
+  version: string
+  context: SecureContextOptions
+  /** Fingerprints (SHA-256, as Node writes them) of the authorities that vouch for clients. */
+  authorities: ReadonlySet<string>
+  /** Serial numbers that are revoked, in upper-case hex. */
+  revoked: ReadonlySet<string>
+}
+
+/** A file that can't be used; the message names it. */
+export class BadTlsFile extends Error {}
+
+/**
+ * Reads the files and checks that they fit together.
+ *
+ * @throws BadTlsFile
+ */
+export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
+  const [cert, key, ca, crl] = await Promise.all([
+    text(files.cert),
+    text(files.key),
+    text(files.clientCa),
+    files.crl === null ? null : text(files.crl),
+  ])
+  const context: SecureContextOptions = {
+    cert,
+    key,
+    ca,
+    ...(crl === null ? {} : { crl }),
+    minVersion: 'TLSv1.2',
+    honorCipherOrder: true,
+    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  }
+  try {
+    createSecureContext(context)
+  } catch (error) {
+    throw new BadTlsFile(`${files.cert}, ${files.key}${files.crl === null ? '' : `, ${files.crl}`}: ${reason(error)}`)
+  }
+  return {
+    version: [cert, key, ca, crl ?? ''].map((part) => `${part.length}:${part}`).join(),
+    context,
+    authorities: new Set(certificatesIn(files.clientCa, ca).map(({ fingerprint256 }) => fingerprint256)),
+    revoked: files.crl === null ? new Set() : revokedIn(files.crl, crl ?? ''),
+  }
+}
+
+async function text(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new BadTlsFile(`${file}: ${reason(error)}`)
+  }
+}
+
+function certificatesIn(file: string, pem: string): X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) throw new BadTlsFile(`${file}: holds no certificate`)
+  try {
+    return blocks.map((block) => new X509Certificate(block))
+  } catch (error) {
+    throw new BadTlsFile(`${file}: ${reason(error)}`)
+  }
+}
+
+function revokedIn(file: string, pem: string): Set<string> {
+  const blocks = pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
+  if (blocks.length === 0) throw new BadTlsFile(`${file}: holds no certificate revocation list (PEM)`)
+  try {
+    return new Set(
+      blocks.flatMap((block) => new X509Crl(block).entries.map(({ serialNumber }) => canonicalSerial(serialNumber))),
+    )
+  } catch (error) {
+    throw new BadTlsFile(`${file}: ${reason(error)}`)
+  }
+}
+
+/** A serial number in hex as Node writes it: upper case, without leading zeros. */
+export function canonicalSerial(serial: string): string {
+  return serial.toUpperCase().replace(/^(?:00)+(?=.)/, '')
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : error.message
+}
