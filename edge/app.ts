@@ -2,19 +2,20 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
-import { authorise, isLogged } from './access/authorise.ts'
+import { decodedPath } from '../shared/path.ts'
+import { isLogged } from '../shared/route-rules.ts'
+import { authorise } from './access/authorise.ts'
 import { type Door, identify } from './access/identify.ts'
 import { refuseForeignSites } from './access/same-site.ts'
 import { readBody } from './http/body.ts'
 import type { App } from './http/context.ts'
 import { requestId } from './http/headers.ts'
-import { decodedPath } from './http/path.ts'
 import { ProblemError } from './http/problem.ts'
 import { ROUTES } from './routes/table.ts'
 
 /** Makes the application for requests that come in by one door. */
 export function createApp(config: Config, door: Door): Hono<App> {
-  const app = new Hono<App>({ getPath: decodedPath })
+  const app = new Hono<App>({ getPath: (request) => decodedPath(request.url) })
   app.use(accessLog(config))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req

@@ -45,10 +45,11 @@ export function runtimeEnvironment(base = process.env) {
  * SIGKILL, the program sees the end of a pipe (host-worker/process/parent-watch.ts).
  */
 export function runGuarded(file, args, environment = process.env) {
+  const passed = passedSocket(environment)
   const child = spawn(requireNode(), [file, ...args], {
     detached: true,
-    env: { ...runtimeEnvironment(environment), RESILE_PARENT_FD: '3' },
-    stdio: ['inherit', 'inherit', 'inherit', 'pipe'],
+    env: { ...runtimeEnvironment(environment), RESILE_PARENT_FD: '3', ...(passed && { RESILE_LISTEN_FD: '4' }) },
+    stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...(passed ? [3] : [])],
   })
   const signals = signalsOf(child)
   const stopPassing = listen([...signals.listeners, ...terminalControlsOf(child)])
@@ -57,6 +58,11 @@ export function runGuarded(file, args, environment = process.env) {
     stopPassing()
     stopWatching()
   })
+}
+
+/** Whether systemd passed a socket to this very process (sd_listen_fds(3)): it is then descriptor 3. */
+function passedSocket({ LISTEN_FDS, LISTEN_PID }) {
+  return LISTEN_FDS === '1' && LISTEN_PID === String(process.pid)
 }
 
 /** Runs a tool of the project (a command on the runtime's PATH) until it ends; resolves with its exit code. */

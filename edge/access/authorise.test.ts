@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { ANONYMOUS, LOCAL_OPERATOR } from '../../shared/callers.ts'
 import { type Config, documentSchema } from '../../shared/config.ts'
+import { isLogged } from '../../shared/route-rules.ts'
 import { ProblemError } from '../http/problem.ts'
-import { authorise, isLogged } from './authorise.ts'
-import { ANONYMOUS, LOCAL_OPERATOR } from './identify.ts'
+import { authorise } from './authorise.ts'
 
 const ADMIN = 'spiffe://example.org/admin'
 

@@ -1,34 +1,9 @@
 /** May this caller make this request? Route rules, default deny. */
-import type { Config, RouteRule, ServerConfig } from '../../shared/config.ts'
+import { ANONYMOUS } from '../../shared/callers.ts'
+import type { Config } from '../../shared/config.ts'
+import { findPass, type Pass } from '../../shared/route-rules.ts'
 import { ProblemError } from '../http/problem.ts'
-import { ANONYMOUS, type Identity, LOCAL_OPERATOR } from './identify.ts'
-
-/** What lets a request pass: a rule by its name, or that no rule is needed. */
-export type Pass =
-  | { by: 'rule'; rule: string }
-  /** The operator on the unix socket. */
-  | { by: 'local_operator' }
-  /** A worker that tells of its own node. */
-  | { by: 'worker_id' }
-  /** There are no rules, as only a development coordinator may have it. */
-  | { by: 'development' }
-
-/**
- * Whether a request may pass; null when nothing lets it.
- *
- * @param path the decoded path, as the router sees it
- */
-export function findPass(config: Config, caller: string, method: string, path: string): Pass | null {
-  const server = config.coordinator.server_config
-  if (caller === LOCAL_OPERATOR) return { by: 'local_operator' }
-  // Only a development document may lack rules; any other was refused when it was compiled, and is again here.
-  if (server === undefined) return config.development ? { by: 'development' } : null
-  const rule = matchingRules(server, method, path).find(
-    ({ allow_public, uris }) => allow_public || uris.some((uri) => isCaller(uri, caller)),
-  )
-  if (rule !== undefined) return { by: 'rule', rule: rule.name }
-  return isOwnHeartbeat(server, caller, method, path) ? { by: 'worker_id' } : null
-}
+import type { Identity } from './identify.ts'
 
 /**
  * Authorises one request.
@@ -43,40 +18,4 @@ export function authorise(config: Config, { caller, reason }: Identity, method: 
     throw new ProblemError('unauthenticated', `no rule lets anonymous callers ${method} ${path}${because}`)
   }
   throw new ProblemError('forbidden', `no rule lets ${caller} ${method} ${path}`)
-}
-
-/** Whether a request belongs into the access log: any matching rule may keep it out, whoever asks. */
-export function isLogged(config: Config, method: string, path: string): boolean {
-  const server = config.coordinator.server_config
-  return server === undefined || !matchingRules(server, method, path).some((rule) => rule.skip_log_match)
-}
-
-/** The rules that are about a method and path, whomever they let pass. */
-export function matchingRules(server: ServerConfig, method: string, path: string): RouteRule[] {
-  return server.route_rule.filter((rule) => matches(rule, method, path))
-}
-
-/** Whether a rule is about this method and path. `GET` covers HEAD; a final `/*` matches every path below. */
-function matches(rule: RouteRule, method: string, path: string): boolean {
-  const methodMatches = rule.method === '*' || rule.method === method || (rule.method === 'GET' && method === 'HEAD')
-  return methodMatches && rule.route_patterns.some((pattern) => matchesPath(pattern, path))
-}
-
-function matchesPath(pattern: string, path: string): boolean {
-  const wanted = pattern.split('/')
-  const segments = path.split('/')
-  const openEnded = wanted.at(-1) === '*'
-  if (openEnded ? segments.length < wanted.length : segments.length !== wanted.length) return false
-  return wanted.every((part, index) => part === '*' || part === segments[index])
-}
-
-/** Whether a rule's URI means a caller: itself, or with a final `/*` everyone below it. */
-function isCaller(uri: string, caller: string): boolean {
-  return uri.endsWith('/*') ? caller.startsWith(uri.slice(0, -1)) : caller === uri
-}
-
-/** A worker may tell of the node that its identity names, and of no other. */
-function isOwnHeartbeat({ worker_id }: ServerConfig, caller: string, method: string, path: string): boolean {
-  const [, node] = /^\/v1\/nodes\/([^/]+)$/.exec(path) ?? []
-  return method === 'PUT' && node !== undefined && worker_id?.replace('{node}', () => node) === caller
 }

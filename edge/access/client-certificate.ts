@@ -1,4 +1,5 @@
 /** The caller's client certificate, as whoever ended TLS hands it on. */
+import { isPermittedDomain } from '../../shared/callers.ts'
 import type { ServerConfig } from '../../shared/config.ts'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
 import { ProblemError } from '../http/problem.ts'
@@ -21,8 +22,6 @@ export interface TlsClientAuth {
 /** The SPIFFE ID that a certificate proves, or why there is none. */
 export type Proof = { id: string } | { id: null; reason: string }
 
-/** The domain of the coordinator's own names, such as that of the local operator: no certificate gives one of them. */
-const OWN_DOMAIN = 'resile.local'
 const REFUSED = 'the client certificate was refused'
 
 /**
@@ -47,15 +46,8 @@ export function proofOf(request: Request, server: ServerConfig, now: number): Pr
   if (now > svid.notAfter) throw new ProblemError('unauthenticated', `${REFUSED}: it has expired`)
   if (svid.id === null) return { id: null, reason: `the client certificate is no identity: ${svid.reason}` }
   const domain = trustDomainOf(svid.id)
-  if (domain === null || domain === OWN_DOMAIN || !trustDomains(server).has(domain)) {
+  if (!isPermittedDomain(domain, server)) {
     return { id: null, reason: `the client certificate is no identity: trust domain ${domain} is not permitted` }
   }
   return { id: svid.id }
-}
-
-/** The permitted trust domains: those listed, else those that the rules speak of, since no other could pass any. */
-function trustDomains({ trust_domains, route_rule, worker_id }: ServerConfig): Set<string> {
-  if (trust_domains !== undefined) return new Set(trust_domains)
-  const named = [...route_rule.flatMap(({ uris }) => uris), worker_id?.replace('{node}', 'node') ?? '']
-  return new Set(named.flatMap((uri) => trustDomainOf(uri.replace(/\/\*$/, '')) ?? []))
 }

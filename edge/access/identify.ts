@@ -1,18 +1,10 @@
 /** Who is calling. */
+import { ANONYMOUS, type Caller, LOCAL_OPERATOR } from '../../shared/callers.ts'
 import type { Config } from '../../shared/config.ts'
 import { proofOf } from './client-certificate.ts'
 
 /** The door that a request came in by: a network socket, or the unix socket that only the machine's operator can open. */
 export type Door = 'network' | 'local'
-
-/** A caller as decisions and logs name it: a SPIFFE ID, `webhook:<name>` or `anonymous`. */
-export type Caller = string
-
-/** The caller without any identity. */
-export const ANONYMOUS: Caller = 'anonymous'
-
-/** The owner of the coordinator's unix socket; passes every route rule. */
-export const LOCAL_OPERATOR: Caller = 'spiffe://resile.local/operator'
 
 /** Who calls, and if nobody that is known, why not. */
 export interface Identity {

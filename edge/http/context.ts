@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
-import type { Pass } from '../access/authorise.ts'
-import type { Caller } from '../access/identify.ts'
+import type { Caller } from '../../shared/callers.ts'
+import type { Pass } from '../../shared/route-rules.ts'
 import type { Env } from '../env.ts'
 
 /** What the steps before a route have found out about its request. */

@@ -1,16 +1,16 @@
 import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { decodedPath } from '../../shared/path.ts'
 import { startSchema } from '../../shared/wire.ts'
 import { BODY_LIMIT, hashJson, parseBody, readBody } from './body.ts'
 import { idempotencyKey, preferredWait, requestId, traceparent } from './headers.ts'
-import { decodedPath } from './path.ts'
 import { jsonPointer, ProblemError } from './problem.ts'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 function path(text: string): string {
-  return decodedPath(new Request(`http://x${text}`))
+  return decodedPath(new Request(`http://x${text}`).url)
 }
 
 function parse(body: string | Uint8Array, headers: Record<string, string> = JSON_TYPE): unknown {

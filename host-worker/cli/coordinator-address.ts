@@ -1,7 +1,9 @@
 /** Which coordinator a command talks to. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { ClientTlsFiles } from '../client-tls.ts'
+import { socketPath } from '../coordinator/socket-path.ts'
 import type { CoordinatorAddress } from '../coordinator-client.ts'
 import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
@@ -21,22 +23,22 @@ export interface TlsOptions {
 }
 
 /**
- * `--coordinator`, else `$RESILE_COORDINATOR`, else the unix socket of the project's own `resile dev`.
+ * `--coordinator`, else `$RESILE_COORDINATOR`, else the unix socket of the project's own `resile dev` or `resile coordinator`.
  *
  * @throws CommandError `unreachable` when none of them tells
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
   if (given !== undefined) return parseAddress(given, tlsFiles(options))
-  const file = join(dataDirectory(options), DEV_FILE)
-  const text = await readFile(file, 'utf8').catch(() => null)
-  if (text === null) {
-    throw new CommandError(
-      `no coordinator: nothing runs here (no ${file}); start \`resile dev\`, or name one with --coordinator or $RESILE_COORDINATOR`,
-      EXIT.unreachable,
-    )
-  }
-  return { socket: (JSON.parse(text) as DevFile).socket }
+  const data = dataDirectory(options)
+  const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
+  if (text !== null) return { socket: (JSON.parse(text) as DevFile).socket }
+  const socket = socketPath(resolve(data))
+  if (existsSync(socket)) return { socket }
+  throw new CommandError(
+    `no coordinator: nothing runs here (no ${join(data, DEV_FILE)}, no ${socket}); start \`resile dev\`, or name one with --coordinator or $RESILE_COORDINATOR`,
+    EXIT.unreachable,
+  )
 }
 
 /** Where a project's state is kept: `--data`, else `.resile` in the project. */

@@ -156,6 +156,19 @@ function program(): Command {
       await certs(options)
     })
 
+  root
+    .command('acl')
+    .description('the route rules of coordinator.hcl')
+    .command('explain <method> <path>')
+    .description('print which route rule decides on a request, without making it')
+    .option('--uri <caller>', 'SPIFFE ID of the caller, or webhook:NAME (default: anonymous)')
+    .option('--project <dir>', 'the project', '.')
+    .option('--json', 'print JSON', false)
+    .action(async (method, path, options) => {
+      const { explainAcl } = await import('./acl-command.ts')
+      await explainAcl(method, path, options)
+    })
+
   addClientCommands(root)
   addOperatorCommands(root)
   return root

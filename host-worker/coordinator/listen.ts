@@ -16,8 +16,10 @@ const FIRST_DESCRIPTOR = 3
  * @throws CommandError for more than one
  */
 export function passedSocket(environment: NodeJS.ProcessEnv): { fd: number } | null {
-  const { LISTEN_FDS, LISTEN_PID } = environment
-  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) delete environment[name]
+  const { LISTEN_FDS, LISTEN_PID, RESILE_LISTEN_FD } = environment
+  for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES', 'RESILE_LISTEN_FD']) delete environment[name]
+  // The launcher (tools/runtime.mjs) was passed one, and passes it on.
+  if (RESILE_LISTEN_FD !== undefined) return { fd: Number(RESILE_LISTEN_FD) }
   if (LISTEN_FDS === undefined || LISTEN_PID !== String(process.pid)) return null
   const count = Number(LISTEN_FDS)
   if (count === 0) return null

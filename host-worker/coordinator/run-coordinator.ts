@@ -13,9 +13,10 @@ import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process
 import { startGuardian } from '../process/guardian.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
-import { coordinatorChild, frontSocketPath, socketPath } from './child.ts'
+import { coordinatorChild } from './child.ts'
 import { isLoopback, LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
 import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
+import { frontSocketPath, socketPath } from './socket-path.ts'
 import { serverTlsFiles } from './tls-files.ts'
 import { watchCoordinator } from './watch.ts'
 
@@ -112,7 +113,7 @@ class CoordinatorRun {
   async #child(hosts: readonly string[]): Promise<ChildSpec> {
     const { dir, coordinator, document } = this.#project
     const socket = socketPath(this.#data)
-    return coordinatorChild({
+    const { logFile: _, ...child } = await coordinatorChild({
       ...(await readSecrets(dir, this.#data, document, coordinator)),
       directory: join(this.#data, 'coordinator'),
       door: { front: frontSocketPath(this.#data) },
@@ -121,12 +122,14 @@ class CoordinatorRun {
       // Without Temporal it has something to say too.
       readyPath: '/healthz',
     })
+    // Its access log is this process's: whoever runs a service keeps what it prints.
+    return { ...child, onLine: (line) => process.stdout.write(`${line}\n`) }
   }
 
   #announce(front: Front, host: string, isTls: boolean): void {
     const name = host.includes(':') ? `[${host}]` : host
     const url = `${isTls ? 'https' : 'http'}://${name}${front.port === null ? '' : `:${front.port}`}`
-    process.stdout.write(`resile ready coordinator=${url} socket=${socketPath(this.#data)}\n`)
+    process.stdout.write(`resile ready coordinator=${url} socket=${socketPath(this.#data)} pid=${process.pid}\n`)
   }
 
   /** Reloads what has changed, until told to stop. */

@@ -1,4 +1,5 @@
 /** `resile dev`: one datacenter on one machine. */
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
@@ -8,9 +9,10 @@ import { loadOrFail } from '../cli/load-or-fail.ts'
 import { stopSignal } from '../cli/stop-signal.ts'
 import { workflowSources } from '../cli/worker-command.ts'
 import type { Project } from '../config/project.ts'
-import { coordinatorChild, frontSocketPath, socketPath } from '../coordinator/child.ts'
+import { coordinatorChild } from '../coordinator/child.ts'
 import { LOOPBACK_HOSTS } from '../coordinator/listen.ts'
 import { readSecrets } from '../coordinator/secrets.ts'
+import { frontSocketPath, socketPath } from '../coordinator/socket-path.ts'
 import { watchCoordinator } from '../coordinator/watch.ts'
 import { CoordinatorClient } from '../coordinator-client.ts'
 import { Front } from '../front/front.ts'
@@ -50,6 +52,7 @@ const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
 /** Starts everything, prints the ready line, and runs until it is told to stop. */
 export async function dev(options: DevOptions): Promise<void> {
   const given = givenTemporal(options)
+  if (!existsSync(options.project)) throw new CommandError(`there is no project ${options.project}`)
   const signal = stopSignal()
   const data = resolve(options.data ?? join(options.project, '.resile'))
   const lock = await lockData(data)

@@ -18,7 +18,7 @@ export interface DevFile {
   temporal: string
   temporal_http: string
   ui: string
-  processes: { role: string; name: string; pid: number }[]
+  processes: { role: string; name: string; pid: number; metrics?: string }[]
 }
 
 export interface DevOptions {

@@ -1,4 +1,5 @@
 /** What Temporal itself says, asked past the coordinator over its HTTP API. */
+import { randomUUID } from 'node:crypto'
 import { until } from './until.ts'
 
 /** One run in Temporal's own list. */
@@ -24,12 +25,14 @@ export interface HistoryEvent {
     header?: { fields?: Record<string, Payload> }
     memo?: { fields?: Record<string, Payload> }
   }
+  workflowExecutionCompletedEventAttributes?: { result?: { payloads?: Payload[] } }
   workflowExecutionFailedEventAttributes?: { failure?: { applicationFailureInfo?: { type?: string } } }
   activityTaskScheduledEventAttributes?: { taskQueue: { name: string } }
 }
 
 /** A value as Temporal keeps it, in base64. */
-interface Payload {
+export interface Payload {
+  metadata?: Record<string, string>
   data: string
 }
 
@@ -40,6 +43,9 @@ export interface PlainStart {
   taskQueue: string
   /** Of the whole execution, in seconds. */
   timeout: number
+  input?: readonly unknown[]
+  /** As it stood in another start, or made up. */
+  header?: Readonly<Record<string, Payload>>
 }
 
 interface Info {
@@ -94,12 +100,15 @@ export class Temporal {
     return Number(count)
   }
 
-  async start({ workflowId, type, taskQueue, timeout }: PlainStart): Promise<void> {
+  async start({ workflowId, type, taskQueue, timeout, input = [], header }: PlainStart): Promise<void> {
     const body = {
       workflowType: { name: type },
       taskQueue: { name: taskQueue },
-      requestId: workflowId,
+      requestId: randomUUID(),
       workflowExecutionTimeout: `${timeout}s`,
+      workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE',
+      input: { payloads: input.map(writePayload) },
+      ...(header === undefined ? {} : { header: { fields: header } }),
     }
     await this.#ask(`/workflows/${workflowId}`, { method: 'POST', body })
   }
@@ -164,6 +173,11 @@ function runOf(info: Info): Run {
     closeTime: info.closeTime,
     memo: memo === undefined ? undefined : readPayload(memo),
   }
+}
+
+/** JSON as a payload. */
+export function writePayload(value: unknown): Payload {
+  return { metadata: { encoding: btoa('json/plain') }, data: Buffer.from(JSON.stringify(value)).toString('base64') }
 }
 
 /** The JSON in a payload. */

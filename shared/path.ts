@@ -10,8 +10,8 @@ const UNSAFE_PATH = '/%'
  * Decodes the path of a URL once, segment by segment. A segment that is not UTF-8, or that decodes to something with a
  * `/`, `\`, `%` or control character in it, makes the whole path unsafe: no name has any of these.
  */
-export function decodedPath(request: Request): string {
-  const pathname = pathOf(request.url)
+export function decodedPath(url: string): string {
+  const pathname = pathOf(url)
   if (!pathname.includes('%')) return pathname
   try {
     const segments = pathname.split('/').map(decodeURIComponent)
