@@ -19,8 +19,8 @@ export function createApp(config: Config, door: Door): Hono<App> {
   app.use(accessLog(config))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
-    if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
     context.set('body', await readBody(raw))
+    if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
     const identity = identify(config, door, raw)
     context.set('caller', identity.caller)
     context.set('pass', authorise(config, identity, method, path))

@@ -67,8 +67,7 @@ beforeEach(() => rmSync(touched, { force: true }))
 
 /** The counts of refusals of a node's worker. */
 async function refusals(node: string): Promise<Record<string, number>> {
-  const url = dev.file.processes.find(({ name }) => name === node)?.metrics ?? ''
-  const text = await (await fetch(url)).text()
+  const text = await (await fetch(dev.file.metrics[node] ?? '')).text()
   const lines = text.matchAll(/^resile_permit_refused_total\{reason="(\w+)"\} (\d+)$/gm)
   return Object.fromEntries([...lines].map(([, reason, value]) => [reason, Number(value)]))
 }

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
-import { type Dev, startDev, startDevProcess } from './support/dev.ts'
-import { napping, temporaryDirectory, writeProject } from './support/files.ts'
+import { type Dev, startDev } from './support/dev.ts'
+import { napping, writeProject } from './support/files.ts'
 import { type Decision, type List, problem, type Started, wellFormed } from './support/http.ts'
 import { rawRequest, sendRaw } from './support/raw-http.ts'
 
@@ -136,11 +136,10 @@ describe('with an access list', () => {
   })
 })
 
-test('dev refuses to serve TLS, and says so', async () => {
-  const project = writeProject({ 'coordinator.hcl': rules(true), ...workflows })
-  const { code, stdout, stderr } = await startDevProcess({ project, data: temporaryDirectory() }).ended
-  expect(code).toBe(1)
-  expect(stdout).not.toContain('resile ready')
-  expect(stderr).toMatch(/enable_tls/)
-  expect(stderr).not.toMatch(/^\s+at /m)
+test('what asks for TLS gets it, and no request without it is answered', async () => {
+  const dev = await startDev({ project: writeProject({ 'coordinator.hcl': rules(true), ...workflows }) })
+  expect(dev.coordinator).toMatch(/^https:/)
+  const plain = rawRequest('GET', '/metrics')
+  await expect(sendRaw(dev.coordinator.replace('https:', 'http:'), plain)).resolves.toMatchObject({ status: 0 })
+  expect((await dev.callSocket('/v1/nodes')).status).toBe(200)
 })

@@ -18,8 +18,9 @@ export interface DevFile {
   ui: string | null
   /** Directory of the certificates that callers may use; null without TLS. */
   certificates: string | null
-  /** `metrics`: URL of a worker's own. */
-  processes: { role: string; name: string; pid: number; metrics?: string }[]
+  /** URLs of the workers' own metrics, by node. */
+  metrics: Record<string, string>
+  processes: { role: string; name: string; pid: number }[]
 }
 
 /** Writes the file at one stroke, so that no reader ever sees half of it. */

@@ -179,10 +179,8 @@ class DevRun {
       temporal_http: temporal.httpUrl,
       ui: temporal.ui,
       certificates: tls?.directory ?? null,
-      processes: supervisor.processes().map((child) => {
-        const metrics = child.role === 'worker' ? metricsPorts.get(child.name) : undefined
-        return { ...child, ...(metrics === undefined ? {} : { metrics: `http://${HOST}:${metrics}/metrics` }) }
-      }),
+      metrics: Object.fromEntries([...metricsPorts].map(([node, port]) => [node, `http://${HOST}:${port}/metrics`])),
+      processes: supervisor.processes(),
     })
     let writing = writeDevFile(this.#data, file())
     supervisor.on('change', () => {

@@ -18,7 +18,8 @@ export interface DevFile {
   temporal: string
   temporal_http: string
   ui: string
-  processes: { role: string; name: string; pid: number; metrics?: string }[]
+  metrics: Record<string, string>
+  processes: { role: string; name: string; pid: number }[]
 }
 
 export interface DevOptions {
