@@ -11,6 +11,7 @@ import { requestId } from './http/headers.ts'
 import { decodedPath } from './http/path.ts'
 import { ProblemError } from './http/problem.ts'
 import { ROUTES } from './routes/table.ts'
+import { identifySender } from './webhooks/identify.ts'
 
 /** Makes the application for requests that come in by one door. */
 export function createApp(config: Config, door: Door): Hono<App> {
@@ -19,8 +20,12 @@ export function createApp(config: Config, door: Door): Hono<App> {
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
     if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
-    context.set('body', await readBody(raw))
-    const identity = identify(config, door, raw)
+    const body = await readBody(raw)
+    context.set('body', body)
+    const caller = identify(config, door, raw)
+    const sender = identifySender(config, context.env, caller, { method, path, headers: raw.headers, body })
+    if (sender !== null) context.set('sender', sender)
+    const identity = sender?.identity ?? caller
     context.set('caller', identity.caller)
     context.set('pass', authorise(config, identity, method, path))
     await next()

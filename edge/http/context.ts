@@ -2,12 +2,15 @@ import type { Context } from 'hono'
 import type { Pass } from '../access/authorise.ts'
 import type { Caller } from '../access/identify.ts'
 import type { Env } from '../env.ts'
+import type { Sender } from '../webhooks/identify.ts'
 
 /** What the steps before a route have found out about its request. */
 export interface RequestState {
   caller: Caller
   /** What let the request pass; not there when it was refused. */
   pass?: Pass
+  /** Of a request to a webhook's door. */
+  sender?: Sender
   requestId: string
   body: Uint8Array
 }
