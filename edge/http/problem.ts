@@ -28,6 +28,8 @@ const TITLES = {
   no_worker: [503, 'No Worker'],
   workflow_not_registered: [503, 'Workflow Not Registered'],
   constraint_denied: [429, 'Constraint Denied'],
+  too_many_requests: [429, 'Too Many Requests'],
+  overloaded: [503, 'Overloaded'],
   ledger_unavailable: [503, 'Ledger Unavailable'],
   clock_skew: [503, 'Clock Skew'],
   starting: [503, 'Starting'],
