@@ -27,6 +27,8 @@ const edge: TestProjectConfiguration = {
       miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }) } },
     }),
   ],
+  // There is no environment in workerd.
+  define: { FUZZ_RUNS: process.env.RESILE_FUZZ_RUNS ?? '400' },
   // The tests' own project instead of the compiled one.
   resolve: { alias: { 'resile:config': join(import.meta.dirname, 'edge/testing/config.json') } },
   test: { name: 'edge', include: ['edge/**/*.test.ts'], sequence: { groupOrder: 1 } },

@@ -1,28 +1,45 @@
-/** The coordinator's HTTP application: read → identify → authorise → route. */
+/** The coordinator's HTTP application: read → identify → limit → authorise → route. */
 import { Hono, type MiddlewareHandler } from 'hono'
+import { ANONYMOUS } from '../shared/callers.ts'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
 import { decodedPath } from '../shared/path.ts'
 import { isLogged } from '../shared/route-rules.ts'
 import { authorise } from './access/authorise.ts'
-import { type Door, identify } from './access/identify.ts'
+import { type Door, type Identity, identify } from './access/identify.ts'
 import { refuseForeignSites } from './access/same-site.ts'
+import { Shedding } from './access/shedding.ts'
 import { readBody } from './http/body.ts'
 import type { App } from './http/context.ts'
 import { requestId } from './http/headers.ts'
 import { ProblemError } from './http/problem.ts'
 import { ROUTES } from './routes/table.ts'
+import { identifySender } from './webhooks/identify.ts'
 
 /** Makes the application for requests that come in by one door. */
 export function createApp(config: Config, door: Door): Hono<App> {
   const app = new Hono<App>({ getPath: (request) => decodedPath(request.url) })
   app.use(accessLog(config))
+  const { server_config } = config.coordinator
+  const shedding = door === 'network' && server_config !== undefined ? new Shedding(server_config) : null
+  if (shedding !== null) app.use(keepInFlight(shedding))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
-    context.set('body', await readBody(raw))
+    const body = await readBody(raw)
+    context.set('body', body)
     if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
-    const identity = identify(config, door, raw)
-    context.set('caller', identity.caller)
+    context.set('caller', ANONYMOUS)
+    let identity: Identity
+    try {
+      identity = identify(config, door, raw)
+      const sender = identifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
+      if (sender !== null) context.set('sender', sender)
+      identity = sender?.identity ?? identity
+      context.set('caller', identity.caller)
+    } finally {
+      // Bad credentials count too, or they could be tried without end.
+      shedding?.count(context.var.caller, method, path, raw)
+    }
     context.set('pass', authorise(config, identity, method, path))
     await next()
   })
@@ -42,6 +59,17 @@ export function createApp(config: Config, door: Door): Hono<App> {
     return new ProblemError('internal', 'an internal error; the log has it under this request id').toResponse()
   })
   return app
+}
+
+/** Lets no more requests in than can be answered. */
+function keepInFlight(shedding: Shedding): MiddlewareHandler<App> {
+  return async function countInFlight(context, next) {
+    const leave = shedding.enter(context.req.method, context.req.path)
+    const answered = next().finally(leave)
+    // Whoever hangs up must not leave his request counted.
+    context.executionCtx.waitUntil(answered)
+    await answered
+  }
 }
 
 /** Writes one line per request, without bodies or secrets, and gives every answer its request id. */

@@ -13,6 +13,11 @@ export function ledgerOf(env: Env, datacenter: string): DurableObjectStub<Ledger
   return env.LEDGER.getByName(datacenter)
 }
 
+/** The ledger of the coordinator's first datacenter, which keeps what belongs to no datacenter. */
+export function firstLedger(env: Env, { coordinator }: Config): DurableObjectStub<Ledger> {
+  return ledgerOf(env, datacentersOf(coordinator)[0] ?? '')
+}
+
 /** The ledger that counts a workflow over all datacenters. */
 export function globalLedgerOf(env: Env, workflow: string): DurableObjectStub<GlobalLedger> {
   return env.GLOBAL_LEDGER.getByName(workflow)

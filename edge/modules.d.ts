@@ -3,3 +3,6 @@ declare module 'resile:config' {
   const document: unknown
   export default document
 }
+
+/** How many requests each fuzz test makes, as vitest.config.ts says. */
+declare const FUZZ_RUNS: number

@@ -52,7 +52,7 @@ export const permitSchema = z.strictObject({
 export type Permit = z.output<typeof permitSchema>
 
 /** One private key of the coordinator (RFC 8037). */
-export const privateKeySchema = z.object({
+const privateKeySchema = z.object({
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
   kid: z.string().min(1),

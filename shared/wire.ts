@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { CONSTRAINT_KINDS } from './config.ts'
 import { durationSchema } from './duration-schema.ts'
+import { isName, NAME_RULE } from './names.ts'
 
 const json = z.record(z.string(), z.unknown())
 
@@ -25,6 +26,25 @@ export const startSchema = z.strictObject({
     })
     .optional(),
   valid_for: durationSchema({ min: '1ms' }).optional(),
+})
+
+/** A webhook's message: as a start, plus the workflow where the webhook's own configuration names none. */
+export const webhookSchema = startSchema.extend({
+  workflow: z
+    .string()
+    .refine(isName, { error: `not a name: ${NAME_RULE}` })
+    .optional(),
+})
+
+/**
+ * The same as the payload that Standard Webhooks recommends.
+ *
+ * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#payload-structure
+ */
+export const webhookEnvelopeSchema = z.strictObject({
+  type: z.string().optional(),
+  timestamp: z.iso.datetime({ offset: true }).optional(),
+  data: webhookSchema,
 })
 
 /** Body of `POST /v1/workflows/{workflow}/evaluate`: as a start, plus the time to answer for. */

@@ -225,17 +225,15 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   expect((await coordinator.ended).code).toBe(0)
 })
 
-test.skipIf(lacks('systemd'))(titled('all of it is restarted', 'systemd'), { timeout: 240_000 }, async () => {
+test.skipIf(lacks('systemd'))(`${titled('all of it is restarted', 'systemd')}`, { timeout: 240_000 }, async () => {
   const port = await freePort()
   const directory = project(`https://localhost:${port}`)
   const stop = join(directory, 'stop')
   const command = [process.execPath, join(repository, 'bin/resile.mjs'), 'coordinator', '--project', directory]
   // What systemd does with a service that has a socket: the socket outlives each of its processes.
   const again = `while [ ! -e ${stop} ]; do sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$@"; done`
-  const service = run('systemd-socket-activate', [
-    ...['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`],
-    ...['/bin/sh', '-c', again, 'sh', ...command],
-  ])
+  const socket = ['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`]
+  const service = run('systemd-socket-activate', [...socket, '/bin/sh', '-c', again, 'sh', ...command])
   const pids = () => [...service.said.stdout.matchAll(/^resile ready .* pid=(\d+)$/gm)].map(([, pid]) => Number(pid))
   const end = async () => {
     writeFileSync(stop, '')

@@ -69,7 +69,7 @@ beforeEach(() => rmSync(touched, { force: true }))
 async function refusals(node: string): Promise<Record<string, number>> {
   const text = await (await fetch(dev.file.metrics[node] ?? '')).text()
   const lines = text.matchAll(/^resile_permit_refused_total\{reason="(\w+)"\} (\d+)$/gm)
-  return Object.fromEntries([...lines].map(([, reason, value]) => [reason, Number(value)]))
+  return Object.fromEntries([...lines].map(([, reason = '', value]): [string, number] => [reason, Number(value)]))
 }
 
 /** The header that the coordinator sent with an execution. */
@@ -157,10 +157,9 @@ describe('what the coordinator admitted', () => {
 
 describe('what was started past the coordinator', () => {
   test("with Temporal's own command, changes nothing", async () => {
-    const { stdout } = await promisify(execFile)(cli, [
-      ...['workflow', 'execute', '--address', dev.at('temporal'), '--type', 'command', '--workflow-id', 'by-hand'],
-      ...['--task-queue', 'dc1', '--input', JSON.stringify(touch), '--execution-timeout', '30s'],
-    ])
+    const what = ['--type', 'command', '--workflow-id', 'by-hand', '--input', JSON.stringify(touch)]
+    const where = ['--address', dev.at('temporal'), '--task-queue', 'dc1', '--execution-timeout', '30s']
+    const { stdout } = await promisify(execFile)(cli, ['workflow', 'execute', ...what, ...where])
     expect(stdout).toContain('PermitRefused')
     expect(existsSync(touched)).toBe(false)
   })

@@ -26,6 +26,7 @@ const scripts = {
     const code = await temporalCli()
     return code === 0 ? runGuarded(join(root, 'test/drill/main.ts'), args) : code
   },
+  fuzz: (args) => fuzz(...args),
   check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint]),
   types,
   lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint]),
@@ -55,6 +56,17 @@ async function run(script, scriptArgs) {
 /** Sees to it that there is a Temporal CLI; it says so itself when it has to fetch one. */
 function temporalCli() {
   return runGuarded(join(root, 'host-worker/temporal/cli-main.ts'), ['--quiet'])
+}
+
+/** Runs the tests that send anything at all to what reads it, so often. */
+function fuzz(runs = '100000') {
+  if (!/^[1-9]\d*$/.test(runs)) {
+    console.error(`how often? ${JSON.stringify(runs)} is no number`)
+    return 2
+  }
+  const files = ['edge/fuzz.test.ts', 'host-worker/config/fuzz.test.ts']
+  const environment = { ...process.env, RESILE_FUZZ_RUNS: runs }
+  return runGuarded(join(root, 'tools/test.ts'), [...files, '--silent=false'], environment)
 }
 
 function types() {

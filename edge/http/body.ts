@@ -45,12 +45,28 @@ export function parseBody<Output>(
   request: Request,
   body: Uint8Array,
 ): { value: Output; json: unknown } {
-  const json = body.byteLength === 0 ? {} : parseJson(request, body)
+  const json = readJson(request, body)
+  return { value: checkJson(schema, json), json }
+}
+
+/**
+ * Parses a JSON body. No body at all is an empty object.
+ *
+ * @throws ProblemError `unsupported_media_type`, or `bad_request` for what is no JSON, or would not survive the way
+ */
+export function readJson(request: Request, body: Uint8Array): unknown {
+  return body.byteLength === 0 ? {} : parseJson(request, body)
+}
+
+/**
+ * Checks a parsed body.
+ *
+ * @throws ProblemError `bad_request` with the path of each mistake
+ */
+export function checkJson<Output>(schema: z.ZodType<Output>, json: unknown): Output {
   const parsed = schema.safeParse(json)
-  if (!parsed.success) {
-    throw new ProblemError('bad_request', 'the request body is not valid', { errors: inputErrors(parsed.error) })
-  }
-  return { value: parsed.data, json }
+  if (parsed.success) return parsed.data
+  throw new ProblemError('bad_request', 'the request body is not valid', { errors: inputErrors(parsed.error) })
 }
 
 /** SHA-256 (hex) of a JSON value's canonical form (RFC 8785): equal for bodies that are equal as parsed JSON. */

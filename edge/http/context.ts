@@ -2,12 +2,15 @@ import type { Context } from 'hono'
 import type { Caller } from '../../shared/callers.ts'
 import type { Pass } from '../../shared/route-rules.ts'
 import type { Env } from '../env.ts'
+import type { Sender } from '../webhooks/identify.ts'
 
 /** What the steps before a route have found out about its request. */
 export interface RequestState {
   caller: Caller
   /** What let the request pass; not there when it was refused. */
   pass?: Pass
+  /** Of a request to a webhook's door. */
+  sender?: Sender
   requestId: string
   body: Uint8Array
 }

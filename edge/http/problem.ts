@@ -19,6 +19,7 @@ const TITLES = {
   bad_request: [400, 'Bad Request'],
   invalid_target: [422, 'Invalid Target'],
   invalid_input: [422, 'Invalid Input'],
+  replayed: [409, 'Replayed'],
   idempotency_conflict: [409, 'Idempotency Key Conflict'],
   already_closed: [409, 'Already Closed'],
   not_awaiting_approval: [409, 'Not Awaiting Approval'],
@@ -27,6 +28,8 @@ const TITLES = {
   no_worker: [503, 'No Worker'],
   workflow_not_registered: [503, 'Workflow Not Registered'],
   constraint_denied: [429, 'Constraint Denied'],
+  too_many_requests: [429, 'Too Many Requests'],
+  overloaded: [503, 'Overloaded'],
   ledger_unavailable: [503, 'Ledger Unavailable'],
   clock_skew: [503, 'Clock Skew'],
   starting: [503, 'Starting'],
@@ -77,6 +80,22 @@ export class ProblemError extends Error {
       status,
       headers: { 'content-type': 'application/problem+json', ...retry, ...this.headers },
     })
+  }
+}
+
+/**
+ * Runs a check of a part of the body that knows nothing of the place at which it stands.
+ *
+ * @param place JSON Pointer of the part
+ * @throws what the check throws; the paths of a ProblemError then begin at the body's root
+ */
+export function checkAt<Result>(place: string, check: () => Result): Result {
+  try {
+    return check()
+  } catch (error) {
+    if (!(error instanceof ProblemError) || error.errors === undefined) throw error
+    const errors = error.errors.map(({ path, message }) => ({ path: `${place}${path}`, message }))
+    throw new ProblemError(error.code, error.message, { errors, headers: error.headers })
   }
 }
 

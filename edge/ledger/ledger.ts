@@ -13,6 +13,7 @@ import { TemporalClient } from '../temporal/client.ts'
 import { ClockWatch } from '../temporal/clock.ts'
 import { namespaceId } from '../temporal/outcome.ts'
 import { temporalPort } from '../temporal/port.ts'
+import { TOLERANCE } from '../webhooks/signature.ts'
 import {
   type Admission,
   ATTEMPT_LIFE,
@@ -25,6 +26,7 @@ import {
 } from './admission.ts'
 import { type AuditContext, audit, importAll } from './audit.ts'
 import { askGlobal, reserve, settle } from './global.ts'
+import type { MessageAnswer } from './message-store.ts'
 import { beginVoid, close, type OutboxContext, step } from './outbox.ts'
 import { forget } from './retention.ts'
 import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
@@ -84,6 +86,8 @@ const RESERVATION_WAIT = 10_000
 const SUBMIT_TRIES = 5
 /** How long Temporal may take to say what time it is. */
 const PING_TIMEOUT = 1000
+/** How long an attempt to deliver a signed message is remembered: from the earliest to the latest time that it passes. */
+const MESSAGE_LIFE = 2 * TOLERANCE + 1000
 /** Settlements that are sent in one run of the alarm, and when one is sent again that was not acknowledged. */
 const SETTLEMENTS = { size: 64, interval: 3000 }
 
@@ -240,6 +244,15 @@ export class Ledger extends DurableObject<Env> {
     return this.#nodesOf(workflow, constraint, now).flatMap((node) =>
       judgeConstraints(this.#store, { ...asked, workflow, node, constraints: [constraint] }, [], now, now),
     )
+  }
+
+  /** Remembers an attempt to deliver a signed message, `timestamp` in its own seconds; durable before the answer leaves. */
+  remember(webhook: string, id: string, timestamp: number): MessageAnswer {
+    return this.ctx.storage.transactionSync(() => {
+      const now = Date.now()
+      this.#store.messages.forgetExpired(now)
+      return this.#store.messages.remember(webhook, id, timestamp, now + MESSAGE_LIFE)
+    })
   }
 
   /** Whether an idempotency key is bound here. */

@@ -84,6 +84,17 @@ describe('forget', () => {
     })
   })
 
+  it('bounds signed messages in number: what can not be remembered is not taken', async () => {
+    await inStore(({ messages }) => {
+      expect(messages.remember('ci', 'a', 1, NOW + 1, 2)).toBe('new')
+      expect(messages.remember('ci', 'b', 1, NOW + 2, 2)).toBe('new')
+      expect(messages.remember('ci', 'c', 1, NOW + 3, 2)).toBe('full')
+      expect(messages.remember('ci', 'a', 1, NOW + 3, 2)).toBe('replayed')
+      messages.forgetExpired(NOW + 1)
+      expect(messages.remember('ci', 'c', 1, NOW + 3, 2)).toBe('new')
+    })
+  })
+
   it('bounds executions and denials in number, the oldest first; executions of the last days stay, windows count on', async () => {
     await inStore((store) => {
       for (let serial = 0; serial < 20; serial++) put(store, NOW - (20 - serial) * 4 * HOUR, serial)

@@ -18,6 +18,7 @@ const BATCH = 1000
 export function forget(store: LedgerStore, now: number, most = MOST): boolean {
   const longAgo = now - LONGEST_PERIOD_MS
   store.freezes.forgetExpired(now)
+  store.messages.forgetExpired(now)
   store.failures.forgetBefore(longAgo)
   store.forgetKeys(firstIdAt(now - KEY_LIFE))
   const excess = store.endedCount() - most.executions

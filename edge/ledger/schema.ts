@@ -119,6 +119,18 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   -- Rows from before were written by a ledger that had nothing to import.
   INSERT INTO facts (name, value) SELECT 'imported', '1' WHERE EXISTS (SELECT 1 FROM decisions);
   `,
+  `
+  -- Attempts to deliver signed messages, so that none is taken twice. Numbers and times of forgetting grow together.
+  CREATE TABLE messages (
+    number INTEGER PRIMARY KEY,
+    webhook TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at INTEGER NOT NULL,           -- the attempt's own time, in seconds
+    until INTEGER NOT NULL         -- when it is forgotten
+  );
+  CREATE UNIQUE INDEX messages_by_attempt ON messages (webhook, id, at);
+  CREATE INDEX messages_until ON messages (until);
+  `,
 ]
 
 /** Of the ledger that counts one workflow over all datacenters. */

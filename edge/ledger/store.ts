@@ -7,6 +7,7 @@ import { DraftStore } from './draft-store.ts'
 import { FactStore } from './fact-store.ts'
 import { FailureStore } from './failure-store.ts'
 import { FreezeStore } from './freeze-store.ts'
+import { MessageStore } from './message-store.ts'
 import { boundedPage, conditions, fromJson, toJson } from './rows.ts'
 import { scopeName, scopesOf } from './scopes.ts'
 import { SettlementStore } from './settlement-store.ts'
@@ -69,6 +70,7 @@ export class LedgerStore {
   readonly facts: FactStore
   readonly failures: FailureStore
   readonly freezes: FreezeStore
+  readonly messages: MessageStore
   readonly settlements: SettlementStore
   readonly starts: Starts
   readonly #sql: SqlStorage
@@ -80,6 +82,7 @@ export class LedgerStore {
     this.facts = new FactStore(sql)
     this.failures = new FailureStore(sql)
     this.freezes = new FreezeStore(sql)
+    this.messages = new MessageStore(sql)
     this.settlements = new SettlementStore(sql)
     this.starts = new Starts(sql)
   }

@@ -1,8 +1,9 @@
-/** `GET /metrics`: the ledgers' own counters as Prometheus text. They live in the ledgers, so they survive restarts. */
+/** `GET /metrics`: the ledgers' own counters as Prometheus text. They live in the ledgers, so they survive restarts; what was shed doesn't. */
 import Counter from '@prometheus-io/client/lib/counter.js'
 import Gauge from '@prometheus-io/client/lib/gauge.js'
 import Registry from '@prometheus-io/client/lib/registry.js'
 import type { Config } from '../../shared/config.ts'
+import { SHED } from '../access/shedding.ts'
 import type { AppContext } from '../http/context.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
 import { everyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
@@ -68,6 +69,13 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
     labelNames: ['datacenter'],
     registers,
   })
+  const shed = new Counter({
+    name: 'resile_requests_shed_total',
+    help: 'Requests that were refused because there were too many, since this process began',
+    labelNames: ['reason'],
+    registers,
+  })
+  for (const [reason, count] of Object.entries(SHED)) shed.inc({ reason }, count)
   // A workflow that never ran shows zero, so that a rule over it is never without data.
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)

@@ -62,7 +62,15 @@ function answers(route: Route): Record<string, object> {
 }
 
 function problems(codes: readonly ProblemCode[]): Record<string, object> {
-  const every: ProblemCode[] = [...codes, 'too_large', 'unauthenticated', 'forbidden', 'internal']
+  const every: ProblemCode[] = [
+    ...codes,
+    'too_large',
+    'unauthenticated',
+    'forbidden',
+    'too_many_requests',
+    'overloaded',
+    'internal',
+  ]
   const byStatus = Map.groupBy(every, (code) => PROBLEM_STATUSES[code])
   return Object.fromEntries(
     [...byStatus].map(([status, group]) => [

@@ -4,11 +4,11 @@ import { v7 as uuidv7 } from 'uuid'
 import { type Config, datacentersOf } from '../../shared/config.ts'
 import { evaluateSchema, type StartBody, startSchema } from '../../shared/wire.ts'
 import { buildTrigger, type Told } from '../build-trigger.ts'
-import { findWorkflow } from '../find-workflow.ts'
+import { findWorkflow, type Workflow } from '../find-workflow.ts'
 import { hashJson, parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { idempotencyKey, preferredWait, traceparent } from '../http/headers.ts'
-import { ProblemError } from '../http/problem.ts'
+import { checkAt, ProblemError } from '../http/problem.ts'
 import type { Evaluation, SubmissionResult, Undecided } from '../ledger/types.ts'
 import { anyDatacenter, ledgerOf, orUnavailable } from '../ledgers.ts'
 import { routeTarget } from '../route.ts'
@@ -18,11 +18,36 @@ import { validateInput } from '../validate-input.ts'
 export async function startExecution(context: AppContext, config: Config): Promise<Response> {
   const workflow = findWorkflow(config, context.req.param('workflow') ?? '')
   const { value: body, json } = parseBody(startSchema, context.req.raw, context.var.body)
+  return start(context, config, { workflow, body, json, place: '', key: idempotencyKey(context.req.raw.headers) })
+}
+
+/** What a caller wants to be started, by whatever door it came. */
+export interface Start {
+  workflow: Workflow
+  /** The checked body. */
+  body: StartBody
+  /** The same as it came. */
+  json: unknown
+  /** JSON Pointer of where it stands in the request's body. */
+  place: string
+  /** What a resend is known by. */
+  key: string | null
+}
+
+/**
+ * Admits and starts a workflow.
+ *
+ * @throws ProblemError when its target or input don't fit, or it is not admitted
+ */
+export async function start(
+  context: AppContext,
+  config: Config,
+  { workflow, body, json, place, key }: Start,
+): Promise<Response> {
   const headers = context.req.raw.headers
-  const key = idempotencyKey(headers)
   const wait = preferredWait(headers)
-  const routed = routeTarget(config, workflow, body.target)
-  const input = validateInput(workflow.input, inputOf(json))
+  const routed = checkAt(place, () => routeTarget(config, workflow, body.target))
+  const input = checkAt(place, () => validateInput(workflow.input, inputOf(json)))
   const bound = key === null ? null : await boundDatacenter(context, config, workflow.name, key)
   const told = toldBy(context, body)
   const { trigger, workflowQueue } = await buildTrigger(context.env, config, workflow, routed, told, bound)

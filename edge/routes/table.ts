@@ -1,5 +1,5 @@
 /** All routes in one table: the router and the OpenAPI document are both made from it. */
-import type { z } from 'zod'
+import { z } from 'zod'
 import type { Config } from '../../shared/config.ts'
 import { JWKS_PATH } from '../../shared/permit.ts'
 import {
@@ -15,6 +15,8 @@ import {
   resetSchema,
   settleSchema,
   startSchema,
+  webhookEnvelopeSchema,
+  webhookSchema,
 } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import type { ProblemCode } from '../http/problem.ts'
@@ -33,6 +35,7 @@ import { metrics } from './metrics.ts'
 import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
+import { receiveMessage } from './webhook.ts'
 import { listWorkflows, resetWorkflow, showWorkflow } from './workflows.ts'
 
 /** One route. Parameters in `path` are written `:name`. */
@@ -101,6 +104,31 @@ export const ROUTES: readonly Route[] = [
       'bad_request',
       'invalid_target',
       'invalid_input',
+      'ledger_unavailable',
+      'clock_skew',
+      'starting',
+    ],
+  },
+  {
+    method: 'POST',
+    path: '/v1/triggers/webhook/:name',
+    handler: receiveMessage,
+    body: z.union([webhookSchema, webhookEnvelopeSchema]),
+    summary: 'Start a workflow by a signed message (Standard Webhooks), if its constraints allow it now',
+    answers: { 200: 'Admission', 201: 'Admission', 202: 'Admission' },
+    problems: [
+      'not_found',
+      'unknown_workflow',
+      'unsupported_media_type',
+      'bad_request',
+      'invalid_target',
+      'invalid_input',
+      'replayed',
+      'idempotency_conflict',
+      'no_worker',
+      'workflow_not_registered',
+      'frozen',
+      'constraint_denied',
       'ledger_unavailable',
       'clock_skew',
       'starting',

@@ -27,15 +27,17 @@ export async function request(
   headers: Record<string, string> = {},
 ): Promise<Answer> {
   const text = typeof body === 'string' || body === undefined ? body : JSON.stringify(body)
-  const response = await app.fetch(
-    new Request(`http://coordinator.test${path}`, {
-      method,
-      headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-      ...(text === undefined ? {} : { body: text }),
-    }),
-    bindings,
-    createExecutionContext(),
-  )
+  const init = {
+    method,
+    headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+    ...(text === undefined ? {} : { body: text }),
+  }
+  return send(new Request(`http://coordinator.test${path}`, init))
+}
+
+/** Sends a request as it is, perhaps to an application with another configuration, or bound to more. */
+export async function send(to: Request, application = app, more: Record<string, unknown> = {}): Promise<Answer> {
+  const response = await application.fetch(to, { ...bindings, ...more }, createExecutionContext())
   const answer = await response.text()
   return {
     status: response.status,

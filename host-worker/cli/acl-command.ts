@@ -43,7 +43,7 @@ export async function explainAcl(method: string, path: string, options: ExplainO
 }
 
 /** Explains one request by one configuration. */
-export function explain(config: Config, uri: string, method: string, path: string): Explanation {
+function explain(config: Config, uri: string, method: string, path: string): Explanation {
   const server = config.coordinator.server_config
   const decoded = decodedPath(new URL(`http://coordinator${path}`).href)
   const nobody = whyNobody(config, uri)
