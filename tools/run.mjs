@@ -32,6 +32,7 @@ const scripts = {
   lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint]),
   format: () => runTool('biome', ['check', '--write', '--linter-enabled=false', '.']),
   unused: (args) => runTool('knip', args),
+  audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
   wrangler: (args) => runTool('wrangler', args),
 }
 
