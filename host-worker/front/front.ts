@@ -10,7 +10,7 @@ import { log, messageOf } from '../../shared/log.ts'
 import { CF_HEADER } from '../coordinator/workerd.ts'
 import { connectionFacts } from './client-auth.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
-import { readRequest } from './request.ts'
+import { type RequestHead, readHead, readRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -47,6 +47,8 @@ export class Front {
   /** All connections; what closes them in the server leaves those out whose TLS handshake is not over. */
   readonly #connections = new Set<Socket>()
   readonly #underWay = new Set<ServerResponse>()
+  /** Connections on which a request was malformed: where the next one would begin is anybody's guess. */
+  readonly #distrusted = new WeakSet<Socket>()
   readonly #ended = new AbortController()
   #tls: ServerTls | null
 
@@ -56,7 +58,9 @@ export class Front {
     const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
       this.#underWay.add(response)
       response.once('close', () => this.#underWay.delete(response))
-      this.#answer(incoming, response).catch((error: unknown) => {
+      const head = this.#head(incoming, response)
+      if (head === null) return
+      this.#answer(incoming, head, response).catch((error: unknown) => {
         log('error', 'front_failed', { detail: messageOf(error) })
         response.destroy()
       })
@@ -143,10 +147,24 @@ export class Front {
     await closed
   }
 
-  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** The head of a request that may be passed on; null for one that was refused, or that came after such a one. */
+  #head(incoming: IncomingMessage, response: ServerResponse): RequestHead | null {
+    const { socket } = incoming
+    if (this.#distrusted.has(socket)) return null
+    try {
+      return readHead(incoming, CF_HEADER)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#distrusted.add(socket)
+      refuse(response, error, true)
+      return null
+    }
+  }
+
+  async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
     if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
     try {
-      const request = await readRequest(incoming, CF_HEADER)
+      const request = await readRequest(incoming, head)
       request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
       const answer = await this.#options.upstream.send(request)
       response.writeHead(answer.statusCode ?? 502, passedBack(answer))
@@ -158,7 +176,7 @@ export class Front {
       if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
       const refusal =
         error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
-      refuse(response, refusal, !incoming.complete)
+      refuse(response, refusal, this.#ended.signal.aborted)
     }
   }
 
