@@ -47,6 +47,8 @@ const AT_MOST_ONCE = new Set([
   'x-request-id',
 ])
 
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?$/
+
 /** All of a request but its body. */
 export type RequestHead = Omit<WholeRequest, 'body'>
 
@@ -56,7 +58,10 @@ export type RequestHead = Omit<WholeRequest, 'body'>
  * @param removed name of a header, in lower case, that no client may send
  * @throws Refusal
  */
-export function readHead({ method = '', url = '', rawHeaders }: IncomingMessage, removed: string): RequestHead {
+export function readHead(
+  { method = '', url = '', rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>,
+  removed: string,
+): RequestHead {
   if (!METHODS.has(method)) throw malformed(`nothing here has the method ${method}`)
   refuseOddPath(url)
   const headers: string[] = []
@@ -68,12 +73,14 @@ export function readHead({ method = '', url = '', rawHeaders }: IncomingMessage,
     if (AT_MOST_ONCE.has(key) && seen.has(key)) throw malformed(`there is more than one header ${key}`)
     seen.add(key)
     if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') throw malformed('a body may only be chunked')
+    if (key === 'host') refuseOddHost(value)
     // One reader takes _ for -, as CGI has it: to another it would be another header.
     if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, value)
   }
   if (seen.has('content-length') && seen.has('transfer-encoding')) {
     throw malformed('Content-Length and Transfer-Encoding exclude each other')
   }
+  if (!seen.has('host')) throw malformed('there is no header host')
   return { method, path: url, headers }
 }
 
@@ -88,6 +95,12 @@ export async function readRequest(incoming: IncomingMessage, head: RequestHead):
   const hasBody =
     body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
+}
+
+/** Only a name or an address: workerd puts it before the path, so that whatever else is in it would become part of that. */
+function refuseOddHost(host: string): void {
+  if (HOST.test(host) && URL.canParse(`http://${host}/`)) return
+  throw malformed('the header host must be a name or an address, with a port or without')
 }
 
 /** Only a path as it will be read: no other host's, and none that changes when it is normalised. */

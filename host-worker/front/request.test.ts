@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest'
+import { Refusal } from './refusal.ts'
+import { readHead } from './request.ts'
+
+function outcome(url: string, lines: readonly string[], method = 'GET'): string {
+  const rawHeaders = lines.flatMap((line) => [
+    line.slice(0, line.indexOf(':')),
+    line.slice(line.indexOf(':') + 1).trim(),
+  ])
+  try {
+    const { path, headers } = readHead({ method, url, rawHeaders }, 'x-cf')
+    return [path, ...headers].join(' ')
+  } catch (error) {
+    if (error instanceof Refusal) return `${error.status} ${error.message}`
+    throw error
+  }
+}
+
+describe('the head of a request', () => {
+  it.each([
+    'example.com',
+    'Example.COM:8787',
+    '10.0.0.1',
+    '10.0.0.1:443',
+    'a_b-c.d',
+    'localhost',
+    '[::1]',
+    '[fe80::1]:8787',
+  ])('may be for the host %s', (host) => expect(outcome('/v1', [`Host: ${host}`])).toBe(`/v1 Host ${host}`))
+
+  // workerd makes a URL of it and the path, and with these another path, or none at all.
+  it.each([
+    'x/metrics?',
+    'x/v1/workflows#',
+    'x\\y',
+    'x?',
+    'x#',
+    'user@x',
+    '@',
+    '',
+    '[',
+    '[::1',
+    'a b',
+    '%00',
+    '1.2.3.999',
+    'x,y',
+    '\u00e9',
+    'x:',
+    'x:99999',
+    'x:1:1',
+    ':80',
+    'http://x',
+  ])('is for no host %j', (host) => expect(outcome('/v1', [`Host: ${host}`])).toMatch(/^400 the header host must be /))
+
+  it('names its host once', () => {
+    expect(outcome('/', [])).toBe('400 there is no header host')
+    expect(outcome('/', ['Host: x', 'host: x'])).toBe('400 there is more than one header host')
+  })
+
+  it('keeps nothing that is for one connection, or that only the front may say', () => {
+    const lines = ['Host: x', 'Connection: x-cf', 'TE: trailers', 'X-CF: 1', 'x_cf: 1', 'X-Cf2: 1', 'Accept: a']
+    expect(outcome('/', lines)).toBe('/ Host x X-Cf2 1 Accept a')
+  })
+
+  it.each(['gzip', 'identity', 'gzip, chunked', 'chunked, chunked', 'xchunked'])('has no body as %s', (encoding) => {
+    expect(outcome('/', ['Host: x', `Transfer-Encoding: ${encoding}`], 'POST')).toBe('400 a body may only be chunked')
+  })
+
+  it.each(['CONNECT', 'TRACE', 'QUERY', 'get', ''])('has no method %j', (method) => {
+    expect(outcome('/', ['Host: x'], method)).toBe(`400 nothing here has the method ${method}`)
+  })
+
+  it.each(['*', '', 'x', 'http://x/', '//x', '/a/../b', '/a/%2e%2E/b', '/.', '/a\\b', '/a\u0000', '/a?\t'])(
+    'has no target %j',
+    (url) => expect(outcome(url, ['Host: x'])).toMatch(/^400 the /),
+  )
+})
