@@ -432,7 +432,7 @@ describe('nothing is smuggled', () => {
 
   test('a body that is too large is refused, whether its length is told or not', async () => {
     const body = 'x'.repeat(4 * 1024 * 1024)
-    for (let round = 0; round < 3; round += 1) {
+    for (let round = 0; round < 10; round += 1) {
       problem(await tls.call(start, asAdmin, { body }), 413, 'too_large')
       problem(await tls.call(start, asAdmin, { body, headers: { 'transfer-encoding': 'chunked' } }), 413, 'too_large')
     }

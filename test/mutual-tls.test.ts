@@ -326,6 +326,7 @@ test('with the certificates of `resile certs` callers are known without a line o
   const ca = readFileSync(join(out, 'ca.pem'))
   const socket = await connected(coordinator, { ca, servername: 'localhost', rejectUnauthorized: true })
   expect(socket.authorized).toBe(true)
+  await coordinator.stop()
 })
 
 test('without TLS everybody is anonymous', async () => {
@@ -334,6 +335,7 @@ test('without TLS everybody is anonymous', async () => {
   problem(await coordinator.call('/v1/workflows', asAdmin), 401, 'unauthenticated')
   expect((await coordinator.call('/metrics', asAdmin)).status).toBe(200)
   expect((await coordinator.callSocket('/v1/workflows')).status).toBe(200)
+  await coordinator.stop()
 })
 
 describe('the process', () => {
@@ -374,6 +376,7 @@ describe('the process', () => {
     for (const socket of [coordinator.socket, join(coordinator.data, 'coordinator/front.sock')]) {
       expect(statSync(socket).mode & 0o777).toBe(0o600)
     }
+    await coordinator.stop()
   })
 
   test('the front that is killed takes workerd with it, and the next one takes over', async () => {
@@ -387,6 +390,7 @@ describe('the process', () => {
     const next = await startCoordinator({ project, data })
     await works(next)
     expect(next.workerd).not.toBe(workerd)
+    await next.stop()
   })
 
   test('another one on the same data is refused, and the first goes on', async () => {
@@ -398,6 +402,7 @@ describe('the process', () => {
       stderr: expect.stringMatching(/^resile: another coordinator runs here: .+ in use .*pid \d+.*\n$/),
     })
     await works(coordinator)
+    await coordinator.stop()
   })
 })
 

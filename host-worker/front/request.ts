@@ -16,6 +16,8 @@ export interface WholeRequest {
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** Most bytes of a body; the coordinator takes no more. */
 const BODY_LIMIT = 64 * 1024
+/** How long the rest of a larger one may take to come before it is refused; milliseconds. */
+const DROP_WITHIN = 2000
 /** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
 const NOT_PASSED_ON = new Set([
   'connection',
@@ -113,24 +115,36 @@ function refuseOddPath(url: string): void {
   if (segments.some((segment) => segment === '.' || segment === '..')) throw malformed('the path has dot segments')
 }
 
-/** What is over the limit is refused at once, then read on and dropped: who is still sending sees the answer. */
+/**
+ * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
+ * comes before, least of all on a connection that ends with it.
+ *
+ * @throws Refusal 413
+ */
 function readBody(incoming: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    const refuseAbove = (bytes: number): void => {
-      if (bytes <= BODY_LIMIT) return
-      chunks.length = 0
+    let dropping: NodeJS.Timeout | undefined
+    const refuse = (): void =>
       reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${BODY_LIMIT / 1024} KiB`))
+    const dropAbove = (bytes: number): void => {
+      if (bytes > BODY_LIMIT) dropping ??= setTimeout(refuse, DROP_WITHIN)
     }
-    refuseAbove(Number(incoming.headers['content-length'] ?? 0))
+    dropAbove(Number(incoming.headers['content-length'] ?? 0))
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size <= BODY_LIMIT) chunks.push(chunk)
-      refuseAbove(size)
+      dropAbove(size)
+      if (dropping === undefined) chunks.push(chunk)
     })
-    incoming.once('end', () => resolve(Buffer.concat(chunks)))
+    incoming.once('end', () => {
+      if (dropping === undefined) resolve(Buffer.concat(chunks))
+      else refuse()
+    })
     incoming.once('error', reject)
-    incoming.once('close', () => reject(new Error('the caller is gone')))
+    incoming.once('close', () => {
+      clearTimeout(dropping)
+      reject(new Error('the caller is gone'))
+    })
   })
 }
