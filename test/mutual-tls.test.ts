@@ -231,6 +231,9 @@ describe('certificates that change', () => {
   /** On the same connection every time. */
   const clerkAsks = async () => (await coordinator.call('/v1/workflows', clerk, {}, open)).status
   const events = (event: string) => coordinator.log.filter((line) => line.event === event).length
+  /** What an agent has open; just after an answer it may still be in use. */
+  const connectionsOf = ({ sockets, freeSockets }: Agent) =>
+    [sockets, freeSockets].flatMap((of) => Object.values(of).flat())
   /** The fingerprint of what the server shows to who comes now. */
   const shown = async () => {
     const socket = await connected(coordinator, tlsOf(null))
@@ -280,10 +283,10 @@ describe('certificates that change', () => {
   })
 
   test('who is revoked gets no further on a connection that is open', async () => {
-    const [socket] = Object.values(open.freeSockets).flat()
+    const [socket] = connectionsOf(open)
     files.replace('crl', await authority.crlPem([clerk.serial]))
     await until('the clerk is refused', async () => (await clerkAsks()) === 401)
-    expect(Object.values(open.freeSockets).flat()[0]).toBe(socket)
+    expect(connectionsOf(open)[0]).toBe(socket)
     const answer = await coordinator.call<{ detail: string }>('/v1/workflows', clerk)
     expect(problem(answer, 401, 'unauthenticated').detail).toMatch(/revoked/i)
     expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
@@ -293,7 +296,7 @@ describe('certificates that change', () => {
     const kept = keepAlive()
     const old = async () => (await coordinator.call('/v1/workflows', asAdmin, {}, kept)).status
     expect(await old()).toBe(200)
-    const [socket] = Object.values(kept.freeSockets).flat()
+    const [socket] = connectionsOf(kept)
     const next = await testAuthority()
     const both = (await authority.crlPem([])) + (await next.crlPem([]))
     const newcomer = await next.issue({ uris: [admin] })
@@ -306,7 +309,7 @@ describe('certificates that change', () => {
     expect(await old()).toBe(200)
     files.replace('ca', next.caPem)
     await until('the old authority no longer counts', async () => (await old()) === 401)
-    expect(Object.values(kept.freeSockets).flat()[0]).toBe(socket)
+    expect(connectionsOf(kept)[0]).toBe(socket)
     problem(await coordinator.call('/v1/workflows', asAdmin), 401, 'unauthenticated')
     expect(await both200()).toBe(true)
   })
