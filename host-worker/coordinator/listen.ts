@@ -1,4 +1,5 @@
 /** Where a coordinator listens: an address, or a socket that systemd holds for it. */
+import { isIPv4 } from 'node:net'
 import { CommandError, EXIT } from '../cli/exit-codes.ts'
 import type { Listen } from '../front/front.ts'
 
@@ -42,5 +43,5 @@ export function parseListen(text: string): Exclude<Listen, { fd: number }> {
 
 /** Whether only this machine can reach an address. */
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host.startsWith('127.')
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

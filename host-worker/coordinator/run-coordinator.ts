@@ -16,7 +16,7 @@ import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervis
 import { coordinatorChild } from './child.ts'
 import { isLoopback, LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
 import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
-import { frontSocketPath, socketPath } from './socket-path.ts'
+import { frontSocketPath, makeSocketDirectory, socketPath } from './socket-path.ts'
 import { serverTlsFiles } from './tls-files.ts'
 import { watchCoordinator } from './watch.ts'
 
@@ -91,6 +91,7 @@ class CoordinatorRun {
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
     try {
+      await makeSocketDirectory(this.#data)
       await supervisor.start(await this.#child(hosts))
       await chmod(frontSocketPath(this.#data), 0o600)
       const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)

@@ -12,7 +12,7 @@ import type { Project } from '../config/project.ts'
 import { coordinatorChild } from '../coordinator/child.ts'
 import { LOOPBACK_HOSTS } from '../coordinator/listen.ts'
 import { readSecrets } from '../coordinator/secrets.ts'
-import { frontSocketPath, socketPath } from '../coordinator/socket-path.ts'
+import { frontSocketPath, makeSocketDirectory, socketPath } from '../coordinator/socket-path.ts'
 import { watchCoordinator } from '../coordinator/watch.ts'
 import { CoordinatorClient } from '../coordinator-client.ts'
 import { Front } from '../front/front.ts'
@@ -144,6 +144,7 @@ class DevRun {
     }
     const socket = socketPath(this.#data)
     const front = frontSocketPath(this.#data)
+    await makeSocketDirectory(this.#data)
     const url = `${tls === null ? 'http' : 'https'}://${HOST}:${coordinatorPort}`
     await supervisor.start(
       this.#watched(

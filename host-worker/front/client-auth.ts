@@ -1,5 +1,5 @@
 /** Who is at the other end of a connection, in the shape that Cloudflare's edge gives its Workers. */
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import { canonicalSerial, type ServerTls } from './server-tls.ts'
@@ -64,18 +64,23 @@ function peerOf(socket: TLSSocket): Peer | null {
   const known = PEERS.get(socket)
   if (known !== undefined) return known
   const certificate = socket.getPeerX509Certificate()
-  const peer = certificate === undefined ? null : { certificate, issuers: issuersOf(socket) }
+  const peer = certificate === undefined ? null : { certificate, issuers: issuersOf(socket, certificate) }
   PEERS.set(socket, peer)
   return peer
 }
 
-function issuersOf(socket: TLSSocket): Set<string> {
+/** Those whose signatures lead up to the root: a name that fits proves nothing. */
+function issuersOf(socket: TLSSocket, leaf: X509Certificate): Set<string> {
   const found = new Set<string>()
-  let certificate: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
-  // A root issues itself.
-  while (certificate?.fingerprint256 !== undefined && !found.has(certificate.fingerprint256)) {
-    found.add(certificate.fingerprint256)
-    certificate = certificate.issuerCertificate
+  let child = leaf
+  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
+  while (next?.raw !== undefined) {
+    const issuer = new X509Certificate(next.raw)
+    // A root issues itself.
+    if (found.has(issuer.fingerprint256) || !child.verify(issuer.publicKey)) break
+    found.add(issuer.fingerprint256)
+    child = issuer
+    next = next.issuerCertificate
   }
   return found
 }

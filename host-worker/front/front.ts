@@ -4,12 +4,13 @@
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
 import { CF_HEADER } from '../coordinator/workerd.ts'
 import { connectionFacts } from './client-auth.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
-import { readRequest } from './request.ts'
+import { type RequestHead, readHead, readRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -25,6 +26,8 @@ export interface FrontOptions {
 /** How long the head of a request, and all of it, may take to come; milliseconds. */
 const HEAD_WITHIN = 10_000
 const REQUEST_WITHIN = 30_000
+/** How often it is looked for those that take longer, in milliseconds. */
+const LOOK_FOR_SLOW = 1000
 /** Most connections; more are refused before they cost anything. */
 const CONNECTIONS = 5000
 /** How often the certificates' files are looked at, in milliseconds. */
@@ -33,6 +36,9 @@ const LOOK_INTERVAL = 2000
 const LAME_DUCK = 500
 /** How long requests under way may take at the end, in milliseconds. */
 const DRAIN_WITHIN = 35_000
+const LOOK_AT_END = 50
+/** Most characters of a path in the log. */
+const LONGEST_LOGGED = 200
 /** Headers of an answer that are for one connection alone. */
 const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade'])
 
@@ -40,6 +46,11 @@ const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding'
 export class Front {
   readonly #options: FrontOptions
   readonly #server: Server | HttpsServer
+  /** All connections; what closes them in the server leaves those out whose TLS handshake is not over. */
+  readonly #connections = new Set<Socket>()
+  readonly #underWay = new Set<ServerResponse>()
+  /** Connections on which a request was malformed: where the next one would begin is anybody's guess. */
+  readonly #distrusted = new WeakSet<Socket>()
   readonly #ended = new AbortController()
   #tls: ServerTls | null
 
@@ -47,21 +58,41 @@ export class Front {
     this.#options = options
     this.#tls = tls
     const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
-      this.#answer(incoming, response).catch((error: unknown) => {
+      this.#underWay.add(response)
+      response.once('close', () => this.#underWay.delete(response))
+      const head = this.#head(incoming, response)
+      if (head === null) return
+      this.#answer(incoming, head, response).catch((error: unknown) => {
         log('error', 'front_failed', { detail: messageOf(error) })
         response.destroy()
       })
     }
-    const http = { headersTimeout: HEAD_WITHIN, requestTimeout: REQUEST_WITHIN, keepAliveTimeout: 65_000 }
+    const http = {
+      headersTimeout: HEAD_WITHIN,
+      requestTimeout: REQUEST_WITHIN,
+      connectionsCheckingInterval: LOOK_FOR_SLOW,
+      keepAliveTimeout: 65_000,
+    }
     this.#server =
       tls === null
         ? createHttpServer(http, answer)
         : createHttpsServer(
             // Refused only when it is known who knocks: with the reason, and in the access log.
-            { ...http, ...tls.context, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
+            {
+              ...http,
+              ...tls.context,
+              requestCert: true,
+              rejectUnauthorized: false,
+              handshakeTimeout: HEAD_WITHIN,
+              ALPNProtocols: ['http/1.1'],
+            },
             answer,
           )
     this.#server.maxConnections = CONNECTIONS
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
+    })
   }
 
   /**
@@ -105,20 +136,37 @@ export class Front {
     }
   }
 
-  /** Takes no new connections, finishes what is under way, and returns. */
+  /** Takes no new connections, finishes what is under way, and returns: nobody who only stays connected delays it. */
   async drain(): Promise<void> {
     this.#ended.abort()
     await sleep(LAME_DUCK)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    const cut = setTimeout(() => this.#server.closeAllConnections(), DRAIN_WITHIN)
+    const deadline = performance.now() + DRAIN_WITHIN
+    while (this.#underWay.size > 0 && performance.now() < deadline) await sleep(LOOK_AT_END)
+    // The last answers may still be on their way. From here on the server no longer looks who takes too long.
+    await Promise.race([closed, sleep(LAME_DUCK)])
+    for (const connection of this.#connections) connection.destroy()
     await closed
-    clearTimeout(cut)
   }
 
-  async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** The head of a request that may be passed on; null for one that was refused, or that came after such a one. */
+  #head(incoming: IncomingMessage, response: ServerResponse): RequestHead | null {
+    const { socket } = incoming
+    if (this.#distrusted.has(socket)) return null
+    try {
+      return readHead(incoming, CF_HEADER)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#distrusted.add(socket)
+      this.#refuse(incoming, response, error, true)
+      return null
+    }
+  }
+
+  async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
     if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
     try {
-      const request = await readRequest(incoming, CF_HEADER)
+      const request = await readRequest(incoming, head)
       request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
       const answer = await this.#options.upstream.send(request)
       response.writeHead(answer.statusCode ?? 502, passedBack(answer))
@@ -130,8 +178,16 @@ export class Front {
       if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
       const refusal =
         error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
-      refuse(response, refusal, !incoming.complete)
+      this.#refuse(incoming, response, refusal, this.#ended.signal.aborted)
     }
+  }
+
+  /** Refuses a request, and puts into the access log what the coordinator never sees. */
+  #refuse({ method, url, socket }: IncomingMessage, response: ServerResponse, refusal: Refusal, close: boolean): void {
+    const path = url?.split('?', 1)[0]?.slice(0, LONGEST_LOGGED)
+    const { status, message } = refusal
+    log('info', 'request_refused', { method, path, status, client_ip: socket.remoteAddress, detail: message })
+    refuse(response, refusal, close)
   }
 
   /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */

@@ -25,7 +25,7 @@ export function unavailable(detail: string): Refusal {
   return new Refusal(503, 'ledger_unavailable', 'Ledger Unavailable', detail)
 }
 
-/** Answers a refusal; the connection ends with it when the request was not read to its end. */
+/** Answers a refusal; `close`: the connection ends with it, and what came after the request is not looked at. */
 export function refuse(response: ServerResponse, { status, code, title, message }: Refusal, close: boolean): void {
   const body = JSON.stringify({ type: `urn:resile:problem:${code}`, title, status, code, detail: message })
   response.writeHead(status, {

@@ -12,8 +12,12 @@ export interface WholeRequest {
   body: Buffer
 }
 
+/** Methods that workerd reads; others it refuses in words of its own. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** Most bytes of a body; the coordinator takes no more. */
 const BODY_LIMIT = 64 * 1024
+/** How long the rest of a larger one may take to come before it is refused; milliseconds. */
+const DROP_WITHIN = 2000
 /** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
 const NOT_PASSED_ON = new Set([
   'connection',
@@ -45,33 +49,60 @@ const AT_MOST_ONCE = new Set([
   'x-request-id',
 ])
 
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?$/
+
+/** All of a request but its body. */
+export type RequestHead = Omit<WholeRequest, 'body'>
+
 /**
- * Reads a request.
+ * Reads a request's head.
  *
  * @param removed name of a header, in lower case, that no client may send
  * @throws Refusal
  */
-export async function readRequest(incoming: IncomingMessage, removed: string): Promise<WholeRequest> {
-  const { method = '', url = '', rawHeaders } = incoming
+export function readHead(
+  { method = '', url = '', rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>,
+  removed: string,
+): RequestHead {
+  if (!METHODS.has(method)) throw malformed(`nothing here has the method ${method}`)
   refuseOddPath(url)
   const headers: string[] = []
   const seen = new Set<string>()
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
+    const value = rawHeaders[index + 1] ?? ''
     const key = name.toLowerCase()
     if (AT_MOST_ONCE.has(key) && seen.has(key)) throw malformed(`there is more than one header ${key}`)
     seen.add(key)
+    if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') throw malformed('a body may only be chunked')
+    if (key === 'host') refuseOddHost(value)
     // One reader takes _ for -, as CGI has it: to another it would be another header.
-    if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, rawHeaders[index + 1] ?? '')
+    if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, value)
   }
   if (seen.has('content-length') && seen.has('transfer-encoding')) {
     throw malformed('Content-Length and Transfer-Encoding exclude each other')
   }
+  if (!seen.has('host')) throw malformed('there is no header host')
+  return { method, path: url, headers }
+}
+
+/**
+ * Reads the rest of a request.
+ *
+ * @throws Refusal
+ */
+export async function readRequest(incoming: IncomingMessage, head: RequestHead): Promise<WholeRequest> {
+  const { headers } = incoming
   const body = await readBody(incoming)
-  if (body.length > 0 || seen.has('content-length') || seen.has('transfer-encoding')) {
-    headers.push('content-length', String(body.length))
-  }
-  return { method, path: url, headers, body }
+  const hasBody =
+    body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+  return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
+}
+
+/** Only a name or an address: workerd puts it before the path, so that whatever else is in it would become part of that. */
+function refuseOddHost(host: string): void {
+  if (HOST.test(host) && URL.canParse(`http://${host}/`)) return
+  throw malformed('the header host must be a name or an address, with a port or without')
 }
 
 /** Only a path as it will be read: no other host's, and none that changes when it is normalised. */
@@ -84,19 +115,36 @@ function refuseOddPath(url: string): void {
   if (segments.some((segment) => segment === '.' || segment === '..')) throw malformed('the path has dot segments')
 }
 
-/** What is over the limit is read on and dropped: who is still sending would not see the answer. */
+/**
+ * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
+ * comes before, least of all on a connection that ends with it.
+ *
+ * @throws Refusal 413
+ */
 function readBody(incoming: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
+    let dropping: NodeJS.Timeout | undefined
+    const refuse = (): void =>
+      reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${BODY_LIMIT / 1024} KiB`))
+    const dropAbove = (bytes: number): void => {
+      if (bytes > BODY_LIMIT) dropping ??= setTimeout(refuse, DROP_WITHIN)
+    }
+    dropAbove(Number(incoming.headers['content-length'] ?? 0))
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length
-      if (size <= BODY_LIMIT) chunks.push(chunk)
-      else
-        reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${BODY_LIMIT / 1024} KiB`))
+      dropAbove(size)
+      if (dropping === undefined) chunks.push(chunk)
     })
-    incoming.once('end', () => resolve(Buffer.concat(chunks)))
+    incoming.once('end', () => {
+      if (dropping === undefined) resolve(Buffer.concat(chunks))
+      else refuse()
+    })
     incoming.once('error', reject)
-    incoming.once('close', () => reject(new Error('the caller is gone')))
+    incoming.once('close', () => {
+      clearTimeout(dropping)
+      reject(new Error('the caller is gone'))
+    })
   })
 }

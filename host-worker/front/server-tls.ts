@@ -44,11 +44,13 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
     cert,
     key,
     ca,
-    ...(crl === null ? {} : { crl }),
+    // Of one text only the first list would be taken.
+    ...(crl === null ? {} : { crl: listsIn(crl) }),
     minVersion: 'TLSv1.2',
     honorCipherOrder: true,
-    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in. And who
+    // may renegotiate may show another certificate than the one that was verified: Node goes on to say `authorized`.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
   try {
     createSecureContext(context)
@@ -82,7 +84,7 @@ function certificatesIn(file: string, pem: string): X509Certificate[] {
 }
 
 function revokedIn(file: string, pem: string): Set<string> {
-  const blocks = pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
+  const blocks = listsIn(pem)
   if (blocks.length === 0) throw new BadTlsFile(`${file}: holds no certificate revocation list (PEM)`)
   try {
     return new Set(
@@ -91,6 +93,10 @@ function revokedIn(file: string, pem: string): Set<string> {
   } catch (error) {
     throw new BadTlsFile(`${file}: ${reason(error)}`)
   }
+}
+
+function listsIn(pem: string): string[] {
+  return pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
 }
 
 /** A serial number in hex as Node writes it: upper case, without leading zeros. */

@@ -1,5 +1,6 @@
 /** The coordinator's HTTP as its contract describes it. */
 import { request } from 'node:http'
+import { type RequestOptions, request as secureRequest } from 'node:https'
 import { expect } from 'vitest'
 
 export interface Target {
@@ -102,10 +103,16 @@ export async function call<T = unknown>(url: string, { method, body, headers }: 
 
 /** Asks over a unix socket. */
 export async function callSocket<T = unknown>(socketPath: string, path: string, sent: Call = {}): Promise<Answer<T>> {
+  return callWith<T>({ socketPath }, path, sent)
+}
+
+/** Asks over a connection of which more is told than a URL can: by Node's own client, over TLS if `protocol` says so. */
+export async function callWith<T = unknown>(to: RequestOptions, path: string, sent: Call = {}): Promise<Answer<T>> {
   const { method, body, headers } = sent
+  const ask = to.protocol === 'https:' ? secureRequest : request
   return new Promise((resolve, reject) => {
-    const outgoing = request({
-      socketPath,
+    const outgoing = ask({
+      ...to,
       path,
       method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: { host: 'localhost', ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },

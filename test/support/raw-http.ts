@@ -1,19 +1,35 @@
 /** HTTP/1.1 by hand, for what a client library would put right. */
 import { connect } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Answer } from './http.ts'
 
-/** Sends these bytes on a connection of their own and reads one answer. The last header: `Connection: close`. */
-export async function sendRaw(coordinator: string, bytes: string | Buffer): Promise<Answer<unknown>> {
-  const { hostname, port } = new URL(coordinator)
+/**
+ * Sends these bytes on a connection of their own and reads one answer. The last header: `Connection: close`.
+ *
+ * @param tls how to connect when it is an `https:` coordinator
+ */
+export async function sendRaw(
+  coordinator: string,
+  bytes: string | Buffer,
+  tls: ConnectionOptions = {},
+): Promise<Answer<unknown>> {
+  return parseAnswer(await exchange(coordinator, bytes, tls))
+}
+
+/** Sends these bytes on a connection of their own and returns all that comes until it is closed. */
+export async function exchange(url: string, bytes: string | Buffer, tls: ConnectionOptions = {}): Promise<string> {
+  const { protocol, hostname, port } = new URL(url)
+  const to = { host: hostname, port: Number(port) }
   const received = await new Promise<Buffer>((resolve, reject) => {
     const chunks: Buffer[] = []
-    const socket = connect(Number(port), hostname, () => socket.write(bytes))
+    const send = () => void socket.write(bytes)
+    const socket = protocol === 'https:' ? connectTls({ ...to, ...tls }, send) : connect(to, send)
     socket.setTimeout(20_000, () => socket.destroy(new Error('no answer')))
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-    socket.once('error', (error) => (chunks.length > 0 ? resolve(Buffer.concat(chunks)) : reject(error)))
+    socket.once('error', (error: Error) => (chunks.length > 0 ? resolve(Buffer.concat(chunks)) : reject(error)))
     socket.once('close', () => resolve(Buffer.concat(chunks)))
   })
-  return parseAnswer(received.toString('utf8'))
+  return received.toString('utf8')
 }
 
 /** A request with a target that is sent as it is. */
