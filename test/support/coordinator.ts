@@ -1,6 +1,6 @@
 /** `resile coordinator` as a test's own, on a free port, with certificates that the test made. */
 import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { join } from 'node:path'
 import { kill } from 'node:process'
@@ -124,9 +124,7 @@ export class Coordinator {
 
   /** What it has logged, and workerd: requests among it. */
   get log(): LogLine[] {
-    const file = join(this.data, 'logs/coordinator.log')
-    const text = this.process.said.stdout + (existsSync(file) ? readFileSync(file, 'utf8') : '')
-    const lines = text.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
+    const lines = this.process.said.stdout.split('\n').filter((line) => line.startsWith('{') && line.endsWith('}'))
     return lines.map((line) => JSON.parse(line) as LogLine)
   }
 
@@ -178,7 +176,7 @@ export async function startCoordinator(options: CoordinatorOptions): Promise<Coo
   void process.ended.then((how) => {
     ended = how
   })
-  const readyLine = () => /^resile ready coordinator=(\S+) socket=(\S+)$/m.exec(process.said.stdout)
+  const readyLine = () => /^resile ready coordinator=(\S+) socket=(\S+) pid=\d+$/m.exec(process.said.stdout)
   const found = await until(
     'resile coordinator is ready',
     () => (ended === undefined ? (readyLine() ?? false) : null),
