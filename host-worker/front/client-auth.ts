@@ -18,14 +18,20 @@ export interface ConnectionFacts {
   }
 }
 
-/** What was found out when a connection was made; null without a certificate. */
+/** What was found out when a connection was made with a certificate. */
 interface Peer {
   certificate: X509Certificate
   /** Fingerprints (SHA-256) of those that issued it, up to the root. */
   issuers: ReadonlySet<string>
 }
 
-const PEERS = new WeakMap<TLSSocket, Peer | null>()
+const PEERS = new WeakMap<TLSSocket, Peer>()
+
+/** Keeps who is at the other end of a connection that was just made: the one certificate that was verified. */
+export function rememberPeer(socket: TLSSocket): void {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate !== undefined) PEERS.set(socket, { certificate, issuers: issuersOf(socket) })
+}
 
 /**
  * The facts of a request's connection. What was verified when it was made is looked at again by what holds now: an
@@ -36,8 +42,8 @@ const PEERS = new WeakMap<TLSSocket, Peer | null>()
 export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | null): ConnectionFacts {
   const clientIp = socket.remoteAddress ?? ''
   if (!(socket instanceof TLSSocket) || tls === null) return { clientIp }
-  const peer = peerOf(socket)
-  if (peer === null) {
+  const peer = PEERS.get(socket)
+  if (peer === undefined) {
     return { clientIp, tlsClientAuth: { certPresented: '0', certVerified: 'NONE', certRevoked: '0' } }
   }
   const { certificate } = peer
@@ -58,15 +64,6 @@ function verdict(socket: TLSSocket, { issuers }: Peer, { authorities }: ServerTl
   if (!socket.authorized) return `FAILED:${verifyError(socket)}`
   const isTrusted = [...issuers].some((issuer) => authorities.has(issuer))
   return isTrusted ? 'SUCCESS' : 'FAILED:no authority that is trusted now issued it'
-}
-
-function peerOf(socket: TLSSocket): Peer | null {
-  const known = PEERS.get(socket)
-  if (known !== undefined) return known
-  const certificate = socket.getPeerX509Certificate()
-  const peer = certificate === undefined ? null : { certificate, issuers: issuersOf(socket) }
-  PEERS.set(socket, peer)
-  return peer
 }
 
 function issuersOf(socket: TLSSocket): Set<string> {

@@ -7,7 +7,7 @@ import { createServer as createHttpsServer, Server as HttpsServer } from 'node:h
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
 import { CF_HEADER } from '../coordinator/workerd.ts'
-import { connectionFacts } from './client-auth.ts'
+import { connectionFacts, rememberPeer } from './client-auth.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
 import { readRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
@@ -61,6 +61,7 @@ export class Front {
             { ...http, ...tls.context, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
             answer,
           )
+    this.#server.on('secureConnection', rememberPeer)
     this.#server.maxConnections = CONNECTIONS
   }
 

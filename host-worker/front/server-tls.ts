@@ -47,8 +47,9 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
     ...(crl === null ? {} : { crl }),
     minVersion: 'TLSv1.2',
     honorCipherOrder: true,
-    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in.
-    secureOptions: constants.SSL_OP_NO_TICKET,
+    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in. Nor does Node
+    // judge the certificate of a renegotiation: whoever had shown a good one could go on with another's name.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
   try {
     createSecureContext(context)
