@@ -117,11 +117,14 @@ export class Front {
   }
 
   async #answer(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
     try {
       const request = await readRequest(incoming, CF_HEADER)
       request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
-      const answer = await this.#options.upstream.send(request)
+      const answer = await this.#options.upstream.send(request, () => response.closed)
+      // Whoever hangs up lets go of the answer, too.
+      response.once('close', () => answer.destroy())
+      if (response.closed) answer.destroy()
+      this.#sayFarewell(response)
       response.writeHead(answer.statusCode ?? 502, passedBack(answer))
       answer.once('error', () => response.destroy())
       answer.once('close', () => answer.complete || response.destroy())
@@ -131,8 +134,14 @@ export class Front {
       if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
       const refusal =
         error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
+      this.#sayFarewell(response)
       refuse(response, refusal, !incoming.complete)
     }
+  }
+
+  /** On the way out no connection is kept, not even one whose request came before. */
+  #sayFarewell(response: ServerResponse): void {
+    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
   }
 
   /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */
