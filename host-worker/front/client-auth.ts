@@ -2,7 +2,7 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
-import { canonicalSerial, type ServerTls } from './server-tls.ts'
+import { type ServerTls, serialOf } from './server-tls.ts'
 
 /** Most characters of a certificate that is handed on; workerd takes no longer header. */
 const LARGEST_CERTIFICATE = 12 * 1024
@@ -23,6 +23,8 @@ interface Peer {
   certificate: X509Certificate
   /** Fingerprints (SHA-256) of those that issued it, up to the root. */
   issuers: ReadonlySet<string>
+  /** What revocation lists know it and these by. */
+  serials: readonly string[]
 }
 
 const PEERS = new WeakMap<TLSSocket, Peer>()
@@ -30,7 +32,15 @@ const PEERS = new WeakMap<TLSSocket, Peer>()
 /** Keeps who is at the other end of a connection that was just made: the one certificate that was verified. */
 export function rememberPeer(socket: TLSSocket): void {
   const certificate = socket.getPeerX509Certificate()
-  if (certificate !== undefined) PEERS.set(socket, { certificate, issuers: issuersOf(socket) })
+  // One that was not verified may hold anything, and is refused without another look.
+  if (certificate === undefined) return
+  const issuers = socket.authorized ? issuersOf(socket) : new Map<string, Buffer>()
+  const chain = socket.authorized ? [certificate.raw, ...issuers.values()] : []
+  PEERS.set(socket, {
+    certificate,
+    issuers: new Set(issuers.keys()),
+    serials: chain.map((der) => serialOf(Buffer.from(der))),
+  })
 }
 
 /**
@@ -48,7 +58,7 @@ export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | nu
   }
   const { certificate } = peer
   const field = `:${certificate.raw.toString('base64')}:`
-  const isRevoked = tls.revoked.has(canonicalSerial(certificate.serialNumber)) || verifyError(socket) === 'CERT_REVOKED'
+  const isRevoked = peer.serials.some((serial) => tls.revoked.has(serial)) || verifyError(socket) === 'CERT_REVOKED'
   return {
     clientIp,
     tlsClientAuth: {
@@ -66,12 +76,13 @@ function verdict(socket: TLSSocket, { issuers }: Peer, { authorities }: ServerTl
   return isTrusted ? 'SUCCESS' : 'FAILED:no authority that is trusted now issued it'
 }
 
-function issuersOf(socket: TLSSocket): Set<string> {
-  const found = new Set<string>()
+/** Those that issued the peer's certificate, in DER by their fingerprints. */
+function issuersOf(socket: TLSSocket): Map<string, Buffer> {
+  const found = new Map<string, Buffer>()
   let certificate: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
   // A root issues itself.
   while (certificate?.fingerprint256 !== undefined && !found.has(certificate.fingerprint256)) {
-    found.add(certificate.fingerprint256)
+    found.set(certificate.fingerprint256, certificate.raw ?? Buffer.alloc(0))
     certificate = certificate.issuerCertificate
   }
   return found

@@ -22,7 +22,7 @@ export interface FrontOptions {
   tls: ServerTlsFiles | null
 }
 
-/** How long the head of a request, and all of it, may take to come; milliseconds. */
+/** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
 const HEAD_WITHIN = 10_000
 const REQUEST_WITHIN = 30_000
 /** Most connections; more are refused before they cost anything. */
@@ -58,7 +58,14 @@ export class Front {
         ? createHttpServer(http, answer)
         : createHttpsServer(
             // Refused only when it is known who knocks: with the reason, and in the access log.
-            { ...http, ...tls.context, requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] },
+            {
+              ...http,
+              ...tls.context,
+              requestCert: true,
+              rejectUnauthorized: false,
+              ALPNProtocols: ['http/1.1'],
+              handshakeTimeout: HEAD_WITHIN,
+            },
             answer,
           )
     this.#server.on('secureConnection', rememberPeer)
