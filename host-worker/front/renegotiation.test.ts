@@ -12,9 +12,9 @@ import { Upstream } from './upstream.ts'
 /** Resolves with what the server made of a wish to shake hands again. */
 function renegotiate(socket: TLSSocket): Promise<string> {
   return new Promise((resolve) => {
-    socket.once('error', (error) => resolve(error.message))
+    socket.once('error', () => resolve('failed'))
     socket.once('close', () => resolve('closed'))
-    socket.renegotiate({ rejectUnauthorized: false }, (error) => resolve(error?.message ?? 'done'))
+    socket.renegotiate({ rejectUnauthorized: false }, (error) => resolve(error === null ? 'done' : 'failed'))
   })
 }
 

@@ -6,6 +6,7 @@ import { connect, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { type TestAuthority, testAuthority } from '../../test/support/certificates.ts'
 import { temporaryDirectory } from '../../test/support/files.ts'
+import type { ConnectionFacts } from './client-auth.ts'
 import { Front } from './front.ts'
 import { Upstream } from './upstream.ts'
 
@@ -13,8 +14,8 @@ import { Upstream } from './upstream.ts'
 async function verdict(connection: TLSSocket): Promise<unknown> {
   connection.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
   const [answer] = (await once(connection, 'data')) as [Buffer]
-  const { certVerified, certRevoked } = JSON.parse(answer.toString().split('\r\n\r\n')[1] ?? '').tlsClientAuth
-  return [certVerified, certRevoked]
+  const { tlsClientAuth } = JSON.parse(answer.toString().split('\r\n\r\n')[1] ?? '') as ConnectionFacts
+  return [tlsClientAuth?.certVerified, tlsClientAuth?.certRevoked]
 }
 
 test('a certificate is revoked by its own authority alone, on connections that are open too', async () => {
