@@ -39,7 +39,7 @@ export function rememberPeer(socket: TLSSocket): void {
   PEERS.set(socket, {
     certificate,
     issuers: new Set(issuers.keys()),
-    serials: chain.map((der) => serialOf(Buffer.from(der))),
+    serials: chain.map((der) => serialOf(Buffer.from(der))).filter((serial) => serial !== null),
   })
 }
 

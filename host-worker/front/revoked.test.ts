@@ -8,6 +8,7 @@ import { type TestAuthority, testAuthority } from '../../test/support/certificat
 import { temporaryDirectory } from '../../test/support/files.ts'
 import type { ConnectionFacts } from './client-auth.ts'
 import { Front } from './front.ts'
+import { serialOf } from './server-tls.ts'
 import { Upstream } from './upstream.ts'
 
 /** What the front says of a connection's certificate. */
@@ -61,4 +62,8 @@ test('a certificate is revoked by its own authority alone, on connections that a
     await front.drain()
     upstream.close()
   }
+})
+
+test('what is no certificate has no number, and does no harm', () => {
+  expect(serialOf(Buffer.from('3003020101', 'hex'))).toBeNull()
 })

@@ -101,10 +101,17 @@ function revokedIn(file: string, pem: string): Set<string> {
   }
 }
 
-/** What revocation lists know a certificate by: its issuer's name and the number that this issuer gave it. */
-export function serialOf(der: Uint8Array<ArrayBuffer>): string {
-  const { issuer, serialNumber } = new ListedCertificate(der)
-  return named(issuer, serialNumber)
+/**
+ * What revocation lists know a certificate by: its issuer's name and the number that this issuer gave it. Null for what
+ * can't be read, as whoever connects may send beside a good certificate.
+ */
+export function serialOf(der: Uint8Array<ArrayBuffer>): string | null {
+  try {
+    const { issuer, serialNumber } = new ListedCertificate(der)
+    return named(issuer, serialNumber)
+  } catch {
+    return null
+  }
 }
 
 /** Numbers are written in upper-case hex, without leading zeros. */
