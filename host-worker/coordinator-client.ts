@@ -52,6 +52,8 @@ export class CoordinatorClient {
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: signal === undefined ? timer : AbortSignal.any([signal, timer]),
         dispatcher,
+        // Nobody but the coordinator that was named is believed.
+        redirect: 'manual',
       })
       const text = await response.text()
       return { status: response.status, headers: response.headers as unknown as Headers, text, json: parse(text) }

@@ -281,6 +281,21 @@ const webhookSchema = z
     given('secret_env', 'secret_file'),
   )
 
+/** What is signed names no webhook: a message to one would be good for any other with the same secret. */
+function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
+  const owners = new Map<string, string>()
+  for (const [webhook, { secret_env, secret_file }] of Object.entries(webhooks)) {
+    const key = secret_env === undefined ? 'secret_file' : 'secret_env'
+    const place = `${key} ${secret_env ?? secret_file}`
+    const owner = owners.get(place)
+    if (owner === undefined) owners.set(place, webhook)
+    else {
+      const message = `is that of webhook ${owner}; each needs a secret of its own`
+      context.addIssue({ code: 'custom', path: [webhook, key], message })
+    }
+  }
+}
+
 const temporalSchema = z.strictObject({
   namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
   address: hostPort.default('127.0.0.1:7233'),
@@ -293,7 +308,7 @@ export const coordinatorSchema = z
     datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
     server_config: serverSchema.optional(),
     temporal: temporalSchema.prefault({}),
-    webhook: z.record(name, webhookSchema).default({}),
+    webhook: z.record(name, webhookSchema).superRefine(refuseSharedSecrets).default({}),
     permits: z.strictObject({ key_file: text }).optional(),
   })
   .superRefine(

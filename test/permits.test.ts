@@ -39,6 +39,24 @@ const project = writeProject({
     export async function descend(input) { return executeChild('command', { args: [input] }) }`,
   ),
   ...workflow(
+    'leave-behind',
+    onNode,
+    `import { ParentClosePolicy, startChild } from '@temporalio/workflow'
+    export async function leaveBehind(input) {
+      const { workflowId } = await startChild('late', { args: [input], parentClosePolicy: ParentClosePolicy.ABANDON })
+      return workflowId
+    }`,
+  ),
+  ...workflow(
+    'late',
+    onNode,
+    `${run}
+    export async function late(input) {
+      await sleep(3000)
+      return runCommand(input)
+    }`,
+  ),
+  ...workflow(
     'roll',
     onNode,
     `${run}
@@ -225,6 +243,14 @@ describe("an admitted execution's permit", () => {
     expect(existsSync(touched)).toBe(false)
     expect(dev.process.said.stderr + dev.process.said.stdout).not.toContain('unexpected')
   })
+})
+
+test('what an execution left behind when it ended changes nothing', async () => {
+  const { result } = await dev.ran('leave-behind', input)
+  const child = String(result)
+  await until('the child has failed', async () => (await dev.temporal.describe(child))?.status === 'FAILED')
+  expect(JSON.stringify((await dev.temporal.history(child)).at(-1))).toContain('PermitRefused')
+  expect(existsSync(touched)).toBe(false)
 })
 
 test('a permit that has expired is refused', async () => {

@@ -39,6 +39,7 @@ describe("a caller's rate", () => {
           const passes = tokens - 1000 >= (purpose === 'trigger' ? rate * 1000 : 0)
           expect(limit.take(caller, purpose, now) === 0).toBe(passes)
           if (passes) Object.assign(bucket, { tokens: tokens - 1000, seen: now })
+          else bucket.seen = Math.min(bucket.seen, now)
         }
       }
     })
@@ -57,6 +58,14 @@ describe("a caller's rate", () => {
       expect(limit.take('a', purpose, now + wait)).toBe(0)
     })
     fc.assert(property)
+  })
+
+  it('goes on after the clock was set back, and is not empty until it has caught up', () => {
+    const limit = new RateLimit(10)
+    while (limit.take('a', 'operation', 3_600_000) === 0);
+    const wait = limit.take('a', 'operation', 1000)
+    expect(wait).toBe(100)
+    expect(limit.take('a', 'operation', 1000 + wait)).toBe(0)
   })
 
   it('leaves a fifth for operations, however many triggers are shed', () => {

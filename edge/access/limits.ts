@@ -50,7 +50,10 @@ export class RateLimit {
   take(caller: string, purpose: Purpose, now: number): number {
     const used = this.#usedBy(caller, now)
     const excess = used + REQUEST - BURST[purpose] * this.#rate * REQUEST
-    if (excess > 0) return Math.ceil(excess / this.#rate)
+    if (excess > 0) {
+      this.#sinceClockWasSetBack(caller, now)
+      return Math.ceil(excess / this.#rate)
+    }
     if (!this.#buckets.delete(caller) && this.#buckets.size >= this.#most) this.#makeRoom(now)
     this.#buckets.set(caller, { used: used + REQUEST, at: now })
     return 0
@@ -59,6 +62,12 @@ export class RateLimit {
   #usedBy(caller: string, now: number): number {
     const bucket = this.#buckets.get(caller)
     return bucket === undefined ? 0 : this.#usedOf(bucket, now)
+  }
+
+  /** After the clock was set back requests flow back from now on, not only from where it stood before. */
+  #sinceClockWasSetBack(caller: string, now: number): void {
+    const bucket = this.#buckets.get(caller)
+    if (bucket !== undefined && bucket.at > now) bucket.at = now
   }
 
   /** A clock that was set back makes nothing flow out. */

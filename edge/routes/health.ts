@@ -5,6 +5,7 @@ import { messageOf } from '../../shared/log.ts'
 import { PERMIT_ALGORITHM } from '../../shared/permit.ts'
 import type { Env } from '../env.ts'
 import type { AppContext } from '../http/context.ts'
+import { ProblemError } from '../http/problem.ts'
 import { everyDatacenter, ledgerOf } from '../ledgers.ts'
 import { signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
@@ -15,9 +16,14 @@ export function healthz(context: AppContext): Response {
   return context.json({ status: 'ok' })
 }
 
-/** `GET /.well-known/jwks.json`: the keys that check permits (RFC 7517). Workers ask for them again every minute. */
+/**
+ * `GET /.well-known/jwks.json`: the keys that check permits (RFC 7517). Workers ask for them again every minute.
+ *
+ * @throws ProblemError `starting` without keys: an empty set would have workers drop those that they trust
+ */
 export async function jwks(context: AppContext): Promise<Response> {
-  const { keys } = await signerOf(context.env.PERMIT_KEYS)
+  const { keys, problem } = await signerOf(context.env.PERMIT_KEYS)
+  if (problem !== null) throw new ProblemError('starting', problem)
   return context.json({ keys: keys.map((key) => ({ ...key, alg: PERMIT_ALGORITHM, use: 'sig' })) }, 200, {
     'content-type': 'application/jwk-set+json',
     'cache-control': 'max-age=60',

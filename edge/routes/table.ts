@@ -316,6 +316,7 @@ export const ROUTES: readonly Route[] = [
     handler: jwks,
     summary: 'The public keys that check permits, as a JSON Web Key Set',
     answers: { 200: null },
+    problems: ['starting'],
   },
   {
     method: 'GET',

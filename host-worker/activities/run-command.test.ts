@@ -51,6 +51,19 @@ describe('permits', () => {
     await expect(run(commands, { name: 'touch' })).resolves.toMatchObject({ exitCode: 0 })
   })
 
+  it('a command that was cancelled while its permit was checked does not begin', async () => {
+    const environment = new MockActivityEnvironment()
+    const slow = {
+      async check(): Promise<void> {
+        environment.cancel()
+      },
+    }
+    const commands = { touch: command(['touch', 'too-late']) }
+    const activity = runCommandActivity({ node: 'web-1', directory, commands, permits: slow })
+    await expect(environment.run(activity, { name: 'touch' })).rejects.toThrow('before it began')
+    await expect(readFile(join(directory, 'too-late'))).rejects.toThrow('ENOENT')
+  })
+
   it('one that only reads needs none', async () => {
     const before = permits.asked
     await run({ look: command(['true'], { read_only: true }) }, { name: 'look' })

@@ -38,6 +38,8 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
     try {
       if (!command.read_only) await host.permits.check()
+      // The check may have taken a while: what was cancelled or timed out meanwhile must not even begin.
+      if (context.cancellationSignal.aborted) throw new CancelledFailure('the command was cancelled before it began')
       return await execute(
         host,
         command,

@@ -14,11 +14,13 @@ export async function coordinatorChild(options: {
   /** Values of its secrets, by the names that the Worker is bound to them by. */
   secrets: Readonly<Record<string, string>>
   socket: string
+  /** Temporal's HTTP API. */
+  temporalUrl: string
   /** What answers 200 when it is ready. */
   readyPath: '/healthz' | '/readyz'
 }): Promise<ChildSpec> {
-  const { document, door, socket, directory } = options
-  const temporal = new URL(document.coordinator.temporal?.http_url ?? '')
+  const { door, socket, directory } = options
+  const temporal = new URL(options.temporalUrl)
   const tls = temporal.protocol === 'https:'
   const { command, args, prepare } = await prepareCoordinator({
     ...options,

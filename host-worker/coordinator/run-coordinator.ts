@@ -1,6 +1,7 @@
 /** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that ends mutual TLS. */
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
@@ -29,6 +30,8 @@ export interface CoordinatorRunOptions {
 
 /** How often it is looked whether the keys that sign permits have changed, in milliseconds. */
 const LOOK_INTERVAL = 2000
+/** How soon workerd is started again that did not start, in milliseconds. */
+const START_AGAIN = 1000
 
 /** Runs until it is told to stop, then finishes what is under way. */
 export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
@@ -120,6 +123,7 @@ class CoordinatorRun {
       door: { front: frontSocketPath(this.#data) },
       hosts: hosts.length === 0 ? null : hosts,
       socket,
+      temporalUrl: coordinator.temporal.http_url,
       // Without Temporal it has something to say too.
       readyPath: '/healthz',
     })
@@ -160,7 +164,7 @@ class CoordinatorRun {
       )
     let known = await version()
     while (!this.#signal.aborted) {
-      await Promise.race([new Promise((done) => setTimeout(done, LOOK_INTERVAL).unref()), this.#untilStopped()])
+      await this.#wait(LOOK_INTERVAL)
       const now = await version()
       if (this.#signal.aborted || now === null || now === known) continue
       known = now
@@ -170,19 +174,22 @@ class CoordinatorRun {
 
   /** Starts workerd anew while requests wait. Secrets that can't be read leave the one that runs. */
   async #replace(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    let child: ChildSpec
     try {
-      const child = await this.#child(hosts)
-      const resume = this.#upstream.pause()
-      try {
-        await supervisor.stop('coordinator')
-        await supervisor.start(child)
-        log('info', 'permit_keys_reloaded')
-      } finally {
-        resume()
-      }
+      child = await this.#child(hosts)
     } catch (error) {
       log('error', 'permit_keys_not_reloaded', { detail: messageOf(error) })
+      return
     }
+    const resume = this.#upstream.pause()
+    await supervisor.stop('coordinator')
+    while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(START_AGAIN)
+    resume()
+  }
+
+  /** Waits, but not beyond the order to stop. */
+  async #wait(time: number): Promise<void> {
+    await sleep(time, undefined, { signal: this.#signal, ref: false }).catch(() => undefined)
   }
 
   #untilStopped(): Promise<void> {
@@ -190,5 +197,17 @@ class CoordinatorRun {
       if (this.#signal.aborted) done()
       else this.#signal.addEventListener('abort', () => done(), { once: true })
     })
+  }
+}
+
+/** Starts what was stopped on purpose: nobody else would try again. */
+async function isStarted(supervisor: Supervisor, child: ChildSpec): Promise<boolean> {
+  try {
+    await supervisor.start(child)
+    log('info', 'permit_keys_reloaded')
+    return true
+  } catch (error) {
+    log('error', 'coordinator_not_started', { detail: messageOf(error) })
+    return false
   }
 }

@@ -36,10 +36,16 @@ export async function readSecrets(
   coordinator: CoordinatorConfig,
 ): Promise<{ document: ConfigDocument; secrets: Record<string, string> }> {
   const secrets: Record<string, string> = { [PERMIT_KEYS]: await permitKeys(project, data, coordinator) }
+  const owners = new Map<string, string>()
   const webhooks: NonNullable<ConfigDocument['coordinator']['webhook']> = {}
   for (const [index, [name, webhook]] of Object.entries(coordinator.webhook).entries()) {
     const variable = `WEBHOOK_SECRET_${index}`
-    secrets[variable] = await webhookSecret(project, name, webhook)
+    const secret = await webhookSecret(project, name, webhook)
+    const owner = owners.get(secret)
+    // What is signed names no webhook: a message to one would be good for the other.
+    if (owner !== undefined) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
+    owners.set(secret, name)
+    secrets[variable] = secret
     webhooks[name] = { secret_env: variable, ...(webhook.workflow === undefined ? {} : { workflow: webhook.workflow }) }
   }
   return { document: { ...document, coordinator: { ...document.coordinator, webhook: webhooks } }, secrets }

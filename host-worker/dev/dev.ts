@@ -154,6 +154,7 @@ class DevRun {
           door: tls === null ? { host: HOST, port: coordinatorPort } : { front },
           hosts: [...LOOPBACK_HOSTS, ...(project.coordinator.server_config?.hosts ?? [])],
           socket,
+          temporalUrl: temporal.httpUrl,
           readyPath: '/readyz',
         }),
       ),

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
-import { canonicalSerial, type ServerTls } from './server-tls.ts'
+import { type ServerTls, serialOf } from './server-tls.ts'
 
 /** Most characters of a certificate that is handed on; workerd takes no longer header. */
 const LARGEST_CERTIFICATE = 12 * 1024
@@ -18,14 +18,30 @@ export interface ConnectionFacts {
   }
 }
 
-/** What was found out when a connection was made; null without a certificate. */
+/** What was found out when a connection was made with a certificate. */
 interface Peer {
   certificate: X509Certificate
   /** Fingerprints (SHA-256) of those that issued it, up to the root. */
   issuers: ReadonlySet<string>
+  /** What revocation lists know it and these by. */
+  serials: readonly string[]
 }
 
-const PEERS = new WeakMap<TLSSocket, Peer | null>()
+const PEERS = new WeakMap<TLSSocket, Peer>()
+
+/** Keeps who is at the other end of a connection that was just made: the one certificate that was verified. */
+export function rememberPeer(socket: TLSSocket): void {
+  const certificate = socket.getPeerX509Certificate()
+  // One that was not verified may hold anything, and is refused without another look.
+  if (certificate === undefined) return
+  const issuers = socket.authorized ? issuersOf(socket, certificate) : new Map<string, Buffer>()
+  const chain = socket.authorized ? [certificate.raw, ...issuers.values()] : []
+  PEERS.set(socket, {
+    certificate,
+    issuers: new Set(issuers.keys()),
+    serials: chain.map((der) => serialOf(Buffer.from(der))).filter((serial) => serial !== null),
+  })
+}
 
 /**
  * The facts of a request's connection. What was verified when it was made is looked at again by what holds now: an
@@ -36,13 +52,13 @@ const PEERS = new WeakMap<TLSSocket, Peer | null>()
 export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | null): ConnectionFacts {
   const clientIp = socket.remoteAddress ?? ''
   if (!(socket instanceof TLSSocket) || tls === null) return { clientIp }
-  const peer = peerOf(socket)
-  if (peer === null) {
+  const peer = PEERS.get(socket)
+  if (peer === undefined) {
     return { clientIp, tlsClientAuth: { certPresented: '0', certVerified: 'NONE', certRevoked: '0' } }
   }
   const { certificate } = peer
   const field = `:${certificate.raw.toString('base64')}:`
-  const isRevoked = tls.revoked.has(canonicalSerial(certificate.serialNumber)) || verifyError(socket) === 'CERT_REVOKED'
+  const isRevoked = peer.serials.some((serial) => tls.revoked.has(serial)) || verifyError(socket) === 'CERT_REVOKED'
   return {
     clientIp,
     tlsClientAuth: {
@@ -60,29 +76,29 @@ function verdict(socket: TLSSocket, { issuers }: Peer, { authorities }: ServerTl
   return isTrusted ? 'SUCCESS' : 'FAILED:no authority that is trusted now issued it'
 }
 
-function peerOf(socket: TLSSocket): Peer | null {
-  const known = PEERS.get(socket)
-  if (known !== undefined) return known
-  const certificate = socket.getPeerX509Certificate()
-  const peer = certificate === undefined ? null : { certificate, issuers: issuersOf(socket, certificate) }
-  PEERS.set(socket, peer)
-  return peer
-}
-
-/** Those whose signatures lead up to the root: a name that fits proves nothing. */
-function issuersOf(socket: TLSSocket, leaf: X509Certificate): Set<string> {
-  const found = new Set<string>()
+/** Those whose signatures lead up to the root, in DER by their fingerprints: a name that fits proves nothing. */
+function issuersOf(socket: TLSSocket, leaf: X509Certificate): Map<string, Buffer> {
+  const found = new Map<string, Buffer>()
   let child = leaf
   let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
   while (next?.raw !== undefined) {
     const issuer = new X509Certificate(next.raw)
     // A root issues itself.
-    if (found.has(issuer.fingerprint256) || !child.verify(issuer.publicKey)) break
-    found.add(issuer.fingerprint256)
+    if (found.has(issuer.fingerprint256) || !isSignedBy(child, issuer)) break
+    found.set(issuer.fingerprint256, next.raw)
     child = issuer
     next = next.issuerCertificate
   }
   return found
+}
+
+function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
+  try {
+    return certificate.verify(issuer.publicKey)
+  } catch {
+    // A key of a kind that can't be read, which whoever connects may have sent.
+    return false
+  }
 }
 
 /** OpenSSL's name of what is wrong with a certificate; Node says so by a text, though its types promise an error. */

@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
 import { CF_HEADER } from '../coordinator/workerd.ts'
-import { connectionFacts } from './client-auth.ts'
+import { connectionFacts, rememberPeer } from './client-auth.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
 import { type RequestHead, readHead, readRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
@@ -23,7 +23,7 @@ export interface FrontOptions {
   tls: ServerTlsFiles | null
 }
 
-/** How long the head of a request, and all of it, may take to come; milliseconds. */
+/** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
 const HEAD_WITHIN = 10_000
 const REQUEST_WITHIN = 30_000
 /** How often it is looked for those that take longer, in milliseconds. */
@@ -88,6 +88,7 @@ export class Front {
             },
             answer,
           )
+    this.#server.on('secureConnection', rememberPeer)
     this.#server.maxConnections = CONNECTIONS
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket)
@@ -164,11 +165,14 @@ export class Front {
   }
 
   async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
-    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
     try {
       const request = await readRequest(incoming, head)
       request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
-      const answer = await this.#options.upstream.send(request)
+      const answer = await this.#options.upstream.send(request, () => response.closed)
+      // Whoever hangs up lets go of the answer, too.
+      response.once('close', () => answer.destroy())
+      if (response.closed) answer.destroy()
+      this.#sayFarewell(response)
       response.writeHead(answer.statusCode ?? 502, passedBack(answer))
       answer.once('error', () => response.destroy())
       answer.once('close', () => answer.complete || response.destroy())
@@ -178,7 +182,8 @@ export class Front {
       if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
       const refusal =
         error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
-      this.#refuse(incoming, response, refusal, this.#ended.signal.aborted)
+      this.#sayFarewell(response)
+      this.#refuse(incoming, response, refusal, false)
     }
   }
 
@@ -188,6 +193,11 @@ export class Front {
     const { status, message } = refusal
     log('info', 'request_refused', { method, path, status, client_ip: socket.remoteAddress, detail: message })
     refuse(response, refusal, close)
+  }
+
+  /** On the way out no connection is kept, not even one whose request came before. */
+  #sayFarewell(response: ServerResponse): void {
+    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
   }
 
   /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */

@@ -3,7 +3,7 @@ import { constants, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import 'reflect-metadata'
-import { X509Crl } from '@peculiar/x509'
+import { X509Certificate as ListedCertificate, X509Crl } from '@peculiar/x509'
 
 /** Paths of PEM files. */
 export interface ServerTlsFiles {
@@ -21,7 +21,7 @@ export interface ServerTls {
   context: SecureContextOptions
   /** Fingerprints (SHA-256, as Node writes them) of the authorities that vouch for clients. */
   authorities: ReadonlySet<string>
-  /** Serial numbers that are revoked, in upper-case hex. */
+  /** Certificates that are revoked, by {@link serialOf}. */
   revoked: ReadonlySet<string>
 }
 
@@ -44,12 +44,12 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
     cert,
     key,
     ca,
-    // Of one text only the first list would be taken.
-    ...(crl === null ? {} : { crl: listsIn(crl) }),
+    // Of a text with several lists Node reads the first alone.
+    ...(crl === null ? {} : { crl: listsIn(files.crl ?? '', crl) }),
     minVersion: 'TLSv1.2',
     honorCipherOrder: true,
-    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in. And who
-    // may renegotiate may show another certificate than the one that was verified: Node goes on to say `authorized`.
+    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in. Nor does Node
+    // judge the certificate of a renegotiation: whoever had shown a good one could go on with another's name.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
   try {
@@ -83,25 +83,40 @@ function certificatesIn(file: string, pem: string): X509Certificate[] {
   }
 }
 
+function listsIn(file: string, pem: string): string[] {
+  const blocks = pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g)
+  if (blocks === null) throw new BadTlsFile(`${file}: holds no certificate revocation list (PEM)`)
+  return blocks
+}
+
 function revokedIn(file: string, pem: string): Set<string> {
-  const blocks = listsIn(pem)
-  if (blocks.length === 0) throw new BadTlsFile(`${file}: holds no certificate revocation list (PEM)`)
   try {
     return new Set(
-      blocks.flatMap((block) => new X509Crl(block).entries.map(({ serialNumber }) => canonicalSerial(serialNumber))),
+      listsIn(file, pem)
+        .map((block) => new X509Crl(block))
+        .flatMap(({ issuer, entries }) => entries.map(({ serialNumber }) => named(issuer, serialNumber))),
     )
   } catch (error) {
     throw new BadTlsFile(`${file}: ${reason(error)}`)
   }
 }
 
-function listsIn(pem: string): string[] {
-  return pem.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g) ?? []
+/**
+ * What revocation lists know a certificate by: its issuer's name and the number that this issuer gave it. Null for what
+ * can't be read, as whoever connects may send beside a good certificate.
+ */
+export function serialOf(der: Uint8Array<ArrayBuffer>): string | null {
+  try {
+    const { issuer, serialNumber } = new ListedCertificate(der)
+    return named(issuer, serialNumber)
+  } catch {
+    return null
+  }
 }
 
-/** A serial number in hex as Node writes it: upper case, without leading zeros. */
-export function canonicalSerial(serial: string): string {
-  return serial.toUpperCase().replace(/^(?:00)+(?=.)/, '')
+/** Numbers are written in upper-case hex, without leading zeros. */
+function named(issuer: string, serial: string): string {
+  return `${serial.toUpperCase().replace(/^(?:00)+(?=.)/, '')} of ${issuer}`
 }
 
 function reason(error: unknown): string {

@@ -16,28 +16,35 @@ const REPEATABLE = new Set(['GET', 'HEAD', 'PUT'])
 /** Sends requests to workerd's unix socket. */
 export class Upstream {
   readonly #socket: string
-  #paused: Promise<void> = Promise.resolve()
+  readonly #patience: number
+  #paused: Promise<void> | null = null
 
-  constructor(socket: string) {
+  constructor(socket: string, patience = PATIENCE) {
     this.#socket = socket
+    this.#patience = patience
   }
 
   /** Lets requests wait until the returned function is called, as while workerd is replaced. */
   pause(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#paused = promise
-    return resolve
+    return () => {
+      this.#paused = null
+      resolve()
+    }
   }
 
   /**
    * Sends a request until somebody takes it.
    *
+   * @param isGone whether whoever asked is gone: what was not sent by then never is
    * @throws Refusal 503 when nobody does in time, or when what was sent may have had its effect
    */
-  async send(request: WholeRequest): Promise<IncomingMessage> {
-    const deadline = performance.now() + PATIENCE
+  async send(request: WholeRequest, isGone: () => boolean): Promise<IncomingMessage> {
+    const deadline = performance.now() + this.#patience
     for (;;) {
-      await this.#paused
+      await this.#resumed(deadline)
+      if (isGone()) throw unavailable('the caller is gone')
       const outcome = await this.#attempt(request)
       if ('answer' in outcome) return outcome.answer
       if (outcome.sent && !REPEATABLE.has(request.method)) {
@@ -48,6 +55,16 @@ export class Upstream {
       if (performance.now() > deadline) throw unavailable(`the coordinator is not running: ${outcome.message}`)
       await sleep(TRY_AGAIN)
     }
+  }
+
+  /** @throws Refusal 503 when it is paused for longer than a request waits */
+  async #resumed(deadline: number): Promise<void> {
+    if (this.#paused === null) return
+    const resumed = new AbortController()
+    const late = sleep(deadline - performance.now(), true, { signal: resumed.signal }).catch(() => false)
+    const isLate = await Promise.race([this.#paused.then(() => false), late])
+    resumed.abort()
+    if (isLate) throw unavailable('the coordinator is being replaced')
   }
 
   /** @returns the answer, or whether anything may have been sent when it failed */
@@ -71,7 +88,7 @@ export class Upstream {
       )
       sent.once('timeout', () => sent.destroy(new Error('no answer')))
       sent.once('response', (answer) => resolve({ answer }))
-      sent.once('error', (error) => resolve({ sent: connected, message: messageOf(error) }))
+      sent.on('error', (error) => resolve({ sent: connected, message: messageOf(error) }))
       sent.end(body)
     })
   }

@@ -27,7 +27,8 @@ export class PermitKeyStore {
   readonly #sources: readonly KeySource[]
   readonly #keys = new Map<KeySource, readonly PublicKey[]>()
   readonly #failures = new Map<KeySource, string>()
-  #readAt = Number.NEGATIVE_INFINITY
+  /** When the sources were asked for what they said last. */
+  #askedAt = Number.NEGATIVE_INFINITY
   #reading: Promise<void> | null = null
 
   constructor(sources: readonly KeySource[]) {
@@ -52,8 +53,7 @@ export class PermitKeyStore {
   async find(kid: string): Promise<PublicKey | null> {
     const known = this.#known(kid)
     if (known !== null) return known
-    // A coordinator signs with a new key as soon as it has it.
-    if (this.#reading !== null || performance.now() - this.#readAt >= ASK_AGAIN) await this.#read()
+    await this.#readSince(performance.now())
     const found = this.#known(kid)
     if (found === null && this.#failures.size > 0) {
       throw new KeysUnavailable([...this.#failures.values()].join('; '))
@@ -69,11 +69,20 @@ export class PermitKeyStore {
     return null
   }
 
+  /** A coordinator signs with a new key as soon as it has it: what it said before that can't tell whose key it is. */
+  async #readSince(time: number): Promise<void> {
+    while (this.#askedAt < time) {
+      const wait = this.#reading === null ? this.#askedAt + ASK_AGAIN - performance.now() : 0
+      await (wait > 0 ? sleep(wait) : this.#read())
+    }
+  }
+
   #read(): Promise<void> {
+    const askedAt = performance.now()
     this.#reading ??= Promise.all(this.#sources.map((source) => this.#readSource(source)))
       .then(() => undefined)
       .finally(() => {
-        this.#readAt = performance.now()
+        this.#askedAt = askedAt
         this.#reading = null
       })
     return this.#reading

@@ -17,6 +17,8 @@ export interface RunRecord {
   workflowType: string
   startedAt: number
   input: readonly Payload[]
+  /** Whether it has not ended: a child may outlive it. */
+  isOpen: boolean
 }
 
 /** The parts of a start's event that count. */
@@ -51,8 +53,27 @@ export async function readRunRecord(
     workflowType: first.workflowType,
     startedAt: first.at,
     input: first.input,
+    // What asks for itself has not ended.
+    isOpen: rootId === run || (await isRunning(connection, namespace, rootId.workflowId, root.firstRunId)),
   }
 }
+
+/** Whether the execution is open that began with a run. */
+async function isRunning(
+  { workflowService }: Pick<NativeConnection, 'workflowService'>,
+  namespace: string,
+  workflowId: string,
+  firstRunId: string,
+): Promise<boolean> {
+  const { workflowExecutionInfo: info } = await workflowService.describeWorkflowExecution({
+    namespace,
+    execution: { workflowId },
+  })
+  return info?.status === RUNNING && (info.firstRunId || firstRunId) === firstRunId
+}
+
+/** `WORKFLOW_EXECUTION_STATUS_RUNNING` of temporal.api.enums.v1. */
+const RUNNING = 1
 
 async function readStart(
   { workflowService }: Pick<NativeConnection, 'workflowService'>,

@@ -28,7 +28,14 @@ beforeAll(async () => {
     target: { node: 'web-1' },
     input_sha256: await digestPayloads(ARGS),
   }
-  record = { workflowId: 'e1', firstRunId: 'r1', workflowType: 'restartService', startedAt: NOW + 100, input: ARGS }
+  record = {
+    workflowId: 'e1',
+    firstRunId: 'r1',
+    workflowType: 'restartService',
+    startedAt: NOW + 100,
+    input: ARGS,
+    isOpen: true,
+  }
 })
 
 async function sign(
@@ -118,6 +125,7 @@ describe('the execution', () => {
     ['it is for', {}, 'permitted'],
     ['with another id', { workflowId: 'e2' }, 'wrong_workflow'],
     ['of another type', { workflowType: 'wipe' }, 'wrong_workflow'],
+    ['that has ended', { isOpen: false }, 'wrong_workflow'],
     ['begun at the last moment', { startedAt: NOW + 600_000 }, 'permitted'],
     ['begun too late', { startedAt: NOW + 600_001 }, 'expired'],
     [

@@ -81,6 +81,12 @@ export async function checkExecution(permit: Permit, record: RunRecord): Promise
     const own = `${workflowType} ${workflowId}`
     throw new PermitRefused('wrong_workflow', `the permit is for ${permit.workflow_type} ${permit.sub}, not for ${own}`)
   }
+  if (!record.isOpen) {
+    throw new PermitRefused(
+      'wrong_workflow',
+      `${permit.workflow_type} ${permit.sub} has ended; only what it left behind runs`,
+    )
+  }
   if (record.startedAt > permit.begin_by * 1000) {
     const by = new Date(permit.begin_by * 1000).toISOString()
     throw new PermitRefused('expired', `the permit had to be used by ${by}; the execution began later`)

@@ -107,6 +107,7 @@ async function startAll(): Promise<[Way, Way, Way]> {
       hosts: null,
       secrets: { PERMIT_KEYS: JSON.stringify({ keys: [await generatePermitKey()] }) },
       socket: join(directory, 'c.sock'),
+      temporalUrl: `http://127.0.0.1:${http}`,
       readyPath: '/readyz',
     }),
   )
