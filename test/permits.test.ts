@@ -1,12 +1,16 @@
 /** A host changes nothing without a permit that it has verified: with real Temporal, real workers, and Temporal's own CLI. */
 import { execFile } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { importJWK, SignJWT } from 'jose'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { generatePermitKey, type PrivatePermitKey, publicKeys } from '../host-worker/certs/permit-keys.ts'
 import { findTemporalCli } from '../host-worker/temporal/cli.ts'
+import { digestPayloads, PERMIT_TYPE } from '../shared/permit.ts'
 import { type Dev, startDev } from './support/dev.ts'
-import { commanding, workflow, writeProject } from './support/files.ts'
+import { commanding, temporaryDirectory, workflow, writeProject } from './support/files.ts'
 import type { Execution } from './support/http.ts'
 import { resetPast } from './support/past.ts'
 import { type Payload, readPayload, writePayload } from './support/temporal.ts'
@@ -16,10 +20,14 @@ const onNode = 'task_queue_target = "node"'
 const touch = { name: 'touch', params: { file: 'touched' } }
 const run = "const { runCommand } = proxyActivities({ startToCloseTimeout: '30s', retry: { maximumAttempts: 1 } })"
 
+/** The published keys of another coordinator, which the workers trust too. */
+const keysFile = join(temporaryDirectory(), 'jwks.json')
+
 const project = writeProject({
   'worker.hcl': `
     node = "web-1"
     datacenter = "dc1"
+    permits { jwks_files = ["${keysFile}"] }
     command "touch" {
       argv   = ["/bin/touch", "{file}"]
       params = { file = "^[a-z]+$" }
@@ -76,8 +84,11 @@ interface Refused {
 
 let dev: Dev
 let cli: string
+let trusted: PrivatePermitKey
 let count = 0
 beforeAll(async () => {
+  trusted = await generatePermitKey()
+  writeFileSync(keysFile, JSON.stringify(publicKeys({ keys: [trusted] })))
   cli = (await findTemporalCli({ log: () => undefined })).path
   dev = await startDev({ project, nodes: ['web-1', 'web-2'] })
 })
@@ -242,6 +253,37 @@ describe("an admitted execution's permit", () => {
     expect(await refusals(node)).toEqual({ ...before, [reason]: (before[reason] ?? 0) + 1 })
     expect(existsSync(touched)).toBe(false)
     expect(dev.process.said.stderr + dev.process.said.stdout).not.toContain('unexpected')
+  })
+})
+
+describe('a permit of another coordinator', () => {
+  /** Admits an execution with a key, as another coordinator would, and tells what became of it. */
+  async function admittedBy(key: PrivatePermitKey): Promise<Refused> {
+    const workflowId = randomUUID()
+    const now = Date.now() / 1000
+    const permit = {
+      sub: workflowId,
+      ...{ iat: now, begin_by: now + 60, exp: now + 120 },
+      ...{ namespace: 'default', workflow: 'command', workflow_type: 'command' },
+      ...{ datacenter: 'dc1', target: { node: 'web-1' } },
+      input_sha256: await digestPayloads([writePayload(touch)]),
+    }
+    const signed = await new SignJWT(permit)
+      .setProtectedHeader({ alg: 'EdDSA', typ: PERMIT_TYPE, kid: key.kid })
+      .sign(await importJWK(key, 'EdDSA'))
+    return attack({ workflowId, header: { resile: writePayload({ task_queue: 'dc1:node:web-1', permit: signed }) } })
+  }
+
+  test('counts when the worker trusts its key', async () => {
+    expect(await admittedBy(trusted)).toMatchObject({ exitCode: 0 })
+    expect(existsSync(touched)).toBe(true)
+  })
+
+  test('and not when it does not', async () => {
+    const before = await refusals('web-1')
+    expect(await admittedBy(await generatePermitKey())).toEqual(refused)
+    expect(await refusals('web-1')).toEqual({ ...before, bad_signature: (before['bad_signature'] ?? 0) + 1 })
+    expect(existsSync(touched)).toBe(false)
   })
 })
 

@@ -2,7 +2,10 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { documentSchema } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
+import { JWKS_PATH } from '../../shared/permit.ts'
+import { findPass } from '../../shared/route-rules.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
 import { stopSignal } from '../cli/stop-signal.ts'
@@ -38,6 +41,7 @@ export async function runCoordinator(options: CoordinatorRunOptions): Promise<vo
   const passed = passedSocket(process.env)
   const project = await loadOrFail(options.project, { development: false })
   refuseWithoutRules(project)
+  warnOfHiddenKeys(project)
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   const data = resolve(options.data ?? join(options.project, '.resile'))
   const lock = await lockData(data)
@@ -55,6 +59,15 @@ function refuseWithoutRules({ coordinator }: Project): void {
     'coordinator.hcl has no route rules: nobody could call this coordinator. Write server_config { route_rule { … } }; ' +
       'only `resile dev` runs without',
   )
+}
+
+/** Workers that can't read the keys would refuse every permit. */
+function warnOfHiddenKeys({ document }: Project): void {
+  const config = documentSchema.parse(document)
+  const worker = config.coordinator.server_config?.worker_id?.replace('{node}', 'node')
+  if (worker === undefined || findPass(config, worker, 'GET', JWKS_PATH) !== null) return
+  const detail = `no rule lets ${worker} GET ${JWKS_PATH}: workers can't check permits, unless they have the keys in a file`
+  log('warn', 'permit_keys_hidden', { detail })
 }
 
 async function lockData(data: string): Promise<DataLock> {
