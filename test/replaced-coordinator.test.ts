@@ -3,6 +3,7 @@ import { mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { frontSocketPath } from '../host-worker/coordinator/socket-path.ts'
 import { temporaryDirectory, writeProject } from './support/files.ts'
 import { freePort, resile, startResile } from './support/processes.ts'
 import { until } from './support/until.ts'
@@ -34,7 +35,7 @@ test('it is started again until it is there', async () => {
   const isAlive = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok
   await until('it answers', isAlive)
   // Where its socket was something else stands, which it can't remove.
-  const socket = join(data, 'coordinator/front.sock')
+  const socket = frontSocketPath(data)
   rmSync(socket)
   mkdirSync(socket)
   await resile(['certs', '--out', join(data, 'certs'), '--rotate-permit-key'])
