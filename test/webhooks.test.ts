@@ -8,7 +8,11 @@ import { type Dev, startDev, startDevProcess } from './support/dev.ts'
 import { napping, temporaryDirectory, writeProject } from './support/files.ts'
 import { type Answer, admitted, type Decision, type List, problem } from './support/http.ts'
 
-const secrets = { ci: `whsec_${randomBytes(32).toString('base64')}`, alerts: randomBytes(24).toString('base64') }
+const secrets = {
+  ci: `whsec_${randomBytes(32).toString('base64')}`,
+  alerts: randomBytes(24).toString('base64'),
+  unlisted: randomBytes(24).toString('base64'),
+}
 const door = (name: string) => `/v1/triggers/webhook/${name}`
 
 const files = {
@@ -27,7 +31,7 @@ const files = {
       secret_file = "alerts.secret"
       workflow    = "nap"
     }
-    webhook "unlisted" { secret_env = "RESILE_TEST_CI_SECRET" }`,
+    webhook "unlisted" { secret_env = "RESILE_TEST_UNLISTED_SECRET" }`,
   'alerts.secret': `${secrets.alerts}\n`,
   ...napping('nap', 'task_queue_target = "datacenter"'),
   ...napping('other', 'task_queue_target = "datacenter"'),
@@ -36,6 +40,7 @@ const files = {
 let dev: Dev
 beforeAll(async () => {
   process.env['RESILE_TEST_CI_SECRET'] = secrets.ci
+  process.env['RESILE_TEST_UNLISTED_SECRET'] = secrets.unlisted
   dev = await startDev({ project: writeProject(files), nodes: ['web-1'] })
 })
 
@@ -100,7 +105,7 @@ describe('a signed message', () => {
 
   test('may not do more than the rules let it', async () => {
     problem(await send('ci', message(secrets.ci, { workflow: 'other' })), 403, 'forbidden')
-    problem(await send('unlisted', message(secrets.ci, { workflow: 'nap' })), 403, 'forbidden')
+    problem(await send('unlisted', message(secrets.unlisted, { workflow: 'nap' })), 403, 'forbidden')
   })
 })
 
