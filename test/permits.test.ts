@@ -263,9 +263,14 @@ describe('a permit of another coordinator', () => {
     const now = Date.now() / 1000
     const permit = {
       sub: workflowId,
-      ...{ iat: now, begin_by: now + 60, exp: now + 120 },
-      ...{ namespace: 'default', workflow: 'command', workflow_type: 'command' },
-      ...{ datacenter: 'dc1', target: { node: 'web-1' } },
+      iat: now,
+      begin_by: now + 60,
+      exp: now + 120,
+      namespace: 'default',
+      workflow: 'command',
+      workflow_type: 'command',
+      datacenter: 'dc1',
+      target: { node: 'web-1' },
       input_sha256: await digestPayloads([writePayload(touch)]),
     }
     const signed = await new SignJWT(permit)
