@@ -134,7 +134,8 @@ async function startAll(): Promise<[Way, Way, Way]> {
       204,
     )
   await beat()
-  setInterval(() => void beat(), 5000).unref()
+  // At the end the coordinator is gone before this process is.
+  setInterval(() => void beat().catch(() => undefined), 5000).unref()
 
   const input = { command: 'restart', check: { url: 'http://127.0.0.1:8080/' } }
   const order = {
