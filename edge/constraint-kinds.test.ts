@@ -1,19 +1,14 @@
-import { abortAllDurableObjects, reset } from 'cloudflare:test'
+import { abortAllDurableObjects } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alarmNow, beatAll, execution, request, sql, start } from './testing/coordinator.ts'
-import { FakeTemporal } from './testing/temporal.ts'
+import { alarmNow, execution, request, sql, start } from './testing/coordinator.ts'
+import { cleanUp, freshTemporal } from './testing/fresh.ts'
+import type { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
-  temporal = new FakeTemporal()
-  temporal.install()
-  await beatAll()
+  temporal = await freshTemporal()
 })
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 const on = (node: string): object => ({ target: { node } })
 

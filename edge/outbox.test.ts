@@ -1,18 +1,14 @@
-import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alarm, alarmNow, beatAll, execution, ledger, request, start } from './testing/coordinator.ts'
-import { FakeTemporal } from './testing/temporal.ts'
+import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { alarm, alarmNow, execution, ledger, request, start } from './testing/coordinator.ts'
+import { cleanUp, freshTemporal } from './testing/fresh.ts'
+import type { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
-  temporal = new FakeTemporal()
-  temporal.install()
-  await beatAll()
+  temporal = await freshTemporal()
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 const NO_WAIT = { prefer: 'wait=0' }
 

@@ -3,19 +3,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodePayload } from '../shared/payload.ts'
 import { IMPORT } from './ledger/ledger.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from './testing/coordinator.ts'
-import { FakeTemporal } from './testing/temporal.ts'
+import { cleanUp, freshTemporal } from './testing/fresh.ts'
+import type { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
-  temporal = new FakeTemporal()
-  temporal.install()
-  await beatAll()
+  temporal = await freshTemporal()
 })
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 /** The disk is lost: every object begins anew. */
 async function loseDisk(): Promise<void> {

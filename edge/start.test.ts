@@ -1,18 +1,13 @@
-import { reset } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { alarm, beatAll, request, start } from './testing/coordinator.ts'
-import { FakeTemporal } from './testing/temporal.ts'
+import { cleanUp, freshTemporal } from './testing/fresh.ts'
+import type { FakeTemporal } from './testing/temporal.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
-  temporal = new FakeTemporal()
-  temporal.install()
-  await beatAll()
+  temporal = await freshTemporal()
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 describe('a start', () => {
   it("is 201 with decision and execution, and one workflow in Temporal with the contract's memo", async () => {

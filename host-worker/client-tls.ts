@@ -1,5 +1,6 @@
 /** A program's side of mutual TLS: whom it trusts, and who it is. */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
+import { fileVersion } from './file-version.ts'
 
 /** Paths of PEM files. */
 export interface ClientTlsFiles {
@@ -54,13 +55,8 @@ export class ClientTls {
 
 async function versionOf({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<string> {
   const files = [ca_file, cert_file, key_file].filter((file) => file !== undefined)
-  const states = await Promise.all(
-    files.map(async (file) => {
-      const { mtimeMs, size, ino } = await stat(file)
-      return `${file}:${mtimeMs}:${size}:${ino}`
-    }),
-  )
-  return states.join() || 'none'
+  const versions = await Promise.all(files.map(fileVersion))
+  return versions.join() || 'none'
 }
 
 async function read({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<ClientTlsMaterial> {

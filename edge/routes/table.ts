@@ -67,6 +67,24 @@ export type AnswerName =
   | 'FreezeList'
   | 'NodeList'
 
+/** What may be wrong with a trigger itself, */
+const MALFORMED = [
+  'unknown_workflow',
+  'unsupported_media_type',
+  'bad_request',
+  'invalid_target',
+  'invalid_input',
+] as const satisfies readonly ProblemCode[]
+/** why one may be denied, */
+const DENIED = [
+  'no_worker',
+  'workflow_not_registered',
+  'frozen',
+  'constraint_denied',
+] as const satisfies readonly ProblemCode[]
+/** and why it may not be decided. */
+const UNDECIDED = ['ledger_unavailable', 'clock_skew', 'starting'] as const satisfies readonly ProblemCode[]
+
 export const ROUTES: readonly Route[] = [
   {
     method: 'POST',
@@ -75,21 +93,7 @@ export const ROUTES: readonly Route[] = [
     body: startSchema,
     summary: 'Start a workflow, if its constraints allow it now',
     answers: { 200: 'Admission', 201: 'Admission', 202: 'Admission' },
-    problems: [
-      'unknown_workflow',
-      'unsupported_media_type',
-      'bad_request',
-      'invalid_target',
-      'invalid_input',
-      'idempotency_conflict',
-      'no_worker',
-      'workflow_not_registered',
-      'frozen',
-      'constraint_denied',
-      'ledger_unavailable',
-      'clock_skew',
-      'starting',
-    ],
+    problems: [...MALFORMED, 'idempotency_conflict', ...DENIED, ...UNDECIDED],
   },
   {
     method: 'POST',
@@ -98,16 +102,7 @@ export const ROUTES: readonly Route[] = [
     body: evaluateSchema,
     summary: 'What the answer to a start would be; changes nothing',
     answers: { 200: 'Evaluation' },
-    problems: [
-      'unknown_workflow',
-      'unsupported_media_type',
-      'bad_request',
-      'invalid_target',
-      'invalid_input',
-      'ledger_unavailable',
-      'clock_skew',
-      'starting',
-    ],
+    problems: [...MALFORMED, ...UNDECIDED],
   },
   {
     method: 'POST',
@@ -116,23 +111,7 @@ export const ROUTES: readonly Route[] = [
     body: z.union([webhookSchema, webhookEnvelopeSchema]),
     summary: 'Start a workflow by a signed message (Standard Webhooks), if its constraints allow it now',
     answers: { 200: 'Admission', 201: 'Admission', 202: 'Admission' },
-    problems: [
-      'not_found',
-      'unknown_workflow',
-      'unsupported_media_type',
-      'bad_request',
-      'invalid_target',
-      'invalid_input',
-      'replayed',
-      'idempotency_conflict',
-      'no_worker',
-      'workflow_not_registered',
-      'frozen',
-      'constraint_denied',
-      'ledger_unavailable',
-      'clock_skew',
-      'starting',
-    ],
+    problems: ['not_found', ...MALFORMED, 'replayed', 'idempotency_conflict', ...DENIED, ...UNDECIDED],
   },
   {
     method: 'POST',
@@ -198,13 +177,8 @@ export const ROUTES: readonly Route[] = [
       'unknown_workflow',
       'unsupported_media_type',
       'bad_request',
-      'no_worker',
-      'workflow_not_registered',
-      'frozen',
-      'constraint_denied',
-      'ledger_unavailable',
-      'clock_skew',
-      'starting',
+      ...DENIED,
+      ...UNDECIDED,
     ],
   },
   {

@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, reset } from 'cloudflare:test'
+import { abortAllDurableObjects } from 'cloudflare:test'
 import compiled from 'resile:config'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Config, documentSchema } from '../../shared/config.ts'
@@ -6,7 +6,8 @@ import type { Door } from '../access/identify.ts'
 import { createApp } from '../app.ts'
 import { Ledger } from '../ledger/ledger.ts'
 import { type Answer, beatAll, request, send, sql } from '../testing/coordinator.ts'
-import { FakeTemporal } from '../testing/temporal.ts'
+import { cleanUp, freshTemporal } from '../testing/fresh.ts'
+import type { FakeTemporal } from '../testing/temporal.ts'
 import { type MessageWish, SECRET, signed } from '../testing/webhook.ts'
 
 const HOUR = 3_600_000
@@ -35,15 +36,9 @@ function rules(...list: object[]): Config {
 
 let temporal: FakeTemporal
 beforeEach(async () => {
-  temporal = new FakeTemporal()
-  temporal.install()
-  await beatAll()
+  temporal = await freshTemporal()
 })
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 interface Sending extends MessageWish {
   to?: string

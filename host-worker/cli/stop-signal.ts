@@ -11,3 +11,11 @@ export function stopSignal(signals: readonly (typeof SIGNALS)[number][] = SIGNAL
   for (const name of signals) process.on(name, stop)
   return controller.signal
 }
+
+/** Resolves when a signal aborts. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done()
+    else signal.addEventListener('abort', () => done(), { once: true })
+  })
+}

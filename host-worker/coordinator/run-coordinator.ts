@@ -1,5 +1,5 @@
 /** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that ends mutual TLS. */
-import { chmod, mkdir, stat } from 'node:fs/promises'
+import { chmod } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { documentSchema } from '../../shared/config.ts'
@@ -8,12 +8,13 @@ import { JWKS_PATH } from '../../shared/permit.ts'
 import { findPass } from '../../shared/route-rules.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
-import { stopSignal } from '../cli/stop-signal.ts'
+import { lockOrFail } from '../cli/lock-or-fail.ts'
+import { stopSignal, untilAborted } from '../cli/stop-signal.ts'
 import type { Project } from '../config/project.ts'
+import { fileVersion } from '../file-version.ts'
 import { Front } from '../front/front.ts'
 import { BadTlsFile } from '../front/server-tls.ts'
 import { Upstream } from '../front/upstream.ts'
-import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process/data-lock.ts'
 import { startGuardian } from '../process/guardian.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
@@ -44,7 +45,7 @@ export async function runCoordinator(options: CoordinatorRunOptions): Promise<vo
   warnOfHiddenKeys(project)
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   const data = resolve(options.data ?? join(options.project, '.resile'))
-  const lock = await lockData(data)
+  const lock = await lockOrFail(data, 'coordinator')
   try {
     await endOrphans(data)
     await new CoordinatorRun(project, data, signal).run(options, passed)
@@ -68,16 +69,6 @@ function warnOfHiddenKeys({ document }: Project): void {
   if (worker === undefined || findPass(config, worker, 'GET', JWKS_PATH) !== null) return
   const detail = `no rule lets ${worker} GET ${JWKS_PATH}: workers can't check permits, unless they have the keys in a file`
   log('warn', 'permit_keys_hidden', { detail })
-}
-
-async function lockData(data: string): Promise<DataLock> {
-  await mkdir(data, { recursive: true, mode: 0o700 })
-  try {
-    return await lockDataDirectory(data)
-  } catch (error) {
-    if (error instanceof DataDirectoryInUse) throw new CommandError(`another coordinator runs here: ${error.message}`)
-    throw error
-  }
 }
 
 class CoordinatorRun {
@@ -113,7 +104,7 @@ class CoordinatorRun {
       const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)
       this.#announce(front, address.host, tls !== null)
       const watching = this.#watch(front, supervisor, hosts)
-      await this.#untilStopped()
+      await untilAborted(this.#signal)
       log('info', 'stopping')
       await front.drain()
       await watching
@@ -170,11 +161,7 @@ class CoordinatorRun {
   /** A new key signs as soon as it is there: workerd is given its secrets only when it starts. */
   async #watchKeys(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
     const file = permitKeysFile(this.#project.dir, this.#data, this.#project.coordinator)
-    const version = async (): Promise<string | null> =>
-      stat(file).then(
-        ({ mtimeMs, size, ino }) => `${mtimeMs}:${size}:${ino}`,
-        () => null,
-      )
+    const version = (): Promise<string | null> => fileVersion(file).catch(() => null)
     let known = await version()
     while (!this.#signal.aborted) {
       await this.#wait(LOOK_INTERVAL)
@@ -203,13 +190,6 @@ class CoordinatorRun {
   /** Waits, but not beyond the order to stop. */
   async #wait(time: number): Promise<void> {
     await sleep(time, undefined, { signal: this.#signal, ref: false }).catch(() => undefined)
-  }
-
-  #untilStopped(): Promise<void> {
-    return new Promise((done) => {
-      if (this.#signal.aborted) done()
-      else this.#signal.addEventListener('abort', () => done(), { once: true })
-    })
   }
 }
 

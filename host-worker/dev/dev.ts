@@ -1,12 +1,13 @@
 /** `resile dev`: one datacenter on one machine. */
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
-import { stopSignal } from '../cli/stop-signal.ts'
+import { lockOrFail } from '../cli/lock-or-fail.ts'
+import { stopSignal, untilAborted } from '../cli/stop-signal.ts'
 import { workflowSources } from '../cli/worker-command.ts'
 import type { Project } from '../config/project.ts'
 import { coordinatorChild } from '../coordinator/child.ts'
@@ -18,7 +19,6 @@ import { CoordinatorClient } from '../coordinator-client.ts'
 import { Front } from '../front/front.ts'
 import { Upstream } from '../front/upstream.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
-import { DataDirectoryInUse, type DataLock, lockDataDirectory } from '../process/data-lock.ts'
 import { startGuardian } from '../process/guardian.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { choosePort, choosePorts } from '../process/ports.ts'
@@ -55,22 +55,12 @@ export async function dev(options: DevOptions): Promise<void> {
   if (!existsSync(options.project)) throw new CommandError(`there is no project ${options.project}`)
   const signal = stopSignal()
   const data = resolve(options.data ?? join(options.project, '.resile'))
-  const lock = await lockData(data)
+  const lock = await lockOrFail(data, 'resile dev')
   try {
     await endOrphans(data)
     await new DevRun(options, data, given, signal).run()
   } finally {
     lock.release()
-  }
-}
-
-async function lockData(data: string): Promise<DataLock> {
-  await mkdir(data, { recursive: true, mode: 0o700 })
-  try {
-    return await lockDataDirectory(data)
-  } catch (error) {
-    if (error instanceof DataDirectoryInUse) throw new CommandError(`another resile dev runs here: ${error.message}`)
-    throw error
   }
 }
 
@@ -97,8 +87,8 @@ class DevRun {
       const starting = this.#start(supervisor)
       // Told to stop while starting, it doesn't wait; what is under way then fails, and that is no fault.
       starting.catch(() => undefined)
-      await Promise.race([starting, this.#untilStopped()])
-      await this.#untilStopped()
+      await Promise.race([starting, untilAborted(this.#signal)])
+      await untilAborted(this.#signal)
     } catch (error) {
       if (!this.#signal.aborted) throw error instanceof ChildStartError ? new CommandError(error.message) : error
     } finally {
@@ -345,13 +335,6 @@ class DevRun {
       say('the coordinator hangs; it is ended')
       supervisor.kill('coordinator')
     }).catch((error: unknown) => say(`the coordinator is not watched: ${messageOf(error)}`))
-  }
-
-  #untilStopped(): Promise<void> {
-    return new Promise((done) => {
-      if (this.#signal.aborted) done()
-      else this.#signal.addEventListener('abort', () => done(), { once: true })
-    })
   }
 }
 

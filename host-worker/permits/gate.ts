@@ -7,6 +7,7 @@ import { log, messageOf } from '../../shared/log.ts'
 import { decodePayload } from '../../shared/payload.ts'
 import { PERMIT_REFUSED, type PermitRefusal } from '../../shared/permit.ts'
 import type { PermitKeyStore } from './key-store.ts'
+import { fromProto, type ProtoPayload } from './proto-payload.ts'
 import { PermitRefused } from './refused.ts'
 import type { RunId, RunRecord } from './run-record.ts'
 import { checkExecution, checkPlace, keyIdOf, type PermitHost, readPermit } from './verify.ts'
@@ -38,7 +39,7 @@ const REMEMBERED = 10_000
 
 /** Headers of the activities under way, which the SDK shows to interceptors alone. */
 const headersOf = new WeakMap<Context, Headers>()
-type Headers = Record<string, { metadata?: Record<string, Uint8Array> | null; data?: Uint8Array | null }>
+type Headers = Record<string, ProtoPayload>
 
 /** Keeps an activity's headers for {@link PermitGate.check}. */
 export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
@@ -107,11 +108,7 @@ class KeyUnknown extends Error {}
 function tokenOf(context: Context): string | null {
   const payload = headersOf.get(context)?.resile
   if (payload === undefined) return null
-  const base64 = (bytes: Uint8Array | null | undefined): string => Buffer.from(bytes ?? []).toString('base64')
-  const header = decodePayload({
-    metadata: { encoding: base64(payload.metadata?.encoding) },
-    data: base64(payload.data),
-  }) as { permit?: unknown } | null
+  const header = decodePayload(fromProto(payload)) as { permit?: unknown } | null
   return typeof header?.permit === 'string' ? header.permit : null
 }
 

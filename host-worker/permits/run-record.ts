@@ -1,6 +1,7 @@
 /** What Temporal itself recorded of the start of an activity's execution: nothing that its workflow code says counts. */
 import type { NativeConnection } from '@temporalio/worker'
 import type { Payload } from '../../shared/payload.ts'
+import { fromProto } from './proto-payload.ts'
 
 /** One workflow run. */
 export interface RunId {
@@ -96,13 +97,6 @@ async function readStart(
     at: Number(event.eventTime?.seconds ?? 0) * 1000 + (event.eventTime?.nanos ?? 0) / 1_000_000,
     firstRunId: start.firstExecutionRunId ?? '',
     root: root?.workflowId ? { workflowId: root.workflowId, runId: root.runId ?? '' } : null,
-    input: (start.input?.payloads ?? []).map(({ metadata, data }) => ({
-      metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([key, value]) => [key, base64(value)])),
-      data: base64(data),
-    })),
+    input: (start.input?.payloads ?? []).map(fromProto),
   }
-}
-
-function base64(bytes: Uint8Array | null | undefined): string {
-  return Buffer.from(bytes ?? []).toString('base64')
 }
