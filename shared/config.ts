@@ -397,6 +397,59 @@ const commandSchema = z
     given('argv', 'params'),
   )
 
+const systemdSchema = z.strictObject({
+  units: z
+    .array(
+      text.regex(/^[A-Za-z0-9:_.@*-]+$/, { error: 'expected the name of a unit; "*" stands for any part of one' }),
+      {
+        error: 'expected a list of units',
+      },
+    )
+    .min(1, { error: 'must name at least one unit' }),
+  timeout: durationSchema({ min: '1s', max: '1h' }).default(90_000),
+})
+
+/** Names that a load balancer's own protocol takes as they are. */
+const plainWord = text.regex(/^[A-Za-z0-9_.:-]+$/, { error: 'expected letters, digits, "_", ".", ":" and "-" alone' })
+
+/** The blocks of which each load balancer has exactly one. */
+const ADAPTERS = ['haproxy', 'http', 'command']
+
+const loadBalancerSchema = z
+  .strictObject({
+    min_servers: wholeNumber,
+    servers: z.record(text, plainWord).default({}),
+    timeout: durationSchema({ min: '1ms', max: '5m' }).default(5000),
+    haproxy: z
+      .strictObject({
+        addresses: z
+          .array(
+            text.refine((value) => /^unix:\/./.test(value) || isHostPort(value), {
+              error: 'expected unix:/PATH or HOST:PORT',
+            }),
+            { error: 'expected a list of addresses' },
+          )
+          .min(1, { error: 'must name at least one address' }),
+        backend: plainWord,
+      })
+      .optional(),
+    http: z.strictObject({ url: httpUrl, token_file: text.optional() }).optional(),
+    command: z.strictObject({ list: name, drain: name, restore: name }).optional(),
+  })
+  .superRefine(
+    (balancer, context) => {
+      const adapters = [balancer.haproxy, balancer.http, balancer.command].filter((adapter) => adapter !== undefined)
+      if (adapters.length === 1) return
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: adapters.length === 0 ? 'needs an adapter' : 'has more than one adapter',
+        params: { permitted: ADAPTERS, ...(adapters.length === 0 && { missing: ADAPTERS }) },
+      })
+    },
+    given(...ADAPTERS),
+  )
+
 export const workerSchema = z.strictObject({
   node: name,
   datacenter: name,
@@ -430,6 +483,7 @@ export const workerSchema = z.strictObject({
     })
     .prefault({}),
   metrics: z.strictObject({ listen: hostPort }).optional(),
+  boot_id_file: text.optional(),
   temporal: z
     .strictObject({
       address: hostPort.default('127.0.0.1:7233'),
@@ -437,12 +491,16 @@ export const workerSchema = z.strictObject({
     })
     .prefault({}),
   command: z.record(name, commandSchema).default({}),
+  load_balancer: z.record(name, loadBalancerSchema).default({}),
+  systemd: systemdSchema.optional(),
 })
 
 /** worker.hcl, defaults filled in, durations in milliseconds. */
 export type WorkerConfig = z.output<typeof workerSchema>
 /** One allow-listed command of a host. */
 export type CommandConfig = WorkerConfig['command'][string]
+/** One pool of servers, and how its load balancer is spoken to. */
+export type LoadBalancerConfig = WorkerConfig['load_balancer'][string]
 
 // --- detectors.hcl ----------------------------------------------------------------------------------------------
 

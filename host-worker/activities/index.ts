@@ -1,13 +1,18 @@
 import type { HostActivities } from '../../workflows/sdk/index.ts'
 import { checkHttp } from './check-http.ts'
 import { collectDiagnosticsActivity } from './collect-diagnostics.ts'
-import { type CommandHost, runCommandActivity } from './run-command.ts'
+import { type PoolHost, poolActivities } from './pool.ts'
+import { rebootHostActivity } from './reboot-host.ts'
+import { describeCommandActivity, runCommandActivity } from './run-command.ts'
 
 /** The activities that a host's worker registers. */
-export function hostActivities(host: CommandHost): HostActivities {
+export function hostActivities(host: PoolHost): HostActivities {
   return {
     runCommand: runCommandActivity(host),
+    describeCommand: describeCommandActivity(host),
+    rebootHost: rebootHostActivity(host),
     checkHttp,
+    ...poolActivities(host),
     collectDiagnostics: collectDiagnosticsActivity(host.node),
   }
 }

@@ -1,18 +1,26 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandConfig } from '../../shared/config.ts'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
-import { runCommandActivity } from './run-command.ts'
+import { Journal } from '../journal/journal.ts'
+import { type CommandHost, runCommandActivity } from './run-command.ts'
 
 let directory: string
+let journal: Journal
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'resile-command-'))
+  journal = new Journal(join(directory, '.journal'))
 })
-afterAll(() => rm(directory, { recursive: true }))
+afterAll(async () => {
+  journal.close()
+  await rm(directory, { recursive: true })
+})
 
 function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConfig {
   return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
@@ -22,21 +30,24 @@ function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConf
 const permits = {
   asked: 0,
   refuses: false,
-  async check(): Promise<void> {
+  async check(): Promise<{ execution: string }> {
     this.asked += 1
     if (this.refuses) throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
+    return { execution: Context.current().info.workflowExecution?.workflowId ?? '' }
   },
 }
 
-function run(
-  commands: Record<string, CommandConfig>,
-  request: unknown,
-  environment = new MockActivityEnvironment(),
-): Promise<CommandResult> {
-  return environment.run(
-    runCommandActivity({ node: 'web-1', directory, commands, permits }),
-    request as { name: string },
-  )
+/** Each run is another order. */
+function order(workflowId = 'exec-1'): MockActivityEnvironment {
+  return new MockActivityEnvironment({ workflowExecution: { workflowId, runId: randomUUID() } })
+}
+
+function host(commands: Record<string, CommandConfig>, more: Partial<CommandHost> = {}): CommandHost {
+  return { node: 'web-1', directory, commands, permits, journal, bootId: async () => 'boot-1', ...more }
+}
+
+function run(commands: Record<string, CommandConfig>, request: unknown, environment = order()): Promise<CommandResult> {
+  return environment.run(runCommandActivity(host(commands)), request as { name: string })
 }
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
@@ -52,14 +63,14 @@ describe('permits', () => {
   })
 
   it('a command that was cancelled while its permit was checked does not begin', async () => {
-    const environment = new MockActivityEnvironment()
+    const environment = order()
     const slow = {
-      async check(): Promise<void> {
+      async check(): Promise<{ execution: string }> {
         environment.cancel()
+        return { execution: 'exec-1' }
       },
     }
-    const commands = { touch: command(['touch', 'too-late']) }
-    const activity = runCommandActivity({ node: 'web-1', directory, commands, permits: slow })
+    const activity = runCommandActivity(host({ touch: command(['touch', 'too-late']) }, { permits: slow }))
     await expect(environment.run(activity, { name: 'touch' })).rejects.toThrow('before it began')
     await expect(readFile(join(directory, 'too-late'))).rejects.toThrow('ENOENT')
   })
@@ -129,11 +140,7 @@ describe('what comes back', () => {
   })
 
   it('the environment holds four variables and nothing else', async () => {
-    const { stdout } = await run(
-      { c: command(['env']) },
-      { name: 'c' },
-      new MockActivityEnvironment({ workflowExecution: { workflowId: 'exec-1', runId: 'r' } }),
-    )
+    const { stdout } = await run({ c: command(['env']) }, { name: 'c' })
     const names = stdout
       .trim()
       .split('\n')
@@ -168,7 +175,7 @@ describe('what may not go on', () => {
   })
 
   it('a cancelled command is ended', async () => {
-    const environment = new MockActivityEnvironment()
+    const environment = order()
     const running = run({ c: command(['sleep', '60']) }, { name: 'c' }, environment)
     environment.cancel()
     await expect(running).rejects.toBeInstanceOf(CancelledFailure)

@@ -1,60 +1,102 @@
 /** Runs the commands of a host's allow-list: argv without a shell, a timeout, capped output. */
 import { Context } from '@temporalio/activity'
-import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { ApplicationFailure } from '@temporalio/common'
 import { RE2JS } from 're2js'
 import type { CommandConfig } from '../../shared/config.ts'
-import { formatDuration } from '../../shared/duration.ts'
-import type { CommandRequest, CommandResult } from '../../workflows/sdk/activities.ts'
-import type { PermitGate } from '../permits/gate.ts'
-import { runProcess } from './run-process.ts'
+import type { CommandDescription, CommandRequest, CommandResult } from '../../workflows/sdk/activities.ts'
+import {
+  type ChangeHost,
+  carryOut,
+  heartbeating,
+  isCancelRequested,
+  unknownOutcome,
+  unwrap,
+} from '../journal/carry-out.ts'
+import { carryToEnd } from '../journal/carry-to-end.ts'
+import type { ProcessIdentity } from '../process/process-identity.ts'
+import { commandOutcome } from './command-outcome.ts'
+import { type ProcessOrder, runProcess } from './run-process.ts'
 
 /** Most bytes kept of each of a command's output streams. */
 const OUTPUT_CAP = 64 * 1024
 /** How long a command has to end after SIGTERM, in milliseconds. */
 const KILL_GRACE = 5000
-/** How often Temporal hears that a command is still running, in milliseconds. */
-const HEARTBEAT_INTERVAL = 3000
-
 /** The host that commands run on. */
-export interface CommandHost {
-  node: string
+export interface CommandHost extends ChangeHost {
   /** Working directory of commands. */
   directory: string
   commands: Readonly<Record<string, CommandConfig>>
-  permits: PermitGate
+}
+
+/** An allow-listed command with its parameters put in. */
+export interface ResolvedCommand {
+  name: string
+  command: CommandConfig
+  argv: string[]
 }
 
 /**
  * The activity `runCommand`.
  *
- * A command that may change the host needs a permit.
+ * A command that may change the host needs a permit, and stands in the host's journal: an attempt whose command was run
+ * already returns what came of it, one whose command was cut off does not run it again.
  *
- * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`, `PermitRefused`, `CommandTimeout`
+ * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`, `CommandTimeout`, and those of
+ *   {@link carryOut}
  */
 export function runCommandActivity(host: CommandHost): (request: CommandRequest) => Promise<CommandResult> {
   return async (request) => {
-    const { command, argv } = resolveCommand(host, request)
-    const context = Context.current()
-    const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
-    try {
-      if (!command.read_only) await host.permits.check()
-      // The check may have taken a while: what was cancelled or timed out meanwhile must not even begin.
-      if (context.cancellationSignal.aborted) throw new CancelledFailure('the command was cancelled before it began')
-      return await execute(
-        host,
-        command,
-        argv,
-        context.info.workflowExecution?.workflowId ?? '',
-        context.cancellationSignal,
-      )
-    } finally {
-      clearInterval(heartbeat)
+    const resolved = resolveCommand(host, request)
+    const { command, argv, name } = resolved
+    if (command.read_only) return heartbeating(() => execute(host, resolved))
+    const what = `command ${name}`
+    if (request.outlivesWorker !== true) {
+      return carryOut(host, { what, effect: (hold) => execute(host, resolved, hold) })
     }
+    const order = processOrder(host, argv)
+    const journal = host.journal.directory
+    return (await carryToEnd(host, {
+      what,
+      command: { journal, command: order, timeout: command.timeout },
+    })) as CommandResult
   }
 }
 
-/** Finds a command in the allow-list and puts its parameters in. */
-function resolveCommand(host: CommandHost, request: CommandRequest): { command: CommandConfig; argv: string[] } {
+/**
+ * The activity `describeCommand`: what a command would run, without running it.
+ *
+ * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`
+ */
+export function describeCommandActivity(host: CommandHost): (request: CommandRequest) => Promise<CommandDescription> {
+  return async (request) => {
+    const { command, argv, name } = resolveCommand(host, request)
+    return { name, argv, timeoutMs: command.timeout, readOnly: command.read_only }
+  }
+}
+
+/** What is run for a command: its argv in the project's directory, with four variables and nothing else. */
+export function processOrder(host: CommandHost, argv: readonly string[]): Omit<ProcessOrder, 'signal'> {
+  const { PATH, HOME } = process.env
+  return {
+    argv,
+    directory: host.directory,
+    env: {
+      ...(PATH === undefined ? {} : { PATH }),
+      ...(HOME === undefined ? {} : { HOME }),
+      RESILE_NODE: host.node,
+      RESILE_EXECUTION_ID: Context.current().info.workflowExecution?.workflowId ?? '',
+    },
+    outputCap: OUTPUT_CAP,
+    killGrace: KILL_GRACE,
+  }
+}
+
+/**
+ * Finds a command in the allow-list and puts its parameters in.
+ *
+ * @throws ApplicationFailure `CommandNotAllowed`, `InvalidParams`
+ */
+export function resolveCommand(host: CommandHost, request: CommandRequest): ResolvedCommand {
   const name = String(request?.name)
   const command = Object.hasOwn(host.commands, name) ? host.commands[name] : undefined
   if (command === undefined) {
@@ -64,7 +106,7 @@ function resolveCommand(host: CommandHost, request: CommandRequest): { command: 
   const argv = command.argv.map((argument) =>
     argument.replace(/\{([A-Za-z0-9_]+)\}/g, (_, parameter: string) => params.get(parameter) ?? ''),
   )
-  return { command, argv }
+  return { name, command, argv }
 }
 
 function checkParams(name: string, command: CommandConfig, given: Record<string, unknown>): Map<string, string> {
@@ -87,32 +129,25 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
   )
 }
 
-async function execute(
+/**
+ * Runs a command that ends with its worker, and with its activity.
+ *
+ * @throws ApplicationFailure `CommandTimeout`, `OutcomeUnknown`, not retried
+ */
+export async function execute(
   host: CommandHost,
-  command: CommandConfig,
-  argv: readonly string[],
-  executionId: string,
-  cancelled: AbortSignal,
+  { command, argv, name }: ResolvedCommand,
+  hold?: (process: ProcessIdentity) => void,
 ): Promise<CommandResult> {
-  const { PATH, HOME } = process.env
-  const result = await runProcess({
-    argv,
-    directory: host.directory,
-    env: {
-      ...(PATH === undefined ? {} : { PATH }),
-      ...(HOME === undefined ? {} : { HOME }),
-      RESILE_NODE: host.node,
-      RESILE_EXECUTION_ID: executionId,
-    },
-    outputCap: OUTPUT_CAP,
+  const { cancellationSignal: cancelled } = Context.current()
+  const ended = await runProcess({
+    ...processOrder(host, argv),
     signal: AbortSignal.any([cancelled, AbortSignal.timeout(command.timeout)]),
-    killGrace: KILL_GRACE,
+    ...(hold === undefined ? {} : { onStart: hold }),
   })
-  if (!result.killed) return result.output
-  if (cancelled.aborted) throw new CancelledFailure('the command was cancelled')
-  throw ApplicationFailure.nonRetryable(
-    `${argv[0]} ran longer than ${formatDuration(command.timeout)}`,
-    'CommandTimeout',
-    result.output,
-  )
+  const outcome =
+    ended.killed && cancelled.aborted && !isCancelRequested()
+      ? unknownOutcome(`command ${name}`)
+      : commandOutcome(argv, ended, cancelled.aborted, command.timeout)
+  return unwrap(outcome) as CommandResult
 }

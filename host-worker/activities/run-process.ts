@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
 import { type Guardian, startGuardian } from '../process/guardian.ts'
-import { identify } from '../process/process-identity.ts'
+import { identify, type ProcessIdentity } from '../process/process-identity.ts'
 
 /** What to run. Times in milliseconds. */
 export interface ProcessOrder {
@@ -17,6 +17,8 @@ export interface ProcessOrder {
   signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
   killGrace: number
+  /** Told of the process once it runs. */
+  onStart?: (leader: ProcessIdentity) => void
 }
 
 /** How long output may still come after the process has ended, from children that it left behind. */
@@ -43,7 +45,10 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
     detached: true,
   })
   const leader = child.pid === undefined ? undefined : identify(child.pid)
-  if (leader !== undefined) watcher.watch(leader)
+  if (leader !== undefined) {
+    watcher.watch(leader)
+    order.onStart?.(leader)
+  }
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
   let killed = false

@@ -2,16 +2,19 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
+import { systemdCommands } from '../activities/systemd-commands.ts'
 import type { Project } from '../config/project.ts'
 import { bundleWorkflows, type WorkflowBundle } from '../worker/bundle-workflows.ts'
 import { runWorker, type WorkerRun } from '../worker/run-worker.ts'
 import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
+import { lockOrFail } from './lock-or-fail.ts'
 import { stopSignal } from './stop-signal.ts'
 
 interface WorkerOptions extends TlsOptions {
   project: string
+  data?: string
   node?: string
   datacenter?: string
   types?: string
@@ -34,8 +37,12 @@ export async function worker(options: WorkerOptions): Promise<void> {
     throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
   const workflows = workflowsOf(options)
   const signal = stopSignal()
+  // A node's own: several may run on one machine.
+  const data = resolve(options.data ?? join(options.project, '.resile'), 'workers', config.datacenter, config.node)
+  await lockOrFail(data, `worker of ${config.node}`)
   const run: WorkerRun = {
     config,
+    data,
     workflows,
     signal,
     directory: resolve(options.project),
@@ -69,6 +76,7 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     },
     permits: file?.permits ?? {},
+    boot_id_file: file?.boot_id_file,
     metrics: options.metrics === undefined ? file?.metrics : { listen: options.metrics },
   })
   if (!parsed.success)
@@ -76,7 +84,9 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
   return {
     ...parsed.data,
     labels: file?.labels ?? {},
-    command: project.commands,
+    // What worker.hcl says itself comes first.
+    command: { ...systemdCommands(file?.systemd), ...project.commands },
+    load_balancer: file?.load_balancer ?? {},
     ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
   }
 }

@@ -246,6 +246,8 @@ class DevRun {
         'worker',
         '--project',
         resolve(this.#options.project),
+        '--data',
+        this.#data,
         '--node',
         node.name,
         '--datacenter',

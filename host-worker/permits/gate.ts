@@ -17,9 +17,11 @@ export interface PermitGate {
   /**
    * Resolves when the running activity holds a valid permit for this host.
    *
+   * @param subject the node that is changed, when it is not this host: a load balancer takes another one out of use
+   * @returns the execution that the permit is for
    * @throws ApplicationFailure `PermitRefused`, not retried; `PermitUnverified` when it could not be checked
    */
-  check(): Promise<void>
+  check(subject?: string): Promise<{ execution: string }>
 }
 
 /** What a gate needs. */
@@ -30,12 +32,12 @@ export interface PermitGateOptions {
   readRun: (run: RunId) => Promise<RunRecord>
   /** Told of every refusal. */
   onRefused: (reason: PermitRefusal) => void
+  /** Binds an execution's permit to the run that first uses it; false when that was another. */
+  bind: (execution: string, firstRunId: string) => boolean
 }
 
 /** How often, and how soon, a check is tried again that failed because somebody didn't answer; milliseconds. */
 const TRIES = { count: 6, pause: 1000 }
-/** Executions whose run is remembered. */
-const REMEMBERED = 10_000
 
 /** Headers of the activities under way, which the SDK shows to interceptors alone. */
 const headersOf = new WeakMap<Context, Headers>()
@@ -53,9 +55,7 @@ export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
 
 /** Makes the gate of a host's worker. */
 export function permitGate(options: PermitGateOptions): PermitGate {
-  const firstRuns = new Map<string, string>()
-
-  async function verify(context: Context): Promise<void> {
+  async function verify(context: Context, subject: string | undefined): Promise<{ execution: string }> {
     const { workflowExecution } = context.info
     if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
     if (context.info.isLocal)
@@ -65,17 +65,20 @@ export function permitGate(options: PermitGateOptions): PermitGate {
     const key = await options.keys.find(keyIdOf(token))
     if (key === null) throw new KeyUnknown()
     const permit = await readPermit(token, key)
-    checkPlace(permit, options.host, Date.now())
+    checkPlace(permit, options.host, Date.now(), subject)
     const record = await options.readRun(workflowExecution)
     await checkExecution(permit, record)
-    useOnce(firstRuns, permit.sub, record.firstRunId)
+    if (!options.bind(permit.sub, record.firstRunId)) {
+      throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
+    }
+    return { execution: permit.sub }
   }
 
   return {
-    async check() {
+    async check(subject) {
       const context = Context.current()
       try {
-        await patiently(() => verify(context), context.cancellationSignal)
+        return await patiently(() => verify(context, subject), context.cancellationSignal)
       } catch (thrown) {
         const error =
           thrown instanceof KeyUnknown
@@ -112,23 +115,8 @@ function tokenOf(context: Context): string | null {
   return typeof header?.permit === 'string' ? header.permit : null
 }
 
-/**
- * A permit is for one execution: when that has ended, another may not begin under its id.
- *
- * @throws PermitRefused `wrong_workflow`
- */
-function useOnce(firstRuns: Map<string, string>, execution: string, firstRunId: string): void {
-  const known = firstRuns.get(execution)
-  if (known !== undefined && known !== firstRunId) {
-    throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
-  }
-  const oldest = firstRuns.size < REMEMBERED ? undefined : firstRuns.keys().next().value
-  if (oldest !== undefined) firstRuns.delete(oldest)
-  firstRuns.set(execution, firstRunId)
-}
-
 /** Tries again what failed for any other reason than a refusal: Temporal or a coordinator may be away for a moment. */
-async function patiently(attempt: () => Promise<void>, signal: AbortSignal): Promise<void> {
+async function patiently<Result>(attempt: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt()

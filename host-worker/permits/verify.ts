@@ -55,15 +55,19 @@ export async function readPermit(token: string, key: PublicKey): Promise<Permit>
  * Checks that a permit holds now and on this host.
  *
  * @param now milliseconds since the epoch
+ * @param subject the node that is changed from here; this host when there is none. A permit for another node permits
+ *   what is done to that one alone, wherever it is done
  * @throws PermitRefused `expired`, `wrong_node`, `wrong_workflow` (of another namespace)
  */
-export function checkPlace(permit: Permit, host: PermitHost, now: number): void {
+export function checkPlace(permit: Permit, host: PermitHost, now: number, subject?: string): void {
   if (now >= permit.exp * 1000) {
     throw new PermitRefused('expired', `the permit ended at ${new Date(permit.exp * 1000).toISOString()}`)
   }
-  if (permit.datacenter !== host.datacenter || !isTarget(permit.target, host)) {
+  if (permit.datacenter !== host.datacenter || !isTarget(permit.target, host, subject)) {
     const where = `${Object.values(permit.target).join()} in ${permit.datacenter}`
-    throw new PermitRefused('wrong_node', `the permit is for ${where}; this is ${host.node} in ${host.datacenter}`)
+    const what = subject === undefined || subject === host.node ? '' : `, and ${subject} is to be changed`
+    const here = `this is ${host.node} in ${host.datacenter}`
+    throw new PermitRefused('wrong_node', `the permit is for ${where}; ${here}${what}`)
   }
   if (permit.namespace !== host.namespace) {
     throw new PermitRefused('wrong_workflow', `the permit is for a workflow in namespace ${permit.namespace}`)
@@ -96,8 +100,10 @@ export async function checkExecution(permit: Permit, record: RunRecord): Promise
   }
 }
 
-function isTarget(target: Permit['target'], host: PermitHost): boolean {
-  if ('node' in target) return target.node === host.node
+function isTarget(target: Permit['target'], host: PermitHost, subject = host.node): boolean {
+  if ('node' in target) return target.node === subject
+  // What is permitted for all hosts of a kind is permitted to each for itself.
+  if (subject !== host.node) return false
   if ('node_type' in target) return host.types.includes(target.node_type)
   return target.datacenter === host.datacenter
 }

@@ -8,7 +8,10 @@ import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
 import { JWKS_PATH } from '../../shared/permit.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
 import { hostActivities } from '../activities/index.ts'
+import { readBootId } from '../boot-id.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
+import { inJournal } from '../journal/carry-out.ts'
+import { Journal } from '../journal/journal.ts'
 import { keepHeaders, permitGate } from '../permits/gate.ts'
 import { type KeySource, PermitKeyStore } from '../permits/key-store.ts'
 import { readRunRecord } from '../permits/run-record.ts'
@@ -22,6 +25,8 @@ export interface WorkerRun {
   config: WorkerConfig
   /** The project, working directory of commands. */
   directory: string
+  /** Where the node keeps its journal; held by one worker. */
+  data: string
   coordinator: CoordinatorAddress
   /** Whose workflow tasks it takes: of no queue, of its datacenter's general queue, or of all its queues. */
   workflows: 'none' | 'datacenter' | 'all'
@@ -53,13 +58,25 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const metrics = new WorkerMetrics()
   const keys = new PermitKeyStore(keySources(client, config))
   const { namespace } = config.temporal
+  const journal = new Journal(run.data)
+  journal.forget(Date.now())
   const permits = permitGate({
     host: { namespace, datacenter: config.datacenter, node: config.node, types: config.types },
     keys,
     readRun: (id) => readRunRecord(connection, namespace, id),
     onRefused: (reason) => metrics.permitRefused(reason),
+    bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
   })
-  const activities = hostActivities({ node: config.node, directory: run.directory, commands: config.command, permits })
+  const bootId = (): Promise<string> => readBootId(config.boot_id_file)
+  const activities = hostActivities({
+    node: config.node,
+    directory: run.directory,
+    commands: config.command,
+    loadBalancers: config.load_balancer,
+    permits,
+    journal,
+    bootId,
+  })
   const workflowQueues = new Set(
     queues.filter(
       (queue) =>
@@ -107,6 +124,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     stopMetrics?.()
     await readingKeys
     await client.close()
+    journal.close()
     // Refused while a queue still holds it, as after a failed start; the process ends with it then.
     await connection
       .close()
@@ -199,12 +217,4 @@ async function connect(address: string, signal: AbortSignal): Promise<NativeConn
     }
   }
   return null
-}
-
-/** Differs after each boot of the machine; `unknown` where the kernel doesn't tell. */
-async function bootId(): Promise<string> {
-  return readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
-    (text) => text.trim(),
-    () => 'unknown',
-  )
 }

@@ -1,0 +1,33 @@
+import type { CommandConfig, WorkerConfig } from '../../shared/config.ts'
+
+/** What is done to a unit, by the second part of the command's name. @see systemctl(1) */
+const VERBS = {
+  reload: ['reload'],
+  restart: ['restart'],
+  stop: ['stop'],
+  // Whatever is left of it, so that a start begins anew.
+  kill: ['kill', '--signal=SIGKILL'],
+  start: ['start'],
+} as const
+
+/** The commands that a host allows by its `systemd` block: `systemd-restart` and the like, each with the parameter `unit`. */
+export function systemdCommands(systemd: WorkerConfig['systemd']): Record<string, CommandConfig> {
+  if (systemd === undefined) return {}
+  const { units, timeout } = systemd
+  const unit = units.map((name) => name.split('*').map(quoted).join('[A-Za-z0-9:_.@-]*')).join('|')
+  const command = (verb: readonly string[], readOnly: boolean): CommandConfig => ({
+    argv: ['systemctl', ...verb, '--', '{unit}'],
+    timeout,
+    params: { unit: `^(?:${unit})$` },
+    read_only: readOnly,
+  })
+  return {
+    ...Object.fromEntries(Object.entries(VERBS).map(([name, verb]) => [`systemd-${name}`, command(verb, false)])),
+    'systemd-status': command(['status', '--no-pager', '--full'], true),
+  }
+}
+
+/** A name as a regular expression that matches it alone. */
+function quoted(name: string): string {
+  return name.replaceAll('.', '\\.')
+}

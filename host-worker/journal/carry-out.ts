@@ -1,0 +1,237 @@
+/** Carries a change out at most once, however often its order comes. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { OUTCOME_UNKNOWN } from '../../shared/failure-types.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import type { PermitGate } from '../permits/gate.ts'
+import { identify, type ProcessIdentity } from '../process/process-identity.ts'
+import {
+  CANCELED,
+  type Change,
+  ChangeUnderWay,
+  type Intent,
+  isUnderWay,
+  type Journal,
+  keyOf,
+  type Outcome,
+} from './journal.ts'
+
+/** A host that is changed. */
+export interface ChangeHost {
+  node: string
+  permits: PermitGate
+  journal: Journal
+  /** Differs after each boot. */
+  bootId: () => Promise<string>
+}
+
+/** A change that lives and dies with the worker. */
+export interface LocalChange<Result> {
+  /** What is done, for the reader: `command restart`. */
+  what: string
+  /** The node that is changed, when it is not this host. */
+  subject?: string
+  /** Whether doing it twice is the same as doing it once: then it is done again when it was cut off. */
+  repeatable?: boolean
+  /** Does it. `hold` names the process that does it, when it isn't the worker itself. */
+  effect: (hold: (process: ProcessIdentity) => void) => Promise<Result>
+}
+
+/** Between two looks at a change that somebody else carries out, in milliseconds. */
+const LOOK_INTERVAL = 200
+/** How often Temporal hears that a change is under way, in milliseconds. */
+const HEARTBEAT_INTERVAL = 3000
+
+/** What this process itself carries out, by key. */
+const underWay = new Map<string, Promise<Outcome>>()
+
+/**
+ * Carries out the change that the running activity orders: its intent is on disk before, its outcome after. An attempt
+ * whose change was carried out already returns what came of it; one whose change was cut off does not do it again.
+ *
+ * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy` (another execution's change is under way),
+ *   `OutcomeUnknown`, `JournalUnavailable`, and what the effect throws
+ * @throws CancelledFailure when the workflow wanted it cancelled
+ */
+export async function carryOut<Result>(host: ChangeHost, change: LocalChange<Result>): Promise<Result> {
+  const order = currentOrder()
+  const key = keyOf(order)
+  return heartbeating(async () => {
+    let outcome = underWay.get(key)
+    if (outcome === undefined) {
+      outcome = perform(host, change, order).finally(() => underWay.delete(key))
+      underWay.set(key, outcome)
+    }
+    return unwrap(await outcome) as Result
+  })
+}
+
+/** The order that the running activity carries out, but for the execution, which its permit names. */
+export function currentOrder(): Omit<Intent['order'], 'execution'> {
+  const { workflowExecution, activityId } = Context.current().info
+  if (workflowExecution === undefined) {
+    throw ApplicationFailure.nonRetryable('only a workflow can have a host changed', 'PermitRefused')
+  }
+  return { ...workflowExecution, activityId }
+}
+
+/**
+ * Writes down the intent of a change.
+ *
+ * @throws ApplicationFailure `HostBusy`
+ */
+export function beginChange(journal: Journal, intent: Intent): Change {
+  try {
+    return inJournal(() => journal.begin(intent))
+  } catch (error) {
+    if (!(error instanceof ChangeUnderWay)) throw error
+    throw ApplicationFailure.nonRetryable(`another change of this host comes first: ${error.message}`, 'HostBusy')
+  }
+}
+
+/**
+ * Runs what reads or writes the journal before anything is changed.
+ *
+ * @throws ApplicationFailure `JournalUnavailable`
+ */
+export function inJournal<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof ChangeUnderWay) throw error
+    throw ApplicationFailure.nonRetryable(
+      `nothing was begun, since the host's journal can't be used: ${messageOf(error)}`,
+      'JournalUnavailable',
+    )
+  }
+}
+
+/** What comes of an outcome: its result, or its failure thrown. */
+export function unwrap(outcome: Outcome): unknown {
+  if (outcome.kind === 'result') return outcome.result
+  const { type, message, details } = outcome
+  if (type === CANCELED) throw new CancelledFailure(message)
+  throw ApplicationFailure.create({
+    type,
+    message,
+    nonRetryable: true,
+    ...(details === undefined ? {} : { details: [details] }),
+  })
+}
+
+/** Lets Temporal know that an activity lives while it runs. */
+export async function heartbeating<Result>(run: () => Promise<Result>): Promise<Result> {
+  const context = Context.current()
+  const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
+  try {
+    return await run()
+  } finally {
+    clearInterval(heartbeat)
+  }
+}
+
+/** Waits a little before the next look. */
+export function pause(): Promise<void> {
+  return sleep(LOOK_INTERVAL)
+}
+
+/** Whether the workflow wants the running activity cancelled; it may also end with its worker, or by its time. */
+export function isCancelRequested(): boolean {
+  return Context.current().cancellationDetails?.cancelRequested === true
+}
+
+/**
+ * Lets nothing begin that was cancelled while its permit was checked.
+ *
+ * @throws CancelledFailure, or ApplicationFailure `WorkerStopped`, which is retried
+ */
+export function refuseCancelled(what: string): void {
+  if (!Context.current().cancellationSignal.aborted) return
+  const message = `${what} was cancelled before it began`
+  throw isCancelRequested() ? new CancelledFailure(message) : ApplicationFailure.retryable(message, 'WorkerStopped')
+}
+
+/** The outcome of a change whose end nobody saw. */
+export function unknownOutcome(what: string): Outcome {
+  return { kind: 'failure', type: OUTCOME_UNKNOWN, message: `${what} was cut off; what it did is unknown` }
+}
+
+async function perform<Result>(
+  host: ChangeHost,
+  change: LocalChange<Result>,
+  order: Omit<Intent['order'], 'execution'>,
+): Promise<Outcome> {
+  const { journal } = host
+  const key = keyOf(order)
+  const earlier = await settled(host, change, key)
+  if (earlier !== null) return earlier
+  const { execution } = await host.permits.check(change.subject)
+  refuseCancelled(change.what)
+  const bootId = await host.bootId()
+  const holder = itself()
+  const intent = { order: { ...order, execution }, what: change.what, bootId, now: Date.now(), until: null, holder }
+  beginChange(journal, intent)
+  try {
+    const result = await change.effect((process) => inJournal(() => journal.hold(key, process, bootId)))
+    return recorded(journal, key, { kind: 'result', result })
+  } catch (error) {
+    if (change.repeatable && !isFinal(error)) {
+      journal.withdraw(key)
+      throw error
+    }
+    return recorded(journal, key, failureOf(error))
+  }
+}
+
+/** What came of an earlier attempt; null when there was none, or it may be made again. */
+async function settled<Result>(host: ChangeHost, change: LocalChange<Result>, key: string): Promise<Outcome | null> {
+  const { journal } = host
+  const bootId = await host.bootId()
+  for (;;) {
+    const found = inJournal(() => journal.find(key))
+    if (found === null) return null
+    if (found.outcome !== null) return found.outcome
+    if (!isUnderWay(found, bootId, Date.now())) {
+      if (change.repeatable) {
+        inJournal(() => journal.withdraw(key))
+        return null
+      }
+      return recorded(journal, key, unknownOutcome(change.what))
+    }
+    // What ends what the worker before this one has left is on its way.
+    await pause()
+    refuseCancelled(change.what)
+  }
+}
+
+/** Writes an outcome down. The change has happened: a journal that fails now must not hide that. */
+export function recorded(journal: Journal, key: string, outcome: Outcome): Outcome {
+  try {
+    return journal.end(key, outcome, Date.now()).outcome ?? outcome
+  } catch (error) {
+    log('error', 'outcome_not_recorded', { order: key, detail: messageOf(error) })
+    return outcome
+  }
+}
+
+function failureOf(error: unknown): Outcome {
+  if (error instanceof ApplicationFailure) {
+    const details: unknown = error.details?.[0]
+    const failure = { kind: 'failure' as const, type: error.type ?? 'Error', message: error.message }
+    return details === undefined ? failure : { ...failure, details }
+  }
+  if (error instanceof CancelledFailure) return { kind: 'failure', type: CANCELED, message: error.message }
+  return { kind: 'failure', type: 'Error', message: messageOf(error) }
+}
+
+function isFinal(error: unknown): boolean {
+  return error instanceof ApplicationFailure && error.nonRetryable === true
+}
+
+/** This process. */
+export function itself(): ProcessIdentity {
+  const identity = identify(process.pid)
+  if (identity === undefined) throw new Error("this process can't be told from others")
+  return identity
+}

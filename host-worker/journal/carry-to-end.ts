@@ -1,0 +1,111 @@
+/** Carries a change to its end although the worker, or the machine, may end in the middle of it. */
+import type { ChildProcess } from 'node:child_process'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { isAlive } from '../process/process-identity.ts'
+import {
+  beginChange,
+  type ChangeHost,
+  currentOrder,
+  heartbeating,
+  inJournal,
+  isCancelRequested,
+  itself,
+  pause,
+  recorded,
+  refuseCancelled,
+  unknownOutcome,
+  unwrap,
+} from './carry-out.ts'
+import { CANCELED, type Change, type Journal, keyOf, type Outcome } from './journal.ts'
+import { type RunnerOrder, startRunner } from './runner.ts'
+
+/** A change that a command makes, and that does not end with the worker. */
+export interface LastingChange {
+  what: string
+  command: Omit<RunnerOrder, 'key' | 'ends'>
+  /**
+   * Judges a change that goes on after its command, such as a reboot; null while it is under way. Without it the change
+   * ends with its command.
+   *
+   * @param bootId of now
+   */
+  judge?: (change: Change, bootId: string) => Outcome | null
+  /** Milliseconds for which a change with {@link judge} counts as under way. */
+  lasts?: number
+}
+
+/** How long an intent that nobody has begun yet holds other changes off, in milliseconds. */
+const CLAIM_TIME = 30_000
+
+/**
+ * Carries out the change that the running activity orders. A later attempt of the same order joins in, or returns what
+ * came of it. It is not tied to the worker: only a cancelled workflow ends the command before its time.
+ *
+ * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy`, `OutcomeUnknown`, `JournalUnavailable`,
+ *   `CommandTimeout`, and what `judge` gives; retried: `WorkerStopped`
+ * @throws CancelledFailure when the workflow wanted it cancelled
+ */
+export async function carryToEnd(host: ChangeHost, change: LastingChange): Promise<unknown> {
+  const { journal } = host
+  const order = currentOrder()
+  const key = keyOf(order)
+  return heartbeating(async () => {
+    const known = inJournal(() => journal.find(key))
+    if (known === null) {
+      const { execution } = await host.permits.check()
+      refuseCancelled(change.what)
+      const now = Date.now()
+      const until = now + (change.lasts ?? CLAIM_TIME)
+      const bootId = await host.bootId()
+      beginChange(journal, { order: { ...order, execution }, what: change.what, bootId, now, until, holder: null })
+    }
+    return unwrap(await follow(host, change, key))
+  })
+}
+
+/** Sees to it that somebody carries the change out, and waits for its end. */
+async function follow(host: ChangeHost, change: LastingChange, key: string): Promise<Outcome> {
+  const { journal } = host
+  const { cancellationSignal } = Context.current()
+  let runner: ChildProcess | null = null
+  for (;;) {
+    // Asked before the journal is read: what it has done stands there then.
+    const runnerEnded = runner !== null && (runner.exitCode !== null || runner.signalCode !== null)
+    const found = inJournal(() => journal.find(key))
+    if (found === null) throw ApplicationFailure.nonRetryable('the journal has lost this change', 'JournalUnavailable')
+    if (found.outcome !== null) return found.outcome
+    const outcome = judged(change, found, await host.bootId())
+    if (outcome !== null) return recorded(journal, key, outcome)
+    if (found.holder === null && runner === null) {
+      // Nobody has begun, perhaps for long: the permit must still hold.
+      await host.permits.check()
+      refuseCancelled(change.what)
+      runner = startRunner({ ...change.command, key, ends: change.judge === undefined })
+    }
+    if (found.holder === null && runnerEnded) {
+      throw ApplicationFailure.retryable(`${change.what} could not be begun`, 'NotStarted')
+    }
+    if (cancellationSignal.aborted) leave(journal, found)
+    await pause()
+  }
+}
+
+/** What can be said of an open change; null while it is under way or has not begun. */
+function judged(change: LastingChange, found: Change, bootId: string): Outcome | null {
+  if (change.judge !== undefined) return change.judge(found, bootId)
+  if (found.holder === null) return null
+  const isGone = found.bootId !== bootId || !isAlive(found.holder)
+  return isGone ? unknownOutcome(change.what) : null
+}
+
+/** The activity ends before its change: a cancelled workflow ends the command, a stopping worker leaves it alone. */
+function leave(journal: Journal, { key, holder, command }: Change): void {
+  if (!isCancelRequested()) throw ApplicationFailure.retryable('the worker stops; the change goes on', 'WorkerStopped')
+  if (command !== null) throw new CancelledFailure('cancelled after its command had ended')
+  if (holder === null) {
+    // Whoever was about to begin finds it taken.
+    if (!journal.claim(key, itself())) return
+    recorded(journal, key, { kind: 'failure', type: CANCELED, message: 'cancelled before it began' })
+  } else if (isAlive(holder)) process.kill(holder.pid, 'SIGTERM')
+}
