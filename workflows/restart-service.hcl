@@ -1,4 +1,4 @@
-# Restarts a service on one node by a command of that node's own allow-list, and checks that it helped.
+# Restarts a service on one node by commands of that node's own allow-list, from the mildest on, and checks that it helped.
 task_queue_target = "node"
 timeout           = "15m"
 
@@ -7,6 +7,12 @@ input "command" {
   required = true
 }
 input "params" { type = "object" }
+input "next" { type = "object" }
+input "from" {
+  type    = "string"
+  pattern = "^(reload|restart|stop-kill-start)$"
+}
+input "dry_run" { type = "bool" }
 input "check" {
   type     = "object"
   required = true

@@ -4,6 +4,11 @@
 export interface CommandRequest {
   name: string
   params?: Record<string, string>
+  /**
+   * Whether it goes on when the worker of its host ends in the middle of it, and a later attempt waits for its end.
+   * Otherwise it is ended with the worker.
+   */
+  outlivesWorker?: boolean
 }
 
 /** How a command ended. Output beyond the cap is cut, and says so. */
@@ -12,6 +17,31 @@ export interface CommandResult {
   exitCode: number
   stdout: string
   stderr: string
+  durationMs: number
+}
+
+/** What a command would run. */
+export interface CommandDescription {
+  name: string
+  argv: string[]
+  timeoutMs: number
+  readOnly: boolean
+}
+
+/** A reboot by one of the host's commands. */
+export interface RebootRequest {
+  /** Name of the command, as the host's worker.hcl allows it. */
+  command: string
+  params?: Record<string, string>
+  /** How long the machine may take until it has booted, a duration such as `"10m"`. */
+  within: string
+}
+
+/** A reboot that has happened. */
+export interface RebootResult {
+  previousBootId: string
+  bootId: string
+  /** From the order until the new boot was seen, in milliseconds. */
   durationMs: number
 }
 
@@ -43,4 +73,43 @@ export interface Diagnostics {
   disk: { path: string; total: number; free: number } | null
   /** The processes that use most memory. */
   processes: { pid: number; name: string; state: string; memory: number }[]
+}
+
+/** One server of a load balancer's pool. */
+export interface PoolServer {
+  /** The node's name. */
+  node: string
+  /** Whether the load balancer would send it new requests if it is healthy: it is neither drained nor in maintenance. */
+  inRotation: boolean
+  /** Whether it takes requests now. */
+  serving: boolean
+  /** Requests or connections that it still works on; null when the load balancer doesn't tell. */
+  sessions: number | null
+  /** The load balancer's own word. */
+  state: string
+}
+
+/** A pool of servers as its load balancer sees it. */
+export interface PoolState {
+  pool: string
+  /** Fewest servers that a drain may leave serving. */
+  minServers: number
+  servers: PoolServer[]
+}
+
+/** Takes a node out of a pool, or brings it back. */
+export interface PoolRequest {
+  /** Name of the pool, as the host's worker.hcl has it. */
+  pool: string
+  node: string
+  /** More than the host's own `min_servers`; less doesn't count. */
+  minServers?: number
+}
+
+/** What was seen before and after a change of a pool. */
+export interface PoolChange {
+  /** False when it was so already. */
+  changed: boolean
+  before: PoolState
+  after: PoolState
 }

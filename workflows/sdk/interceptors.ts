@@ -3,6 +3,7 @@
  * and the worker is told when an execution ends. Loaded into the workflow sandbox beside the workflows.
  */
 import {
+  ActivityFailure,
   type ActivityInput,
   ApplicationFailure,
   ContinueAsNew,
@@ -14,16 +15,23 @@ import {
   proxySinks,
   type Sinks,
   type StartChildWorkflowExecutionInput,
+  TimeoutFailure,
   type WorkflowExecuteInput,
   type WorkflowInboundCallsInterceptor,
   type WorkflowInterceptors,
   type WorkflowOutboundCallsInterceptor,
   workflowInfo,
 } from '@temporalio/workflow'
-import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
+import { HOST_UNREACHABLE, STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 
 /** Name of the header that carries an execution's routing, as the coordinator sends it. */
 const HEADER = 'resile'
+
+/**
+ * How long an activity waits for a worker of its queue, unless its author says otherwise. A live worker takes it at once,
+ * one that was restarted within seconds: what waits longer is an order for a dead host. Milliseconds.
+ */
+const START_WITHIN = 60_000
 
 /** The worker's ears inside the sandbox. */
 export interface ResileSinks extends Sinks {
@@ -54,6 +62,25 @@ function refuseStale(beginBy: string | undefined): void {
     `started at ${startTime.toISOString()}, but valid only until ${beginBy}; nothing was done`,
     STARTED_TOO_LATE,
   )
+}
+
+/** Whether an activity failed because no worker took it, or took it up again after the one that had begun it died. */
+function wasNeverTaken(error: unknown): error is ActivityFailure {
+  return (
+    error instanceof ActivityFailure &&
+    error.cause instanceof TimeoutFailure &&
+    error.cause.timeoutType === 'SCHEDULE_TO_START'
+  )
+}
+
+function hostUnreachable(cause: ActivityFailure, activity: string, queue: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: HOST_UNREACHABLE,
+    message: `no worker of ${queue} took ${activity} in time: the host is down, or its worker is`,
+    nonRetryable: true,
+    details: [{ queue, activity }],
+    cause,
+  })
 }
 
 class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsInterceptor {
@@ -91,8 +118,17 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     next: Next<WorkflowOutboundCallsInterceptor, 'scheduleActivity'>,
   ): Promise<unknown> {
     const taskQueue = input.options.taskQueue ?? this.#taskQueue
-    const options = taskQueue === undefined ? input.options : { ...input.options, taskQueue }
-    return next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
+    const options = {
+      ...input.options,
+      ...(taskQueue === undefined ? {} : { taskQueue }),
+      ...(input.options.scheduleToStartTimeout === undefined ? { scheduleToStartTimeout: START_WITHIN } : {}),
+    }
+    try {
+      return await next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
+    } catch (error) {
+      if (!wasNeverTaken(error)) throw error
+      throw hostUnreachable(error, input.activityType, taskQueue ?? workflowInfo().taskQueue)
+    }
   }
 
   /** A local activity runs where the workflow's own tasks run: on the target only when those are the same. */

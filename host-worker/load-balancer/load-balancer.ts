@@ -1,0 +1,22 @@
+/** A load balancer, whatever its kind. */
+
+/** One of its servers, by the name that it knows it under. */
+export interface BalancedServer {
+  name: string
+  /** Whether it would get new requests if it is healthy. */
+  inRotation: boolean
+  /** Whether it gets requests now. */
+  serving: boolean
+  /** What it still works on; null when nobody tells. */
+  sessions: number | null
+  /** The load balancer's own word. */
+  state: string
+}
+
+/** One pool of servers. */
+export interface LoadBalancer {
+  /** @throws Error when it doesn't answer as it should */
+  read(): Promise<BalancedServer[]>
+  /** Takes a server out of rotation, or brings it back; doing so twice is the same as once. @throws as `read` */
+  setInRotation(server: string, inRotation: boolean): Promise<void>
+}

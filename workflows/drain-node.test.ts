@@ -1,0 +1,183 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
+import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
+import type { CheckResult } from './sdk/index.ts'
+import { playedPool } from './testing/played-pool.ts'
+
+const HEALTHY: CheckResult = { ok: true, status: 200, durationMs: 1 }
+const SICK: CheckResult = { ok: false, status: 500, durationMs: 1, error: 'status 500, expected 200' }
+const CHECK = { url: 'http://web-1/' }
+
+let rig: WorkflowRig
+beforeAll(async () => {
+  rig = await startWorkflowRig([
+    { type: 'drainNode', code: join(PACKAGE_ROOT, 'workflows/drain-node.ts') },
+    { type: 'returnNode', code: join(PACKAGE_ROOT, 'workflows/return-node.ts') },
+  ])
+}, 120_000)
+afterAll(() => rig?.close())
+
+/** A host whose service answers so, one check after the other (the last answer again and again). */
+function host(checks: CheckResult[]) {
+  const left = [...checks]
+  return {
+    checkHttp: async () => (left.length > 1 ? left.shift() : left[0]) ?? SICK,
+    collectDiagnostics: async () => ({ node: 'web-1' }) as never,
+  }
+}
+
+const called = (calls: { activity: string }[]): string[] => calls.map(({ activity }) => activity)
+
+describe('drain-node', () => {
+  it('takes the node out, waits until it is idle, and says what it saw', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { sessions: 2 })
+    setTimeout(() => Object.assign(pool.servers[0] ?? {}, { sessions: 0 }), 2500)
+    const { result, history } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', drain_for: '20s' },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(result).toMatchObject({
+      drained: {
+        changed: true,
+        before: { servers: [{ node: 'web-1', inRotation: true }, {}, {}] },
+        after: { servers: [{ node: 'web-1', inRotation: false }, {}, {}] },
+        sessionsLeft: 0,
+      },
+      returned: null,
+    })
+    await rig.replay(history)
+  })
+
+  it('brings it back when it has been healthy for long enough', async () => {
+    const pool = playedPool()
+    const { result, calls } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', check: CHECK, return_within: '1m', healthy_for: '2s' },
+      host: { ...host([SICK, SICK, HEALTHY, SICK, HEALTHY]), ...pool.activities },
+    })
+    expect(result).toMatchObject({ health: SICK, returned: { changed: true }, after: HEALTHY })
+    expect(called(calls).filter((activity) => activity === 'checkHttp').length).toBeGreaterThanOrEqual(6)
+    expect(pool.servers[0]?.serving).toBe(true)
+  })
+
+  it('leaves it out when it does not recover, and fails', async () => {
+    const pool = playedPool()
+    const { error } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', check: CHECK, return_within: '3s' },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(error).toMatchObject({ type: 'NotHealthy', message: expect.stringContaining('stays out of pool web') })
+    expect(error?.details).toMatchObject({ drained: { changed: true }, check: SICK })
+    expect(pool.servers[0]?.inRotation).toBe(false)
+  })
+
+  it('fails with too_few_servers, and changes nothing', async () => {
+    const pool = playedPool()
+    for (const server of pool.servers.slice(1)) Object.assign(server, { inRotation: false, serving: false })
+    const { error } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web' },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(error).toMatchObject({ type: 'too_few_servers' })
+    expect(pool.servers[0]?.inRotation).toBe(true)
+  })
+
+  it('asks the hosts that it is told to', async () => {
+    const pool = playedPool()
+    const { result } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', via: { node_type: 'lb' } },
+      host: host([SICK]),
+      others: { 'dc1:type:lb': pool.activities },
+    })
+    expect(result).toMatchObject({ drained: { changed: true } })
+  })
+
+  it('puts back what it was about to do when it is cancelled', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { sessions: 5 })
+    let drained: () => void = () => undefined
+    const cancelWhen = new Promise<void>((resolve) => {
+      drained = resolve
+    })
+    const drainServer: typeof pool.activities.drainServer = async (request) => {
+      const change = await pool.activities.drainServer(request)
+      drained()
+      return change
+    }
+    const { error } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', drain_for: '1m' },
+      host: { ...host([SICK]), ...pool.activities, drainServer },
+      cancelWhen,
+    })
+    expect(error).toMatchObject({ type: 'CancelledFailure' })
+    expect(pool.servers[0]?.inRotation).toBe(true)
+  })
+
+  it('changes nothing in a dry run, and says whether it would', async () => {
+    const pool = playedPool()
+    const run = {
+      type: 'drainNode',
+      input: { pool: 'web', dry_run: true },
+      host: { ...host([SICK]), ...pool.activities },
+    }
+    expect((await rig.run(run)).result).toMatchObject({ dry_run: true, drain: { allowed: true, left_serving: 2 } })
+    const strict = await rig.run({ ...run, input: { ...run.input, min_servers: 3 } })
+    expect(strict.result).toMatchObject({ drain: { allowed: false, min_servers: 3 } })
+    expect([called(strict.calls), pool.servers[0]?.inRotation]).toEqual([['readPool'], true])
+  })
+
+  it.each([
+    [{ pool: 'web', return_within: '1h' }, 'return_within needs a check'],
+    [{ pool: 'web', via: {} }, 'via takes one of'],
+    [{}, 'pool is required'],
+  ])('refuses %j', async (input, message) => {
+    const { error, calls } = await rig.run({ type: 'drainNode', input, host: host([SICK]) })
+    expect(error).toMatchObject({ type: 'InvalidInput', message: expect.stringContaining(message) })
+    expect(calls).toEqual([])
+  })
+})
+
+describe('return-node', () => {
+  it('brings a healthy node back', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
+    const { result, history } = await rig.run({
+      type: 'returnNode',
+      input: { pool: 'web', check: CHECK, healthy_for: '1s' },
+      host: { ...host([HEALTHY]), ...pool.activities },
+    })
+    expect(result).toMatchObject({ returned: { changed: true }, health: HEALTHY })
+    expect(pool.servers[0]?.serving).toBe(true)
+    await rig.replay(history)
+  })
+
+  it('leaves a sick one out', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
+    const { error } = await rig.run({
+      type: 'returnNode',
+      input: { pool: 'web', check: CHECK, verify_for: '2s' },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(error).toMatchObject({ type: 'NotHealthy' })
+    expect(pool.servers[0]?.inRotation).toBe(false)
+  })
+
+  it('changes nothing in a dry run', async () => {
+    const pool = playedPool()
+    const { result, calls } = await rig.run({
+      type: 'returnNode',
+      input: { pool: 'web', check: CHECK, dry_run: true },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(result).toMatchObject({ dry_run: true, health: SICK })
+    expect(called(calls)).toEqual(['checkHttp', 'readPool'])
+  })
+})

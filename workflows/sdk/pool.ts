@@ -1,0 +1,122 @@
+/** Taking the target of a remediation out of production while it is worked on. */
+import { sleep } from '@temporalio/workflow'
+import { nodeQueue, nodeTypeQueue } from '../../shared/names.ts'
+import type { PoolChange, PoolServer, PoolState } from './activities.ts'
+import type { Undo } from './compensation.ts'
+import { milliseconds } from './duration.ts'
+import { fail } from './failure.ts'
+import { loadBalancer } from './host.ts'
+import type { Run } from './run.ts'
+
+/** The input that says which pool the target is in; workflows that drain take these keys. */
+export interface PoolInput {
+  /** Name of the pool, as worker.hcl has its `load_balancer`. */
+  pool?: string
+  /** Whose workers speak to the load balancer; default: the target's own. */
+  via?: { node?: string; node_type?: string }
+  /** How long what the target works on may take to end; default `"30s"`. */
+  drain_for?: string
+  /** More than the pool's own `min_servers`. */
+  min_servers?: number
+}
+
+/** How the target left its pool. */
+export interface DrainReport extends PoolChange {
+  /** What it still worked on when nobody waited for it any more; null when the load balancer doesn't tell. */
+  sessionsLeft: number | null
+}
+
+/** The target in its pool. */
+export interface TargetPool {
+  read(): Promise<PoolState>
+  /**
+   * Takes the target out and waits for what it works on to end. Noted to be undone if it was in before.
+   *
+   * @throws ActivityFailure `too_few_servers` and others of the load balancer's
+   */
+  drain(undo: Undo): Promise<DrainReport>
+  /** Takes the target out at once, to undo a return. @throws ActivityFailure as `drain` */
+  takeOut(): Promise<PoolChange>
+  /** Brings the target back, and waits until it serves. @throws ApplicationFailure `NotServing` */
+  restore(within?: number): Promise<PoolChange>
+}
+
+/** Between two looks at a pool, in milliseconds. */
+const LOOK_INTERVAL = 1000
+/** How long a server that was returned may take to serve, in milliseconds. */
+const SERVING_WITHIN = 60_000
+
+/**
+ * The target's pool; null when the input names none.
+ *
+ * @throws ApplicationFailure `InvalidInput` when the target is no node
+ */
+export function targetPool(input: PoolInput, run: Run): TargetPool | null {
+  const { pool, via, drain_for = '30s', min_servers: minServers } = input
+  if (pool === undefined) return null
+  const { node } = run.target
+  if (node === undefined) return fail('InvalidInput', 'only a node can be in a pool')
+  const drainFor = milliseconds(drain_for)
+  const { readPool, drainServer, returnServer } = loadBalancer(queueOf(via, run.datacenter))
+  const read = (): Promise<PoolState> => readPool({ pool })
+
+  const isIdle = (state: PoolState): boolean => (serverIn(state, node)?.sessions ?? 0) === 0
+  const isServing = (state: PoolState): boolean => serverIn(state, node)?.serving === true
+  const takeOut = (): Promise<PoolChange> =>
+    drainServer({ pool, node, ...(minServers === undefined ? {} : { minServers }) })
+
+  return {
+    read,
+    takeOut,
+    async drain(undo) {
+      const before = await read()
+      const wasIn = serverIn(before, node)?.inRotation === true
+      // Noted first: what is cut off may have been done.
+      if (wasIn) undo.note(`return ${node} to pool ${pool}`, () => returnServer({ pool, node }))
+      const change = await takeOut()
+      const after = await until(read, change.after, isIdle, drainFor)
+      return { ...change, after, sessionsLeft: serverIn(after, node)?.sessions ?? null }
+    },
+    async restore(within = SERVING_WITHIN) {
+      const change = await returnServer({ pool, node })
+      const after = await until(read, change.after, isServing, within)
+      if (isServing(after)) return { ...change, after }
+      const state = serverIn(after, node)?.state ?? 'unknown'
+      return fail('NotServing', `${node} was returned to pool ${pool} and does not serve: ${state}`, { pool: after })
+    },
+  }
+}
+
+/** Whether taking a node out would leave enough servers: what a dry run says. */
+export function drainPreview(state: PoolState, node: string, minServers = 0): object {
+  const left = state.servers.filter((server) => server.serving && server.node !== node).length
+  const least = Math.max(state.minServers, minServers)
+  return { pool: state, left_serving: left, min_servers: least, allowed: left >= least }
+}
+
+async function until(
+  read: () => Promise<PoolState>,
+  first: PoolState,
+  holds: (state: PoolState) => boolean,
+  within: number,
+): Promise<PoolState> {
+  const deadline = Date.now() + within
+  let state = first
+  while (!holds(state) && Date.now() + LOOK_INTERVAL <= deadline) {
+    await sleep(LOOK_INTERVAL)
+    state = await read()
+  }
+  return state
+}
+
+function serverIn(state: PoolState, node: string): PoolServer | undefined {
+  return state.servers.find((server) => server.node === node)
+}
+
+function queueOf(via: PoolInput['via'], datacenter: string): string | undefined {
+  if (via === undefined) return undefined
+  const { node, node_type } = via
+  if (node !== undefined && node_type === undefined) return nodeQueue(datacenter, node)
+  if (node_type !== undefined && node === undefined) return nodeTypeQueue(datacenter, node_type)
+  return fail('InvalidInput', 'via takes one of node and node_type')
+}
