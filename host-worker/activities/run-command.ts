@@ -4,14 +4,7 @@ import { ApplicationFailure } from '@temporalio/common'
 import { RE2JS } from 're2js'
 import type { CommandConfig } from '../../shared/config.ts'
 import type { CommandDescription, CommandRequest, CommandResult } from '../../workflows/sdk/activities.ts'
-import {
-  type ChangeHost,
-  carryOut,
-  heartbeating,
-  isCancelRequested,
-  unknownOutcome,
-  unwrap,
-} from '../journal/carry-out.ts'
+import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/carry-out.ts'
 import { carryToEnd } from '../journal/carry-to-end.ts'
 import type { ProcessIdentity } from '../process/process-identity.ts'
 import { commandOutcome } from './command-outcome.ts'
@@ -48,7 +41,7 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
   return async (request) => {
     const resolved = resolveCommand(host, request)
     const { command, argv, name } = resolved
-    if (command.read_only) return heartbeating(() => execute(host, resolved))
+    if (command.read_only) return execute(host, resolved)
     const what = `command ${name}`
     if (request.outlivesWorker !== true) {
       return carryOut(host, { what, effect: (hold) => execute(host, resolved, hold) })

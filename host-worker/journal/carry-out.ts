@@ -40,8 +40,6 @@ export interface LocalChange<Result> {
 
 /** Between two looks at a change that somebody else carries out, in milliseconds. */
 const LOOK_INTERVAL = 200
-/** How often Temporal hears that a change is under way, in milliseconds. */
-const HEARTBEAT_INTERVAL = 3000
 
 /** What this process itself carries out, by key. */
 const underWay = new Map<string, Promise<Outcome>>()
@@ -57,14 +55,12 @@ const underWay = new Map<string, Promise<Outcome>>()
 export async function carryOut<Result>(host: ChangeHost, change: LocalChange<Result>): Promise<Result> {
   const order = currentOrder()
   const key = keyOf(order)
-  return heartbeating(async () => {
-    let outcome = underWay.get(key)
-    if (outcome === undefined) {
-      outcome = perform(host, change, order).finally(() => underWay.delete(key))
-      underWay.set(key, outcome)
-    }
-    return unwrap(await outcome) as Result
-  })
+  let outcome = underWay.get(key)
+  if (outcome === undefined) {
+    outcome = perform(host, change, order).finally(() => underWay.delete(key))
+    underWay.set(key, outcome)
+  }
+  return unwrap(await outcome) as Result
 }
 
 /** The order that the running activity carries out, but for the execution, which its permit names. */
@@ -118,17 +114,6 @@ export function unwrap(outcome: Outcome): unknown {
     nonRetryable: true,
     ...(details === undefined ? {} : { details: [details] }),
   })
-}
-
-/** Lets Temporal know that an activity lives while it runs. */
-export async function heartbeating<Result>(run: () => Promise<Result>): Promise<Result> {
-  const context = Context.current()
-  const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL)
-  try {
-    return await run()
-  } finally {
-    clearInterval(heartbeat)
-  }
 }
 
 /** Waits a little before the next look. */

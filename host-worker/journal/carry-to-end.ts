@@ -7,7 +7,6 @@ import {
   beginChange,
   type ChangeHost,
   currentOrder,
-  heartbeating,
   inJournal,
   isCancelRequested,
   itself,
@@ -50,18 +49,16 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
   const { journal } = host
   const order = currentOrder()
   const key = keyOf(order)
-  return heartbeating(async () => {
-    const known = inJournal(() => journal.find(key))
-    if (known === null) {
-      const { execution } = await host.permits.check()
-      refuseCancelled(change.what)
-      const now = Date.now()
-      const until = now + (change.lasts ?? CLAIM_TIME)
-      const bootId = await host.bootId()
-      beginChange(journal, { order: { ...order, execution }, what: change.what, bootId, now, until, holder: null })
-    }
-    return unwrap(await follow(host, change, key))
-  })
+  const known = inJournal(() => journal.find(key))
+  if (known === null) {
+    const { execution } = await host.permits.check()
+    refuseCancelled(change.what)
+    const now = Date.now()
+    const until = now + (change.lasts ?? CLAIM_TIME)
+    const bootId = await host.bootId()
+    beginChange(journal, { order: { ...order, execution }, what: change.what, bootId, now, until, holder: null })
+  }
+  return unwrap(await follow(host, change, key))
 }
 
 /** Sees to it that somebody carries the change out, and waits for its end. */

@@ -67,7 +67,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     onRefused: (reason) => metrics.permitRefused(reason),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
   })
-  const bootId = (): Promise<string> => readBootId(config.boot_id_file)
+  const bootId = (): Promise<string> => readBootId(config.boot_id_file?.replaceAll('{node}', config.node))
   const activities = hostActivities({
     node: config.node,
     directory: run.directory,

@@ -50,6 +50,7 @@ const CHANGE: ActivityOptions = {
 /** Options for activities that only read: they may be repeated at will. */
 const LOOK: ActivityOptions = {
   startToCloseTimeout: '2m',
+  heartbeatTimeout: '15s',
   scheduleToCloseTimeout: '5m',
   retry: { initialInterval: '500ms', maximumInterval: '5s' },
 }
