@@ -409,6 +409,52 @@ const systemdSchema = z.strictObject({
   timeout: durationSchema({ min: '1s', max: '1h' }).default(90_000),
 })
 
+const absolutePath = text.refine((value) => /^\/(?!.*(?:\/\/|\/\.\.?(?:\/|$))).+[^/]$/.test(value), {
+  error: 'expected an absolute path without "//", "." and ".."',
+})
+
+const diagnosticsSchema = z.strictObject({
+  commands: z.array(name, { error: 'expected a list of command names' }).default([]),
+  files: z.array(absolutePath, { error: 'expected a list of files' }).default([]),
+  redact: z.array(pattern, { error: 'expected a list of patterns' }).default([]),
+  max_bytes: wholeNumber
+    .refine((value) => value >= 1024 && value <= 64 * 1024 * 1024, { error: 'must be between 1024 and 67108864' })
+    .default(8 * 1024 * 1024),
+  keep: wholeNumber.refine((value) => value >= 1, { error: 'must be at least 1' }).default(10),
+})
+
+/** Directories whose content belongs to the system: nothing in them is ever removed by rule. */
+const SYSTEM_DIRECTORIES =
+  /^\/(?:bin|boot|dev|etc|lib\d*|proc|root|run|sbin|sys|usr|var|home|opt|srv|tmp)$|^\/(?:bin|boot|dev|etc|lib\d*|proc|sbin|sys|usr)\//
+
+const freeDiskSchema = z.strictObject({
+  paths: z
+    .array(
+      absolutePath.refine((value) => value.split('/').length > 2 && !SYSTEM_DIRECTORIES.test(value), {
+        error: 'is too near the root, or belongs to the system',
+      }),
+      { error: 'expected a list of directories' },
+    )
+    .min(1, { error: 'must name at least one directory' }),
+  pattern,
+  older_than: durationSchema({ min: '1m' }),
+  min_size: wholeNumber.default(0),
+  keep: wholeNumber.default(0),
+})
+
+const repositorySchema = z.strictObject({
+  url: text.refine(
+    (value) => /^(?:https?:\/\/|ssh:\/\/|file:\/\/\/|\/|[a-z0-9_-]+@[A-Za-z0-9.-]+:)[^\s]+$/.test(value),
+    {
+      error: 'expected the URL or path of a git repository',
+    },
+  ),
+  revisions: pattern.default('^(?:[0-9a-f]{40}|refs/pull/[0-9]+/(?:head|merge)|refs/merge-requests/[0-9]+/head)$'),
+  tests: z
+    .array(name, { error: 'expected a list of command names' })
+    .min(1, { error: 'must name at least one command' }),
+})
+
 /** Names that a load balancer's own protocol takes as they are. */
 const plainWord = text.regex(/^[A-Za-z0-9_.:-]+$/, { error: 'expected letters, digits, "_", ".", ":" and "-" alone' })
 
@@ -493,12 +539,21 @@ export const workerSchema = z.strictObject({
   command: z.record(name, commandSchema).default({}),
   load_balancer: z.record(name, loadBalancerSchema).default({}),
   systemd: systemdSchema.optional(),
+  diagnostics: diagnosticsSchema.optional(),
+  free_disk: z.record(name, freeDiskSchema).default({}),
+  repository: z.record(name, repositorySchema).default({}),
 })
 
 /** worker.hcl, defaults filled in, durations in milliseconds. */
 export type WorkerConfig = z.output<typeof workerSchema>
 /** One allow-listed command of a host. */
 export type CommandConfig = WorkerConfig['command'][string]
+/** What a host may put into a bundle of diagnostics. */
+export type DiagnosticsConfig = NonNullable<WorkerConfig['diagnostics']>
+/** Which files may be removed; `older_than` in milliseconds. */
+export type FreeDiskRule = WorkerConfig['free_disk'][string]
+/** A repository whose revisions may be tested. */
+export type RepositoryConfig = WorkerConfig['repository'][string]
 /** One pool of servers, and how its load balancer is spoken to. */
 export type LoadBalancerConfig = WorkerConfig['load_balancer'][string]
 

@@ -7,19 +7,21 @@ import { type Dev, startDev } from './support/dev.ts'
 import { repository, temporaryDirectory, writeProject } from './support/files.ts'
 import type { Decision, List } from './support/http.ts'
 import { freePort, type Running, run } from './support/processes.ts'
+import { type Prometheus, startPrometheus } from './support/prometheus.ts'
 import { until } from './support/until.ts'
 
 describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'prometheus')}`, () => {
   let sampleUrl: string
   let prometheusUrl: string
   let service: Service
+  let query: Prometheus['query']
   let dev: Dev
 
   beforeAll(async () => {
     const samplePort = await freePort()
     const prometheusPort = await freePort()
-    sampleUrl = `http://127.0.0.1:${samplePort}`
     prometheusUrl = `http://127.0.0.1:${prometheusPort}`
+    sampleUrl = `http://127.0.0.1:${samplePort}`
     service = keepRunning(samplePort)
     const project = writeProject({
       // What systemd would do: it dies, and its supervisor starts it again.
@@ -47,19 +49,16 @@ describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'promet
         }`,
     })
     dev = await startDev({ project, nodes: ['web-1'] })
-    startPrometheus(prometheusPort, {
-      sample: { target: `127.0.0.1:${samplePort}`, node: 'web-1' },
-      resile: { target: new URL(dev.coordinator).host, node: 'coordinator' },
-    })
-    await until('Prometheus is ready', async () => (await fetch(`${prometheusUrl}/-/ready`)).ok)
+    const prometheus = await startPrometheus(
+      {
+        sample: { target: `127.0.0.1:${samplePort}`, node: 'web-1' },
+        resile: { target: new URL(dev.coordinator).host, node: 'coordinator' },
+      },
+      prometheusPort,
+    )
+    query = prometheus.query
   })
 
-  /** The values of a query's series. */
-  const query = async (text: string) => {
-    const answer = await fetch(`${prometheusUrl}/api/v1/query?${new URLSearchParams({ query: text })}`)
-    const { data } = (await answer.json()) as { data: { result: { value: [number, string] }[] } }
-    return data.result.map(({ value }) => value[1])
-  }
   const isHealthy = async () => (await fetch(sampleUrl)).status === 200
 
   test('it scrapes the sample service', async () => {
@@ -122,19 +121,4 @@ function keepRunning(port: number): Service {
     wanted = false
   })
   return { pidFile, starts: () => starts }
-}
-
-/** Scrapes each target every second, with a label that tells its node. */
-function startPrometheus(port: number, jobs: Record<string, { target: string; node: string }>): void {
-  const directory = temporaryDirectory()
-  const configFile = join(directory, 'prometheus.yml')
-  const scrapes = Object.entries(jobs).map(([name, { target, node }]) => ({
-    job_name: name,
-    static_configs: [{ targets: [target], labels: { node } }],
-  }))
-  const config = { global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: scrapes }
-  // JSON is YAML.
-  writeFileSync(configFile, JSON.stringify(config))
-  const flags = [`--config.file=${configFile}`, `--storage.tsdb.path=${join(directory, 'data')}`]
-  run('prometheus', [...flags, `--web.listen-address=127.0.0.1:${port}`])
 }

@@ -1,19 +1,29 @@
 import type { HostActivities } from '../../workflows/sdk/index.ts'
+import { bundleDiagnosticsActivity, type DiagnosticsHost } from './bundle-diagnostics.ts'
 import { checkHttp } from './check-http.ts'
 import { collectDiagnosticsActivity } from './collect-diagnostics.ts'
+import { type DiskHost, freeDiskActivity } from './free-disk.ts'
 import { heartbeating } from './heartbeating.ts'
 import { type PoolHost, poolActivities } from './pool.ts'
 import { rebootHostActivity } from './reboot-host.ts'
 import { describeCommandActivity, runCommandActivity } from './run-command.ts'
+import { type TestHost, testRevisionActivity } from './test-revision.ts'
+
+/** A host with all that its activities need. */
+export type ActivityHost = PoolHost & DiagnosticsHost & DiskHost & TestHost
 
 /** The activities that a host's worker registers; each heartbeats. */
-export function hostActivities(host: PoolHost): HostActivities {
+export function hostActivities(host: ActivityHost): HostActivities {
+  const collectDiagnostics = collectDiagnosticsActivity(host.node)
   return heartbeating({
     runCommand: runCommandActivity(host),
     describeCommand: describeCommandActivity(host),
     rebootHost: rebootHostActivity(host),
     checkHttp,
     ...poolActivities(host),
-    collectDiagnostics: collectDiagnosticsActivity(host.node),
+    freeDisk: freeDiskActivity(host),
+    testRevision: testRevisionActivity(host),
+    collectDiagnostics,
+    bundleDiagnostics: bundleDiagnosticsActivity(host, collectDiagnostics),
   })
 }

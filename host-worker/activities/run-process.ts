@@ -11,8 +11,9 @@ export interface ProcessOrder {
   directory: string
   /** The whole environment; nothing is inherited. */
   env: Record<string, string>
-  /** Most bytes kept of each output stream. */
+  /** Most bytes kept of each output stream: the first ones, or the last. */
   outputCap: number
+  keeps?: 'head' | 'tail'
   /** Ends the process when it aborts. */
   signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
@@ -35,8 +36,8 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   guardian ??= startGuardian()
   const watcher = await guardian
   const began = performance.now()
-  const stdout = new CappedOutput(order.outputCap)
-  const stderr = new CappedOutput(order.outputCap)
+  const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
+  const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   // A group of its own, so that what the command has started ends with it.
   const child = spawn(program, args, {
     cwd: order.directory,
@@ -99,18 +100,27 @@ function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Keeps the first bytes of a stream and counts the rest. */
+/** Keeps the first or the last bytes of a stream and counts the rest. */
 class CappedOutput {
   readonly #cap: number
-  readonly #chunks: Buffer[] = []
+  readonly #keeps: 'head' | 'tail'
+  #chunks: Buffer[] = []
   #kept = 0
   #cut = 0
 
-  constructor(cap: number) {
+  constructor(cap: number, keeps: 'head' | 'tail') {
     this.#cap = cap
+    this.#keeps = keeps
   }
 
   add(chunk: Buffer): void {
+    if (this.#keeps === 'tail') {
+      this.#chunks.push(chunk)
+      this.#kept += chunk.length
+      // Seldom, so that a chatty command costs little.
+      if (this.#kept > 2 * this.#cap) this.#dropHead()
+      return
+    }
     const room = Math.min(this.#cap - this.#kept, chunk.length)
     if (room > 0) this.#chunks.push(chunk.subarray(0, room))
     this.#kept += room
@@ -118,7 +128,19 @@ class CappedOutput {
   }
 
   text(): string {
+    if (this.#keeps === 'tail') this.#dropHead()
     const text = Buffer.concat(this.#chunks).toString('utf8')
-    return this.#cut === 0 ? text : `${text}\n[${this.#cut} more bytes were cut]\n`
+    if (this.#cut === 0) return text
+    const note = `[${this.#cut} more bytes were cut]`
+    return this.#keeps === 'tail' ? `${note}\n${text}` : `${text}\n${note}\n`
+  }
+
+  #dropHead(): void {
+    const all = Buffer.concat(this.#chunks)
+    const last = all.subarray(Math.max(all.length - this.#cap, 0))
+    this.#cut += all.length - last.length
+    // A copy: a view would keep all of it in memory.
+    this.#chunks = [Buffer.from(last)]
+    this.#kept = last.length
   }
 }

@@ -87,6 +87,9 @@ function nodeConfig(options: WorkerOptions, project: Project): WorkerConfig {
     // What worker.hcl says itself comes first.
     command: { ...systemdCommands(file?.systemd), ...project.commands },
     load_balancer: file?.load_balancer ?? {},
+    free_disk: file?.free_disk ?? {},
+    repository: file?.repository ?? {},
+    ...(file?.diagnostics === undefined ? {} : { diagnostics: file.diagnostics }),
     ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
   }
 }

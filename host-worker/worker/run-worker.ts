@@ -25,7 +25,7 @@ export interface WorkerRun {
   config: WorkerConfig
   /** The project, working directory of commands. */
   directory: string
-  /** Where the node keeps its journal; held by one worker. */
+  /** Where the node keeps its journal and all that is its own; held by one worker. */
   data: string
   coordinator: CoordinatorAddress
   /** Whose workflow tasks it takes: of no queue, of its datacenter's general queue, or of all its queues. */
@@ -73,6 +73,10 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     directory: run.directory,
     commands: config.command,
     loadBalancers: config.load_balancer,
+    freeDisk: config.free_disk,
+    repositories: config.repository,
+    diagnostics: config.diagnostics ?? null,
+    data: run.data,
     permits,
     journal,
     bootId,

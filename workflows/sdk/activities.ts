@@ -113,3 +113,78 @@ export interface PoolChange {
   before: PoolState
   after: PoolState
 }
+
+/** Asks for a bundle of what worker.hcl's `diagnostics` allows. */
+export interface BundleRequest {
+  /** Only says what would be in it. */
+  dryRun?: boolean
+}
+
+/** One part of a bundle. */
+export interface BundleEntry {
+  name: string
+  /** Bytes in the bundle, after redaction and before compression. */
+  bytes: number
+  /** Whether its beginning was left out for want of room. */
+  cut: boolean
+  /** Passages that were made unreadable. */
+  redactions: number
+  /** Why it is not there; null when it is. */
+  error: string | null
+}
+
+/** A bundle on the host's disk. */
+export interface BundleReport {
+  /** Null in a dry run. */
+  path: string | null
+  bytes: number
+  /** SHA-256 of the file, in hex; null in a dry run. */
+  sha256: string | null
+  entries: BundleEntry[]
+}
+
+/** Asks for room on a disk, by a rule of worker.hcl's `free_disk`. */
+export interface FreeDiskRequest {
+  rule: string
+  /** Stops once this part of the file system is free, in percent; without it, all that the rule covers is removed. */
+  untilFreePercent?: number
+  /** Only says what would be removed. */
+  dryRun?: boolean
+}
+
+/** Room on the file system of a rule's first path. Bytes. */
+export interface DiskRoom {
+  path: string
+  total: number
+  free: number
+  freePercent: number
+}
+
+/** What was removed. */
+export interface FreeDiskReport {
+  before: DiskRoom
+  after: DiskRoom
+  /** Files removed, and the bytes that they took on the disk. */
+  files: number
+  bytes: number
+  /** The first of them, oldest first. */
+  removed: { path: string; bytes: number; modified: string }[]
+  /** What could not be looked at or removed. */
+  errors: string[]
+}
+
+/** Asks for a test of one revision of a repository that worker.hcl allows. */
+export interface TestRevisionRequest {
+  repository: string
+  /** A commit, or a reference such as `refs/pull/7/head`. */
+  revision: string
+  /** Name of the command that tests it. */
+  test: string
+}
+
+/** How a test went. */
+export interface TestRevisionReport {
+  /** The commit that was tested. */
+  commit: string
+  test: CommandResult
+}

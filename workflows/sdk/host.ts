@@ -9,17 +9,23 @@ import {
 } from '@temporalio/workflow'
 import { OUTCOME_UNKNOWN } from '../../shared/failure-types.ts'
 import type {
+  BundleReport,
+  BundleRequest,
   CheckRequest,
   CheckResult,
   CommandDescription,
   CommandRequest,
   CommandResult,
   Diagnostics,
+  FreeDiskReport,
+  FreeDiskRequest,
   PoolChange,
   PoolRequest,
   PoolState,
   RebootRequest,
   RebootResult,
+  TestRevisionReport,
+  TestRevisionRequest,
 } from './activities.ts'
 import { milliseconds } from './duration.ts'
 
@@ -30,6 +36,9 @@ export interface HostActivities {
   rebootHost(request: RebootRequest): Promise<RebootResult>
   checkHttp(request: CheckRequest): Promise<CheckResult>
   collectDiagnostics(): Promise<Diagnostics>
+  bundleDiagnostics(request: BundleRequest): Promise<BundleReport>
+  freeDisk(request: FreeDiskRequest): Promise<FreeDiskReport>
+  testRevision(request: TestRevisionRequest): Promise<TestRevisionReport>
   readPool(request: { pool: string }): Promise<PoolState>
   drainServer(request: PoolRequest): Promise<PoolChange>
   returnServer(request: PoolRequest): Promise<PoolChange>
@@ -60,6 +69,16 @@ const LOOK: ActivityOptions = {
  * don't fit and a timeout throw. It is never run a second time: see {@link isOutcomeUnknown}.
  */
 export const { runCommand } = proxyActivities<HostActivities>(CHANGE)
+
+/** Changes of a host by its own rules; {@link HostActivities} says what each gives. */
+export const { freeDisk, testRevision } = proxyActivities<HostActivities>(CHANGE)
+
+/** Writes a bundle on the host's disk; one that is made again takes the place of the first. */
+export const { bundleDiagnostics } = proxyActivities<HostActivities>({
+  ...LOOK,
+  startToCloseTimeout: '15m',
+  scheduleToCloseTimeout: '30m',
+})
 
 /** Reads only; {@link HostActivities} says what each gives. */
 export const { checkHttp, collectDiagnostics, describeCommand } = proxyActivities<HostActivities>(LOOK)

@@ -1,0 +1,75 @@
+/** Makes secrets in logs and configuration unreadable. */
+import { setImmediate as yieldToOthers } from 'node:timers/promises'
+import { RE2JS } from 're2js'
+
+/** A redacted text, and how many passages were made unreadable. */
+export interface Redacted {
+  text: string
+  redactions: number
+}
+
+/** What stands in the place of a secret. */
+const MARK = '[redacted]'
+/** Longest line that is kept, in characters. */
+const LONGEST_LINE = 16 * 1024
+/** Lines after which others get their turn. */
+const BATCH = 2000
+
+/** What is a secret wherever it stands. Each runs in linear time; `$1` is kept. */
+const SECRETS: readonly RegExp[] = [
+  // password=…, "api_key": "…", Authorization: Basic …
+  /((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization|cookie)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|(?:(?:basic|bearer|digest)\s+)?[^\s,;&"']+)/gi,
+  /(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
+  // user and password in a URL
+  /(:\/\/)[^\s/@:]+:[^\s/@]+(?=@)/g,
+  // JSON Web Tokens, AWS access keys
+  /()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*/g,
+  /()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
+]
+
+/**
+ * Redacts a text, line by line; private keys in PEM as a whole.
+ *
+ * @param patterns more secrets, in RE2 syntax
+ */
+export async function redact(text: string, patterns: readonly string[]): Promise<Redacted> {
+  const own = patterns.map((pattern) => RE2JS.compile(pattern))
+  const lines = text.split('\n')
+  let redactions = 0
+  let inKey = false
+  for (const [index, line] of lines.entries()) {
+    if (index % BATCH === BATCH - 1) await yieldToOthers()
+    const begins = line.includes('-----BEGIN') && line.includes('PRIVATE KEY')
+    if (inKey || begins) {
+      if (!inKey) redactions += 1
+      lines[index] = inKey ? '' : MARK
+      inKey = !line.includes('-----END')
+      continue
+    }
+    const short = line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)} [cut]` : line
+    const redacted = redactLine(short, own)
+    lines[index] = redacted.text
+    redactions += redacted.redactions
+  }
+  return { text: lines.join('\n'), redactions }
+}
+
+function redactLine(line: string, own: readonly RE2JS[]): Redacted {
+  let text = line
+  let redactions = 0
+  for (const secret of SECRETS) {
+    text = text.replace(secret, (_, kept: string) => {
+      redactions += 1
+      return kept + MARK
+    })
+  }
+  for (const pattern of own) {
+    const matcher = pattern.matcher(text)
+    let found = 0
+    while (matcher.find()) found += 1
+    if (found === 0) continue
+    text = pattern.matcher(text).replaceAll(MARK)
+    redactions += found
+  }
+  return { text, redactions }
+}

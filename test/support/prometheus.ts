@@ -1,0 +1,42 @@
+/** A real Prometheus of a test's own. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { temporaryDirectory } from './files.ts'
+import { freePort, run } from './processes.ts'
+import { until } from './until.ts'
+
+/** Where it answers, and what it is asked. */
+export interface Prometheus {
+  readonly url: string
+  /** The values of a query's series. */
+  query(text: string): Promise<string[]>
+}
+
+/** Scrapes each target every second, with a label that tells its node; waits until it is ready. */
+export async function startPrometheus(
+  jobs: Record<string, { target: string; node: string }>,
+  wantedPort?: number,
+): Promise<Prometheus> {
+  const port = wantedPort ?? (await freePort())
+  const url = `http://127.0.0.1:${port}`
+  const directory = temporaryDirectory()
+  const configFile = join(directory, 'prometheus.yml')
+  const scrapes = Object.entries(jobs).map(([name, { target, node }]) => ({
+    job_name: name,
+    static_configs: [{ targets: [target], labels: { node } }],
+  }))
+  const config = { global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: scrapes }
+  // JSON is YAML.
+  writeFileSync(configFile, JSON.stringify(config))
+  const flags = [`--config.file=${configFile}`, `--storage.tsdb.path=${join(directory, 'data')}`]
+  run('prometheus', [...flags, `--web.listen-address=127.0.0.1:${port}`])
+  await until('Prometheus is ready', async () => (await fetch(`${url}/-/ready`)).ok)
+  return {
+    url,
+    async query(text) {
+      const answer = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: text })}`)
+      const { data } = (await answer.json()) as { data: { result: { value: [number, string] }[] } }
+      return data.result.map(({ value }) => value[1])
+    },
+  }
+}
