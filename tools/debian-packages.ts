@@ -2,7 +2,11 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Debian packages that some tests need, with a command of each. */
-const commands = { prometheus: 'prometheus', systemd: 'systemd-socket-activate' } as const
+const commands = {
+  prometheus: 'prometheus',
+  'prometheus-alertmanager': 'prometheus-alertmanager',
+  systemd: 'systemd-socket-activate',
+} as const
 
 /** A Debian package that some tests need. */
 export type DebianPackage = keyof typeof commands
