@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
@@ -19,12 +19,15 @@ const unit: TestProjectConfiguration = {
 /** A key that signs permits, for the tests in workerd alone. */
 const permitKey = { kid: 'test', ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) }
 
+/** What signs messages to a receiver, there too. */
+const receiverSecret = `whsec_${randomBytes(24).toString('base64')}`
+
 /** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
 const edge: TestProjectConfiguration = {
   plugins: [
     cloudflareTest({
       wrangler: { configPath: wranglerConfig },
-      miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }) } },
+      miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }), RECEIVER_SECRET: receiverSecret } },
     }),
   ],
   // There is no environment in workerd.

@@ -32,6 +32,14 @@ describe('answers have the shapes that the contract names', () => {
     problemSchema.parse((await request('GET', '/nowhere')).body)
   })
 
+  it('/openapi.json has what is posted to receivers', async () => {
+    const { webhooks } = (await request('GET', '/openapi.json')).body
+    const schema = { properties: { type: { enum: expect.arrayContaining(['execution.failed', 'execution.lost']) } } }
+    expect(webhooks).toMatchObject({
+      escalation: { post: { requestBody: { content: { 'application/json': { schema } } } } },
+    })
+  })
+
   it('/openapi.json names every route with every method', async () => {
     const { paths } = (await request('GET', '/openapi.json')).body as unknown as { paths: Record<string, object> }
     for (const { method, path } of ROUTES) {

@@ -28,6 +28,8 @@ const pattern = text.refine(isLinearPattern, {
 })
 const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
 const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or https:// URL' })
+/** One that holds no secret: a user or password in it would be shown wherever it is. */
+const openUrl = httpUrl.refine(hasNoUser, { error: 'must not hold a user or password' })
 
 /**
  * Lets a check over several keys run although something else is wrong, so that every mistake is reported at once: only
@@ -184,6 +186,7 @@ export const workflowSchema = z
     workflow_queue: z.enum(['datacenter', 'target']).default('datacenter'),
     input: z.record(text, inputSchema).optional(),
     constraint: z.array(constraintSchema).default([]),
+    escalation: z.strictObject({ receiver: name }).optional(),
   })
   .superRefine(
     (workflow, context) => {
@@ -258,28 +261,37 @@ const serverSchema = z.strictObject({
   route_rule: z.array(routeRuleSchema).default([]),
 })
 
-/** A door for signed messages; exactly one of the two says where its secret is. */
+/** Where a secret is: at most one of the two is given. */
+const secretKeys = {
+  secret_env: text
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable' })
+    .optional(),
+  secret_file: text.optional(),
+}
+
+/** Where a secret is. */
+export interface SecretPlace {
+  secret_env?: string | undefined
+  secret_file?: string | undefined
+}
+
+function refuseTwoSecrets({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
+  if (secret_env === undefined || secret_file === undefined) return
+  const message = 'secret_env and secret_file exclude each other'
+  context.addIssue({ code: 'custom', path: ['secret_file'], message })
+}
+
+function requireSecret({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
+  if (secret_env !== undefined || secret_file !== undefined) return
+  const params = { missing: ['secret_env', 'secret_file'] }
+  context.addIssue({ code: 'custom', path: ['secret_env'], message: 'is required', params })
+}
+
+/** A door for signed messages. */
 const webhookSchema = z
-  .strictObject({
-    secret_env: text
-      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable' })
-      .optional(),
-    secret_file: text.optional(),
-    workflow: name.optional(),
-  })
-  .superRefine(
-    ({ secret_env, secret_file }, context) => {
-      if ((secret_env === undefined) !== (secret_file === undefined)) return
-      const both = secret_env !== undefined
-      context.addIssue({
-        code: 'custom',
-        path: [both ? 'secret_file' : 'secret_env'],
-        message: both ? 'secret_env and secret_file exclude each other' : 'is required',
-        params: both ? {} : { missing: ['secret_env', 'secret_file'] },
-      })
-    },
-    given('secret_env', 'secret_file'),
-  )
+  .strictObject({ ...secretKeys, workflow: name.optional() })
+  .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
+  .superRefine(requireSecret, given('secret_env', 'secret_file'))
 
 /** What is signed names no webhook: a message to one would be good for any other with the same secret. */
 function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
@@ -296,6 +308,32 @@ function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSch
   }
 }
 
+/** The blocks of which each receiver has exactly one. */
+const RECEIVER_KINDS = ['webhook', 'alertmanager']
+
+/** Where a human is told: with a secret, messages to a webhook are signed. */
+const receiverSchema = z
+  .strictObject({
+    webhook: z
+      .strictObject({ url: openUrl, ...secretKeys })
+      .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
+      .optional(),
+    alertmanager: z.strictObject({ url: openUrl }).optional(),
+  })
+  .superRefine(
+    ({ webhook, alertmanager }, context) => {
+      const kinds = [webhook, alertmanager].filter((kind) => kind !== undefined)
+      if (kinds.length === 1) return
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: kinds.length === 0 ? 'tells nobody: it needs a block that says how' : 'has more than one block',
+        params: { permitted: RECEIVER_KINDS, ...(kinds.length === 0 && { missing: RECEIVER_KINDS }) },
+      })
+    },
+    given(...RECEIVER_KINDS),
+  )
+
 const temporalSchema = z.strictObject({
   namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
   address: hostPort.default('127.0.0.1:7233'),
@@ -309,6 +347,7 @@ export const coordinatorSchema = z
     server_config: serverSchema.optional(),
     temporal: temporalSchema.prefault({}),
     webhook: z.record(name, webhookSchema).superRefine(refuseSharedSecrets).default({}),
+    receiver: z.record(name, receiverSchema).default({}),
     permits: z.strictObject({ key_file: text }).optional(),
   })
   .superRefine(
@@ -335,8 +374,8 @@ export const coordinatorSchema = z
 export type RouteRule = z.output<typeof routeRuleSchema>
 /** The server's side of coordinator.hcl, defaults filled in. */
 export type ServerConfig = z.output<typeof serverSchema>
-/** One webhook's door. */
-export type WebhookConfig = z.output<typeof webhookSchema>
+/** One place where a human is told; exactly one of its blocks is there. */
+export type ReceiverConfig = z.output<typeof receiverSchema>
 /** coordinator.hcl, defaults filled in. */
 export type CoordinatorConfig = z.output<typeof coordinatorSchema>
 
@@ -640,6 +679,11 @@ function isLinearPattern(value: string): boolean {
 function isHttpUrl(value: string): boolean {
   const url = URL.canParse(value) ? new URL(value) : null
   return url !== null && (url.protocol === 'http:' || url.protocol === 'https:')
+}
+
+function hasNoUser(value: string): boolean {
+  const url = URL.canParse(value) ? new URL(value) : null
+  return url === null || (url.username === '' && url.password === '')
 }
 
 function isHostPort(value: string): boolean {

@@ -125,6 +125,9 @@ export const EXECUTION_STATUSES = [
   'lost',
 ] as const
 
+/** Those of which a human is told; the last two pass again. */
+export const ESCALATED_STATUSES = ['failed', 'timed_out', 'terminated', 'expired', 'lost', 'awaiting_approval'] as const
+
 /** Every outcome of a decision. */
 export const OUTCOMES = ['admitted', 'denied', 'shadowed', 'awaiting_approval'] as const
 
@@ -185,6 +188,24 @@ export const executionSchema = z.strictObject({
   closed_at: nullableTime,
 })
 
+/** What a human is told of an execution: the body of a message to a receiver. */
+export const escalationSchema = z.strictObject({
+  type: z.enum(ESCALATED_STATUSES.map((status) => `execution.${status}` as const)),
+  /** Of the message: the same in each attempt to deliver it. */
+  id: z.string(),
+  /** Since when it is so. */
+  at: time,
+  /** The whole in one line. */
+  summary: z.string(),
+  workflow: z.string(),
+  datacenter: z.string(),
+  execution: executionSchema,
+  /** Null for an execution whose decision was lost with a disk. */
+  decision: decisionSchema.nullable(),
+  /** Scopes (WORKFLOW or WORKFLOW@NODE) whose `maxFailure` this end has tripped. */
+  tripped: z.array(z.string()),
+})
+
 /** A time in which nothing that it covers is started. */
 export const freezeAnswerSchema = z.strictObject({
   id: z.uuid(),
@@ -238,6 +259,9 @@ export type Decision = z.output<typeof decisionSchema>
 export type Execution = z.output<typeof executionSchema>
 export type ExecutionStatus = Execution['status']
 export type ExecutionError = z.output<typeof executionErrorSchema>
+/** A status of which a human is told. */
+export type EscalatedStatus = (typeof ESCALATED_STATUSES)[number]
+export type Escalation = z.output<typeof escalationSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
 export type Problem = z.output<typeof problemSchema>

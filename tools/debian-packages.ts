@@ -2,7 +2,12 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Debian packages that some tests need, with a command of each. */
-const commands = { haproxy: 'haproxy', prometheus: 'prometheus', systemd: 'systemd-socket-activate' } as const
+const commands = {
+  haproxy: 'haproxy',
+  prometheus: 'prometheus',
+  'prometheus-alertmanager': 'prometheus-alertmanager',
+  systemd: 'systemd-socket-activate',
+} as const
 
 /** A Debian package that some tests need. */
 export type DebianPackage = keyof typeof commands

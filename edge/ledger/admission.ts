@@ -14,6 +14,7 @@ import {
   type Verdict,
 } from '../../shared/constraints.ts'
 import type { Decision, Freeze } from '../../shared/wire.ts'
+import { escalate } from './escalate.ts'
 import { scopeName, scopesOf, shadowScopeName } from './scopes.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
 import type { Approval, GlobalAnswer, ReserveAnswer, Submission, Trigger, Waiting } from './types.ts'
@@ -111,6 +112,7 @@ export function settleReservation(
     }
     store.decisions.insert(id, decision, row.node, now)
     store.drafts.remove(id)
+    store.escalations.end(id, now)
     store.update({ ...row, phase: 'starting', status: 'pending', nextAt: now + ATTEMPT_LIFE })
     return { kind: 'admitted', id, decision }
   }
@@ -302,7 +304,9 @@ function place(
       store.insertExecution({ ...fresh, ...WAITING, nextAt: fresh.validUntil })
       const { order, validFor } = submission
       store.drafts.put(id, { trigger, order, validFor } satisfies Waiting)
-      return park(store, { ...decision, id, outcome: 'awaiting_approval' }, trigger, now)
+      const parked = park(store, { ...decision, id, outcome: 'awaiting_approval' }, trigger, now)
+      escalate(store, fresh, now)
+      return parked
     }
     case 'shadow': {
       store.insertExecution({ ...fresh, ...SHADOWED, closedAt: now })
@@ -346,6 +350,7 @@ function begin(
   }
   store.decisions.insert(id, decision, trigger.node, now)
   store.drafts.remove(id)
+  if (waiting !== null) store.escalations.end(id, now)
   return { kind: 'admitted', id, decision }
 }
 

@@ -22,6 +22,8 @@ export interface AuditContext {
   workflowOfType(type: string): string | null
   /** Whether a workflow's GlobalLedger hears of its executions. */
   isCentral(workflow: string): boolean
+  /** Whom a workflow's escalations go to now; null when nobody is told. */
+  receiverOf(workflow: string): string | null
   /** Runs changes in one transaction. */
   transaction(change: () => void): void
 }
@@ -141,6 +143,7 @@ function adopt(context: AuditContext, chain: Chain, now: number): void {
       input: {},
       timeout: 0,
       traceparent: null,
+      receiver: context.receiverOf(workflow),
       datacenter,
       reason: null,
       trigger: null,

@@ -25,6 +25,7 @@ import {
   settleReservation,
 } from './admission.ts'
 import { type AuditContext, audit, importAll } from './audit.ts'
+import { EscalationSender, LONGEST_ESCALATION_WAIT } from './escalation-sender.ts'
 import { askGlobal, reserve, settle } from './global.ts'
 import type { MessageAnswer } from './message-store.ts'
 import { beginVoid, close, type OutboxContext, step } from './outbox.ts'
@@ -104,6 +105,7 @@ export class Ledger extends DurableObject<Env> {
   readonly #namespaceIds = new Map<string, string>()
   readonly #clock = new ClockWatch()
   readonly #storms = new Storms()
+  readonly #escalations: EscalationSender
   /** Steps under way, so that the request and the alarm never work on one execution at the same time. */
   readonly #underWay = new Map<string, Promise<void>>()
   readonly #waiters = new Waiters()
@@ -128,7 +130,7 @@ export class Ledger extends DurableObject<Env> {
     migrate(ctx.storage, LEDGER_MIGRATIONS)
     this.#store = new LedgerStore(ctx.storage.sql)
     // The clock may have been set back while nobody ran.
-    this.#store.clampDue(Date.now(), LONGEST_WAIT)
+    this.#clampDue(Date.now())
     if (this.#store.facts.get('incarnation') === null) this.#store.facts.set('incarnation', uuidv7())
     this.#isImported = this.#store.facts.get('imported') !== null
     this.#auditedUntil = Number(this.#store.facts.get('audited_until') ?? this.#store.newestAdmission() ?? Date.now())
@@ -149,6 +151,13 @@ export class Ledger extends DurableObject<Env> {
       now: () => Date.now(),
       checkInterval: () => this.#checkInterval,
     }
+    this.#escalations = new EscalationSender({
+      store: this.#store.escalations,
+      config,
+      env,
+      now: () => Date.now(),
+      settled: () => this.#arm(),
+    })
   }
 
   /** Judges a trigger, records the decision, and when it is admitted forwards it; waits for the start as long as asked. */
@@ -358,8 +367,8 @@ export class Ledger extends DurableObject<Env> {
       this.#checkInterval = Math.min(base + perOpen * this.#store.openCount(), longest)
       this.#writeStorms()
       // The outbox comes first, and its next run doesn't wait for what Visibility has to say.
-      const rest = Promise.all([this.#sendSettlements(), this.#auditIfDue()]).then(() => undefined)
-      await Promise.all([this.#runOutbox(), within(ALARM_PASS, rest, () => undefined)])
+      const rest = Promise.all([this.#sendSettlements(), this.#escalations.run(), this.#auditIfDue()])
+      await Promise.all([this.#runOutbox(), within<unknown>(ALARM_PASS, rest, () => undefined)])
       this.#forgetIfDue()
     } catch (error) {
       log('error', 'alarm_failed', { detail: messageOf(error) })
@@ -624,6 +633,7 @@ export class Ledger extends DurableObject<Env> {
         const constraints = workflows.find((workflow) => workflow.name === name)?.constraint ?? []
         return constraints.some((constraint) => isCentral(constraint, datacentersOf(config.coordinator)))
       },
+      receiverOf: (name) => workflows.find((workflow) => workflow.name === name)?.escalation?.receiver ?? null,
       transaction: (change) => this.ctx.storage.transactionSync(change),
     }
   }
@@ -718,7 +728,7 @@ export class Ledger extends DurableObject<Env> {
     if (now < this.#newestTime - CLOCK_STEP) {
       log('warn', 'clock_set_back', { by_ms: this.#newestTime - now })
       this.#newestTime = now
-      this.#store.clampDue(now, LONGEST_WAIT)
+      this.#clampDue(now)
       this.#auditAt = Math.min(this.#auditAt, now)
       this.#forgetAt = Math.min(this.#forgetAt, now + FORGET_INTERVAL)
       this.#alarmAt = null
@@ -727,12 +737,19 @@ export class Ledger extends DurableObject<Env> {
     this.#newestTime = Math.max(this.#newestTime, now)
   }
 
+  /** Makes due at `now` what would be due so late only because the clock was set back. */
+  #clampDue(now: number): void {
+    this.#store.clampDue(now, LONGEST_WAIT)
+    this.#store.escalations.clampDue(now, LONGEST_ESCALATION_WAIT)
+  }
+
   /** When the alarm has something to do next. */
   #nextDue(): number {
     const now = Date.now()
     return Math.min(
       this.#store.nextDue() ?? Number.POSITIVE_INFINITY,
       this.#store.settlements.nextDue() ?? Number.POSITIVE_INFINITY,
+      this.#escalations.nextDue(),
       this.#storms.hasUnwritten ? now + STORM_WRITE_INTERVAL : Number.POSITIVE_INFINITY,
       this.#forgetAt,
       this.#auditAt,

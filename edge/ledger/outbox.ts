@@ -28,6 +28,7 @@ import { CLOCK_TOLERANCE } from '../temporal/clock.ts'
 import { ending, executionState, REFUSALS, startOutcome } from '../temporal/outcome.ts'
 import { reachedFailures } from './admission.ts'
 import { describeSafely } from './audit.ts'
+import { escalate } from './escalate.ts'
 import type { ExecutionRow, LedgerStore } from './store.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
@@ -335,6 +336,7 @@ function found(context: OutboxContext, row: ExecutionRow, runId: string | null, 
   // One that was not started through this ledger is first seen in its namespace here.
   if (row.namespaceId === null && namespaceId !== null) context.store.locate(row.id, namespaceId)
   if (row.phase === 'running' && row.runId === runId) return
+  if (row.phase === 'lost') context.store.escalations.end(row.id, context.now())
   context.store.update({ ...row, phase: 'running', status: 'running', runId: runId ?? row.runId })
 }
 
@@ -379,17 +381,18 @@ const UNREADABLE: TemporalAnswer = {
 }
 
 function lose(context: OutboxContext, row: ExecutionRow): void {
-  if (row.phase !== 'lost') {
-    log('error', 'lost', {
-      execution: row.id,
-      workflow: row.workflow,
-      detail: 'Temporal does not know this execution; it still counts',
-    })
-  }
-  context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: context.now() + LOST_INTERVAL })
+  const now = context.now()
+  context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: now + LOST_INTERVAL })
+  if (row.phase === 'lost') return
+  escalate(context.store, row, now)
+  log('error', 'lost', {
+    execution: row.id,
+    workflow: row.workflow,
+    detail: 'Temporal does not know this execution; it still counts',
+  })
 }
 
-/** Ends an execution, and trips what its end reaches. */
+/** Ends an execution, trips what its end reaches, and has a human told. */
 export function close(
   context: Pick<OutboxContext, 'store'>,
   row: ExecutionRow,
@@ -399,11 +402,14 @@ export function close(
   error: ExecutionRow['error'],
 ): void {
   if (!context.store.close(row.id, status, at, bounded(result), boundedError(error))) return
-  for (const { scope, count } of reachedFailures(context.store, row, at)) {
-    if (context.store.failures.trip(scope, at, count)) {
-      log('error', 'tripped', { scope, count, execution: row.id, detail: 'nothing more is admitted until it is reset' })
-    }
+  const reached = reachedFailures(context.store, row, at)
+  const tripped = reached.filter(({ scope, count }) => context.store.failures.trip(scope, at, count))
+  for (const { scope, count } of tripped) {
+    log('error', 'tripped', { scope, count, execution: row.id, detail: 'nothing more is admitted until it is reset' })
   }
+  context.store.escalations.end(row.id, at)
+  const scopes = tripped.map(({ scope }) => scope)
+  escalate(context.store, row, at, scopes)
   log(status === 'completed' ? 'info' : 'warn', 'closed', {
     execution: row.id,
     workflow: row.workflow,

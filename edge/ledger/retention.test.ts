@@ -2,11 +2,12 @@ import { env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Decision } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
+import { escalationMessage } from '../escalations/message.ts'
 import { executionRow } from '../testing/rows.ts'
 import { firstIdAt, isExecutionId } from './ids.ts'
 import { forget } from './retention.ts'
 import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
-import { LedgerStore } from './store.ts'
+import { LedgerStore, toWire } from './store.ts'
 import { Storms } from './storms.ts'
 
 afterEach(() => reset())
@@ -38,6 +39,14 @@ function put(store: LedgerStore, time: number, serial: number, closed = true): s
   return id
 }
 
+/** Has somebody told of an execution that failed. */
+function tell(store: LedgerStore, id: string): void {
+  const row = store.execution(id)
+  if (row === null) throw new Error(`no execution ${id}`)
+  const occasion = { status: 'failed', at: NOW, validUntil: NOW, tripped: [] } as const
+  store.escalations.put(id, 'failed', 'oncall', escalationMessage({ ...toWire(row), id }, null, occasion))
+}
+
 function decision(outcome: 'admitted' | 'denied', code: string | null = null): Decision {
   return {
     id: null,
@@ -63,9 +72,11 @@ describe('forget', () => {
       const ancient = put(store, NOW - 32 * DAY, 1)
       const open = put(store, NOW - 32 * DAY, 2, false)
       const counted = put(store, NOW - 30 * DAY, 3)
+      for (const id of [ancient, counted]) tell(store, id)
       while (forget(store, NOW));
       expect([ancient, open, counted].map((id) => store.execution(id) !== null)).toEqual([false, true, true])
       expect(store.decisions.get(ancient)).toBeNull()
+      expect(store.escalations.takeDue('oncall', NOW, 9, NOW).map(({ execution }) => execution)).toEqual([counted])
       expect(store.use('w', null).startsAfter(NOW - 31 * DAY)).toBe(1)
       expect(store.failures.use('w').failuresAfter(0)).toBe(1)
       // Numbering goes on, so that later windows are counted right.
@@ -181,7 +192,12 @@ it('tables of the first version migrate without losing a window, an open executi
     const store = new LedgerStore(sql)
     const use = store.use('w', 'n')
     expect([use.open, use.pending, use.startsAfter(0), use.startsAfter(150)]).toEqual([2, 1, 2, 1])
-    expect(store.execution('running')).toMatchObject({ workflowId: 'running', admitted: true, limits: [] })
+    expect(store.execution('running')).toMatchObject({
+      workflowId: 'running',
+      admitted: true,
+      limits: [],
+      forward: { receiver: null },
+    })
     expect(store.boundKey('w', 'c', 'k')).toMatchObject({ execution: 'running' })
     expect(store.facts.get('imported')).toBe('1')
     expect(store.starts.from('w', 0, 0, 10)).toMatchObject([{ number: 1, at: 100 }, { number: 2 }])

@@ -131,6 +131,26 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   CREATE UNIQUE INDEX messages_by_attempt ON messages (webhook, id, at);
   CREATE INDEX messages_until ON messages (until);
   `,
+  `
+  -- What humans are told: a row for each status of an execution, so that nobody is told twice.
+  CREATE TABLE escalations (
+    execution TEXT NOT NULL,
+    status TEXT NOT NULL,
+    receiver TEXT NOT NULL,        -- its name; where it is, the configuration says when it is sent
+    document TEXT NOT NULL,        -- JSON Escalation; empty once there is nothing more to send
+    at INTEGER NOT NULL,           -- since when it is so
+    ended_at INTEGER,              -- when the status had passed
+    outcome TEXT,                  -- null until it is sent | given_up | dropped (had passed before anyone was told)
+    attempts INTEGER NOT NULL,
+    next_at INTEGER,               -- null: nothing to send
+    PRIMARY KEY (execution, status)
+  ) WITHOUT ROWID;
+  CREATE INDEX escalations_due ON escalations (next_at) WHERE next_at IS NOT NULL;
+  CREATE TABLE escalation_counts (
+    receiver TEXT NOT NULL, outcome TEXT NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (receiver, outcome)
+  ) WITHOUT ROWID;
+  `,
 ]
 
 /** Of the ledger that counts one workflow over all datacenters. */

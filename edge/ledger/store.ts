@@ -4,6 +4,7 @@ import type { ScopeUse } from '../../shared/constraints.ts'
 import type { Decision, Execution, ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
 import { DecisionStore } from './decision-store.ts'
 import { DraftStore } from './draft-store.ts'
+import { EscalationStore } from './escalation-store.ts'
 import { FactStore } from './fact-store.ts'
 import { FailureStore } from './failure-store.ts'
 import { FreezeStore } from './freeze-store.ts'
@@ -67,6 +68,7 @@ type Columns = Record<string, SqlStorageValue>
 export class LedgerStore {
   readonly decisions: DecisionStore
   readonly drafts: DraftStore
+  readonly escalations: EscalationStore
   readonly facts: FactStore
   readonly failures: FailureStore
   readonly freezes: FreezeStore
@@ -79,6 +81,7 @@ export class LedgerStore {
     this.#sql = sql
     this.decisions = new DecisionStore(sql)
     this.drafts = new DraftStore(sql)
+    this.escalations = new EscalationStore(sql)
     this.facts = new FactStore(sql)
     this.failures = new FailureStore(sql)
     this.freezes = new FreezeStore(sql)
@@ -504,6 +507,7 @@ export class LedgerStore {
       unsettled: this.settlements.count(),
       tripped: this.failures.tripped(),
       frozen: this.freezes.active(now).length,
+      escalations: this.escalations.counts(),
     }
   }
 
@@ -523,7 +527,10 @@ export class LedgerStore {
         limit,
       )
       .toArray()
-    for (const row of old) this.#sql.exec('DELETE FROM decisions WHERE id = ?', row.id)
+    for (const row of old) {
+      this.#sql.exec('DELETE FROM decisions WHERE id = ?', row.id)
+      this.escalations.forget(row.id)
+    }
     return old.length
   }
 
@@ -567,6 +574,12 @@ export function toWire(row: ExecutionRow): Execution {
   }
 }
 
+/** Rows from before there were receivers have none. */
+function toForward(text: string): ForwardRecord {
+  const forward = JSON.parse(text) as Omit<ForwardRecord, 'receiver'> & Partial<Pick<ForwardRecord, 'receiver'>>
+  return { ...forward, receiver: forward.receiver ?? null }
+}
+
 function toExecution(row: Columns): ExecutionRow {
   return {
     id: String(row.id),
@@ -576,7 +589,7 @@ function toExecution(row: Columns): ExecutionRow {
     node: row.node as string | null,
     target: JSON.parse(String(row.target)) as Execution['target'],
     taskQueue: String(row.task_queue),
-    forward: JSON.parse(String(row.forward)) as ForwardRecord,
+    forward: toForward(String(row.forward)),
     phase: row.phase as Phase,
     status: row.status as ExecutionStatus,
     exclusive: row.exclusive === 1,

@@ -2,6 +2,7 @@
 import type { Constraint } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import type { Decision, Execution, Target, TriggerSource } from '../../shared/wire.ts'
+import type { EscalationStore } from './escalation-store.ts'
 
 /** Why a start can't be routed now; the code of the denial and what to tell the caller. */
 export interface Unavailable {
@@ -53,6 +54,8 @@ export interface ForwardOrder {
   input: Record<string, unknown>
   timeout: number
   traceparent: string | null
+  /** Name of the receiver that is told when it comes to a bad end or needs a human; null when nobody is. */
+  receiver: string | null
 }
 
 /** What is asked of {@link Ledger.submit}. */
@@ -182,4 +185,5 @@ export interface LedgerMetrics {
   tripped: string[]
   /** Freezes that hold. */
   frozen: number
+  escalations: ReturnType<EscalationStore['counts']>
 }

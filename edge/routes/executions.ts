@@ -84,7 +84,8 @@ export async function approveExecution(context: AppContext, config: Config): Pro
   const workflow = findWorkflow(config, waiting.trigger.workflow)
   const routed = routeTarget(config, workflow, waiting.trigger.target)
   const { trigger, workflowQueue } = await buildTrigger(env, config, workflow, routed, waiting.trigger, datacenter)
-  const order = { ...waiting.order, workflowQueue, workflowType: workflow.type, timeout: workflow.timeout }
+  const receiver = workflow.escalation?.receiver ?? null
+  const order = { ...waiting.order, workflowQueue, workflowType: workflow.type, timeout: workflow.timeout, receiver }
   const submission = { id: uuidv7(), trigger, order, validFor: waiting.validFor, idempotency: null, wait }
   const approval = { caller: state.caller, reason: value.reason ?? null }
   const result = await orUnavailable(

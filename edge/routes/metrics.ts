@@ -63,6 +63,17 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
     labelNames: ['datacenter'],
     registers,
   })
+  const escalations = new Counter({
+    name: 'resile_escalations_total',
+    help: 'Messages to humans that were acknowledged by their receiver, or given up',
+    labelNames: ['receiver', 'outcome'],
+    registers,
+  })
+  const untold = new Gauge({
+    name: 'resile_escalations_pending',
+    help: 'Messages to humans that no receiver has acknowledged yet',
+    registers,
+  })
   const live = new Gauge({
     name: 'resile_nodes_live',
     help: 'Nodes with a fresh heartbeat',
@@ -80,6 +91,9 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)
     overdue.set({ workflow }, 0)
+  }
+  for (const receiver of Object.keys(config.coordinator.receiver)) {
+    for (const outcome of ['sent', 'given_up']) escalations.inc({ receiver, outcome }, 0)
   }
   const perDatacenter = await orUnavailable(() =>
     everyDatacenter(config, async (datacenter) => {
@@ -99,6 +113,10 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
     }
     pending.inc(ledger.pending)
     unsettled.inc(ledger.unsettled)
+    untold.inc(ledger.escalations.pending)
+    for (const { receiver, outcome, count } of ledger.escalations.outcomes) {
+      escalations.inc({ receiver, outcome }, count)
+    }
     for (const { workflow, count } of ledger.unadmitted) unadmitted.inc({ workflow }, count)
     for (const scope of ledger.tripped) tripped.set({ datacenter, scope }, 1)
     freezes.set({ datacenter }, ledger.frozen)

@@ -1,6 +1,6 @@
 /** `GET /openapi.json`: made from the route table and the schemas that also check requests. */
 import { z } from 'zod'
-import { problemSchema } from '../../shared/wire.ts'
+import { escalationSchema, problemSchema } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../http/problem.ts'
 import { ANSWERS, type AnswerName, ROUTES, type Route } from './table.ts'
@@ -25,7 +25,26 @@ function openApiDocument(): object {
       description: 'Decides whether a remediation may run now, and runs it.',
     },
     paths,
+    webhooks: { escalation: escalationWebhook() },
     components: { schemas: schemas() },
+  }
+}
+
+/** What the coordinator itself posts, to receivers of kind `webhook`. */
+function escalationWebhook(): object {
+  const header = (name: string, required: boolean): object => ({
+    name,
+    in: 'header',
+    required,
+    schema: { type: 'string' },
+  })
+  return {
+    post: {
+      summary: 'An execution came to a bad end, or needs a human',
+      parameters: [header('webhook-id', true), header('webhook-timestamp', true), header('webhook-signature', false)],
+      requestBody: { content: { 'application/json': { schema: jsonSchema(escalationSchema, 'output') } } },
+      responses: { '2XX': { description: 'Acknowledged; anything else is sent again' } },
+    },
   }
 }
 

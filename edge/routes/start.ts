@@ -65,6 +65,7 @@ export async function start(
           input,
           timeout: workflow.timeout,
           traceparent: traceparent(headers),
+          receiver: workflow.escalation?.receiver ?? null,
         },
         validFor: Math.min(body.valid_for ?? workflow.valid_for, workflow.valid_for),
         idempotency,

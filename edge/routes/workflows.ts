@@ -65,6 +65,7 @@ async function describe(env: Env, config: Config, workflow: Workflow): Promise<o
     timeout: formatDuration(workflow.timeout),
     workflow_queue: workflow.workflow_queue,
     input: workflow.input ?? null,
+    escalation: workflow.escalation ?? null,
     constraints: [...perDatacenter.flat(2), ...(await globalUsesOf(env, workflow, datacenters))],
   }
 }

@@ -90,6 +90,7 @@ export async function alarmNow(datacenter = 'dc1'): Promise<void> {
   await runInDurableObject(ledger(datacenter), (_, { storage }) => {
     storage.sql.exec('UPDATE executions SET next_at = 0 WHERE next_at IS NOT NULL')
     storage.sql.exec('UPDATE settlements SET next_at = 0')
+    storage.sql.exec('UPDATE escalations SET next_at = 0 WHERE next_at IS NOT NULL')
   })
   await alarm(datacenter)
 }

@@ -34,7 +34,7 @@ export function identifySender(
   const headers = readHeaders(request.headers, Date.now())
   if ('refused' in headers) return refuse(headers.refused)
   const webhook = Object.hasOwn(config.coordinator.webhook, name) ? config.coordinator.webhook[name] : undefined
-  const key = webhook === undefined ? null : keyOf(env, name, webhook)
+  const key = webhook === undefined ? null : keyOf(env, 'webhook', name, webhook)
   const caller = `webhook:${name}`
   if (webhook !== undefined && key === null && findPass(config, caller, request.method, request.path) !== null) {
     throw new ProblemError('starting', `the secret of webhook "${name}" is missing, or not base64 of at least 16 bytes`)

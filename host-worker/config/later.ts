@@ -3,8 +3,7 @@
  * written as {@link trailOf} writes them; a value is the key that would satisfy what is missing without it.
  */
 export const LATER_KEYS: ReadonlyMap<string, string | null> = new Map([
-  ['workflow.escalation', null],
-  ['coordinator.receiver', null],
+  ...['slack', 'pagerduty'].map((kind): [string, string] => [`coordinator.receiver.${kind}`, 'webhook']),
   ...['tcp_check', 'command_check', 'log', 'journal', 'schedule', 'alert'].map((source): [string, string] => [
     `detectors.detector.${source}`,
     'http_check',

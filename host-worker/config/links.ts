@@ -2,6 +2,7 @@ import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
 import type { Places } from './compile.ts'
 import { type Diagnostic, problem } from './diagnostic.ts'
 import { suggest } from './suggest.ts'
+import type { WorkflowFile } from './workflows.ts'
 
 /** What is doubtful about a detector in view of the workflow that it starts. */
 export function detectorWarnings(
@@ -26,6 +27,17 @@ export function detectorWarnings(
   return message
     ? [warn('target', `${message}: ${detector.workflow} has task_queue_target = "${workflow.task_queue_target}"`)]
     : []
+}
+
+/** What is wrong with whom a workflow escalates to: only who is known can be told. */
+export function escalationErrors({ file, content, places }: WorkflowFile, receivers: readonly string[]): Diagnostic[] {
+  const receiver = content?.output.escalation?.receiver
+  if (receiver === undefined || receivers.includes(receiver)) return []
+  const path = ['escalation', 'receiver']
+  const meant = suggest(receiver, receivers)
+  const hint =
+    receivers.length === 0 ? ': coordinator.hcl has none' : meant === null ? '' : `; did you mean "${meant}"?`
+  return [{ file, ...problem(places.value(path), path, `no such receiver${hint}`, receivers) }]
 }
 
 /** Why a trigger's target does not fit a workflow, or null. */

@@ -109,7 +109,7 @@ test('all errors of all files', async () => {
   })
   expect(project).toBeNull()
   expect(errors).toEqual([
-    'coordinator.hcl:2:1: portt: unknown key (permitted: datacenter, datacenters, server_config, temporal, webhook, permits)',
+    'coordinator.hcl:2:1: portt: unknown key (permitted: datacenter, datacenters, server_config, temporal, webhook, receiver, permits)',
     'detectors.hcl:1:1: detector.x: needs a source (permitted: http_check, prometheus)',
     'detectors.hcl:2:14: detector.x.interval: must be at least 100ms',
     'worker.hcl:1:1: datacenter: is required',
@@ -284,6 +284,46 @@ test('overlays add commands and detectors', async () => {
     expect.stringMatching(/none:1:1: file: can't be read: ENOENT$/),
     expect.stringMatching(/\/worker\.hcl:2:9: command\.restart: is defined already, in worker\.hcl$/),
   ])
+})
+
+describe('an escalation', () => {
+  const receiver = 'receiver "oncall" {\n  alertmanager { url = "http://127.0.0.1:9093" }\n}\n'
+  const escalating = (to: string) => `${onNode}escalation {\n  receiver = "${to}"\n}\n`
+
+  test('names a receiver', async () => {
+    const { errors, project } = await load({
+      'coordinator.hcl': `${coordinator}${receiver}`,
+      'workflows/restart-service.hcl': escalating('oncall'),
+    })
+    expect(errors).toEqual([])
+    expect(project?.workflows['restart-service']?.config.escalation).toEqual({ receiver: 'oncall' })
+  })
+
+  test('that is nowhere is an error where it is named', async () => {
+    const { errors, project } = await load({
+      'coordinator.hcl': `${coordinator}${receiver}${receiver.replace('oncall', 'mail')}`,
+      'workflows/a.hcl': escalating('oncal'),
+      'workflows/b.hcl': escalating('nobody'),
+    })
+    expect(errors).toEqual([
+      'workflows/a.hcl:3:14: escalation.receiver: no such receiver; did you mean "oncall"? (permitted: oncall, mail)',
+      'workflows/b.hcl:3:14: escalation.receiver: no such receiver (permitted: oncall, mail)',
+    ])
+    expect(project).toBeNull()
+    expect((await load({ 'coordinator.hcl': coordinator, 'workflows/a.hcl': escalating('oncall') })).errors).toEqual([
+      'workflows/a.hcl:3:14: escalation.receiver: no such receiver: coordinator.hcl has none',
+    ])
+  })
+
+  test('is not doubted while coordinator.hcl has mistakes', async () => {
+    const { errors } = await load({
+      'coordinator.hcl': `${coordinator}${receiver.replace('http:', 'htp:')}`,
+      'workflows/a.hcl': escalating('oncall'),
+    })
+    expect(errors).toEqual([
+      'coordinator.hcl:3:24: receiver.oncall.alertmanager.url: expected an http:// or https:// URL',
+    ])
+  })
 })
 
 test('warnings', async () => {

@@ -12,7 +12,7 @@ import {
 import { type Diagnostic, FILE_KEY, problem } from './diagnostic.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
-import { detectorWarnings } from './links.ts'
+import { detectorWarnings, escalationErrors } from './links.ts'
 import { inFile, type LoadedFile, loadFile } from './load-file.ts'
 import { suggest } from './suggest.ts'
 import { loadWorkflows, type ProjectWorkflow, type WorkflowFile } from './workflows.ts'
@@ -88,6 +88,8 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     ...merged.clashes,
     ...workflows.problems,
     ...document.problems,
+    // While its own file has mistakes it isn't known who there is.
+    ...(coordinator.content === null ? [] : wrongEscalations(workflows.files, coordinator.content.output)),
   ]
   const warnings = [
     ...strayFiles(listing),
@@ -154,6 +156,10 @@ function warningsOf(
   return Object.entries(file.content?.output.detector ?? {}).flatMap(([name, detector]) =>
     detectorWarnings(name, detector, Object.fromEntries(sound), [...workflows.keys()], file.file, file.places),
   )
+}
+
+function wrongEscalations(workflows: ReadonlyMap<string, WorkflowFile>, { receiver }: CoordinatorConfig): Diagnostic[] {
+  return [...workflows.values()].flatMap((file) => escalationErrors(file, Object.keys(receiver)))
 }
 
 /** A misspelt file name would silently leave out all that the file says. */

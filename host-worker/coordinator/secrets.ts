@@ -1,7 +1,7 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ConfigDocument, CoordinatorConfig } from '../../shared/config.ts'
+import type { ConfigDocument, CoordinatorConfig, SecretPlace } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
@@ -35,20 +35,69 @@ export async function readSecrets(
   document: ConfigDocument,
   coordinator: CoordinatorConfig,
 ): Promise<{ document: ConfigDocument; secrets: Record<string, string> }> {
-  const secrets: Record<string, string> = { [PERMIT_KEYS]: await permitKeys(project, data, coordinator) }
-  const owners = new Map<string, string>()
-  const webhooks: NonNullable<ConfigDocument['coordinator']['webhook']> = {}
-  for (const [index, [name, webhook]] of Object.entries(coordinator.webhook).entries()) {
+  const webhooks = await webhookSecrets(project, coordinator)
+  const receivers = await receiverSecrets(project, coordinator)
+  for (const [secret, name] of receivers.owners) {
+    const webhook = webhooks.owners.get(secret)
+    // Whoever is told could sign triggers.
+    if (webhook !== undefined) throw new CommandError(`webhook ${webhook} and receiver ${name} have the same secret`)
+  }
+  return {
+    document: {
+      ...document,
+      coordinator: { ...document.coordinator, webhook: webhooks.blocks, receiver: receivers.blocks },
+    },
+    secrets: {
+      [PERMIT_KEYS]: await permitKeys(project, data, coordinator),
+      ...webhooks.secrets,
+      ...receivers.secrets,
+    },
+  }
+}
+
+/** Secrets of one kind of block: by binding, whose each one is, and the blocks that speak of the bindings. */
+interface BlockSecrets<Block> {
+  secrets: Record<string, string>
+  owners: Map<string, string>
+  blocks: Record<string, Block>
+}
+
+type Blocks<Key extends 'webhook' | 'receiver'> = NonNullable<ConfigDocument['coordinator'][Key]>
+
+async function webhookSecrets(
+  project: string,
+  { webhook }: CoordinatorConfig,
+): Promise<BlockSecrets<Blocks<'webhook'>[string]>> {
+  const found: BlockSecrets<Blocks<'webhook'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
+  for (const [index, [name, { workflow, ...place }]] of Object.entries(webhook).entries()) {
     const variable = `WEBHOOK_SECRET_${index}`
-    const secret = await webhookSecret(project, name, webhook)
-    const owner = owners.get(secret)
+    const secret = await readSecret(project, `webhook ${name}`, place)
+    const owner = found.owners.get(secret)
     // What is signed names no webhook: a message to one would be good for the other.
     if (owner !== undefined) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
-    owners.set(secret, name)
-    secrets[variable] = secret
-    webhooks[name] = { secret_env: variable, ...(webhook.workflow === undefined ? {} : { workflow: webhook.workflow }) }
+    found.owners.set(secret, name)
+    found.secrets[variable] = secret
+    found.blocks[name] = { secret_env: variable, ...(workflow === undefined ? {} : { workflow }) }
   }
-  return { document: { ...document, coordinator: { ...document.coordinator, webhook: webhooks } }, secrets }
+  return found
+}
+
+async function receiverSecrets(
+  project: string,
+  { receiver }: CoordinatorConfig,
+): Promise<BlockSecrets<Blocks<'receiver'>[string]>> {
+  const found: BlockSecrets<Blocks<'receiver'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
+  for (const [index, [name, block]] of Object.entries(receiver).entries()) {
+    const { webhook } = block
+    found.blocks[name] = block
+    if (webhook?.secret_env === undefined && webhook?.secret_file === undefined) continue
+    const variable = `RECEIVER_SECRET_${index}`
+    const secret = await readSecret(project, `receiver ${name}`, webhook)
+    found.owners.set(secret, name)
+    found.secrets[variable] = secret
+    found.blocks[name] = { webhook: { url: webhook.url, secret_env: variable } }
+  }
+  return found
 }
 
 async function permitKeys(project: string, data: string, coordinator: CoordinatorConfig): Promise<string> {
@@ -63,19 +112,15 @@ async function permitKeys(project: string, data: string, coordinator: Coordinato
   }
 }
 
-async function webhookSecret(
-  project: string,
-  name: string,
-  { secret_env, secret_file }: CoordinatorConfig['webhook'][string],
-): Promise<string> {
+async function readSecret(project: string, owner: string, { secret_env, secret_file }: SecretPlace): Promise<string> {
   if (secret_file !== undefined) {
     try {
       return (await readFile(resolve(project, secret_file), 'utf8')).trim()
     } catch (error) {
-      throw new CommandError(`webhook ${name}: its secret_file can't be read: ${messageOf(error)}`)
+      throw new CommandError(`${owner}: its secret_file can't be read: ${messageOf(error)}`)
     }
   }
   const value = process.env[secret_env ?? '']
   if (value !== undefined && value !== '') return value
-  throw new CommandError(`webhook ${name}: the environment variable ${secret_env} of its secret is not set`)
+  throw new CommandError(`${owner}: the environment variable ${secret_env} of its secret is not set`)
 }

@@ -65,7 +65,11 @@ export async function prepareCoordinator(options: CoordinatorOptions): Promise<L
   return { command: workerd.default, args: ['serve', join(directory, WORKERD_CONFIG)], prepare }
 }
 
-/** The capnp configuration; its schema is part of workerd (`workerd.capnp`). */
+/**
+ * The capnp configuration; its schema is part of workerd (`workerd.capnp`). What the coordinator fetches by itself
+ * reaches public addresses alone, as by default; only what it sends to receivers, whose addresses the operator has
+ * written, may also go to private ones.
+ */
 function workerdConfig(options: CoordinatorOptions, storage: string): string {
   const { door, hosts, secrets, socket, temporal } = options
   const network =
@@ -83,6 +87,8 @@ const config :Workerd.Config = (
   services = [
     (name = "coordinator", worker = .coordinator),
     (name = "temporal", external = (address = ${text(temporal.address)}, ${tls})),
+    (name = "receivers", network = (allow = ["public", "private"], deny = ["unix", "unix-abstract"],
+     tlsOptions = (trustBrowserCas = true))),
     (name = "objects", disk = (path = ${text(storage)}, writable = true)),
   ],
   sockets = [
@@ -103,6 +109,7 @@ const coordinator :Workerd.Worker = (
     (name = "GLOBAL_LEDGER", durableObjectNamespace = "GlobalLedger"),
     (name = "ROSTER", durableObjectNamespace = "Roster"),
     (name = "TEMPORAL", service = "temporal"),
+    (name = "RECEIVERS", service = "receivers"),
 ${bindings.map((binding) => `    ${binding},\n`).join('')}  ],
   durableObjectNamespaces = [
     (className = "Ledger", uniqueKey = "${UNIQUE_KEYS.Ledger}", enableSql = true, preventEviction = true),

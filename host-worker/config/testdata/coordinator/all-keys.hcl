@@ -32,3 +32,18 @@ webhook "alerts" {
   workflow    = "restart-service"
 }
 permits { key_file = "/etc/resile/permit-keys.json" }
+receiver "oncall" {
+  webhook {
+    url        = "https://hooks.example.org/resile"
+    secret_env = "ONCALL_SECRET"
+  }
+}
+receiver "pager" {
+  webhook {
+    url         = "http://10.0.0.9:8080/"
+    secret_file = "/etc/resile/pager.secret"
+  }
+}
+receiver "alerts" {
+  alertmanager { url = "http://127.0.0.1:9093/prefix" }
+}

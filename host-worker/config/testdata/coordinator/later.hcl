@@ -1,8 +1,9 @@
-# expect 4:1 receiver: not available in this version
-# expect 7:1 receiver: not available in this version
+# expect 5:3 receiver.oncall.slack: not available in this version
+# expect 8:3 receiver.pager.pagerduty: not available in this version
 datacenter = "dc1"
 receiver "oncall" {
   slack { channel = "#ops" }
 }
-receiver "mail" {
+receiver "pager" {
+  pagerduty { routing_key_env = "KEY" }
 }

@@ -34,3 +34,4 @@ constraint {
   period = "744h"
   per    = "node"
 }
+escalation { receiver = "oncall" }
