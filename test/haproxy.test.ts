@@ -20,7 +20,7 @@ const sick = new Set<string>()
 /** What came in at the receiver. */
 const told: { type: string; execution: Execution }[] = []
 
-describe.skipIf(lacks('haproxy') || lacks('prometheus'))(titled('behind a real HAProxy', 'haproxy'), () => {
+describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a real HAProxy', 'haproxy')}`, () => {
   let dev: Dev
   let frontend: string
   let socket: string

@@ -56,7 +56,7 @@ describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'promet
       },
       prometheusPort,
     )
-    query = prometheus.query
+    query = (text) => prometheus.query(text)
   })
 
   const isHealthy = async () => (await fetch(sampleUrl)).status === 200

@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
+import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
+import type { BundleEntry, BundleReport } from './sdk/index.ts'
+
+const SUMMARY = { node: 'web-1', load: [1, 1, 1] } as never
+const entry = (error: string | null): BundleEntry => ({ name: 'x', bytes: 1, cut: false, redactions: 0, error })
+const BUNDLE: BundleReport = { path: '/data/a.zip', bytes: 9, sha256: 'ab', entries: [entry(null), entry('ENOENT')] }
+
+let rig: WorkflowRig
+beforeAll(async () => {
+  rig = await startWorkflowRig([
+    { type: 'collectDiagnostics', code: join(PACKAGE_ROOT, 'workflows/collect-diagnostics.ts') },
+  ])
+}, 120_000)
+afterAll(() => rig?.close())
+
+const collect = (bundle: BundleReport, input: object = {}) =>
+  rig.run({
+    type: 'collectDiagnostics',
+    input,
+    host: { collectDiagnostics: async () => SUMMARY, bundleDiagnostics: async () => bundle },
+  })
+
+describe('collect-diagnostics', () => {
+  it('gives the host’s state and its bundle, also when a part is missing', async () => {
+    const { result, calls, history } = await collect(BUNDLE)
+    expect(result).toEqual({ summary: SUMMARY, bundle: BUNDLE })
+    expect(calls[1]?.request).toEqual({ dryRun: false })
+    await rig.replay(history)
+  })
+
+  it('fails when nothing could be had', async () => {
+    const { error } = await collect({ ...BUNDLE, entries: [entry('ENOENT')] })
+    expect(error).toMatchObject({ type: 'NothingCollected', details: { summary: SUMMARY } })
+  })
+
+  it('writes nothing in a dry run', async () => {
+    const { calls } = await collect({ ...BUNDLE, path: null }, { dry_run: true })
+    expect(calls[1]?.request).toEqual({ dryRun: true })
+  })
+})

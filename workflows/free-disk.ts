@@ -1,0 +1,41 @@
+/** Frees room on a host's disk by a rule of its own, and shows that it did. */
+import { type DiskRoom, type FreeDiskReport, fail, type Run, freeDisk as removeByRule } from 'resile/workflow'
+
+/** What it takes; declared for triggers in free-disk.hcl. */
+export interface Input {
+  /** Name of a rule, as the host's worker.hcl has its `free_disk`. */
+  rule: string
+  /** Stops once this part of the file system is free, and fails when it isn't in the end; in percent. */
+  until_free_percent?: number
+  /** Says what it would remove, and does nothing. */
+  dry_run?: boolean
+}
+
+/** What was freed. */
+export type Result = FreeDiskReport & { dry_run: boolean }
+
+/**
+ * Remove by rule, verify. What is removed can't be brought back, so the rule is the host's and not the trigger's.
+ *
+ * @throws ApplicationFailure `NotEnoughFreed` with the report in `details[0]`
+ */
+export async function freeDisk(input: Input, run: Run): Promise<Result> {
+  const { rule, until_free_percent: wanted, dry_run: dryRun = false } = input
+  const limit = wanted === undefined ? {} : { untilFreePercent: wanted }
+  const report = await removeByRule({ rule, dryRun, ...limit })
+  if (dryRun) return { dry_run: true, ...report }
+  const problem = shortfall(report, wanted)
+  if (problem === null) return { dry_run: false, ...report }
+  return fail('NotEnoughFreed', `rule ${rule} on ${run.target.node ?? run.datacenter}: ${problem}`, { report })
+}
+
+/** Why it did not help; null when it did. */
+function shortfall({ after, files, errors }: FreeDiskReport, wanted: number | undefined): string | null {
+  if (wanted !== undefined && after.freePercent < wanted) return `${describe(after)}, ${wanted} % were wanted`
+  if (wanted === undefined && files === 0) return `nothing could be removed${errors.length > 0 ? `: ${errors[0]}` : ''}`
+  return null
+}
+
+function describe({ path, freePercent }: DiskRoom): string {
+  return `${freePercent} % are free on the file system of ${path}`
+}
