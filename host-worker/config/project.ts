@@ -9,6 +9,7 @@ import {
   type WorkerConfig,
   workerSchema,
 } from '../../shared/config.ts'
+import { commandErrors } from './command-uses.ts'
 import { type Diagnostic, FILE_KEY, problem } from './diagnostic.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
@@ -85,6 +86,7 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     ...[coordinator, ...detecting, worker].flatMap((file) => file.problems),
     ...overlays.flatMap((overlay) => [...overlay.problems, ...overlay.worker.problems]),
     ...commands.clashes,
+    ...commandErrors(worker),
     ...merged.clashes,
     ...workflows.problems,
     ...document.problems,
