@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { BundleEntry, BundleReport } from './sdk/index.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const SUMMARY = { node: 'web-1', load: [1, 1, 1] } as never
 const entry = (error: string | null): BundleEntry => ({ name: 'x', bytes: 1, cut: false, redactions: 0, error })
@@ -28,7 +29,7 @@ describe('collect-diagnostics', () => {
     const { result, calls, history } = await collect(BUNDLE)
     expect(result).toEqual({ summary: SUMMARY, bundle: BUNDLE })
     expect(calls[1]?.request).toEqual({ dryRun: false })
-    await rig.replay(history)
+    await replayAndRecord(rig, 'collect-diagnostics', history)
   })
 
   it('fails when nothing could be had', async () => {

@@ -4,6 +4,7 @@ import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { CheckResult } from './sdk/index.ts'
 import { playedPool } from './testing/played-pool.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const HEALTHY: CheckResult = { ok: true, status: 200, durationMs: 1 }
 const SICK: CheckResult = { ok: false, status: 500, durationMs: 1, error: 'status 500, expected 200' }
@@ -48,7 +49,7 @@ describe('drain-node', () => {
       },
       returned: null,
     })
-    await rig.replay(history)
+    await replayAndRecord(rig, 'drain-node', history)
   })
 
   it('brings it back when it has been healthy for long enough', async () => {
@@ -155,7 +156,7 @@ describe('return-node', () => {
     })
     expect(result).toMatchObject({ returned: { changed: true }, health: HEALTHY })
     expect(pool.servers[0]?.serving).toBe(true)
-    await rig.replay(history)
+    await replayAndRecord(rig, 'return-node', history)
   })
 
   it('leaves a sick one out', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { FreeDiskReport } from './sdk/index.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const room = (freePercent: number) => ({ path: '/var/log/app', total: 1000, free: freePercent * 10, freePercent })
 const REPORT: FreeDiskReport = {
@@ -32,7 +33,7 @@ describe('free-disk', () => {
     const { result, calls, history } = await free({}, { until_free_percent: 30 })
     expect(result).toEqual({ dry_run: false, ...REPORT })
     expect(calls).toEqual([{ activity: 'freeDisk', request: { rule: 'logs', dryRun: false, untilFreePercent: 30 } }])
-    await rig.replay(history)
+    await replayAndRecord(rig, 'free-disk', history)
   })
 
   it('fails when that is not enough', async () => {

@@ -5,6 +5,7 @@ import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { type PlayedHost, startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { CheckResult } from './sdk/index.ts'
 import { playedPool } from './testing/played-pool.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const HEALTHY: CheckResult = { ok: true, status: 200, durationMs: 1 }
 const SICK: CheckResult = { ok: false, status: 500, durationMs: 1, error: 'status 500, expected 200' }
@@ -50,7 +51,7 @@ describe('reboot-node', () => {
     })
     const changes = called(calls).filter((activity) => /reboot|drain|return/.test(activity))
     expect(changes).toEqual(['drainServer', 'rebootHost', 'returnServer'])
-    await rig.replay(history)
+    await replayAndRecord(rig, 'reboot-node', history)
   })
 
   it('reboots a node that is in no pool', async () => {

@@ -10,6 +10,7 @@ import {
 } from '../host-worker/testing/workflow-rig.ts'
 import type { Input } from './restart-service.ts'
 import type { CheckResult, CommandResult, Diagnostics } from './sdk/index.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const HEALTHY: CheckResult = { ok: true, status: 200, durationMs: 1 }
 const SICK: CheckResult = { ok: false, status: 500, durationMs: 1, error: 'status 500, expected 200' }
@@ -60,7 +61,7 @@ describe('restart-service', () => {
     expect(result).toMatchObject({ healthy: true, checks: 2, command: { exitCode: 0 }, before: SICK, after: HEALTHY })
     expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp', 'checkHttp'])
     expect(calls[1]?.request).toEqual({ name: 'restart', params: { unit: 'nginx' } })
-    await rig.replay(history)
+    await replayAndRecord(rig, 'restart-service', history)
   })
 
   it('ends failed with the reason and what an engineer would look at first', async () => {

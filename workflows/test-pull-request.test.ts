@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const INPUT = { repository: 'shop', revision: 'refs/pull/7/head', test: 'unit' }
 
@@ -28,7 +29,7 @@ describe('test-pull-request', () => {
     const { result, calls, history } = await test(0)
     expect(result).toMatchObject({ passed: true, commit: 'abc', test: { stdout: 'log' } })
     expect(calls).toEqual([{ activity: 'testRevision', request: INPUT }])
-    await rig.replay(history)
+    await replayAndRecord(rig, 'test-pull-request', history)
   })
 
   it('fails when the test fails, with its log', async () => {

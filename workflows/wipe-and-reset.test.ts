@@ -5,6 +5,7 @@ import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
 import { type PlayedHost, startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { CheckResult } from './sdk/index.ts'
 import { playedPool } from './testing/played-pool.ts'
+import { replayAndRecord } from './testing/recorded-histories.ts'
 
 const HEALTHY: CheckResult = { ok: true, status: 200, durationMs: 1 }
 const SICK: CheckResult = { ok: false, status: 500, durationMs: 1, error: 'status 500, expected 200' }
@@ -53,7 +54,7 @@ describe('wipe-and-reset', () => {
       outlivesWorker: true,
       params: { disk: 'sda' },
     })
-    await rig.replay(history)
+    await replayAndRecord(rig, 'wipe-and-reset', history)
   })
 
   it.each([

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WorkflowClient, WorkflowFailedError } from '@temporalio/client'
 import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js'
 import { TestWorkflowEnvironment } from '@temporalio/testing'
 import { Runtime, Worker } from '@temporalio/worker'
 import { messageOf } from '../../shared/log.ts'
@@ -44,7 +45,7 @@ export interface RigOutcome {
   error: { type: string; message: string; details: unknown } | null
   /** What the hosts were asked for, in order. */
   calls: { activity: string; request: unknown }[]
-  /** Temporal's history of it, for {@link WorkflowRig.replay}. */
+  /** Temporal's history of it as JSON, for {@link WorkflowRig.replay}. */
   history: unknown
 }
 
@@ -142,7 +143,7 @@ async function runWorkflow(environment: TestWorkflowEnvironment, code: string, r
       (result: unknown) => ({ result, error: null }),
       (error: unknown) => ({ result: undefined, error: describe(error) }),
     )
-    return { ...outcome, calls, history: await handle.fetchHistory() }
+    return { ...outcome, calls, history: JSON.parse(historyToJSON(await handle.fetchHistory())) as unknown }
   } finally {
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown()
     await Promise.all(running)
