@@ -136,9 +136,17 @@ async function sweep(workflowName: string, names: string[], input: object): Prom
 }
 
 describe('kill -9 of the worker at each step', () => {
+  // Both at once: most of the time everybody waits for Temporal to notice.
+  let rebooted: Promise<Execution[]>
+  let wiped: Promise<Execution[]>
+  beforeAll(() => {
+    rebooted = sweep('reboot-node', reboots, { within: '4m', verify_for: '2m' })
+    wiped = sweep('wipe-and-reset', wipes, { verify_for: '2m' })
+    for (const sweeping of [rebooted, wiped]) sweeping.catch(() => undefined)
+  })
+
   test('of reboot-node: one reboot each, and the node is back', { timeout: 600_000 }, async () => {
-    const executions = await sweep('reboot-node', reboots, { within: '4m', verify_for: '2m' })
-    for (const [index, { result }] of executions.entries()) {
+    for (const [index, { result }] of (await rebooted).entries()) {
       const node = reboots[index] ?? ''
       expect([node, done(node, 'reboot')]).toEqual([node, 1])
       expect(result).toMatchObject({
@@ -150,8 +158,7 @@ describe('kill -9 of the worker at each step', () => {
   })
 
   test('of wipe-and-reset: one wipe, then one provision, and the node is back', { timeout: 600_000 }, async () => {
-    const executions = await sweep('wipe-and-reset', wipes, { verify_for: '2m' })
-    for (const [index, { result }] of executions.entries()) {
+    for (const [index, { result }] of (await wiped).entries()) {
       const node = wipes[index] ?? ''
       expect(readFileSync(join(scratch, `${node}.log`), 'utf8')).toBe('wipe\nprovision\nlast\n')
       expect(result).toMatchObject({ wiped: { exitCode: 0 }, provisioned: { exitCode: 0 }, returned: {} })
