@@ -76,7 +76,7 @@ function program(): Command {
     .command('worker')
     .description("serve this node's task queues: run activities, and workflows when asked to")
     .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
-    .option('--data <dir>', 'where it keeps its journal (default: .resile in the project)')
+    .option('--data <dir>', 'where it keeps its journal, bundles and caches (default: .resile in the project)')
     .option('--node <name>', 'the node (default: worker.hcl)')
     .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
     .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
@@ -88,14 +88,37 @@ function program(): Command {
     .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
     .option(
       '--metrics <host:port>',
-      'where its metrics are served as Prometheus text (default: worker.hcl, else nowhere)',
+      'where /metrics, /healthz and /readyz are served; also unix:PATH (default: worker.hcl, else nowhere)',
     )
     .option('--workflows [queues]', 'also run workflows of the datacenter queue, or with =all of all its queues')
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {
+      // esbuild must leave no process behind in one that becomes another program: nobody would wait for its end.
+      process.env.ESBUILD_WORKER_THREADS = '0'
       const { worker } = await import('./worker-command.ts')
       await worker(options)
+    })
+
+  root
+    .command('doctor')
+    .description('say what is wrong on a host: certificates, clock, coordinator, Temporal, queues; changes nothing')
+    .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
+    .option('--data <dir>', "where the worker's state is kept (default: .resile in the project)")
+    .option('--node <name>', 'the node (default: worker.hcl)')
+    .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
+    .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
+    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: a running resile dev, worker.hcl)')
+    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: worker.hcl, $RESILE_CA)')
+    .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
+    .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
+    .option('--temporal-address <host:port>', 'Temporal (default: a running resile dev, worker.hcl)')
+    .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nExit codes: 0 nothing has failed, 1 something has, 2 usage')
+    .action(async (options) => {
+      const { doctor } = await import('./doctor-command.ts')
+      await doctor(options)
     })
 
   root
