@@ -33,7 +33,7 @@ export async function call(
     if (error instanceof CoordinatorUnreachable) throw new CommandError(error.message, EXIT.unreachable)
     throw error
   } finally {
-    await client.close()
+    client.close()
   }
 }
 

@@ -76,7 +76,7 @@ function program(): Command {
     .command('worker')
     .description("serve this node's task queues: run activities, and workflows when asked to")
     .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
-    .option('--data <dir>', 'where it keeps its journal (default: .resile in the project)')
+    .option('--data <dir>', 'where it keeps its journal, bundles and caches (default: .resile in the project)')
     .option('--node <name>', 'the node (default: worker.hcl)')
     .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
     .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')

@@ -1,15 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
-import { log, messageOf } from '../../shared/log.ts'
+import { log } from '../../shared/log.ts'
 import { systemdCommands } from '../activities/systemd-commands.ts'
 import type { Project } from '../config/project.ts'
-import { bundleWorkflows, type WorkflowBundle } from '../worker/bundle-workflows.ts'
-import { runWorker, type WorkerRun } from '../worker/run-worker.ts'
-import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
+import { becomeWorker, type WorkerPlan } from '../worker/become-worker.ts'
+import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
+import { dataDirectory, parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
-import { lockOrFail } from './lock-or-fail.ts'
 import { stopSignal } from './stop-signal.ts'
 
 interface WorkerOptions extends TlsOptions {
@@ -37,25 +36,17 @@ export async function worker(options: WorkerOptions): Promise<void> {
     throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
   const workflows = workflowsOf(options)
   const signal = stopSignal()
-  // A node's own: several may run on one machine.
-  const data = resolve(options.data ?? join(options.project, '.resile'), 'workers', config.datacenter, config.node)
-  await lockOrFail(data, `worker of ${config.node}`)
-  const run: WorkerRun = {
+  const data = resolve(dataDirectory(options))
+  const plan: WorkerPlan = {
     config,
-    data,
+    // A node's own: several may run on one machine.
+    data: join(data, 'workers', config.datacenter, config.node),
     workflows,
-    signal,
     directory: resolve(options.project),
     coordinator: parseAddress(coordinator, { ...config.coordinator, ...given(tlsFiles(options)) }),
-    bundle: workflows === 'none' ? null : await bundleOf(options, project),
+    bundle: workflows === 'none' ? null : await bundleOf(options, project, data),
   }
-  try {
-    await runWorker(run)
-  } catch (error) {
-    log('error', 'worker_failed', { node: config.node, detail: messageOf(error) })
-    // The SDK may hold on to a connection that would keep a worker alive that serves nothing.
-    process.exit(EXIT.failed)
-  }
+  await becomeWorker(plan, data, signal)
 }
 
 /** worker.hcl, with the command line's word over it. */
@@ -99,21 +90,20 @@ function given<Options extends object>(options: Options): Partial<Options> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
 }
 
-function workflowsOf({ workflows }: WorkerOptions): WorkerRun['workflows'] {
+function workflowsOf({ workflows }: WorkerOptions): WorkerPlan['workflows'] {
   if (workflows === undefined) return 'none'
   if (workflows === true) return 'datacenter'
   if (workflows === 'all') return 'all'
   throw usage(`--workflows takes no value, or =all, not ${workflows}`)
 }
 
-async function bundleOf(options: WorkerOptions, project: Project): Promise<WorkerRun['bundle']> {
-  if (options.workflowBundle !== undefined) {
-    return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as Pick<WorkflowBundle, 'code' | 'types' | 'id'>
+async function bundleOf(options: WorkerOptions, project: Project, data: string): Promise<StoredBundle> {
+  if (options.workflowBundle === undefined) {
+    return storedBundle(workflowSources(project), data, ({ type, code, message }) =>
+      log('error', 'workflow_not_bundled', { type, code, detail: message }),
+    )
   }
-  const bundle = await bundleWorkflows(workflowSources(project), join(project.dir, '.resile'))
-  for (const { type, code, message } of bundle.failures)
-    log('error', 'workflow_not_bundled', { type, code, detail: message })
-  return bundle
+  return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as StoredBundle
 }
 
 /** The workflows of a project that have code. */

@@ -29,5 +29,5 @@ export async function watchCoordinator(socket: string, signal: AbortSignal, onHu
     unanswered = 0
     onHung()
   }
-  await client.close()
+  client.close()
 }

@@ -33,7 +33,7 @@ export async function runDetectors(run: DetectorRun): Promise<void> {
       Object.entries(run.detectors).map(([name, detector]) => poll(name, detector, client, store, run.signal)),
     )
   } finally {
-    await client.close()
+    client.close()
   }
 }
 

@@ -61,7 +61,7 @@ function judge(name: string, detector: DetectorConfig, { status, headers, json }
   return passing ? { kind: 'later', retryAfter } : { kind: 'refused' }
 }
 
-function retryAfterOf(headers: Headers): number | null {
+function retryAfterOf(headers: CoordinatorAnswer['headers']): number | null {
   const seconds = headers.get('retry-after')
   return seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : null
 }

@@ -24,7 +24,8 @@ import { endOrphans } from '../process/orphans.ts'
 import { choosePort, choosePorts } from '../process/ports.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
 import { SAMPLE_PORT, sampleChild, sampleOverlay, writeSampleOverlay } from '../sample/sample.ts'
-import { bundleWorkflows } from '../worker/bundle-workflows.ts'
+import { prepareWorkers } from '../worker/become-worker.ts'
+import { storedBundle } from '../worker/bundle-store.ts'
 import { say, showChange, showLogLine } from './console.ts'
 import { DEV_FILE, type DevFile, writeDevFile } from './dev-file.ts'
 import { devTls } from './dev-tls.ts'
@@ -219,8 +220,12 @@ class DevRun {
   /** Bundles the workflows once for all workers. Returns the bundle's file, null when no worker wants it. */
   async #bundle(project: Project, nodes: readonly DevNode[]): Promise<string | null> {
     if (nodes.length === 0) return null
-    const bundle = await bundleWorkflows(workflowSources(project), this.#data)
-    for (const { type, code, message } of bundle.failures) say(`${code}: workflow ${type} is left out: ${message}`)
+    const [bundle] = await Promise.all([
+      storedBundle(workflowSources(project), this.#data, ({ type, code, message }) =>
+        say(`${code}: workflow ${type} is left out: ${message}`),
+      ),
+      prepareWorkers(this.#data, (detail) => say(`workers need more memory than they should: ${detail}`)),
+    ])
     const file = join(this.#data, 'workflows.json')
     await writeFile(file, JSON.stringify(bundle))
     return file

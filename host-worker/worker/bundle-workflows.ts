@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { bundleWorkflowCode } from '@temporalio/worker'
+import { type BundleOptions, bundleWorkflowCode } from '@temporalio/worker'
 import { PACKAGE_ROOT } from '../package-root.ts'
 import { quietLogger } from './temporal-logger.ts'
 
@@ -23,6 +23,8 @@ export interface WorkflowBundle {
   id: string
   /** Workflows that could not be bundled, with the reason; they are not registered. */
   failures: { type: string; code: string; message: string }[]
+  /** The files that it was made of, and those that would have been taken instead if they were there. Absolute. */
+  inputs: string[]
 }
 
 /**
@@ -32,7 +34,7 @@ export interface WorkflowBundle {
  */
 export async function bundleWorkflows(sources: readonly WorkflowSource[], scratch: string): Promise<WorkflowBundle> {
   const all = await tryBundle(sources, scratch)
-  if (typeof all !== 'string') return { ...named(all.code), types: typesOf(sources), failures: [] }
+  if (typeof all !== 'string') return { ...named(all.code), inputs: all.inputs, types: typesOf(sources), failures: [] }
   const good: WorkflowSource[] = []
   const failures: WorkflowBundle['failures'] = []
   for (const source of sources) {
@@ -42,26 +44,31 @@ export async function bundleWorkflows(sources: readonly WorkflowSource[], scratc
   }
   const rest = await tryBundle(good, scratch)
   if (typeof rest === 'string') throw new Error(`the workflows can't be bundled: ${rest}`)
-  return { ...named(rest.code), types: typesOf(good), failures }
+  return { ...named(rest.code), inputs: rest.inputs, types: typesOf(good), failures }
 }
 
 /** @returns the bundle, or why there is none */
-async function tryBundle(sources: readonly WorkflowSource[], scratch: string): Promise<{ code: string } | string> {
+async function tryBundle(
+  sources: readonly WorkflowSource[],
+  scratch: string,
+): Promise<{ code: string; inputs: string[] } | string> {
   await mkdir(scratch, { recursive: true })
   const directory = await mkdtemp(join(scratch, 'bundle-'))
   const problems: string[] = []
+  const inputs = new Set<string>()
   try {
     const entry = join(directory, 'workflows.ts')
     await writeFile(
       entry,
       sources.map(({ type, code }) => `export { ${type} } from ${JSON.stringify(code)}\n`).join('') || 'export {}\n',
     )
-    return await bundleWorkflowCode({
+    const { code } = await bundleWorkflowCode({
       workflowsPath: entry,
       workflowInterceptorModules: [join(PACKAGE_ROOT, 'workflows/sdk/interceptors.ts')],
       logger: quietLogger((line) => problems.push(line)),
       webpackConfigHook: (config) => ({
         ...config,
+        plugins: [...(config.plugins ?? []), inputsInto(inputs)],
         resolve: {
           ...config.resolve,
           // A project may lie anywhere, without packages of its own: these always come from Resile.
@@ -73,11 +80,25 @@ async function tryBundle(sources: readonly WorkflowSource[], scratch: string): P
         },
       }),
     })
+    return { code, inputs: [...inputs].filter((path) => !path.startsWith(directory)) }
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return [...problems, message].join('\n').trim()
   } finally {
     await rm(directory, { recursive: true, force: true })
+  }
+}
+
+type WebpackConfig = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0]
+type WebpackPlugin = NonNullable<WebpackConfig['plugins']>[number]
+
+/** Notes which files webpack has read, and which it has looked for. */
+function inputsInto(inputs: Set<string>): WebpackPlugin {
+  return {
+    apply: (compiler) =>
+      compiler.hooks.done.tap('inputs', ({ compilation }) => {
+        for (const path of [...compilation.fileDependencies, ...compilation.missingDependencies]) inputs.add(path)
+      }),
   }
 }
 

@@ -15,7 +15,7 @@ import { Journal } from '../journal/journal.ts'
 import { keepHeaders, permitGate } from '../permits/gate.ts'
 import { type KeySource, PermitKeyStore } from '../permits/key-store.ts'
 import { readRunRecord } from '../permits/run-record.ts'
-import type { WorkflowBundle } from './bundle-workflows.ts'
+import type { StoredBundle } from './bundle-store.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { serveMetrics, WorkerMetrics } from './metrics.ts'
 import { temporalLogger } from './temporal-logger.ts'
@@ -31,7 +31,7 @@ export interface WorkerRun {
   /** Whose workflow tasks it takes: of no queue, of its datacenter's general queue, or of all its queues. */
   workflows: 'none' | 'datacenter' | 'all'
   /** Wanted unless `workflows` is `none`. */
-  bundle: Pick<WorkflowBundle, 'code' | 'types' | 'id'> | null
+  bundle: StoredBundle | null
   /** Ends the worker gracefully when it aborts. */
   signal: AbortSignal
 }
@@ -127,7 +127,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     keysRead.abort()
     stopMetrics?.()
     await readingKeys
-    await client.close()
+    client.close()
     journal.close()
     // Refused while a queue still holds it, as after a failed start; the process ends with it then.
     await connection
@@ -202,7 +202,7 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
     shutdownForceTime: SHUTDOWN.forceTime,
     ...(takesWorkflows && run.bundle !== null
       ? {
-          workflowBundle: { code: run.bundle.code },
+          workflowBundle: { codePath: run.bundle.file },
           workflowTaskPollerBehavior: { type: 'simple-maximum', maximum: 2 },
           maxCachedWorkflows: 100,
         }

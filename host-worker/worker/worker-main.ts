@@ -1,0 +1,61 @@
+/**
+ * A worker's own program: does what its plan says. It loads neither the readers of configuration files nor the bundler,
+ * so that an idle worker costs its host little.
+ */
+import { readFile, rm, rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { log, messageOf } from '../../shared/log.ts'
+import { CommandError, EXIT } from '../cli/exit-codes.ts'
+import { lockOrFail } from '../cli/lock-or-fail.ts'
+import { stopSignal } from '../cli/stop-signal.ts'
+import { endWithParent } from '../process/parent-watch.ts'
+import type { WorkerPlan } from './become-worker.ts'
+import { runWorker } from './run-worker.ts'
+
+/** From the order to stop until the process ends whatever still holds it, in milliseconds. */
+const LONGEST_DRAIN = 14_000
+
+const [planFile = ''] = process.argv.slice(2)
+if (planFile !== '--warm') await main(planFile)
+
+async function main(file: string): Promise<void> {
+  endWithParent()
+  const signal = stopSignal()
+  const plan = await takePlan(file)
+  const { node } = plan.config
+  signal.addEventListener(
+    'abort',
+    () => {
+      setTimeout(
+        () => fail('worker_not_drained', node, 'something still runs; it is left to its fate'),
+        LONGEST_DRAIN,
+      ).unref()
+    },
+    { once: true },
+  )
+  try {
+    await lockOrFail(plan.data, `worker of ${node}`)
+    await runWorker({ ...plan, signal })
+  } catch (error) {
+    if (error instanceof CommandError) {
+      console.error(`resile: ${error.message}`)
+      process.exit(error.exitCode)
+    }
+    fail('worker_failed', node, messageOf(error))
+  }
+  // Nothing that is left may keep a worker alive that serves nothing.
+  process.exit(EXIT.ok)
+}
+
+function fail(event: string, node: string, detail: string): never {
+  log('error', event, { node, detail })
+  process.exit(EXIT.failed)
+}
+
+/** Reads the plan. It is this process's alone, and so is gone then. */
+async function takePlan(file: string): Promise<WorkerPlan> {
+  const text = await readFile(file, 'utf8')
+  await rm(file)
+  await rmdir(dirname(file))
+  return JSON.parse(text) as WorkerPlan
+}
