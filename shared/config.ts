@@ -27,6 +27,9 @@ const pattern = text.refine(isLinearPattern, {
   error: 'not a regular expression that runs in linear time (RE2 syntax)',
 })
 const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
+const localDoor = text.refine((value) => isHostPort(value) || /^unix:\/.{1,99}$/.test(value), {
+  error: 'expected HOST:PORT, or unix: and an absolute path of at most 100 bytes',
+})
 const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or https:// URL' })
 /** One that holds no secret: a user or password in it would be shown wherever it is. */
 const openUrl = httpUrl.refine(hasNoUser, { error: 'must not hold a user or password' })
@@ -567,7 +570,7 @@ export const workerSchema = z.strictObject({
       jwks_files: z.array(text, { error: 'expected a list of files' }).default([]),
     })
     .prefault({}),
-  metrics: z.strictObject({ listen: hostPort }).optional(),
+  metrics: z.strictObject({ listen: localDoor }).optional(),
   boot_id_file: text.optional(),
   temporal: z
     .strictObject({

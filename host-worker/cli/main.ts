@@ -88,12 +88,14 @@ function program(): Command {
     .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
     .option(
       '--metrics <host:port>',
-      'where its metrics are served as Prometheus text (default: worker.hcl, else nowhere)',
+      'where /metrics, /healthz and /readyz are served; also unix:PATH (default: worker.hcl, else nowhere)',
     )
     .option('--workflows [queues]', 'also run workflows of the datacenter queue, or with =all of all its queues')
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {
+      // esbuild must leave no process behind in one that becomes another program: nobody would wait for its end.
+      process.env.ESBUILD_WORKER_THREADS = '0'
       const { worker } = await import('./worker-command.ts')
       await worker(options)
     })

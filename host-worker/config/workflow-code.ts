@@ -35,13 +35,12 @@ export async function findCode(dir: string, name: string, workflowType: string, 
 type Exports = { names: string[] } | { warning: ReturnType<typeof problem> }
 
 async function exportsOf(file: string): Promise<Exports> {
-  // A process or thread that is left behind would outlive its use by far in a command that becomes a worker.
-  process.env.ESBUILD_WORKER_THREADS = '0'
   const { buildSync } = await import('esbuild')
   // Only a bundle shows what `export *` passes on; otherwise other files' mistakes are not to be met here.
   const bundle = /export\s*\*/.test(await readFile(file, 'utf8'))
   const options = { entryPoints: [file], bundle, write: false, metafile: true, format: 'esm' } satisfies BuildOptions
   try {
+    // Not the other way, which leaves a process behind.
     const { metafile } = buildSync({ ...options, logLevel: 'silent', ...(bundle && { packages: 'external' }) })
     return { names: Object.values(metafile.outputs).flatMap((output) => output.exports) }
   } catch (error) {

@@ -272,7 +272,7 @@ class DevRun {
       ],
       restart: this.#options.restart,
       readyTimeoutMs: 90_000,
-      stopGraceMs: 12_000,
+      stopGraceMs: 15_000,
       logFile: join(this.#data, `logs/worker-${node.name}.log`),
       ready: async (signal) => {
         const { status } = await client.request('GET', `/v1/nodes/${node.name}`, { timeout: 5000, signal })

@@ -23,12 +23,20 @@ export class Heartbeat {
   #wake = new AbortController()
   #beating: Promise<void> = Promise.resolve()
   #draining = false
+  readonly #onResult: (problem: string | null) => void
   #reachable: boolean | null = null
 
-  constructor(client: CoordinatorClient, node: string, body: Omit<HeartbeatBody, 'closed' | 'draining'>) {
+  /** @param onResult told after each beat why it was not taken; null when it was */
+  constructor(
+    client: CoordinatorClient,
+    node: string,
+    body: Omit<HeartbeatBody, 'closed' | 'draining'>,
+    onResult: (problem: string | null) => void,
+  ) {
     this.#client = client
     this.#node = node
     this.#body = body
+    this.#onResult = onResult
   }
 
   /** Beats every 5 s until {@link stop}. */
@@ -55,7 +63,7 @@ export class Heartbeat {
     await this.#beat()
   }
 
-  /** Ends {@link run}. */
+  /** Ends {@link run}, and the beat that is under way. */
   stop(): void {
     this.#stopped.abort()
   }
@@ -72,6 +80,7 @@ export class Heartbeat {
       const { status, text } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
         body: { ...this.#body, draining: this.#draining, closed } satisfies HeartbeatBody,
         timeout: TIMEOUT,
+        signal: this.#stopped.signal,
       })
       // Hints are a convenience: one that is refused must not cost the node its life.
       if (status === 204 || status === 400) for (const id of closed) this.#closed.delete(id)
@@ -79,9 +88,12 @@ export class Heartbeat {
       if (this.#reachable !== true)
         log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
       this.#reachable = true
+      this.#onResult(null)
     } catch (error) {
+      if (this.#stopped.signal.aborted) return
       if (this.#reachable !== false) log('warn', 'heartbeat_failed', { node: this.#node, detail: messageOf(error) })
       this.#reachable = false
+      this.#onResult(messageOf(error))
     }
   }
 }

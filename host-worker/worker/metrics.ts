@@ -1,60 +1,111 @@
-/** A worker's own metrics, as Prometheus text over HTTP. */
-import { createServer } from 'node:http'
-import { Counter, Registry } from '@prometheus-io/client'
-import { log } from '../../shared/log.ts'
+/** A worker's own metrics, as Prometheus text. */
+
+import { Counter, Gauge, Registry } from '@prometheus-io/client'
+import { CancelledFailure } from '@temporalio/common'
+import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { PERMIT_REFUSALS, type PermitRefusal } from '../../shared/permit.ts'
+import type { Condition, Readiness } from './readiness.ts'
+
+/** Who counts. */
+export interface WorkerIdentity {
+  node: string
+  /** Of the workflow bundle. */
+  build: string
+}
 
 /** What a worker counts. */
 export class WorkerMetrics {
   readonly #registry = new Registry()
-  readonly #permitsRefused = new Counter({
-    name: 'resile_permit_refused_total',
-    help: 'Activities that wanted to change the host without a valid permit, by what was wrong',
-    labelNames: ['reason'],
-    registers: [this.#registry],
-  })
+  readonly #permitsRefused = this.#counter(
+    'resile_permit_refused_total',
+    'Activities that wanted to change the host without a valid permit, by what was wrong',
+    ['reason'],
+  )
+  readonly #activities = this.#counter('resile_activities_total', 'Activities that have ended, by how', [
+    'type',
+    'outcome',
+  ])
+  readonly #running = this.#gauge('resile_activities_running', 'Activities that run now', ['type'])
+  #lastBeat: number | null = null
 
-  constructor() {
+  constructor(identity: WorkerIdentity, readiness: Readiness) {
     // Zero from the start, so that a rule over it is never without data.
     for (const reason of PERMIT_REFUSALS) this.#permitsRefused.inc({ reason }, 0)
+    this.#gauge('resile_worker_info', 'Always 1; says who this is', ['node', 'build']).set({ ...identity }, 1)
+    this.#condition('resile_temporal_reachable', 'Whether Temporal answers', readiness, 'temporal')
+    this.#condition('resile_coordinator_reachable', 'Whether the last heartbeat was taken', readiness, 'coordinator')
+    this.#read('resile_heartbeat_age_seconds', 'Since the last heartbeat that was taken; none before the first', () =>
+      this.#lastBeat === null ? Number.NaN : (performance.now() - this.#lastBeat) / 1000,
+    )
+    this.#read('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
+    this.#read('process_start_time_seconds', 'When the process started', () => performance.timeOrigin / 1000)
+    const registry = this.#registry
+    new Counter({
+      name: 'process_cpu_seconds_total',
+      help: 'Processor time, of the user and of the system',
+      registers: [registry],
+      collect() {
+        const { user, system } = process.cpuUsage()
+        this.reset()
+        this.inc((user + system) / 1_000_000)
+      },
+    })
   }
 
   permitRefused(reason: PermitRefusal): void {
     this.#permitsRefused.inc({ reason })
   }
 
+  /** A heartbeat was taken. */
+  beat(): void {
+    this.#lastBeat = performance.now()
+  }
+
+  /** Counts activities as they run. */
+  readonly countActivities: ActivityInterceptorsFactory = ({ info: { activityType: type } }) => ({
+    inbound: {
+      execute: async (input, next) => {
+        this.#running.inc({ type })
+        try {
+          const result: unknown = await next(input)
+          this.#activities.inc({ type, outcome: 'completed' })
+          return result
+        } catch (error) {
+          this.#activities.inc({ type, outcome: error instanceof CancelledFailure ? 'canceled' : 'failed' })
+          throw error
+        } finally {
+          this.#running.dec({ type })
+        }
+      },
+    },
+  })
+
   /** As Prometheus text. */
   text(): Promise<string> {
     return this.#registry.metrics()
   }
-}
 
-/**
- * Serves metrics at `/metrics`.
- *
- * @param listen `HOST:PORT`
- * @returns what ends it
- * @throws Error when it can't listen there
- */
-export async function serveMetrics(metrics: WorkerMetrics, listen: string): Promise<() => void> {
-  const { hostname, port } = new URL(`http://${listen}`)
-  const server = createServer((request, response) => {
-    if (request.method !== 'GET' || request.url !== '/metrics') {
-      response.writeHead(404).end()
-      return
-    }
-    metrics.text().then(
-      (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text),
-      () => response.writeHead(500).end(),
-    )
-  })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(Number(port || 80), hostname.replace(/^\[|\]$/g, ''), resolve)
-  })
-  log('info', 'metrics', { url: `http://${listen}/metrics` })
-  return () => {
-    server.closeAllConnections()
-    server.close()
+  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
+    return new Counter({ name, help, labelNames, registers: [this.#registry] })
+  }
+
+  #gauge<Label extends string>(name: string, help: string, labelNames: Label[]): Gauge<Label> {
+    return new Gauge({ name, help, labelNames, registers: [this.#registry] })
+  }
+
+  #condition(name: string, help: string, readiness: Readiness, condition: Condition): void {
+    this.#read(name, help, () => (readiness.holds(condition) ? 1 : 0))
+  }
+
+  /** A gauge whose value is found when it is asked for. */
+  #read(name: string, help: string, value: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers: [this.#registry],
+      collect() {
+        this.set(value())
+      },
+    })
   }
 }

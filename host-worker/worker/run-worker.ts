@@ -9,6 +9,7 @@ import { JWKS_PATH } from '../../shared/permit.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
 import { hostActivities } from '../activities/index.ts'
 import { readBootId } from '../boot-id.ts'
+import { untilAborted } from '../cli/stop-signal.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
 import { inJournal } from '../journal/carry-out.ts'
 import { Journal } from '../journal/journal.ts'
@@ -17,8 +18,11 @@ import { type KeySource, PermitKeyStore } from '../permits/key-store.ts'
 import { readRunRecord } from '../permits/run-record.ts'
 import type { StoredBundle } from './bundle-store.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { serveMetrics, WorkerMetrics } from './metrics.ts'
+import { WorkerMetrics } from './metrics.ts'
+import { Readiness } from './readiness.ts'
+import { serveStatus } from './serve-status.ts'
 import { temporalLogger } from './temporal-logger.ts'
+import { watchTemporal } from './watch-temporal.ts'
 
 /** How a worker runs. */
 export interface WorkerRun {
@@ -36,8 +40,11 @@ export interface WorkerRun {
   signal: AbortSignal
 }
 
-/** From the order to stop until activities are cancelled, and until the process no longer waits for them. */
-const SHUTDOWN = { graceTime: '3s', forceTime: '10s' } as const
+/**
+ * From the order to stop until the coordinator must have heard of it (in milliseconds); from then until activities are
+ * cancelled, and until the process no longer waits for them.
+ */
+const SHUTDOWN = { announceTime: 1500, graceTime: '3s', forceTime: '10s' } as const
 /** How long a coordinator may take to name its keys, in milliseconds. */
 const KEYS_TIMEOUT = 4000
 /** Longest wait between attempts to reach Temporal at the start, in milliseconds. */
@@ -50,12 +57,27 @@ const LONGEST_RECONNECT = 5000
  */
 export async function runWorker(run: WorkerRun): Promise<void> {
   const { config, signal } = run
-  Runtime.install({ logger: temporalLogger(), shutdownSignals: [] })
-  const connection = await connect(config.temporal.address, signal)
-  if (connection === null) return
+  const readiness = new Readiness()
+  const metrics = new WorkerMetrics({ node: config.node, build: buildOf(run) }, readiness)
+  const stopStatus = config.metrics === undefined ? null : await serveStatus(metrics, readiness, config.metrics.listen)
+  try {
+    Runtime.install({ logger: temporalLogger(), shutdownSignals: [] })
+    const connection = await connect(config.temporal.address, readiness, signal)
+    if (connection !== null) await runConnected(run, connection, metrics, readiness)
+  } finally {
+    stopStatus?.()
+  }
+}
+
+async function runConnected(
+  run: WorkerRun,
+  connection: NativeConnection,
+  metrics: WorkerMetrics,
+  readiness: Readiness,
+): Promise<void> {
+  const { config, signal } = run
   const client = new CoordinatorClient(run.coordinator)
   const queues = queuesOfNode(config.datacenter, config.node, config.types)
-  const metrics = new WorkerMetrics()
   const keys = new PermitKeyStore(keySources(client, config))
   const { namespace } = config.temporal
   const journal = new Journal(run.data)
@@ -87,24 +109,30 @@ export async function runWorker(run: WorkerRun): Promise<void> {
         run.workflows === 'all' || (run.workflows === 'datacenter' && queue === datacenterQueue(config.datacenter)),
     ),
   )
-  const heartbeat = new Heartbeat(client, config.node, {
+  const body = {
     datacenter: config.datacenter,
     types: config.types,
     labels: config.labels,
-    build_id: run.bundle?.id ?? 'activities-only',
+    build_id: buildOf(run),
     boot_id: await bootId(),
     queues: queues.map((name) => ({
       name,
       workflow_types: workflowQueues.has(name) ? (run.bundle?.types ?? []) : [],
       activity_types: Object.keys(activities),
     })),
+  }
+  const heartbeat = new Heartbeat(client, config.node, body, (problem) => {
+    readiness.note('coordinator', problem)
+    if (problem === null) metrics.beat()
   })
-  const keysRead = new AbortController()
   const sinks = {
     resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } },
   }
-  const stopMetrics = config.metrics === undefined ? null : await serveMetrics(metrics, config.metrics.listen)
-  const readingKeys = keys.run(keysRead.signal)
+  const ended = new AbortController()
+  const beside = Promise.all([
+    keys.run(ended.signal),
+    watchTemporal(connection, (problem) => noteTemporal(readiness, config.temporal.address, problem), ended.signal),
+  ])
   try {
     const workers = await Promise.all(
       queues.map((taskQueue) =>
@@ -112,7 +140,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
           ...queueOptions(run, workflowQueues.has(taskQueue)),
           connection,
           activities,
-          interceptors: { activity: [keepHeaders] },
+          interceptors: { activity: [metrics.countActivities, keepHeaders] },
           taskQueue,
           sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
           namespace: config.temporal.namespace,
@@ -121,19 +149,28 @@ export async function runWorker(run: WorkerRun): Promise<void> {
       ),
     )
     log('info', 'worker_started', { node: config.node, queues, workflow_types: run.bundle?.types ?? [] })
-    await serve(workers, heartbeat, signal)
+    await serve(workers, heartbeat, readiness, signal)
   } finally {
     heartbeat.stop()
-    keysRead.abort()
-    stopMetrics?.()
-    await readingKeys
+    ended.abort()
     client.close()
     journal.close()
+    await beside
     // Refused while a queue still holds it, as after a failed start; the process ends with it then.
     await connection
       .close()
       .catch((error: unknown) => log('warn', 'connection_not_closed', { detail: messageOf(error) }))
   }
+}
+
+function buildOf({ bundle }: WorkerRun): string {
+  return bundle?.id ?? 'activities-only'
+}
+
+function noteTemporal(readiness: Readiness, address: string, problem: string | null): void {
+  if (!readiness.note('temporal', problem)) return
+  if (problem === null) log('info', 'temporal_reachable', { address })
+  else log('warn', 'temporal_unreachable', { address, detail: problem })
 }
 
 type InjectedSinksOf<Sinks> = {
@@ -166,10 +203,16 @@ async function readKeys(client: CoordinatorClient, path: string): Promise<unknow
 }
 
 /** Serves until told to stop, or until one of the queues fails: then all are shut down, and its error is thrown. */
-async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: AbortSignal): Promise<void> {
+async function serve(
+  workers: readonly Worker[],
+  heartbeat: Heartbeat,
+  readiness: Readiness,
+  signal: AbortSignal,
+): Promise<void> {
   const stop = async (): Promise<void> => {
-    // First no new work, then the end: what runs gets its grace time.
-    await heartbeat.drain()
+    readiness.note('queues', 'the worker is stopping')
+    // First no new work, then the end: what runs gets its grace time. Who doesn't hear it will see that no beat comes.
+    await Promise.race([heartbeat.drain(), sleep(SHUTDOWN.announceTime)])
     for (const worker of workers) {
       if (worker.getState() === 'RUNNING') worker.shutdown()
     }
@@ -179,6 +222,7 @@ async function serve(workers: readonly Worker[], heartbeat: Heartbeat, signal: A
     stopping ??= stop()
   }
   const running = workers.map((worker) => worker.run())
+  readiness.note('queues', null)
   const beating = heartbeat.run()
   if (signal.aborted) stopOnce()
   signal.addEventListener('abort', stopOnce, { once: true })
@@ -211,13 +255,17 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
 }
 
 /** Connects, however long it takes; null when the signal aborts first. */
-async function connect(address: string, signal: AbortSignal): Promise<NativeConnection | null> {
+async function connect(address: string, readiness: Readiness, signal: AbortSignal): Promise<NativeConnection | null> {
+  const stopped = untilAborted(signal).then(() => null)
   for (let wait = 250; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RECONNECT)) {
     try {
-      return await NativeConnection.connect({ address })
+      const connection = await Promise.race([NativeConnection.connect({ address }), stopped])
+      if (connection !== null) noteTemporal(readiness, address, null)
+      return connection
     } catch (error) {
       log('warn', 'temporal_unreachable', { address, detail: messageOf(error) })
-      await sleep(wait, undefined, { signal }).catch(() => undefined)
+      readiness.note('temporal', messageOf(error))
+      await Promise.race([sleep(wait), stopped])
     }
   }
   return null

@@ -1,9 +1,13 @@
 import { DefaultLogger, type Logger } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
 
+/** What it says of each queue that is served for activities alone, as it is meant. */
+const EXPECTED = 'No workflows registered, not polling for workflow tasks'
+
 /** A logger for Temporal's SDK that writes warnings and errors as structured log lines. */
 export function temporalLogger(): Logger {
   return new DefaultLogger('WARN', ({ level, message, meta }) => {
+    if (message === EXPECTED) return
     const detail = meta?.error instanceof Error ? meta.error.message : undefined
     log(level === 'ERROR' ? 'error' : 'warn', 'temporal_sdk', { message, ...(detail === undefined ? {} : { detail }) })
   })

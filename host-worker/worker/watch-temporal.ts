@@ -1,0 +1,31 @@
+/** Whether Temporal answers: the SDK polls for ever and keeps to itself that nobody answers. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { NativeConnection } from '@temporalio/worker'
+import { messageOf } from '../../shared/log.ts'
+import { untilAborted } from '../cli/stop-signal.ts'
+
+/** How often it is asked, and how long an answer may take, in milliseconds. */
+const INTERVAL = 10_000
+const TIMEOUT = 5000
+
+/**
+ * Asks now and then until the signal aborts.
+ *
+ * @param note told after each question what is wrong; null when nothing is
+ */
+export async function watchTemporal(
+  connection: Pick<NativeConnection, 'withDeadline' | 'workflowService'>,
+  note: (problem: string | null) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const stopped = untilAborted(signal).then(() => undefined)
+  while (!signal.aborted) {
+    const answered = connection
+      .withDeadline(Date.now() + TIMEOUT, () => connection.workflowService.getSystemInfo({}))
+      .then(() => null, messageOf)
+    const problem = await Promise.race([answered, stopped])
+    if (problem === undefined) return
+    note(problem)
+    await sleep(INTERVAL, undefined, { signal }).catch(() => undefined)
+  }
+}

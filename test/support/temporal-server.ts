@@ -1,0 +1,48 @@
+/** A Temporal of a test's own, which it may kill and start again. */
+import { join } from 'node:path'
+import { findTemporalCli } from '../../host-worker/temporal/cli.ts'
+import { temporaryDirectory } from './files.ts'
+import { freePort, type Running, run } from './processes.ts'
+import { Temporal } from './temporal.ts'
+
+/** Temporal's dev server on free ports, with its state in a file. */
+export class TemporalServer {
+  readonly address: string
+  readonly httpUrl: string
+  /** Its HTTP API. */
+  readonly api: Temporal
+  readonly #cli: string
+  readonly #args: readonly string[]
+  #process: Running | null = null
+
+  private constructor(cli: string, port: number, httpPort: number) {
+    this.address = `127.0.0.1:${port}`
+    this.httpUrl = `http://127.0.0.1:${httpPort}`
+    this.api = new Temporal(this.httpUrl, 'default')
+    this.#cli = cli
+    const file = join(temporaryDirectory(), 'temporal.db')
+    const ports = ['--port', String(port), '--http-port', String(httpPort)]
+    this.#args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', ...ports, '--db-filename', file]
+  }
+
+  /** Starts it and waits until it answers. */
+  static async start(): Promise<TemporalServer> {
+    const { path } = await findTemporalCli({ log: () => undefined })
+    const server = new TemporalServer(path, await freePort(), await freePort())
+    await server.startAgain()
+    return server
+  }
+
+  /** Ends it without a word. */
+  async kill(): Promise<void> {
+    this.#process?.kill('SIGKILL')
+    await this.#process?.ended
+    this.#process = null
+  }
+
+  /** Starts it on the same ports, with what it knew. */
+  async startAgain(): Promise<void> {
+    this.#process = run(this.#cli, [...this.#args, '--log-level', 'error'])
+    await this.api.isBack()
+  }
+}
