@@ -1,5 +1,5 @@
 /** A worker process: what watches it, how it stops, and what it outlives. */
-import { mkdirSync, statSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { kill } from 'node:process'
@@ -47,12 +47,15 @@ beforeAll(async () => {
 
 /** A worker of its own beside those of `resile dev`, once it is ready. */
 async function startWorker(node: string, door: string): Promise<Running> {
-  const running = startResile([
-    ...['worker', '--project', project, '--data', temporaryDirectory(), '--node', node, '--types', 'web'],
-    ...['--coordinator', `unix:${dev.file.socket}`, '--temporal-address', temporal.address, '--metrics', door],
-  ])
+  const running = startResile(workerArguments(node, temporaryDirectory(), door))
   await until(`${node} is ready`, async () => (await ready(door)).status === 200, { within: 60_000 })
   return running
+}
+
+function workerArguments(node: string, data: string, door: string): string[] {
+  const here = `--project ${project} --data ${data} --node ${node} --types web --metrics ${door}`
+  const there = `--coordinator unix:${dev.file.socket} --temporal-address ${temporal.address}`
+  return ['worker', ...here.split(' '), ...there.split(' ')]
 }
 
 const ready = (door: string) =>
@@ -121,11 +124,9 @@ describe('its door', () => {
   test('is never put in the place of a file', async () => {
     const directory = temporaryDirectory()
     writeFileSync(join(directory, 'file'), 'precious')
-    mkdirSync(join(directory, 'data'))
-    const { code, stdout } = await startResile([
-      ...['worker', '--project', project, '--data', join(directory, 'data'), '--node', 'x'],
-      ...['--coordinator', `unix:${dev.file.socket}`, '--metrics', `unix:${join(directory, 'file')}`],
-    ]).ended
+    const { code, stdout } = await startResile(
+      workerArguments('x', join(directory, 'data'), `unix:${join(directory, 'file')}`),
+    ).ended
     expect(code).toBe(1)
     expect(stdout).toContain('is not a socket')
   })

@@ -46,7 +46,8 @@ async function answer(
 ): Promise<{ status: number; type: string; body: string }> {
   const json = (status: number, body: unknown) => ({ status, type: JSON_TYPE, body: `${JSON.stringify(body)}\n` })
   if (request.method !== 'GET' && request.method !== 'HEAD') return json(405, { status: 'method_not_allowed' })
-  switch (request.url?.split('?', 1)[0]) {
+  const [path = ''] = (request.url ?? '').split('?', 1)
+  switch (path) {
     case '/metrics':
       return { status: 200, type: TEXT, body: await metrics.text() }
     case '/healthz':
