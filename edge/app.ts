@@ -72,7 +72,7 @@ function keepInFlight(shedding: Shedding): MiddlewareHandler<App> {
   }
 }
 
-/** Writes one line per request, without bodies or secrets, and gives every answer its request id. */
+/** Writes one line per request, without bodies or secrets, and gives every answer its request id and the time. */
 function accessLog(config: Config): MiddlewareHandler<App> {
   return async function logAccess(context, next) {
     const id = requestId(context.req.raw.headers)
@@ -80,6 +80,8 @@ function accessLog(config: Config): MiddlewareHandler<App> {
     const began = Date.now()
     await next()
     context.res.headers.set('x-request-id', id)
+    // RFC 9110 6.6.1; workerd leaves it to us. Hosts compare their clocks with it.
+    context.res.headers.set('date', new Date().toUTCString())
     const { method, path } = context.req
     if (!isLogged(config, method, path)) return
     const { caller, pass } = context.var

@@ -101,6 +101,27 @@ function program(): Command {
     })
 
   root
+    .command('doctor')
+    .description('say what is wrong on a host: certificates, clock, coordinator, Temporal, queues; changes nothing')
+    .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')
+    .option('--data <dir>', "where the worker's state is kept (default: .resile in the project)")
+    .option('--node <name>', 'the node (default: worker.hcl)')
+    .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
+    .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
+    .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: a running resile dev, worker.hcl)')
+    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: worker.hcl, $RESILE_CA)')
+    .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
+    .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
+    .option('--temporal-address <host:port>', 'Temporal (default: a running resile dev, worker.hcl)')
+    .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nExit codes: 0 nothing has failed, 1 something has, 2 usage')
+    .action(async (options) => {
+      const { doctor } = await import('./doctor-command.ts')
+      await doctor(options)
+    })
+
+  root
     .command('detector')
     .description('watch the conditions of detectors.hcl and trigger workflows')
     .option('--project <dir>', 'the project', '.')

@@ -1,0 +1,141 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { WorkerConfig } from '../../shared/config.ts'
+import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
+import { readBootId } from '../boot-id.ts'
+import { type LoadedProject, loadProject } from '../config/project.ts'
+import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
+import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
+import { devNodes } from '../dev/nodes.ts'
+import { type Check, type Checked, fail, runChecks, warn } from '../doctor/check.ts'
+import { checkClock, checkCoordinator, checkHeartbeat, checkPermits } from '../doctor/coordinator-checks.ts'
+import { checkCertificates, checkCommands, checkConfig, checkData, checkRuntime } from '../doctor/host-checks.ts'
+import { TemporalDoctor } from '../doctor/temporal-checks.ts'
+import { dataDirectory } from './coordinator-address.ts'
+import { EXIT } from './exit-codes.ts'
+import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
+import { table } from './tables.ts'
+
+/** As the command line has them. */
+export interface DoctorOptions extends NodeOptions {
+  data?: string
+  json: boolean
+}
+
+/** `resile doctor`: says what is wrong on a host; exit code 1 when something is. */
+export async function doctor(options: DoctorOptions): Promise<void> {
+  const loaded = await loadProject(options.project, { development: true })
+  const checks: Check[] = [
+    { name: 'runtime', look: () => checkRuntime() },
+    { name: 'config', look: () => checkConfig(loaded) },
+    { name: 'data', look: () => checkData(dataDirectory(options)) },
+  ]
+  const patient = await patientOf(options, loaded)
+  const closing: (() => unknown)[] = []
+  const checked = await runChecks([...checks, ...(patient === null ? UNKNOWN : checksOf(patient, closing))])
+  for (const close of closing) await close()
+  report(checked, options.json)
+}
+
+/** The node that is looked at. */
+interface Patient {
+  config: WorkerConfig
+  /** Working directory of commands. */
+  directory: string
+  coordinator: CoordinatorAddress | null
+  /** Null when the coordinator's `worker_id` is not known. */
+  expectedId: string | null
+}
+
+/** What can't be looked at without knowing of which node. */
+const UNKNOWN: readonly Check[] = [
+  'commands',
+  'certificates',
+  'coordinator',
+  'clock',
+  'permits',
+  'heartbeat',
+  'temporal',
+  'queues',
+  'workflows',
+].map((name) => ({ name, look: () => warn('not looked at: the configuration has errors') }))
+
+/** Null when the project can't be read, and the command line doesn't tell enough. */
+async function patientOf(options: DoctorOptions, { dir, project }: LoadedProject): Promise<Patient | null> {
+  const dev = await runningDev(dataDirectory(options))
+  if (project === null && (options.node === undefined || options.datacenter === undefined)) return null
+  const [local] = dev !== null && project !== null && project.worker === null ? devNodes([], project) : []
+  const known: NodeOptions = {
+    ...(local === undefined ? {} : { node: local.name, datacenter: local.datacenter, types: local.types.join() }),
+    // `resile dev` goes by its own addresses, whatever worker.hcl says.
+    ...(dev === null ? {} : { coordinator: `unix:${dev.socket}`, temporalAddress: dev.temporal }),
+    ...options,
+  }
+  const config = nodeConfig(known, project ?? { worker: null, commands: {} })
+  const address = known.coordinator ?? config.coordinator?.url
+  const pattern = project?.coordinator.server_config?.worker_id
+  return {
+    config,
+    directory: dir,
+    coordinator: address === undefined ? null : nodeCoordinator(address, options, config),
+    expectedId: pattern?.replace('{node}', config.node) ?? null,
+  }
+}
+
+/** The `resile dev` that runs on this data; null when there is none. */
+async function runningDev(data: string): Promise<DevFile | null> {
+  try {
+    const file = JSON.parse(await readFile(join(data, DEV_FILE), 'utf8')) as DevFile
+    process.kill(file.pid, 0)
+    return file
+  } catch {
+    return null
+  }
+}
+
+function checksOf(patient: Patient, closing: (() => unknown)[]): Check[] {
+  const { config, directory, coordinator, expectedId } = patient
+  const { node, datacenter, types } = config
+  const temporal = new TemporalDoctor(config.temporal)
+  closing.push(() => temporal.close())
+  const tls = coordinator !== null && 'url' in coordinator && coordinator.url.startsWith('https:')
+  return [
+    { name: 'commands', look: () => checkCommands(config.command, directory) },
+    { name: 'certificates', look: () => checkCertificates(tls ? (coordinator.tls ?? {}) : null, expectedId) },
+    ...coordinatorChecks(patient, closing),
+    { name: 'temporal', look: () => temporal.checkTemporal() },
+    { name: 'queues', look: () => temporal.checkQueues(queuesOfNode(datacenter, node, types), node) },
+    { name: 'workflows', look: () => temporal.checkWorkflows(datacenterQueue(datacenter)) },
+  ]
+}
+
+function coordinatorChecks({ config, coordinator }: Patient, closing: (() => unknown)[]): Check[] {
+  if (coordinator === null) {
+    const look = () => fail('none is named', 'give worker.hcl a coordinator block, or name one with --coordinator')
+    return [{ name: 'coordinator', look }]
+  }
+  const client = new CoordinatorClient(coordinator)
+  closing.push(() => client.close())
+  const heartbeat = async () => checkHeartbeat(client, config.node, await readBootId(config.boot_id_file))
+  return [
+    { name: 'coordinator', look: () => checkCoordinator(client) },
+    { name: 'clock', look: () => checkClock(client) },
+    { name: 'permits', look: () => checkPermits(client, config.permits.jwks_files) },
+    { name: 'heartbeat', look: heartbeat },
+  ]
+}
+
+function report(checks: readonly Checked[], json: boolean): void {
+  const isWell = checks.every(({ status }) => status !== 'fail')
+  if (json) {
+    console.log(JSON.stringify({ ok: isWell, checks }))
+  } else {
+    const rows = checks.map(({ name, status, detail, hint }) => [
+      name,
+      status,
+      hint === null ? detail : `${detail}\n→ ${hint}`,
+    ])
+    console.log(table(['CHECK', 'STATUS', 'WHAT WAS FOUND'], rows))
+  }
+  process.exitCode = isWell ? EXIT.ok : EXIT.failed
+}

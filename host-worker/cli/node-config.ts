@@ -1,0 +1,77 @@
+/** Which node a command is about, and whom that node talks to. */
+import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
+import { systemdCommands } from '../activities/systemd-commands.ts'
+import type { Project } from '../config/project.ts'
+import type { CoordinatorAddress } from '../coordinator-client.ts'
+import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+
+/** What the command line says of a node; what it leaves out stands in worker.hcl. */
+export interface NodeOptions extends TlsOptions {
+  project: string
+  node?: string
+  datacenter?: string
+  types?: string
+  coordinator?: string
+  temporalAddress?: string
+  namespace?: string
+  metrics?: string
+}
+
+/**
+ * worker.hcl, with the command line's word over it.
+ *
+ * @throws CommandError `usage` when neither says which node it is, or the command line is wrong
+ */
+export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker' | 'commands'>): WorkerConfig {
+  const { worker: file } = project
+  const node = options.node ?? file?.node
+  const datacenter = options.datacenter ?? file?.datacenter
+  if (node === undefined || datacenter === undefined) {
+    throw usage('which node is this? There is no worker.hcl, and --node and --datacenter are not both given')
+  }
+  const parsed = workerSchema.safeParse({
+    node,
+    datacenter,
+    types: options.types === undefined ? (file?.types ?? []) : options.types.split(',').filter((type) => type !== ''),
+    temporal: {
+      ...file?.temporal,
+      ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
+      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+    },
+    permits: file?.permits ?? {},
+    boot_id_file: file?.boot_id_file,
+    metrics: options.metrics === undefined ? file?.metrics : { listen: options.metrics },
+  })
+  if (!parsed.success)
+    throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  return {
+    ...parsed.data,
+    labels: file?.labels ?? {},
+    // What worker.hcl says itself comes first.
+    command: { ...systemdCommands(file?.systemd), ...project.commands },
+    load_balancer: file?.load_balancer ?? {},
+    free_disk: file?.free_disk ?? {},
+    repository: file?.repository ?? {},
+    ...(file?.diagnostics === undefined ? {} : { diagnostics: file.diagnostics }),
+    ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
+  }
+}
+
+/** The coordinator at an address, called with the files of worker.hcl or of the command line. */
+export function nodeCoordinator(
+  address: string,
+  options: NodeOptions,
+  config: Pick<WorkerConfig, 'coordinator'>,
+): CoordinatorAddress {
+  return parseAddress(address, { ...config.coordinator, ...given(tlsFiles(options)) })
+}
+
+/** Those of its keys that have a value. */
+function given<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
+}
+
+function usage(message: string): CommandError {
+  return new CommandError(message, EXIT.usage)
+}

@@ -1,0 +1,29 @@
+/** Whether two clocks agree. */
+import { type Finding, fail, ok, warn } from './check.ts'
+
+/** How far clocks may be apart before it is worth a word, and before nothing is admitted any more; milliseconds. */
+const TOLERATED = 2000
+const LARGEST_SKEW = 10_000
+
+/** The `Date` of an answer, and when it was asked for and came; milliseconds since the epoch. */
+export interface Reading {
+  date: string
+  askedAt: number
+  answeredAt: number
+}
+
+/**
+ * Judges the host's clock by another's. A `Date` has whole seconds, and was written at some moment between question and
+ * answer: only what can't be explained by that counts.
+ */
+export function judgeClock({ date, askedAt, answeredAt }: Reading): Finding {
+  const theirs = Date.parse(date)
+  if (Number.isNaN(theirs)) return warn(`the coordinator's Date can't be read: ${date}`)
+  const ahead = askedAt - (theirs + 999)
+  const behind = theirs - answeredAt
+  const apart = Math.max(0, ahead, behind)
+  if (apart <= TOLERATED) return ok('agrees with that of the coordinator')
+  const detail = `${(apart / 1000).toFixed(1)} s ${ahead > 0 ? 'ahead of' : 'behind'} the coordinator`
+  const hint = 'have both machines set their clocks by the same time service (timedatectl status)'
+  return apart > LARGEST_SKEW ? fail(detail, hint) : warn(detail, hint)
+}

@@ -1,0 +1,120 @@
+/** What the coordinator says, asked without disturbing anything. */
+import { readFile } from 'node:fs/promises'
+import { messageOf } from '../../shared/log.ts'
+import { JWKS_PATH, publicKeySchema, publicKeySetSchema } from '../../shared/permit.ts'
+import type { LiveNode, Problem } from '../../shared/wire.ts'
+import type { CoordinatorAnswer, CoordinatorClient } from '../coordinator-client.ts'
+import { type Finding, fail, ok, warn, worst } from './check.ts'
+import { judgeClock } from './clock.ts'
+
+/** How long each question may take, in milliseconds: less than a check, so that its own words are heard. */
+const TIMEOUT = 4000
+
+/** The part of a client that checks need. */
+type Asker = Pick<CoordinatorClient, 'request'>
+
+/** Whether it answers, and can decide. */
+export async function checkCoordinator(client: Asker): Promise<Finding> {
+  const alive = await asked(client, '/healthz')
+  if ('problem' in alive) return unreachable(alive.problem)
+  const ready = await asked(client, '/readyz')
+  if ('problem' in ready) return unreachable(ready.problem)
+  if (ready.status === 200) return ok('answers, and is ready')
+  if (ready.status === 401) return stranger(ready)
+  if (ready.status === 403) {
+    return warn(`answers, but not whether it is ready: ${told(ready)}`, ruleHint('GET', '/readyz'))
+  }
+  return fail(`is not ready: ${told(ready)}`, 'look at its log')
+}
+
+/** Whether its clock and this host's agree. */
+export async function checkClock(client: Asker): Promise<Finding> {
+  const askedAt = Date.now()
+  const answer = await asked(client, '/healthz')
+  const answeredAt = Date.now()
+  if ('problem' in answer) return warn('not compared: the coordinator does not answer')
+  const date = answer.headers.get('date')
+  return date === null ? warn('not compared: the coordinator tells no time') : judgeClock({ date, askedAt, answeredAt })
+}
+
+/**
+ * Whether the keys can be read by which permits are verified.
+ *
+ * @param files key sets of other coordinators
+ */
+export async function checkPermits(client: Asker, files: readonly string[]): Promise<Finding> {
+  const findings = await Promise.all([
+    publishedKeys(client),
+    ...files.map(async (file) => judgeKeys(file, JSON.parse(await readFile(file, 'utf8')))),
+  ])
+  return worst(findings)
+}
+
+async function publishedKeys(client: Asker): Promise<Finding> {
+  const answer = await asked(client, JWKS_PATH)
+  if ('problem' in answer) return fail(`the coordinator's keys can't be read: ${answer.problem}`)
+  if (answer.status === 200) return judgeKeys('the coordinator', answer.json)
+  if (answer.status === 401) return stranger(answer)
+  const useless = 'without them no command runs but read_only ones'
+  const hint = answer.status === 403 ? ruleHint('GET', JWKS_PATH) : useless
+  return fail(`the coordinator's keys can't be read: ${told(answer)}`, hint)
+}
+
+function judgeKeys(source: string, set: unknown): Finding {
+  const keys = publicKeySetSchema.safeParse(set).data?.keys ?? []
+  const count = keys.filter((key) => publicKeySchema.safeParse(key).success).length
+  return count === 0 ? fail(`${source} names no key`) : ok(`keys of ${source}: ${count}`)
+}
+
+/**
+ * Whether the coordinator hears of the node, and from this machine.
+ *
+ * @param bootId this machine's
+ */
+export async function checkHeartbeat(client: Asker, node: string, bootId: string): Promise<Finding> {
+  const path = `/v1/nodes/${node}`
+  const answer = await asked(client, path)
+  if ('problem' in answer) return fail(`not known: ${answer.problem}`)
+  if (answer.status === 401) return stranger(answer)
+  if (answer.status === 403) return warn(`not known: ${told(answer)}`, ruleHint('GET', path))
+  if (answer.status === 404) {
+    return fail(
+      `the coordinator does not hear of ${node}`,
+      'start resile worker, and look at its log for heartbeat_failed',
+    )
+  }
+  if (answer.status !== 200) return fail(told(answer))
+  const { boot_id, draining, last_seen_at } = answer.json as LiveNode
+  if (boot_id !== null && boot_id !== bootId) {
+    return fail(`another machine says that it is ${node}`, 'two hosts may not have one name')
+  }
+  return draining ? warn(`${node} is draining`) : ok(`${node} was heard at ${last_seen_at}`)
+}
+
+async function asked(client: Asker, path: string): Promise<CoordinatorAnswer | { problem: string }> {
+  return client.request('GET', path, { timeout: TIMEOUT }).catch((error: unknown) => ({ problem: messageOf(error) }))
+}
+
+function unreachable(problem: string): Finding {
+  const tls = /certificate|self.signed|altnames|TLS|SSL|alert/i.test(problem)
+  return fail(
+    problem,
+    tls
+      ? 'ca_file must name who vouches for it; its certificate must name this address'
+      : 'is it running, and is the address right?',
+  )
+}
+
+/** It wants to know who calls, and doesn't. */
+function stranger(answer: CoordinatorAnswer): Finding {
+  return fail(told(answer), 'it must trust the authority of cert_file, and the trust domain of the SPIFFE ID in it')
+}
+
+function told({ status, json, text }: CoordinatorAnswer): string {
+  const detail = (json as Partial<Problem> | null)?.detail
+  return `HTTP ${status}: ${detail ?? text.slice(0, 200)}`
+}
+
+function ruleHint(method: string, path: string): string {
+  return `a route rule must let this host pass: ${method} ${path}`
+}
