@@ -21,6 +21,11 @@ export async function startGuardian(): Promise<Guardian> {
   return guardian
 }
 
+/** The guardian's own program. */
+export const GUARDIAN_PROGRAM = join(import.meta.dirname, 'guardian-main.ts')
+
+/** It lives as long as a worker, and does next to nothing. */
+const SMALL = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1', '--v8-pool-size=1']
 /** Not at once, or one that can't start would be tried without end. */
 const replaceAfterMs = 300
 
@@ -61,7 +66,7 @@ class GuardianProcess implements Guardian {
   }
 
   #spawn(): ChildProcess {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'guardian-main.ts')], {
+    const child = spawn(process.execPath, [...SMALL, GUARDIAN_PROGRAM], {
       // In a session of its own: neither Ctrl-C nor the end of the terminal reaches it.
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],

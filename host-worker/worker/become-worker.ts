@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { log } from '../../shared/log.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
+import { GUARDIAN_PROGRAM } from '../process/guardian.ts'
 import { parentEnvironment } from '../process/parent-watch.ts'
 import { compileCache } from './compile-cache.ts'
 import type { WorkerRun } from './run-worker.ts'
@@ -23,7 +24,7 @@ const MALLOC = { MALLOC_ARENA_MAX: '2' }
 
 /** Fills the cache that workers start from, so that many that start at once don't each do it. */
 export async function prepareWorkers(data: string, warn: (detail: string) => void): Promise<void> {
-  await compileCache(data, PROGRAM, warn)
+  await compileCache(data, [PROGRAM, GUARDIAN_PROGRAM], warn)
 }
 
 /**
@@ -34,7 +35,7 @@ export async function prepareWorkers(data: string, warn: (detail: string) => voi
  */
 export async function becomeWorker(plan: WorkerPlan, data: string, signal: AbortSignal): Promise<void> {
   const warn = (detail: string): void => log('warn', 'compile_cache_unavailable', { detail })
-  const cache = await compileCache(data, PROGRAM, warn)
+  const cache = await compileCache(data, [PROGRAM, GUARDIAN_PROGRAM], warn)
   const directory = await mkdtemp(join(tmpdir(), 'resile-worker-'))
   const file = join(directory, 'plan.json')
   await writeFile(file, JSON.stringify(plan), { mode: 0o600 })

@@ -17,7 +17,7 @@ it('is filled once, and what is out of date goes', async () => {
   const data = join(directory, 'data')
   await mkdir(join(data, 'compile-cache/0123456789abcdef'), { recursive: true })
   const warnings: string[] = []
-  const caches = await Promise.all([1, 2].map(() => compileCache(data, program, (detail) => warnings.push(detail))))
+  const caches = await Promise.all([1, 2].map(() => compileCache(data, [program], (detail) => warnings.push(detail))))
   expect(warnings).toEqual([])
   const [cache] = caches
   expect(caches).toEqual([cache, cache])
@@ -31,14 +31,16 @@ it('what others could write to is not used', async () => {
   await mkdir(join(data, 'compile-cache'), { recursive: true })
   await chmod(join(data, 'compile-cache'), 0o777)
   const warnings: string[] = []
-  expect(await compileCache(data, program, (detail) => warnings.push(detail))).toBe(null)
+  expect(await compileCache(data, [program], (detail) => warnings.push(detail))).toBe(null)
   expect(warnings).toEqual([expect.stringContaining('others may write to it')])
 })
 
 it('a program that fails leaves none behind', async () => {
   const warnings: string[] = []
   const data = join(directory, 'failed')
-  expect(await compileCache(data, join(directory, 'absent.ts'), (detail) => warnings.push(detail))).toBe(null)
+  expect(await compileCache(data, [program, join(directory, 'absent.ts')], (detail) => warnings.push(detail))).toBe(
+    null,
+  )
   expect(warnings).toHaveLength(1)
   expect(await readdir(join(data, 'compile-cache'))).toEqual([])
 })

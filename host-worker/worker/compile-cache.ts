@@ -4,12 +4,12 @@
  *
  * @see https://nodejs.org/api/module.html#module-compile-cache
  */
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { messageOf } from '../../shared/log.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
 
@@ -22,13 +22,13 @@ const FILL_TIMEOUT = 30_000
  * Fills the cache when the source is another than it was.
  *
  * @param data the data directory; made when missing
- * @param program the module whose imports are kept; called with `--warm` it must do nothing else
+ * @param programs the modules whose imports are kept; called with `--warm` and without any input they must end
  * @param warn told why there is no cache
  * @returns the cache's directory; null when it can't be had: then a worker needs more memory, and nothing else is different
  */
 export async function compileCache(
   data: string,
-  program: string,
+  programs: readonly string[],
   warn: (detail: string) => void,
 ): Promise<string | null> {
   const caches = join(data, 'compile-cache')
@@ -38,7 +38,7 @@ export async function compileCache(
     const version = await versionOfSources()
     const directory = join(caches, version)
     if (!existsSync(directory)) {
-      await fill(directory, program)
+      await fill(directory, programs)
       await removeOthers(caches, version)
     }
     return directory
@@ -69,13 +69,10 @@ async function versionOfSources(): Promise<string> {
 }
 
 /** Under a name of its own first, so that no other process takes a half for the whole. */
-async function fill(directory: string, program: string): Promise<void> {
+async function fill(directory: string, programs: readonly string[]): Promise<void> {
   const filling = `${directory}-${process.pid}`
   try {
-    await promisify(execFile)(process.execPath, ['--disable-warning=ExperimentalWarning', program, '--warm'], {
-      env: { ...process.env, NODE_COMPILE_CACHE: filling },
-      timeout: FILL_TIMEOUT,
-    })
+    for (const program of programs) await warm(program, filling)
     await rename(filling, directory).catch((error: unknown) => {
       // Another process was faster.
       if (!existsSync(directory)) throw error
@@ -83,6 +80,16 @@ async function fill(directory: string, program: string): Promise<void> {
   } finally {
     await rm(filling, { recursive: true, force: true })
   }
+}
+
+async function warm(program: string, cache: string): Promise<void> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, '--warm'], {
+    env: { ...process.env, NODE_COMPILE_CACHE: cache },
+    stdio: ['ignore', 'ignore', 'ignore'],
+    timeout: FILL_TIMEOUT,
+  })
+  const [code] = (await once(child, 'exit')) as [number | null]
+  if (code !== 0) throw new Error(`${program} ended with ${code ?? 'a signal'}`)
 }
 
 /** What is kept of an older source is of no use. What another process fills now stays. */

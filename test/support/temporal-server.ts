@@ -15,22 +15,32 @@ export class TemporalServer {
   readonly #args: readonly string[]
   #process: Running | null = null
 
-  private constructor(cli: string, port: number, httpPort: number) {
+  readonly #metricsUrl: string
+
+  private constructor(cli: string, [port, httpPort, metricsPort]: readonly [number, number, number]) {
     this.address = `127.0.0.1:${port}`
     this.httpUrl = `http://127.0.0.1:${httpPort}`
     this.api = new Temporal(this.httpUrl, 'default')
     this.#cli = cli
     const file = join(temporaryDirectory(), 'temporal.db')
-    const ports = ['--port', String(port), '--http-port', String(httpPort)]
+    const ports = ['--port', `${port}`, '--http-port', `${httpPort}`, '--metrics-port', `${metricsPort}`]
+    this.#metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`
     this.#args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', ...ports, '--db-filename', file]
   }
 
   /** Starts it and waits until it answers. */
   static async start(): Promise<TemporalServer> {
     const { path } = await findTemporalCli({ log: () => undefined })
-    const server = new TemporalServer(path, await freePort(), await freePort())
+    const server = new TemporalServer(path, [await freePort(), await freePort(), await freePort()])
     await server.startAgain()
     return server
+  }
+
+  /** How many long polls wait at it now, in its namespace, for tasks of a type. */
+  async polls(type: 'Activity' | 'Workflow'): Promise<number> {
+    const text = await (await fetch(this.#metricsUrl)).text()
+    const labels = `namespace="default",operation="Poll${type}TaskQueue",service_name="frontend"`
+    return Number(new RegExp(`^service_pending_requests\\{${labels}\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
   }
 
   /** Ends it without a word. */
