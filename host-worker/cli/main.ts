@@ -150,6 +150,15 @@ function program(): Command {
     })
 
   root
+    .command('test [file...]')
+    .description("run the tests of a project's workflows (workflows/**/*.test.ts), or of the files named")
+    .option('--project <dir>', 'the project', '.')
+    .action(async (files, options) => {
+      const { test } = await import('./test-command.ts')
+      await test(files, options)
+    })
+
+  root
     .command('compile')
     .description('compile a project into the one JSON document that the coordinator is given')
     .option('--project <dir>', 'the project', '.')

@@ -1,4 +1,6 @@
-import type { Diagnostic } from './diagnostic.ts'
+import { join } from 'node:path'
+import { CODE_KEY, type Diagnostic } from './diagnostic.ts'
+import { list } from './directory.ts'
 import { loadProject } from './project.ts'
 
 /** What a check found; `ok` when there are no errors, whatever the warnings. */
@@ -8,11 +10,28 @@ export interface CheckResult {
   warnings: Diagnostic[]
 }
 
-/** Checks all files of a project. */
-export async function checkProject(dir: string): Promise<CheckResult> {
+/** Checks all files of a project, its workflows' code included. */
+export async function checkProject(directory: string): Promise<CheckResult> {
   // A project without server_config is in order: it is one that only `resile dev` runs.
-  const { errors, warnings } = await loadProject(dir, { development: true })
-  return { ok: errors.length === 0, errors, warnings }
+  const { dir, errors: misconfigured, warnings } = await loadProject(directory, { development: true })
+  const code = await checkCode(dir)
+  const errors = [...misconfigured, ...code]
+  // Code that can't be parsed is an error here, and was a warning to who only looked for its exports.
+  const isKnown = ({ file, key }: Diagnostic): boolean => key === CODE_KEY && code.some((error) => error.file === file)
+  return { ok: errors.length === 0, errors, warnings: warnings.filter((warning) => !isKnown(warning)) }
+}
+
+/** What is not deterministic in the code that a project has of its own. The parser is only loaded when there is any. */
+async function checkCode(dir: string): Promise<Diagnostic[]> {
+  const listing = await list(join(dir, 'workflows'))
+  if (typeof listing === 'string') return []
+  const own = listing.filter((name) => name.endsWith('.ts') && listing.includes(name.replace(/ts$/, 'hcl')))
+  if (own.length === 0) return []
+  const { lintWorkflows } = await import('../determinism/lint-workflows.ts')
+  return lintWorkflows(
+    dir,
+    own.map((name) => join(dir, 'workflows', name)),
+  )
 }
 
 /** One line for people: `FILE:LINE:COL: KEY: message (permitted: a, b)`, a warning with `warning:` before its message. */

@@ -24,6 +24,8 @@ export type Path = readonly (string | number)[]
 export const FILE_KEY = 'file'
 /** The key of problems that the HCL parser found. */
 export const SYNTAX_KEY = 'syntax'
+/** The key of problems of a workflow's code. */
+export const CODE_KEY = 'code'
 
 /** Makes a problem. */
 export function problem(at: Position, key: string | Path, message: string, permitted: readonly string[] = []): Problem {

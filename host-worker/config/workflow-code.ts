@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildFailure, BuildOptions } from 'esbuild'
-import { type Diagnostic, type Position, problem } from './diagnostic.ts'
+import { CODE_KEY, type Diagnostic, type Position, problem } from './diagnostic.ts'
 
 /** Where a workflow's code is, and if nowhere, why. */
 export type WorkflowCode = { code: string; warnings: [] } | { code: null; warnings: Diagnostic[] }
@@ -46,7 +46,7 @@ async function exportsOf(file: string): Promise<Exports> {
   } catch (error) {
     const [first] = (error as Partial<BuildFailure>).errors ?? []
     const place = { line: first?.location?.line ?? 1, column: (first?.location?.column ?? 0) + 1 }
-    return { warning: problem(place, 'code', first?.text ?? String(error)) }
+    return { warning: problem(place, CODE_KEY, first?.text ?? String(error)) }
   }
 }
 

@@ -1,0 +1,118 @@
+/** Finds what is not deterministic in the text of one file. */
+import { analyze } from '@typescript-eslint/scope-manager'
+import { type EcmaScriptModule, type ParseResult, parseSync, Visitor } from 'oxc-parser'
+import { DYNAMIC_IMPORT, forbiddenGlobal, forbiddenModule, NEW_FUNCTION } from './rules.ts'
+
+/** One mistake, at an offset into the text in UTF-16 units. */
+export interface Finding {
+  offset: number
+  message: string
+}
+
+/** What is wrong with a file, and which modules it loads. */
+export interface SourceReport {
+  findings: Finding[]
+  /** The specifiers of its imports that are more than types. */
+  imports: string[]
+}
+
+/**
+ * Judges a TypeScript or JavaScript file. Names count, not spellings: a parameter called `fetch` is the author's own, as
+ * is a property. What can't be parsed is one finding.
+ *
+ * @param file its name, whose ending tells the language
+ */
+export function lintSource(file: string, text: string): SourceReport {
+  const parsed = parseSync(file, text, { astType: 'ts', range: true, sourceType: 'module' })
+  const [error] = parsed.errors
+  if (error !== undefined) {
+    return { findings: [{ offset: error.labels[0]?.start ?? 0, message: error.message }], imports: [] }
+  }
+  const nodes = interestingNodes(parsed.program)
+  const imports = [...staticImports(parsed.module), ...nodes.imports]
+  const findings = [
+    ...imports.map(({ offset, specifier }) => ({ offset, message: forbiddenModule(specifier) })),
+    ...parsed.module.dynamicImports.map(({ start }) => ({ offset: start, message: DYNAMIC_IMPORT })),
+    ...globals(parsed.program, nodes),
+  ].filter((finding): finding is Finding => finding.message !== null)
+  return {
+    findings: findings.sort((a, b) => a.offset - b.offset),
+    imports: imports.map(({ specifier }) => specifier),
+  }
+}
+
+type Program = ParseResult['program']
+type Verdict = { offset: number; message: string | null }
+
+interface Import {
+  offset: number
+  specifier: string
+}
+
+/** Imports and re-exports of values, or for what a module does when it is loaded. */
+function staticImports({ staticImports, staticExports }: EcmaScriptModule): Import[] {
+  const imported = staticImports
+    .filter(({ entries }) => entries.length === 0 || entries.some(({ isType }) => !isType))
+    .map(({ moduleRequest }) => ({ offset: moduleRequest.start, specifier: moduleRequest.value }))
+  const passedOn = staticExports
+    .flatMap(({ entries }) => entries)
+    .flatMap(({ isType, moduleRequest }) =>
+      isType || moduleRequest === null ? [] : [{ offset: moduleRequest.start, specifier: moduleRequest.value }],
+    )
+  // `export { a, b } from` has one entry for each name.
+  const firsts = new Map(passedOn.map((found) => [found.offset, found]))
+  return [...imported, ...firsts.values()]
+}
+
+/** Nodes whose names are judged by what stands around them, by the offset of the name. */
+interface Nodes {
+  /** `import x = require('…')`. */
+  imports: Import[]
+  /** `typeof x` in a type: nothing is used when the workflow runs. */
+  onlyTypes: Set<number>
+  /** `Function(…)`, `new Function(…)`. */
+  called: Set<number>
+  /** `globalThis.x`, with `x`. */
+  members: Map<number, string>
+}
+
+function interestingNodes(program: Program): Nodes {
+  const nodes: Nodes = { imports: [], onlyTypes: new Set(), called: new Set(), members: new Map() }
+  const call = ({ callee }: { callee: { type: string; start: number } }): void => {
+    if (callee.type === 'Identifier') nodes.called.add(callee.start)
+  }
+  const visitor = new Visitor({
+    CallExpression: call,
+    NewExpression: call,
+    MemberExpression({ object, property, computed }) {
+      if (!computed && property.type === 'Identifier') nodes.members.set(object.start, property.name)
+      if (property.type === 'Literal') nodes.members.set(object.start, String(property.value))
+    },
+    TSTypeQuery({ exprName }) {
+      // Where the first name of `a.b.c` begins: where all of it does.
+      nodes.onlyTypes.add(exprName.start)
+    },
+    TSImportEqualsDeclaration({ importKind, moduleReference }) {
+      if (importKind === 'type' || moduleReference.type !== 'TSExternalModuleReference') return
+      const { start, value } = moduleReference.expression
+      nodes.imports.push({ offset: start, specifier: value })
+    },
+  })
+  visitor.visit(program)
+  return nodes
+}
+
+/** The names that nothing in the file declares. */
+function globals(program: Program, nodes: Nodes): Verdict[] {
+  // Both follow typescript-eslint's tree.
+  const tree = program as unknown as Parameters<typeof analyze>[0]
+  const { globalScope } = analyze(tree, { sourceType: 'module', lib: [] })
+  const undeclared = (globalScope?.through ?? []).filter(({ isValueReference }) => isValueReference)
+  return undeclared.flatMap(({ identifier: { name, range } }) => {
+    const [offset] = range
+    if (nodes.onlyTypes.has(offset)) return []
+    if (name === 'Function' && nodes.called.has(offset)) return [{ offset, message: NEW_FUNCTION }]
+    const member = name === 'globalThis' ? nodes.members.get(offset) : undefined
+    return [{ offset, message: forbiddenGlobal(String(member ?? name)) }]
+  })
+}
