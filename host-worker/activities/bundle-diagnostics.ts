@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import type { DiagnosticsConfig } from '../../shared/config.ts'
+import { isName } from '../../shared/names.ts'
 import type { BundleReport, BundleRequest, Diagnostics } from '../../workflows/sdk/activities.ts'
 import { type BundleSource, previewBundle, writeBundle } from '../diagnostics/bundle.ts'
 import { type CommandHost, execute, resolveCommand } from './run-command.ts'
@@ -31,12 +33,17 @@ export function bundleDiagnosticsActivity(
     const source: BundleSource = {
       config,
       directory: join(host.data, 'bundles'),
-      id: Context.current().info.workflowExecution?.workflowId ?? 'bundle',
+      id: fileNameOf(Context.current().info.workflowExecution?.workflowId ?? 'bundle'),
       run: (name) => say(host, name),
       summary,
     }
     return request?.dryRun ? previewBundle(source) : writeBundle(source)
   }
+}
+
+/** Whoever may start workflows past the coordinator chooses their ids: none of them leads to another directory. */
+function fileNameOf(workflowId: string): string {
+  return isName(workflowId) ? workflowId : createHash('sha256').update(workflowId).digest('hex')
 }
 
 async function say(host: DiagnosticsHost, name: string): Promise<string> {
