@@ -1,8 +1,11 @@
 /** One process of its own group, with captured output, ended as a whole when it may not go on. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
 import { constants } from 'node:os'
+import type { Readable } from 'node:stream'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
 import { type Guardian, startGuardian } from '../process/guardian.ts'
+import { endGroups } from '../process/process-group.ts'
 import { identify, type ProcessIdentity } from '../process/process-identity.ts'
 
 /** What to run. Times in milliseconds. */
@@ -30,11 +33,13 @@ const NOT_STARTED = 127
 /** Ends what this process has started when it dies itself, by whatever means. One for all commands, from the first on. */
 let guardian: Promise<Guardian> | undefined
 
-/** Runs a process. Never throws for what the process does; `killed` when the signal ended it. */
+/**
+ * Runs a process. Never throws for what the process does; `killed` when the signal ended it, with all of its group: then
+ * nothing of that runs any more.
+ */
 export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
   const [program = '', ...args] = order.argv
-  guardian ??= startGuardian()
-  const watcher = await guardian
+  const watcher = await ensureGuardian()
   const began = performance.now()
   const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
@@ -45,23 +50,25 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
-  const leader = child.pid === undefined ? undefined : identify(child.pid)
+  // One that ended at once may have left children behind: its group still has its number.
+  const leader =
+    child.pid === undefined ? undefined : (identify(child.pid) ?? { pid: child.pid, started: 'ended at once' })
   if (leader !== undefined) {
     watcher.watch(leader)
     order.onStart?.(leader)
   }
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
-  let killed = false
+  let ending: Promise<void> | null = null
   const kill = (): void => {
-    killed = true
-    killGroup(child, 'SIGTERM')
-    setTimeout(() => killGroup(child, 'SIGKILL'), order.killGrace).unref()
+    ending ??= leader === undefined ? Promise.resolve() : endGroups([leader], { graceMs: order.killGrace })
   }
   if (order.signal.aborted) kill()
   order.signal.addEventListener('abort', kill, { once: true })
   try {
     const exitCode = await ended(child, stderr)
+    const killed = ending !== null
+    await ending
     return {
       output: {
         exitCode,
@@ -74,6 +81,9 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   } finally {
     if (leader !== undefined) watcher.forget(leader)
     order.signal.removeEventListener('abort', kill)
+    // What it left behind may hold its output open for ever; this process need not wait for that.
+    letGo(child.stdout)
+    letGo(child.stderr)
   }
 }
 
@@ -91,13 +101,18 @@ function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
   })
 }
 
-function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return
-  try {
-    process.kill(-child.pid, signal)
-  } catch {
-    // The group has ended already.
-  }
+/** One that can't be started now may be later. */
+function ensureGuardian(): Promise<Guardian> {
+  guardian ??= startGuardian().catch((error: unknown) => {
+    guardian = undefined
+    throw error
+  })
+  return guardian
+}
+
+/** @param stream of a child process, which is a socket */
+function letGo(stream: Readable): void {
+  ;(stream as Socket).unref()
 }
 
 /** Keeps the first or the last bytes of a stream and counts the rest. */
