@@ -125,7 +125,8 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
 /**
  * Runs a command that ends with its worker, and with its activity.
  *
- * @throws ApplicationFailure `CommandTimeout`, `OutcomeUnknown`, not retried
+ * @throws ApplicationFailure `CommandTimeout`, not retried; when the worker stops `OutcomeUnknown`, not retried, or of a
+ *   command that only looks `WorkerStopped`, retried
  */
 export async function execute(
   host: CommandHost,
@@ -138,9 +139,12 @@ export async function execute(
     signal: AbortSignal.any([cancelled, AbortSignal.timeout(command.timeout)]),
     ...(hold === undefined ? {} : { onStart: hold }),
   })
-  const outcome =
-    ended.killed && cancelled.aborted && !isCancelRequested()
-      ? unknownOutcome(`command ${name}`)
-      : commandOutcome(argv, ended, cancelled.aborted, command.timeout)
+  const isCutOff = ended.killed && cancelled.aborted && !isCancelRequested()
+  if (isCutOff && command.read_only) {
+    throw ApplicationFailure.retryable(`command ${name} was cut off by the end of its worker`, 'WorkerStopped')
+  }
+  const outcome = isCutOff
+    ? unknownOutcome(`command ${name}`)
+    : commandOutcome(argv, ended, cancelled.aborted, command.timeout)
   return unwrap(outcome) as CommandResult
 }

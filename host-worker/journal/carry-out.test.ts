@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { ApplicationFailure } from '@temporalio/common'
+import { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { identify, type ProcessIdentity } from '../process/process-identity.ts'
 import { carryOut } from './carry-out.ts'
@@ -154,12 +155,15 @@ describe('one at a time', () => {
         }),
     )
     const second = effect()
-    const running = order('exec-1')().run(() => carryOut(host, first.change))
+    const environment = order('exec-1')()
+    const running = environment.run(() => carryOut(host, first.change))
     await expect.poll(() => first.done.times).toBe(1)
     const refused = order('exec-2')().run(() => carryOut(host, second.change))
     await expect(refused).rejects.toEqual(failure('HostBusy'))
     await expect(refused).rejects.toThrow('exec-1')
-    expect(await order('exec-1')().run(() => carryOut(host, second.change))).toBe('done')
+    const { workflowExecution } = environment.context.info
+    const beside = new MockActivityEnvironment({ ...(workflowExecution && { workflowExecution }), activityId: '8' })
+    expect(await beside.run(() => carryOut(host, second.change))).toBe('done')
     finish('done')
     await running
     await order('exec-2')().run(() => carryOut(host, second.change))
@@ -235,7 +239,11 @@ describe('safety', () => {
       }).key
     const [ended, open] = [begin('1'), begin('2')]
     journal.end(ended, { kind: 'result', result: 1 }, 0)
-    journal.forget(33 * 24 * 3_600_000)
+    const later = 33 * 24 * 3_600_000
+    // The clock may be wrong by years after a boot: an order that comes again is known all the same.
+    journal.forget(later)
+    expect(journal.find(ended)).not.toBeNull()
+    journal.forget(later, 0)
     expect([journal.find(ended), journal.find(open)?.what]).toEqual([null, 'w'])
   })
 })

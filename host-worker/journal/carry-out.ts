@@ -78,11 +78,43 @@ export function currentOrder(): Omit<Intent['order'], 'execution'> {
  * @throws ApplicationFailure `HostBusy`
  */
 export function beginChange(journal: Journal, intent: Intent): Change {
+  return unlessBusy(() => journal.begin(intent))
+}
+
+/**
+ * Writes down anew that a change is about to begin which nobody has begun so far; times as in {@link Intent}.
+ *
+ * @throws ApplicationFailure `HostBusy`
+ */
+export function reserveChange(
+  journal: Journal,
+  key: string,
+  { bootId, now, until }: Pick<Intent, 'bootId' | 'now' | 'until'>,
+): Change {
+  return unlessBusy(() => journal.renew(key, bootId, now, until))
+}
+
+function unlessBusy(begin: () => Change): Change {
   try {
-    return inJournal(() => journal.begin(intent))
+    return inJournal(begin)
   } catch (error) {
     if (!(error instanceof ChangeUnderWay)) throw error
     throw ApplicationFailure.nonRetryable(`another change of this host comes first: ${error.message}`, 'HostBusy')
+  }
+}
+
+/**
+ * What the journal knows of the running activity's order; null when it has not begun.
+ *
+ * @throws ApplicationFailure `JournalUnavailable`; `OutcomeUnknown` when an earlier attempt may have begun it
+ */
+export function lookUp(journal: Journal, key: string, what: string): Change | null {
+  if (Context.current().info.attempt === 1) return inJournal(() => journal.find(key))
+  try {
+    return journal.find(key)
+  } catch (error) {
+    const message = `${what} may have been begun before, but the host's journal can't be read: ${messageOf(error)}`
+    throw ApplicationFailure.nonRetryable(message, OUTCOME_UNKNOWN)
   }
 }
 
@@ -158,12 +190,15 @@ async function perform<Result>(
   const intent = { order: { ...order, execution }, what: change.what, bootId, now: Date.now(), until: null, holder }
   beginChange(journal, intent)
   try {
-    const result = await change.effect((process) => inJournal(() => journal.hold(key, process, bootId)))
+    const result = await change.effect((process) =>
+      // It runs already. Until it is noted, the worker counts as the one who does it.
+      bestEffort(key, 'holder_not_recorded', () => journal.hold(key, process, bootId)),
+    )
     return recorded(journal, key, { kind: 'result', result })
   } catch (error) {
-    if (change.repeatable && !isFinal(error)) {
-      journal.withdraw(key)
-      throw error
+    if (change.repeatable && (!isFinal(error) || isCutOff(error))) {
+      bestEffort(key, 'change_not_withdrawn', () => journal.withdraw(key))
+      throw isCutOff(error) ? ApplicationFailure.retryable(messageOf(error), 'WorkerStopped') : error
     }
     return recorded(journal, key, failureOf(error))
   }
@@ -174,12 +209,12 @@ async function settled<Result>(host: ChangeHost, change: LocalChange<Result>, ke
   const { journal } = host
   const bootId = await host.bootId()
   for (;;) {
-    const found = inJournal(() => journal.find(key))
+    const found = lookUp(journal, key, change.what)
     if (found === null) return null
     if (found.outcome !== null) return found.outcome
     if (!isUnderWay(found, bootId, Date.now())) {
       if (change.repeatable) {
-        inJournal(() => journal.withdraw(key))
+        bestEffort(key, 'change_not_withdrawn', () => journal.withdraw(key))
         return null
       }
       return recorded(journal, key, unknownOutcome(change.what))
@@ -192,15 +227,22 @@ async function settled<Result>(host: ChangeHost, change: LocalChange<Result>, ke
 
 /** Writes an outcome down. The change has happened: a journal that fails now must not hide that. */
 export function recorded(journal: Journal, key: string, outcome: Outcome): Outcome {
+  const end = (): Outcome | null => journal.end(key, outcome, Date.now()).outcome
+  return bestEffort(key, 'outcome_not_recorded', end) ?? outcome
+}
+
+/** Writes down what has happened already, if the disk takes it; null, and a line in the log, if it doesn't. */
+function bestEffort<Result>(key: string, event: string, write: () => Result): Result | null {
   try {
-    return journal.end(key, outcome, Date.now()).outcome ?? outcome
+    return write()
   } catch (error) {
-    log('error', 'outcome_not_recorded', { order: key, detail: messageOf(error) })
-    return outcome
+    log('error', event, { order: key, detail: messageOf(error) })
+    return null
   }
 }
 
-function failureOf(error: unknown): Outcome {
+/** The outcome of a change that ended with an error. */
+export function failureOf(error: unknown): Outcome {
   if (error instanceof ApplicationFailure) {
     const details: unknown = error.details?.[0]
     const failure = { kind: 'failure' as const, type: error.type ?? 'Error', message: error.message }
@@ -210,8 +252,13 @@ function failureOf(error: unknown): Outcome {
   return { kind: 'failure', type: 'Error', message: messageOf(error) }
 }
 
-function isFinal(error: unknown): boolean {
+/** Whether no retry mends it. */
+export function isFinal(error: unknown): boolean {
   return error instanceof ApplicationFailure && error.nonRetryable === true
+}
+
+function isCutOff(error: unknown): boolean {
+  return error instanceof ApplicationFailure && error.type === OUTCOME_UNKNOWN
 }
 
 /** This process. */

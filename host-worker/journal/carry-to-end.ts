@@ -2,21 +2,25 @@
 import type { ChildProcess } from 'node:child_process'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { OUTCOME_UNKNOWN } from '../../shared/failure-types.ts'
+import { messageOf } from '../../shared/log.ts'
 import { isAlive } from '../process/process-identity.ts'
 import {
   beginChange,
   type ChangeHost,
   currentOrder,
-  inJournal,
+  failureOf,
   isCancelRequested,
-  itself,
+  isFinal,
+  lookUp,
   pause,
   recorded,
   refuseCancelled,
+  reserveChange,
   unknownOutcome,
   unwrap,
 } from './carry-out.ts'
-import { CANCELED, type Change, type Journal, keyOf, type Outcome } from './journal.ts'
+import { CANCELED, type Change, isOfEarlierBoot, type Journal, keyOf, type Outcome } from './journal.ts'
 import { type RunnerOrder, startRunner } from './runner.ts'
 
 /** A change that a command makes, and that does not end with the worker. */
@@ -49,7 +53,7 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
   const { journal } = host
   const order = currentOrder()
   const key = keyOf(order)
-  const known = inJournal(() => journal.find(key))
+  const known = lookUp(journal, key, change.what)
   if (known === null) {
     const { execution } = await host.permits.check()
     refuseCancelled(change.what)
@@ -69,16 +73,12 @@ async function follow(host: ChangeHost, change: LastingChange, key: string): Pro
   for (;;) {
     // Asked before the journal is read: what it has done stands there then.
     const runnerEnded = runner !== null && (runner.exitCode !== null || runner.signalCode !== null)
-    const found = inJournal(() => journal.find(key))
-    if (found === null) throw ApplicationFailure.nonRetryable('the journal has lost this change', 'JournalUnavailable')
+    const found = readOn(journal, key, change.what)
     if (found.outcome !== null) return found.outcome
     const outcome = judged(change, found, await host.bootId())
     if (outcome !== null) return recorded(journal, key, outcome)
     if (found.holder === null && runner === null) {
-      // Nobody has begun, perhaps for long: the permit must still hold.
-      await host.permits.check()
-      refuseCancelled(change.what)
-      runner = startRunner({ ...change.command, key, ends: change.judge === undefined })
+      runner = await start(host, change, found)
     }
     if (found.holder === null && runnerEnded) {
       throw ApplicationFailure.retryable(`${change.what} could not be begun`, 'NotStarted')
@@ -88,11 +88,50 @@ async function follow(host: ChangeHost, change: LastingChange, key: string): Pro
   }
 }
 
+/**
+ * The change that is followed. Somebody may have begun it: no error may say that nobody has.
+ *
+ * @throws ApplicationFailure `JournalUnreadable`, retried; `OutcomeUnknown`
+ */
+function readOn(journal: Journal, key: string, what: string): Change {
+  let found: Change | null
+  try {
+    found = journal.find(key)
+  } catch (error) {
+    throw ApplicationFailure.retryable(`the host's journal can't be read: ${messageOf(error)}`, 'JournalUnreadable')
+  }
+  if (found !== null) return found
+  throw ApplicationFailure.nonRetryable(`the host's journal has lost ${what}`, OUTCOME_UNKNOWN)
+}
+
+/**
+ * Has a change begun that nobody has begun so far, perhaps for long: the permit must still hold, and no other change have
+ * come meanwhile.
+ *
+ * @returns null when somebody has begun it after all
+ */
+async function start(host: ChangeHost, change: LastingChange, { key, until }: Change): Promise<ChildProcess | null> {
+  const { journal } = host
+  try {
+    await host.permits.check()
+    refuseCancelled(change.what)
+    const bootId = await host.bootId()
+    const now = Date.now()
+    reserveChange(journal, key, { bootId, now, until: change.lasts === undefined ? now + CLAIM_TIME : until })
+  } catch (error) {
+    if (!isFinal(error) && !(error instanceof CancelledFailure)) throw error
+    // A runner of an earlier attempt may be about to claim it: now it can't, or it has.
+    if (journal.refuse(key, failureOf(error), Date.now())) throw error
+    return null
+  }
+  return startRunner({ ...change.command, key, ends: change.judge === undefined })
+}
+
 /** What can be said of an open change; null while it is under way or has not begun. */
 function judged(change: LastingChange, found: Change, bootId: string): Outcome | null {
   if (change.judge !== undefined) return change.judge(found, bootId)
   if (found.holder === null) return null
-  const isGone = found.bootId !== bootId || !isAlive(found.holder)
+  const isGone = isOfEarlierBoot(found, bootId) || !isAlive(found.holder)
   return isGone ? unknownOutcome(change.what) : null
 }
 
@@ -101,8 +140,15 @@ function leave(journal: Journal, { key, holder, command }: Change): void {
   if (!isCancelRequested()) throw ApplicationFailure.retryable('the worker stops; the change goes on', 'WorkerStopped')
   if (command !== null) throw new CancelledFailure('cancelled after its command had ended')
   if (holder === null) {
-    // Whoever was about to begin finds it taken.
-    if (!journal.claim(key, itself())) return
-    recorded(journal, key, { kind: 'failure', type: CANCELED, message: 'cancelled before it began' })
-  } else if (isAlive(holder)) process.kill(holder.pid, 'SIGTERM')
+    // Whoever was about to begin finds that it has ended.
+    journal.refuse(key, { kind: 'failure', type: CANCELED, message: 'cancelled before it began' }, Date.now())
+  } else if (isAlive(holder)) terminate(holder.pid)
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM')
+  } catch {
+    // It has ended meanwhile.
+  }
 }

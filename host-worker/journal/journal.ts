@@ -8,6 +8,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { UNKNOWN_BOOT } from '../boot-id.ts'
 import { isAlive, type ProcessIdentity } from '../process/process-identity.ts'
 
 /** Which order it is: one scheduled activity of one run, whatever the attempt. */
@@ -57,7 +58,7 @@ export interface Intent {
   holder: ProcessIdentity | null
 }
 
-/** Another execution's change is under way on this host. */
+/** Another change comes first: another execution's, or that of a run which was reset, is under way on this host. */
 export class ChangeUnderWay extends Error {
   readonly change: Change
 
@@ -73,6 +74,8 @@ const FILE = 'journal.sqlite'
 const BUSY_TIMEOUT = 10_000
 /** How long what has ended is kept: longer than an order can come late by far. */
 const KEPT_FOR = 32 * 24 * 3_600_000
+/** How many are kept whatever the clock says: after a boot it may be years ahead for a moment. */
+const KEPT_LAST = 1000
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -107,6 +110,8 @@ export function keyOf({ workflowId, runId, activityId }: Omit<OrderId, 'executio
 export class Journal {
   readonly directory: string
   readonly #database: DatabaseSync
+  /** Ends that the disk did not take, by key; null: withdrawn. Written before anything else is begun. */
+  readonly #unwritten = new Map<string, { outcome: Outcome; now: number } | null>()
 
   /** @param directory made when missing, for its owner alone */
   constructor(directory: string) {
@@ -119,25 +124,27 @@ export class Journal {
   /** A change by its key; null when there is none. */
   find(key: string): Change | null {
     const row = this.#database.prepare('SELECT * FROM changes WHERE key = ?').get(key)
-    return row === undefined ? null : toChange(row)
+    const unwritten = this.#unwritten.get(key)
+    if (row === undefined || unwritten === null) return null
+    const change = toChange(row)
+    if (unwritten === undefined || change.endedAt !== null) return change
+    return { ...change, endedAt: unwritten.now, outcome: unwritten.outcome }
   }
 
   /**
    * Writes down that a change is about to begin.
    *
    * @returns the change, or the one that an earlier attempt of the same order has written
-   * @throws ChangeUnderWay when another execution's is
+   * @throws ChangeUnderWay when another execution's is, or one of another run of the same workflow, as after a reset
    */
   begin(intent: Intent): Change {
     const { order, what, bootId, now, until, holder } = intent
     const key = keyOf(order)
+    this.#catchUp()
     return this.#transaction(() => {
       const known = this.find(key)
       if (known !== null) return known
-      const other = this.#open().find(
-        (change) => change.execution !== order.execution && isUnderWay(change, bootId, now),
-      )
-      if (other !== undefined) throw new ChangeUnderWay(other)
+      this.#refuseBeside(key, order.execution, bootId, now)
       this.#database
         .prepare(
           `INSERT INTO changes (key, execution, what, boot_id, begun_at, until, holder_pid, holder_started)
@@ -148,11 +155,39 @@ export class Journal {
     })
   }
 
-  /** Takes a change that nobody has begun; false when somebody has, or it has ended. */
-  claim(key: string, holder: ProcessIdentity): boolean {
+  /**
+   * Says that a change which nobody has begun is about to begin after all.
+   *
+   * @param until how long it holds others off until it is claimed
+   * @returns the change; somebody may have begun, or ended it, meanwhile
+   * @throws ChangeUnderWay as {@link begin}: another may have come while nobody began
+   */
+  renew(key: string, bootId: string, now: number, until: number | null): Change {
+    this.#catchUp()
+    return this.#transaction(() => {
+      const change = this.#known(key)
+      if (change.holder !== null || change.endedAt !== null) return change
+      this.#refuseBeside(key, change.execution, bootId, now)
+      this.#database.prepare('UPDATE changes SET boot_id = ?, until = ? WHERE key = ?').run(bootId, until, key)
+      return this.#known(key)
+    })
+  }
+
+  /**
+   * Takes a change that nobody has begun; false when somebody has, when it has ended, or when it no longer holds others
+   * off: who comes that late must not begin beside them.
+   */
+  claim(key: string, holder: ProcessIdentity, now: number): boolean {
     const sql = `UPDATE changes SET holder_pid = ?, holder_started = ?
+                 WHERE key = ? AND holder_pid IS NULL AND ended_at IS NULL AND (until IS NULL OR until > ?)`
+    return this.#database.prepare(sql).run(holder.pid, holder.started, key, now).changes === 1
+  }
+
+  /** Ends a change that nobody has begun; false when somebody has, or it has ended. Nobody can claim it then. */
+  refuse(key: string, outcome: Outcome, now: number): boolean {
+    const sql = `UPDATE changes SET ended_at = ?, outcome = ?
                  WHERE key = ? AND holder_pid IS NULL AND ended_at IS NULL`
-    return this.#database.prepare(sql).run(holder.pid, holder.started, key).changes === 1
+    return this.#database.prepare(sql).run(now, JSON.stringify(outcome), key).changes === 1
   }
 
   /** Says who carries an open change out from now on. */
@@ -168,15 +203,20 @@ export class Journal {
     this.#database.prepare(sql).run(JSON.stringify(command), key)
   }
 
-  /** Forgets a change that has done nothing, or may be done again. */
+  /** Forgets a change that has done nothing, or may be done again. What the disk does not take is done later. */
   withdraw(key: string): void {
-    this.#database.prepare('DELETE FROM changes WHERE key = ? AND ended_at IS NULL').run(key)
+    this.#unwritten.set(key, null)
+    this.#catchUp()
   }
 
-  /** Writes down how a change ended; the first word counts. @returns what is written */
+  /**
+   * Writes down how a change ended; the first word counts. What the disk does not take is remembered, and written later.
+   *
+   * @returns what is written
+   */
   end(key: string, outcome: Outcome, now: number): Change {
-    const sql = 'UPDATE changes SET ended_at = ?, outcome = ? WHERE key = ? AND ended_at IS NULL'
-    this.#database.prepare(sql).run(now, JSON.stringify(outcome), key)
+    if (!this.#unwritten.has(key)) this.#unwritten.set(key, { outcome, now })
+    this.#catchUp()
     return this.#known(key)
   }
 
@@ -195,14 +235,34 @@ export class Journal {
     })
   }
 
-  /** Forgets what ended long ago. */
-  forget(now: number): void {
-    this.#database.prepare('DELETE FROM changes WHERE ended_at < ?').run(now - KEPT_FOR)
-    this.#database.prepare('DELETE FROM executions WHERE seen_at < ?').run(now - KEPT_FOR)
+  /** Forgets what ended long ago, but for the last. */
+  forget(now: number, keptLast = KEPT_LAST): void {
+    const changes = `DELETE FROM changes WHERE ended_at < ? AND key NOT IN (
+      SELECT key FROM changes WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?)`
+    this.#database.prepare(changes).run(now - KEPT_FOR, keptLast)
+    const executions = `DELETE FROM executions WHERE seen_at < ? AND id NOT IN (
+      SELECT id FROM executions ORDER BY seen_at DESC LIMIT ?)`
+    this.#database.prepare(executions).run(now - KEPT_FOR, keptLast)
   }
 
   close(): void {
     this.#database.close()
+  }
+
+  #catchUp(): void {
+    for (const [key, end] of this.#unwritten) {
+      if (end === null) this.#database.prepare('DELETE FROM changes WHERE key = ? AND ended_at IS NULL').run(key)
+      else {
+        const sql = 'UPDATE changes SET ended_at = ?, outcome = ? WHERE key = ? AND ended_at IS NULL'
+        this.#database.prepare(sql).run(end.now, JSON.stringify(end.outcome), key)
+      }
+      this.#unwritten.delete(key)
+    }
+  }
+
+  #refuseBeside(key: string, execution: string, bootId: string, now: number): void {
+    const other = this.#open().find((change) => comesFirst(change, key, execution) && isUnderWay(change, bootId, now))
+    if (other !== undefined) throw new ChangeUnderWay(other)
   }
 
   #open(): Change[] {
@@ -222,7 +282,8 @@ export class Journal {
       this.#database.exec('COMMIT')
       return result
     } catch (error) {
-      this.#database.exec('ROLLBACK')
+      // Some failures have ended it already.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
       throw error
     }
   }
@@ -230,9 +291,22 @@ export class Journal {
 
 /** Whether somebody may still be changing the host. What was begun before the machine booted is not. */
 export function isUnderWay(change: Change, bootId: string, now: number): boolean {
-  if (change.endedAt !== null || change.bootId !== bootId) return false
+  if (change.endedAt !== null || isOfEarlierBoot(change, bootId)) return false
   if (change.until !== null && now < change.until) return true
   return change.holder !== null && isAlive(change.holder)
+}
+
+/** Whether the machine has booted since; one that can't tell for a moment has not. */
+export function isOfEarlierBoot(change: Change, bootId: string): boolean {
+  return change.bootId !== bootId && change.bootId !== UNKNOWN_BOOT && bootId !== UNKNOWN_BOOT
+}
+
+/** Whether two changes may not be made beside each other: only those of one execution may, unless it was reset between. */
+function comesFirst(change: Change, key: string, execution: string): boolean {
+  if (change.execution !== execution) return true
+  const [workflowId, runId] = JSON.parse(key) as string[]
+  const [otherWorkflowId, otherRunId] = JSON.parse(change.key) as string[]
+  return workflowId === otherWorkflowId && runId !== otherRunId
 }
 
 type Row = Record<string, unknown>

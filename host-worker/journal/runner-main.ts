@@ -16,7 +16,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) proces
 const { journal: directory, key, command, timeout, ends } = JSON.parse(await text(process.stdin)) as RunnerOrder
 const journal = new Journal(directory)
 const identity = identify(process.pid)
-if (identity !== undefined && journal.claim(key, identity)) {
+if (identity !== undefined && journal.claim(key, identity, Date.now())) {
   const signal = AbortSignal.any([cancelled.signal, AbortSignal.timeout(timeout)])
   const ended = await runProcess({ ...command, signal })
   const outcome = commandOutcome(command.argv, ended, cancelled.signal.aborted, timeout)

@@ -19,7 +19,8 @@ export interface PermitGate {
    *
    * @param subject the node that is changed, when it is not this host: a load balancer takes another one out of use
    * @returns the execution that the permit is for
-   * @throws ApplicationFailure `PermitRefused`, not retried; `PermitUnverified` when it could not be checked
+   * @throws ApplicationFailure `PermitRefused` and `JournalUnavailable`, not retried; `PermitUnverified` when it could not
+   *   be checked
    */
   check(subject?: string): Promise<{ execution: string }>
 }
@@ -97,6 +98,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
             details: [{ reason: error.reason }],
           })
         }
+        if (isFinal(error)) throw error
         log('error', 'permit_unverified', { ...facts, detail: messageOf(error) })
         throw ApplicationFailure.retryable(`the permit could not be checked: ${messageOf(error)}`, 'PermitUnverified')
       }
@@ -115,13 +117,18 @@ function tokenOf(context: Context): string | null {
   return typeof header?.permit === 'string' ? header.permit : null
 }
 
+/** Whether it was said already what no retry mends: a journal that takes nothing. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ApplicationFailure && error.nonRetryable === true
+}
+
 /** Tries again what failed for any other reason than a refusal: Temporal or a coordinator may be away for a moment. */
 async function patiently<Result>(attempt: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt()
     } catch (error) {
-      if (error instanceof PermitRefused || tries === TRIES.count || signal.aborted) throw error
+      if (error instanceof PermitRefused || isFinal(error) || tries === TRIES.count || signal.aborted) throw error
       await sleep(TRIES.pause, undefined, { signal })
     }
   }
