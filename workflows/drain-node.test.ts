@@ -52,6 +52,22 @@ describe('drain-node', () => {
     await replayAndRecord(rig, 'drain-node', history)
   })
 
+  it('gives it all the time there is where nobody tells what it works on', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { sessions: null })
+    const { result, calls } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', drain_for: '2s' },
+      host: { ...host([SICK]), ...pool.activities },
+    })
+    expect(result).toMatchObject({
+      drained: { sessionsLeft: null, after: { servers: [{ inRotation: false }, {}, {}] } },
+    })
+    const looks = calls.filter(({ activity }) => activity === 'readPool').map(({ request }) => request)
+    expect(looks).toEqual([{ pool: 'web' }, { pool: 'web', node: 'web-1' }, expect.anything()].slice(0, looks.length))
+    expect(looks.length).toBeGreaterThan(1)
+  })
+
   it('brings it back when it has been healthy for long enough', async () => {
     const pool = playedPool()
     const { result, calls } = await rig.run({
@@ -75,6 +91,22 @@ describe('drain-node', () => {
     expect(error?.details).toMatchObject({ drained: { changed: true }, check: SICK })
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
+
+  it('takes it out again when it does not serve after it was returned', async () => {
+    const pool = playedPool()
+    const returnServer: typeof pool.activities.returnServer = async (request) => {
+      const change = await pool.activities.returnServer(request)
+      Object.assign(pool.servers[0] ?? {}, { serving: false, state: 'DOWN' })
+      return { ...change, after: await pool.activities.readPool({ pool: 'web' }) }
+    }
+    const { error } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', check: CHECK, return_within: '1m', healthy_for: '1s' },
+      host: { ...host([HEALTHY]), ...pool.activities, returnServer },
+    })
+    expect(error).toMatchObject({ type: 'NotServing', details: { undone: [{ error: null }] } })
+    expect(pool.servers[0]?.inRotation).toBe(false)
+  }, 120_000)
 
   it('fails with too_few_servers, and changes nothing', async () => {
     const pool = playedPool()

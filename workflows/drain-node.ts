@@ -52,6 +52,6 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
     const message = `${node} stays out of pool ${input.pool}: ${check.url} is not healthy within ${returnWithin}: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last, checks })
   }
-  const returned = await pool.restore()
+  const returned = await undoingOnFailure((undo) => pool.restore(undo))
   return { ...evidence, returned, recovered_after_ms: Date.now() - began, checks, after: last }
 }

@@ -78,7 +78,7 @@ export async function rebootNode(input: Input, run: Run): Promise<object> {
     const message = `${check?.url} on ${place} is not healthy ${verifyFor} after the reboot: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: health.last })
   }
-  const returned = pool === null ? null : await pool.restore()
+  const returned = pool === null ? null : await undoingOnFailure((undo) => pool.restore(undo))
   return { ...evidence, after: { health: health?.last ?? null, host: await collectDiagnostics() }, returned }
 }
 

@@ -132,6 +132,14 @@ describe('restart-service', () => {
     expect(did).toEqual(['checkHttp', 'describeCommand restart'])
   })
 
+  it('refuses to try without end', async () => {
+    let next: Input['next']
+    for (let level = 0; level < 8; level++) next = { command: 'again', ...(next === undefined ? {} : { next }) }
+    const { error, did } = await restart({ command: {}, checks: [SICK] }, { ...(next === undefined ? {} : { next }) })
+    expect(error).toMatchObject({ type: 'InvalidInput', message: expect.stringContaining('at most 8') })
+    expect(did).toEqual([])
+  })
+
   it('refuses a verify_for that is no duration', async () => {
     const { error, did } = await restart({ command: {}, checks: [HEALTHY] }, { verify_for: 'soon' })
     expect(error).toMatchObject({ type: 'InvalidInput' })

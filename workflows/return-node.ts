@@ -46,6 +46,7 @@ export async function returnNode(input: Input, run: Run): Promise<object> {
   const returned = await undoingOnFailure(async (undo) => {
     const before = await pool.read()
     const wasOut = before.servers.some((server) => server.node === node && !server.inRotation)
+    // Noted first: what is cut off may have been done.
     if (wasOut) undo.note(`take ${node} out of pool ${input.pool} again`, () => pool.takeOut())
     return pool.restore()
   })

@@ -68,7 +68,7 @@ export async function wipeAndReset(input: Input, run: Run): Promise<object> {
     const message = `${check.url} on ${place} is not healthy ${verifyFor} after it was provisioned: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last })
   }
-  const returned = pool === null ? null : await pool.restore()
+  const returned = pool === null ? null : await undoingOnFailure((undo) => pool.restore(undo))
   return { ...evidence, after: { health: last, host: await collectDiagnostics() }, returned }
 }
 

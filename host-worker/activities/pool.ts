@@ -25,7 +25,7 @@ export interface PoolHost extends CommandHost {
  */
 export function poolActivities(host: PoolHost): Pick<HostActivities, 'readPool' | 'drainServer' | 'returnServer'> {
   return {
-    readPool: async ({ pool }) => readPool(poolOf(host, pool)),
+    readPool: async ({ pool, node }) => readPool(poolOf(host, pool), node),
     drainServer: (request) =>
       change(host, 'drain', request, (pool) => drainServer(pool, request.node, request.minServers)),
     returnServer: (request) => change(host, 'return', request, (pool) => returnServer(pool, request.node)),

@@ -71,7 +71,8 @@ describe('HAProxy', () => {
     const servers = await haproxy({ addresses: [one.address, two.address], backend: 'web', timeout: 5000 }).read()
     expect(servers.find(({ name }) => name === 'web-1')).toEqual({
       name: 'web-1',
-      inRotation: false,
+      inRotation: true,
+      partly: true,
       serving: false,
       sessions: 7,
       state: 'UP, DRAIN',

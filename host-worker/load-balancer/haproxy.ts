@@ -19,7 +19,7 @@ export interface HaproxyOptions {
 /** A server's line among those of `show stat`. */
 const SERVER_LINE = '2'
 
-/** The pool of a backend. A server counts as serving, and as in rotation, only if it is so at all addresses. */
+/** The pool of a backend. A server counts as serving only if it does at all addresses, and as out only if it is out at all. */
 export function haproxy({ addresses, backend, timeout }: HaproxyOptions): LoadBalancer {
   return {
     async read() {
@@ -72,10 +72,13 @@ function merge(answers: BalancedServer[][]): BalancedServer[] {
     const views = answers.map((servers) => servers.find(({ name }) => name === server.name))
     const known = views.filter((view) => view !== undefined)
     const everywhere = known.length === views.length
+    const isIn = known.some(({ inRotation }) => inRotation)
+    const isInEverywhere = everywhere && known.every(({ inRotation }) => inRotation)
     const counts = known.flatMap(({ sessions }) => sessions ?? [])
     return {
       name: server.name,
-      inRotation: everywhere && known.every(({ inRotation }) => inRotation),
+      inRotation: isIn,
+      ...(isIn && !isInEverywhere ? { partly: true } : {}),
       serving: everywhere && known.every(({ serving }) => serving),
       sessions: counts.length === known.length ? counts.reduce((sum, count) => sum + count, 0) : null,
       state: [...new Set(views.map((view) => view?.state ?? 'unknown'))].join(', '),

@@ -3,8 +3,10 @@
 /** One of its servers, by the name that it knows it under. */
 export interface BalancedServer {
   name: string
-  /** Whether it would get new requests if it is healthy. */
+  /** Whether it would get new requests if it is healthy, be it from one of several load balancers alone. */
   inRotation: boolean
+  /** Whether several load balancers disagree on that: then it is neither out nor back. */
+  partly?: boolean
   /** Whether it gets requests now. */
   serving: boolean
   /** What it still works on; null when nobody tells. */

@@ -79,6 +79,13 @@ describe('drain', () => {
     await expect(drainServer(pool(list, { balancer: deaf }), 'web-1')).rejects.toMatchObject({ type: 'NotDrained' })
   })
 
+  it('is made when only one of several load balancers has the server out', async () => {
+    const list = servers('web-1', 'web-2')
+    Object.assign(list[0] ?? {}, { partly: true, serving: false })
+    expect(await drainServer(pool(list), 'web-1')).toMatchObject({ changed: true })
+    expect(list[0]?.inRotation).toBe(false)
+  })
+
   it('does not know a server of no pool', async () => {
     await expect(drainServer(pool(servers('a', 'b')), 'web-1')).rejects.toMatchObject({
       type: 'UnknownServer',
@@ -93,6 +100,17 @@ describe('return', () => {
     await drainServer(pool(list), 'web-1')
     expect(await returnServer(pool(list), 'web-1')).toMatchObject({ changed: true })
     expect(await returnServer(pool(list), 'web-1')).toMatchObject({ changed: false })
+  })
+
+  it('is not over while one of several load balancers has the server out', async () => {
+    const list = servers('web-1', 'web-2')
+    Object.assign(list[0] ?? {}, { partly: true })
+    await expect(returnServer(pool(list), 'web-1')).rejects.toMatchObject({ type: 'NotReturned' })
+  })
+
+  it('says of one server what it finds, when it is asked for that', async () => {
+    const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), 'web-2')
+    expect(found.map(({ node }) => node)).toEqual(['web-2'])
   })
 
   it('says what it finds', async () => {

@@ -14,15 +14,14 @@ export interface Pool {
   balancer: LoadBalancer
 }
 
-/** The pool as its load balancer sees it, by the names of nodes. */
-export async function readPool({ name, minServers, serverNames, balancer }: Pool): Promise<PoolState> {
+/** The pool as its load balancer sees it, by the names of nodes; with `only`, of that node's servers alone. */
+export async function readPool({ name, minServers, serverNames, balancer }: Pool, only?: string): Promise<PoolState> {
   const nodes = new Map(Object.entries(serverNames).map(([node, server]) => [server, node]))
-  const servers = await balancer.read()
-  return {
-    pool: name,
-    minServers,
-    servers: servers.map(({ name: server, ...rest }) => ({ node: nodes.get(server) ?? server, ...rest })),
-  }
+  const servers = (await balancer.read()).map(({ name: server, ...rest }) => ({
+    node: nodes.get(server) ?? server,
+    ...rest,
+  }))
+  return { pool: name, minServers, servers: only === undefined ? servers : servers.filter(({ node }) => node === only) }
 }
 
 /**
@@ -63,13 +62,18 @@ export async function drainServer(pool: Pool, node: string, minServers = 0): Pro
  */
 export async function returnServer(pool: Pool, node: string): Promise<PoolChange> {
   const before = await readPool(pool)
-  if (find(before, node).inRotation) return { changed: false, before, after: before }
+  if (isBack(find(before, node))) return { changed: false, before, after: before }
   await pool.balancer.setInRotation(serverOf(pool, node), true)
   const after = await readPool(pool)
-  if (!find(after, node).inRotation) {
+  if (!isBack(find(after, node))) {
     throw failure('NotReturned', `the load balancer does not take ${node} back`, { before, after })
   }
   return { changed: true, before, after }
+}
+
+/** Whether all that balance the load would send it requests. */
+function isBack({ inRotation, partly }: PoolState['servers'][number]): boolean {
+  return inRotation && partly !== true
 }
 
 function refuseTooFew(state: PoolState, node: string, least: number, what: string): void {

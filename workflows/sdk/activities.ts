@@ -81,6 +81,8 @@ export interface PoolServer {
   node: string
   /** Whether the load balancer would send it new requests if it is healthy: it is neither drained nor in maintenance. */
   inRotation: boolean
+  /** True when only some of several load balancers would. */
+  partly?: boolean
   /** Whether it takes requests now. */
   serving: boolean
   /** Requests or connections that it still works on; null when the load balancer doesn't tell. */

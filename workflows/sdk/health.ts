@@ -3,6 +3,7 @@ import { sleep } from '@temporalio/workflow'
 import type { CheckRequest, CheckResult } from './activities.ts'
 import { isHostUnreachable } from './failure.ts'
 import { checkHttp } from './host.ts'
+import { pauseUntilWell, pauseWhileWell } from './pauses.ts'
 
 /** Outcome of {@link untilHealthy}. */
 export interface HealthReport {
@@ -19,11 +20,6 @@ export interface Patience {
   /** Whether a host that nobody answers on counts as not healthy yet, instead of ending the wait; default false. */
   toleratesUnreachable?: boolean
 }
-
-/** Shortest and longest time between two checks, in milliseconds. */
-const PAUSE = { shortest: 1000, longest: 60_000 }
-/** The pause is this part of the time that was waited already: every check stays in the execution's history for ever. */
-const PAUSE_SHARE = 1 / 20
 
 /**
  * Checks until healthy, or until `within` has passed.
@@ -43,8 +39,7 @@ export async function untilHealthy(
     const now = Date.now()
     healthySince = last.ok ? (healthySince ?? now) : null
     const healthy = healthySince !== null && now - healthySince >= steady
-    const waited = last.ok ? PAUSE.shortest : Math.max((now - began) * PAUSE_SHARE, PAUSE.shortest)
-    const pause = Math.min(waited, PAUSE.longest)
+    const pause = last.ok ? pauseWhileWell(now - began, steady) : pauseUntilWell(now - began)
     if (healthy || now + pause >= began + within) return { healthy, checks, last }
     await sleep(pause)
   }

@@ -39,7 +39,8 @@ export interface HostActivities {
   bundleDiagnostics(request: BundleRequest): Promise<BundleReport>
   freeDisk(request: FreeDiskRequest): Promise<FreeDiskReport>
   testRevision(request: TestRevisionRequest): Promise<TestRevisionReport>
-  readPool(request: { pool: string }): Promise<PoolState>
+  /** With `node`, of that server alone. */
+  readPool(request: { pool: string; node?: string }): Promise<PoolState>
   drainServer(request: PoolRequest): Promise<PoolChange>
   returnServer(request: PoolRequest): Promise<PoolChange>
 }

@@ -6,6 +6,7 @@ import type { Undo } from './compensation.ts'
 import { milliseconds } from './duration.ts'
 import { fail } from './failure.ts'
 import { loadBalancer } from './host.ts'
+import { pauseUntilWell } from './pauses.ts'
 import type { Run } from './run.ts'
 
 /** The input that says which pool the target is in; workflows that drain take these keys. */
@@ -37,12 +38,15 @@ export interface TargetPool {
   drain(undo: Undo): Promise<DrainReport>
   /** Takes the target out at once, to undo a return. @throws ActivityFailure as `drain` */
   takeOut(): Promise<PoolChange>
-  /** Brings the target back, and waits until it serves. @throws ApplicationFailure `NotServing` */
-  restore(within?: number): Promise<PoolChange>
+  /**
+   * Brings the target back, and waits until it serves.
+   *
+   * @param undo takes note of how to undo it, if the target was out before
+   * @throws ApplicationFailure `NotServing`
+   */
+  restore(undo?: Undo): Promise<PoolChange>
 }
 
-/** Between two looks at a pool, in milliseconds. */
-const LOOK_INTERVAL = 1000
 /** How long a server that was returned may take to serve, in milliseconds. */
 const SERVING_WITHIN = 60_000
 
@@ -59,8 +63,11 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
   const drainFor = milliseconds(drain_for)
   const { readPool, drainServer, returnServer } = loadBalancer(queueOf(via, run.datacenter))
   const read = (): Promise<PoolState> => readPool({ pool })
+  // Of a large pool all servers, again and again, would be more than an execution's history may hold.
+  const look = (): Promise<PoolState> => readPool({ pool, node })
 
-  const isIdle = (state: PoolState): boolean => (serverIn(state, node)?.sessions ?? 0) === 0
+  // Where nobody tells what it works on, it is given all the time there is.
+  const isIdle = (state: PoolState): boolean => serverIn(state, node)?.sessions === 0
   const isServing = (state: PoolState): boolean => serverIn(state, node)?.serving === true
   const takeOut = (): Promise<PoolChange> =>
     drainServer({ pool, node, ...(minServers === undefined ? {} : { minServers }) })
@@ -74,12 +81,13 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
       // Noted first: what is cut off may have been done.
       if (wasIn) undo.note(`return ${node} to pool ${pool}`, () => returnServer({ pool, node }))
       const change = await takeOut()
-      const after = await until(read, change.after, isIdle, drainFor)
+      const after = withServer(change.after, node, await until(look, change.after, isIdle, drainFor))
       return { ...change, after, sessionsLeft: serverIn(after, node)?.sessions ?? null }
     },
-    async restore(within = SERVING_WITHIN) {
+    async restore(undo) {
       const change = await returnServer({ pool, node })
-      const after = await until(read, change.after, isServing, within)
+      if (change.changed) undo?.note(`take ${node} out of pool ${pool} again`, takeOut)
+      const after = withServer(change.after, node, await until(look, change.after, isServing, SERVING_WITHIN))
       if (isServing(after)) return { ...change, after }
       const state = serverIn(after, node)?.state ?? 'unknown'
       return fail('NotServing', `${node} was returned to pool ${pool} and does not serve: ${state}`, { pool: after })
@@ -95,18 +103,26 @@ export function drainPreview(state: PoolState, node: string, minServers = 0): ob
 }
 
 async function until(
-  read: () => Promise<PoolState>,
+  look: () => Promise<PoolState>,
   first: PoolState,
   holds: (state: PoolState) => boolean,
   within: number,
 ): Promise<PoolState> {
-  const deadline = Date.now() + within
+  const began = Date.now()
   let state = first
-  while (!holds(state) && Date.now() + LOOK_INTERVAL <= deadline) {
-    await sleep(LOOK_INTERVAL)
-    state = await read()
+  for (;;) {
+    const waited = Date.now() - began
+    const pause = pauseUntilWell(waited)
+    if (holds(state) || waited + pause > within) return state
+    await sleep(pause)
+    state = await look()
   }
-  return state
+}
+
+/** A pool as it was, but for one server, which was looked at later. */
+function withServer(state: PoolState, node: string, later: PoolState): PoolState {
+  const servers = state.servers.map((server) => (server.node === node ? (serverIn(later, node) ?? server) : server))
+  return { ...state, servers }
 }
 
 function serverIn(state: PoolState, node: string): PoolServer | undefined {

@@ -27,7 +27,10 @@ export function playedPool(): PlayedPool {
   return {
     servers,
     activities: {
-      readPool: async () => state(),
+      readPool: async ({ node }) => ({
+        ...state(),
+        servers: state().servers.filter((server) => node === undefined || server.node === node),
+      }),
       drainServer: async ({ node, minServers = 0 }) => {
         const left = servers.filter((server) => server.serving && server.node !== node).length
         if (left < Math.max(1, minServers)) throw ApplicationFailure.nonRetryable('too few', 'too_few_servers')
