@@ -21,6 +21,8 @@ export interface ProcessOrder {
   signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
   killGrace: number
+  /** Whether what it leaves behind in its group is ended too; otherwise a service that a command starts goes on. */
+  leavesNothing?: boolean
   /** Told of the process once it runs. */
   onStart?: (leader: ProcessIdentity) => void
 }
@@ -68,6 +70,7 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   try {
     const exitCode = await ended(child, stderr)
     const killed = ending !== null
+    if (order.leavesNothing) kill()
     await ending
     return {
       output: {

@@ -6,6 +6,7 @@ import { ActivityCancellationDetails } from '@temporalio/common'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { TestRevisionReport } from '../../workflows/sdk/activities.ts'
 import { type TestHost as AskedHost, command, order, testHost } from '../journal/testing.ts'
+import { identify } from '../process/process-identity.ts'
 import { type TestHost, testRevisionActivity } from './test-revision.ts'
 
 let origin: string
@@ -90,6 +91,17 @@ describe('a revision', () => {
     await expect.poll(() => left(on).length).toBe(1)
     environment.cancel('CANCELLED', new ActivityCancellationDetails({ cancelRequested: true }))
     await expect(running).rejects.toThrow('cancelled')
+    expect(left(on)).toEqual([])
+  })
+
+  it('leaves no process behind when it is over, and no outcome is lost with what can not be removed', async () => {
+    const on = host()
+    Object.assign(on.commands, {
+      slow: command(['sh', '-c', 'sleep 60 & echo $!; mkdir -p closed/below; touch closed/below/file; chmod 0 closed']),
+    })
+    const { test } = await run(on, { test: 'slow' })
+    expect(test).toMatchObject({ exitCode: 0 })
+    expect(identify(Number(test.stdout))).toBeUndefined()
     expect(left(on)).toEqual([])
   })
 

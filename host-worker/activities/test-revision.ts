@@ -86,6 +86,7 @@ async function runIn(
     directory,
     env: { ...order.env, ...env },
     keeps: 'tail',
+    leavesNothing: true,
     signal: AbortSignal.any([cancelled, AbortSignal.timeout(timeout)]),
   })
   const outcome =

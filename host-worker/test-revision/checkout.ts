@@ -1,6 +1,8 @@
 /** Throw-away checkouts of a git repository. */
-import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { log, messageOf } from '../../shared/log.ts'
 
 /** Runs one step of a checkout. @throws Error when it fails */
 export type RunStep = (argv: string[], directory: string, env: Record<string, string>) => Promise<string>
@@ -43,9 +45,11 @@ export async function inCheckout<Result>(
 ): Promise<Result> {
   await mkdir(parent, { recursive: true, mode: 0o700 })
   await removeLeftovers(parent)
-  const root = await mkdtemp(join(parent, 'checkout-'))
+  const root = join(parent, `checkout-${randomUUID()}`)
+  // Before it is there: another that begins now must not take it for a leftover.
   inUse.add(root)
   try {
+    await mkdir(root, { mode: 0o700 })
     const [directory, home] = [join(root, 'tree'), join(root, 'home')]
     await mkdir(directory)
     await mkdir(home)
@@ -69,6 +73,25 @@ async function removeLeftovers(parent: string): Promise<void> {
   }
 }
 
+/** Never throws: what a test has made so that it can't be removed must not hide its outcome, nor stop those after it. */
 async function removeTree(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 3 })
+  const remove = (): Promise<void> => rm(path, { recursive: true, force: true, maxRetries: 3 })
+  try {
+    await remove().catch(async (error: unknown) => {
+      // Root needs no leave; and a link that a test swaps in must not have it change the mode of another's directory.
+      if (process.getuid?.() === 0) throw error
+      await openDirectories(path)
+      await remove()
+    })
+  } catch (error) {
+    log('warn', 'checkout_not_removed', { path, detail: messageOf(error) })
+  }
+}
+
+/** Lets their owner into all directories of a tree: some tools make what they have fetched read-only. */
+async function openDirectories(path: string): Promise<void> {
+  await chmod(path, 0o700)
+  for (const entry of await readdir(path, { withFileTypes: true })) {
+    if (entry.isDirectory()) await openDirectories(join(path, entry.name))
+  }
 }
