@@ -521,7 +521,7 @@ const loadBalancerSchema = z
         backend: plainWord,
       })
       .optional(),
-    http: z.strictObject({ url: httpUrl, token_file: text.optional() }).optional(),
+    http: z.strictObject({ url: openUrl, token_file: text.optional() }).optional(),
     command: z.strictObject({ list: name, drain: name, restore: name }).optional(),
   })
   .superRefine(

@@ -114,6 +114,10 @@ describe('redaction', () => {
     ['{"api_key": "abc def", "n": 1}', '{"api_key": [redacted], "n": 1}'],
     ['Authorization: Bearer abcdefgh12345', 'Authorization: [redacted]'],
     ['curl -H "x: bearer abcdefgh12345"', 'curl -H "x: bearer [redacted]"'],
+    ['Authorization: Token abc def', 'Authorization: [redacted]'],
+    ['cookie: theme=dark; session=abc', 'cookie: [redacted]'],
+    ['{"password": "ab\\"cd", "n": 1}', '{"password": [redacted], "n": 1}'],
+    ['https://ghp_abcdef@git.example.org/x', 'https://[redacted]@git.example.org/x'],
     ['postgres://bob:pw@db/app', 'postgres://[redacted]@db/app'],
     ['t eyJhbGciOiJI.eyJzdWIi.c2ln end', 't [redacted] end'],
     ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
@@ -127,6 +131,11 @@ describe('redaction', () => {
     const { text, redactions } = await redact(`before\n${key}\nafter card 1234-5678`, ['[0-9]{4}-[0-9]{4}'])
     expect(text).toBe('before\n[redacted]\n\n\n\nafter card [redacted]')
     expect(redactions).toBe(2)
+  })
+
+  it('takes the rest of a private key whose beginning is not there', async () => {
+    const { text } = await redact('YWJj\nZGVm\n-----END PRIVATE KEY-----\nafter', [])
+    expect(text).toBe('\n\n[redacted]\nafter')
   })
 
   it('is not held up by long lines', async () => {

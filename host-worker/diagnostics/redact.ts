@@ -17,11 +17,13 @@ const BATCH = 2000
 
 /** What is a secret wherever it stands. Each runs in linear time; `$1` is kept. */
 const SECRETS: readonly RegExp[] = [
-  // password=…, "api_key": "…", Authorization: Basic …
-  /((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|authorization|cookie)["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|(?:(?:basic|bearer|digest)\s+)?[^\s,;&"']+)/gi,
+  // Authorization: Basic …, Cookie: a=…; b=…: all that stands there
+  /((?:authorization|cookie)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^"'\s][^"']*)/gi,
+  // password=…, "api_key": "…"
+  /((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:(?:basic|bearer|digest)\s+)?[^\s,;&"']+)/gi,
   /(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
-  // user and password in a URL
-  /(:\/\/)[^\s/@:]+:[^\s/@]+(?=@)/g,
+  // user and password, or a token alone, in a URL
+  /(:\/\/)[^\s/@]+(?=@)/g,
   // JSON Web Tokens, AWS access keys
   /()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*/g,
   /()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
@@ -46,12 +48,23 @@ export async function redact(text: string, patterns: readonly string[]): Promise
       inKey = !line.includes('-----END')
       continue
     }
+    if (line.includes('-----END') && line.includes('PRIVATE KEY')) {
+      redactions += 1
+      hideKeyBefore(lines, index)
+      continue
+    }
     const short = line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)} [cut]` : line
     const redacted = redactLine(short, own)
     lines[index] = redacted.text
     redactions += redacted.redactions
   }
   return { text: lines.join('\n'), redactions }
+}
+
+/** The end of a key whose beginning was cut off: what stands before it, as far back as it looks like one. */
+function hideKeyBefore(lines: string[], end: number): void {
+  lines[end] = MARK
+  for (let index = end - 1; index >= 0 && /^[\sA-Za-z0-9+/=]*$/.test(lines[index] ?? ''); index--) lines[index] = ''
 }
 
 function redactLine(line: string, own: readonly RE2JS[]): Redacted {
