@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it } from 'vitest'
 import type { BundleReport } from '../../workflows/sdk/activities.ts'
-import { order, testHost } from '../journal/testing.ts'
+import { command, order, testHost } from '../journal/testing.ts'
 import { bundleDiagnosticsActivity, type DiagnosticsHost } from './bundle-diagnostics.ts'
 
 const diagnostics = { commands: [], files: [], redact: [], max_bytes: 4096, keep: 3 }
@@ -23,6 +23,14 @@ describe('a bundle', () => {
       expect(readdirSync(plain.directory).sort()).toEqual(['data', 'journal'])
     },
   )
+
+  it('runs nothing that may change the host', async () => {
+    const plain = testHost({ touch: command(['touch', 'touched']) })
+    const host = { ...plain, diagnostics: { ...diagnostics, commands: ['touch'] }, data: join(plain.directory, 'data') }
+    const { entries } = await write(order()(), host)
+    expect(entries[1]).toMatchObject({ error: 'command touch is not read_only' })
+    expect(readdirSync(plain.directory)).not.toContain('touched')
+  })
 
   it('has the name of its execution', async () => {
     const plain = testHost()

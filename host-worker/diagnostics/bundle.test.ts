@@ -90,6 +90,14 @@ describe('a bundle', () => {
     ])
   })
 
+  it('has nothing that a symbolic link on the way leads to', async () => {
+    const [directory, outside] = [scratch(), scratch()]
+    writeFileSync(join(outside, 'app.log'), 'secret')
+    symlinkSync(outside, join(directory, 'logs'))
+    const report = await writeBundle(source({ files: [join(directory, 'logs/app.log')] }))
+    expect(report.entries[1]).toMatchObject({ error: expect.stringContaining('leads to') })
+  })
+
   it('takes the place of the oldest when there are enough', async () => {
     const one = source({ keep: 2 })
     for (const [index, id] of ['a', 'b', 'c'].entries()) {

@@ -1,15 +1,16 @@
 import { constants } from 'node:fs'
-import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
+import { DirectoryHandle } from '../free-disk/directory-handle.ts'
 
 /**
  * The end of a regular file, from the beginning of a line on.
  *
  * @param most bytes
- * @throws Error when it is no regular file, a symbolic link, or can't be read
+ * @throws Error when it is no regular file, a symbolic link is on the way to it, or it can't be read
  */
 export async function readTail(path: string, most: number): Promise<{ text: string; cut: boolean }> {
-  // Whoever may write to a log's directory must not choose what is read with the worker's rights. A FIFO must not block.
-  const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  const file = await openFile(path)
   try {
     const stat = await file.stat()
     if (!stat.isFile()) throw new Error('not a regular file')
@@ -22,5 +23,15 @@ export async function readTail(path: string, most: number): Promise<{ text: stri
     return { text: text.slice(firstLine), cut: true }
   } finally {
     await file.close()
+  }
+}
+
+/** Whoever may write to a log's directory must not choose what is read with the worker's rights. A FIFO must not block. */
+async function openFile(path: string): Promise<FileHandle> {
+  const directory = await DirectoryHandle.open(dirname(path))
+  try {
+    return await directory.openFile(basename(path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } finally {
+    await directory.close()
   }
 }

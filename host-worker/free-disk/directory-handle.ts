@@ -1,6 +1,6 @@
 /** Work below a directory that nobody can lead astray: each step is relative to a directory that is held open. */
 import { constants, type Dirent, type Stats } from 'node:fs'
-import { type FileHandle, lstat, open, readdir, realpath, unlink } from 'node:fs/promises'
+import { type FileHandle, lstat, open, opendir, realpath, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW
@@ -37,14 +37,19 @@ export class DirectoryHandle {
     return new DirectoryHandle(join(this.path, name), await open(this.#below(name), DIRECTORY))
   }
 
-  /** What is in it. */
-  list(): Promise<Dirent[]> {
-    return readdir(this.#below('.'), { withFileTypes: true })
+  /** What is in it, one after the other: there may be millions. */
+  async *list(): AsyncGenerator<Dirent> {
+    yield* await opendir(this.#below('.'), { bufferSize: 256 })
   }
 
   /** What a name is; a symbolic link is one. */
   stat(name = '.'): Promise<Stats> {
     return name === '.' ? this.#file.stat() : lstat(this.#below(name))
+  }
+
+  /** Opens a file in it; @param flags as those of open(2) */
+  openFile(name: string, flags: number): Promise<FileHandle> {
+    return open(this.#below(name), flags)
   }
 
   remove(name: string): Promise<void> {

@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   realpathSync,
+  renameSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -88,6 +89,15 @@ describe('what is removed', () => {
   })
 })
 
+it('the report fits into what Temporal takes, whatever files are called', async () => {
+  const directory = scratch()
+  const names = Array.from({ length: 250 }, (_, index) => `${String.fromCharCode(1).repeat(240)}${index}.log`)
+  fill(directory, Object.fromEntries(names.map((name) => [name, 9])), 1)
+  const report = await run(directory)
+  expect(report.files).toBe(250)
+  expect(JSON.stringify(report).length).toBeLessThan(1_000_000)
+})
+
 describe('what is never removed', () => {
   it('what a symbolic link leads to, and the link', async () => {
     const [directory, outside] = [scratch(), scratch()]
@@ -134,6 +144,30 @@ it('a directory that is held stays the same when its name leads elsewhere', asyn
   await held.remove('a.log')
   await held.close()
   expect([existsSync(join(directory, 'moved/a.log')), existsSync(join(outside, 'a.log'))]).toEqual([false, true])
+})
+
+it('a symbolic link that took the place of a directory meanwhile is not entered', async () => {
+  const [directory, outside] = [scratch(), scratch()]
+  symlinkSync(outside, join(directory, 'link'))
+  const held = await DirectoryHandle.open(directory)
+  await expect(held.enter('link')).rejects.toThrow(/ELOOP|ENOTDIR/)
+  await held.close()
+})
+
+it('a file that took the place of an old one meanwhile is not removed', async () => {
+  const directory = scratch()
+  fill(directory, { 'a.log': 9 })
+  let looks = 0
+  // Looked at once when the file is found, and once before it is removed.
+  const throwIfAborted = (): void => {
+    looks += 1
+    if (looks < 2) return
+    fill(directory, { 'new.log': 0 })
+    renameSync(join(directory, 'new.log'), join(directory, 'a.log'))
+  }
+  const report = await run(directory, {}, { signal: { throwIfAborted } })
+  expect(report).toMatchObject({ files: 0, errors: [expect.stringContaining('has changed meanwhile')] })
+  expect(existsSync(join(directory, 'a.log'))).toBe(true)
 })
 
 it('what can not be looked at is said, and the rest is done', async () => {

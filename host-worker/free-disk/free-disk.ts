@@ -30,6 +30,8 @@ interface Candidate {
 
 /** Removed files that are named in the report. */
 const SHOWN = 200
+/** Characters of each: names are others' to choose, and the report has to fit into what Temporal takes. */
+const SHOWN_LENGTH = 500
 /** Files that are looked at, and directories that are gone into, at most. */
 const MOST = { files: 1_000_000, depth: 64 }
 /** Files between two looks at what is free. */
@@ -61,11 +63,11 @@ export async function freeDisk(options: FreeDiskOptions): Promise<FreeDiskReport
     files: removed.length,
     bytes: sumOf(removed),
     removed: removed.slice(0, SHOWN).map(({ path, bytes, modified }) => ({
-      path,
+      path: path.slice(0, SHOWN_LENGTH),
       bytes,
       modified: new Date(modified).toISOString(),
     })),
-    errors: errors.slice(0, SHOWN),
+    errors: errors.slice(0, SHOWN).map((error) => error.slice(0, SHOWN_LENGTH)),
   }
 }
 
@@ -77,8 +79,9 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
 
   async function walk(directory: DirectoryHandle, device: number, depth: number): Promise<void> {
     const here: Candidate[] = []
-    for (const entry of await directory.list()) {
+    for await (const entry of directory.list()) {
       signal.throwIfAborted()
+      if (looked > MOST.files) break
       const path = `${directory.path}/${entry.name}`
       try {
         if (entry.isDirectory() && depth < MOST.depth) {

@@ -262,7 +262,7 @@ function isCutOff(error: unknown): boolean {
 }
 
 /** This process. */
-export function itself(): ProcessIdentity {
+function itself(): ProcessIdentity {
   const identity = identify(process.pid)
   if (identity === undefined) throw new Error("this process can't be told from others")
   return identity

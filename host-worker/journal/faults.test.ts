@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { ActivityCancellationDetails, ApplicationFailure } from '@temporalio/common'
@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { runCommandActivity } from '../activities/run-command.ts'
 import { identify, type ProcessIdentity } from '../process/process-identity.ts'
 import { carryOut } from './carry-out.ts'
-import type { Intent } from './journal.ts'
+import { type Intent, keyOf } from './journal.ts'
 import { command, order, type TestHost, testHost } from './testing.ts'
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
@@ -47,6 +47,17 @@ describe('one at a time', () => {
     begun(host, 'exec-1', { bootId: 'boot-0', until: Date.now() + 30_000, holder: null }, { runId, activityId: '7' })
     const running = environment.run(runCommandActivity(host), { name: 'c', outlivesWorker: true })
     expect(await running).toMatchObject({ exitCode: 0 })
+  })
+
+  it('who comes after the time of an intent does not begin, and whom it was ended for neither', () => {
+    const host = testHost()
+    const now = Date.now()
+    begun(host, 'exec-1', { until: now + 1000, holder: null })
+    const key = keyOf({ workflowId: 'exec-1', runId: 'r', activityId: '1' })
+    expect(host.journal.claim(key, alive, now + 1000)).toBe(false)
+    host.journal.renew(key, host.boot, now + 1000, now + 2000)
+    expect(host.journal.refuse(key, { kind: 'failure', type: 'PermitRefused', message: 'no' }, now)).toBe(true)
+    expect(host.journal.claim(key, alive, now + 1001)).toBe(false)
   })
 
   it('a boot id that can not be read for a moment ends nothing', async () => {
@@ -131,6 +142,20 @@ describe('a disk that fails in the middle', () => {
     tamper(host, 'ALTER TABLE changes RENAME TO moved')
     await expect(running).rejects.toMatchObject({ type: 'JournalUnreadable', nonRetryable: false })
   })
+})
+
+it('a journal that has made room needs no more of the disk', () => {
+  const { journal } = testHost()
+  journal.makeRoom()
+  const sizes = (): number[] =>
+    ['journal.sqlite', 'journal.sqlite-wal'].map((name) => statSync(join(journal.directory, name)).size)
+  const before = sizes()
+  for (let index = 0; index < 200; index++) {
+    const id = { execution: `e${index}`, workflowId: `e${index}`, runId: 'r', activityId: '1' }
+    const intent = { order: id, what: 'w', bootId: 'b', now: index, until: null, holder: GONE }
+    journal.end(journal.begin(intent).key, { kind: 'result', result: 'done' }, index)
+  }
+  expect(sizes()).toEqual(before)
 })
 
 describe('what is cut off by a worker that stops', () => {

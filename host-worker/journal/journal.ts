@@ -77,9 +77,20 @@ const KEPT_FOR = 32 * 24 * 3_600_000
 /** How many are kept whatever the clock says: after a boot it may be years ahead for a moment. */
 const KEPT_LAST = 1000
 
+/**
+ * Room that the journal takes for itself while there is some, in pages of 4 KB: on a disk that is full the order to free it
+ * has to be written down.
+ *
+ * @see https://sqlite.org/wal.html, "Avoiding Excessively Large WAL Files": a checkpointed log is overwritten, not cut
+ */
+const ROOM = 128
+/** Pages after which the log is begun anew: fewer than the room that it has. */
+const CHECKPOINT = 32
+
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
+  PRAGMA wal_autocheckpoint = ${CHECKPOINT};
   CREATE TABLE IF NOT EXISTS changes (
     key TEXT PRIMARY KEY,
     execution TEXT NOT NULL,
@@ -119,6 +130,16 @@ export class Journal {
     mkdirSync(directory, { recursive: true, mode: 0o700 })
     this.#database = new DatabaseSync(join(directory, FILE), { timeout: BUSY_TIMEOUT })
     this.#database.exec(SCHEMA)
+  }
+
+  /** Takes the room that it needs when the disk is full later. @throws Error when the disk is full already */
+  makeRoom(): void {
+    this.#database.exec(`
+      CREATE TABLE IF NOT EXISTS room (bytes BLOB);
+      INSERT INTO room VALUES (zeroblob(${ROOM * 4096}));
+      DROP TABLE room;
+      PRAGMA wal_checkpoint(RESTART);
+    `)
   }
 
   /** A change by its key; null when there is none. */

@@ -80,8 +80,7 @@ async function runConnected(
   const queues = queuesOfNode(config.datacenter, config.node, config.types)
   const keys = new PermitKeyStore(keySources(client, config))
   const { namespace } = config.temporal
-  const journal = new Journal(run.data)
-  journal.forget(Date.now())
+  const journal = openJournal(run.data)
   const permits = permitGate({
     host: { namespace, datacenter: config.datacenter, node: config.node, types: config.types },
     keys,
@@ -161,6 +160,18 @@ async function runConnected(
       .close()
       .catch((error: unknown) => log('warn', 'connection_not_closed', { detail: messageOf(error) }))
   }
+}
+
+function openJournal(directory: string): Journal {
+  const journal = new Journal(directory)
+  try {
+    journal.forget(Date.now())
+    journal.makeRoom()
+  } catch (error) {
+    // What can't be written down won't be begun; whatever only looks can still be done.
+    log('warn', 'journal_without_room', { detail: messageOf(error) })
+  }
+  return journal
 }
 
 function buildOf({ bundle }: WorkerRun): string {
