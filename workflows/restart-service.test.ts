@@ -135,7 +135,7 @@ describe('restart-service', () => {
   it('refuses to try without end', async () => {
     let next: Input['next']
     for (let level = 0; level < 8; level++) next = { command: 'again', ...(next === undefined ? {} : { next }) }
-    const { error, did } = await restart({ command: {}, checks: [SICK] }, { ...(next === undefined ? {} : { next }) })
+    const { error, did } = await restart({ command: {}, checks: [SICK] }, next === undefined ? {} : { next })
     expect(error).toMatchObject({ type: 'InvalidInput', message: expect.stringContaining('at most 8') })
     expect(did).toEqual([])
   })

@@ -61,17 +61,17 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   }
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
-  let ending: Promise<void> | null = null
+  const ending: { done?: Promise<void> } = {}
   const kill = (): void => {
-    ending ??= leader === undefined ? Promise.resolve() : endGroups([leader], { graceMs: order.killGrace })
+    ending.done ??= leader === undefined ? Promise.resolve() : endGroups([leader], { graceMs: order.killGrace })
   }
   if (order.signal.aborted) kill()
   order.signal.addEventListener('abort', kill, { once: true })
   try {
     const exitCode = await ended(child, stderr)
-    const killed = ending !== null
+    const killed = ending.done !== undefined
     if (order.leavesNothing) kill()
-    await ending
+    await ending.done
     return {
       output: {
         exitCode,

@@ -49,6 +49,15 @@ describe('one at a time', () => {
     expect(await running).toMatchObject({ exitCode: 0 })
   })
 
+  it('what was begun already is not begun anew', () => {
+    const host = testHost()
+    begun(host, 'exec-1')
+    const key = keyOf({ workflowId: 'exec-1', runId: 'r', activityId: '1' })
+    host.journal.end(key, { kind: 'result', result: 'done' }, 1)
+    begun(host, 'exec-1')
+    expect(host.journal.find(key)).toMatchObject({ outcome: { result: 'done' } })
+  })
+
   it('who comes after the time of an intent does not begin, and whom it was ended for neither', () => {
     const host = testHost()
     const now = Date.now()
