@@ -1,5 +1,6 @@
 /** Takes an errant server out of production, and brings it back when it is healthy. */
 import {
+  bringBack,
   type CheckRequest,
   checkHttp,
   drainPreview,
@@ -44,7 +45,7 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
   if (input.dry_run) return { dry_run: true, health, drain: drainPreview(await pool.read(), node, input.min_servers) }
   const drained = await undoingOnFailure((undo) => pool.drain(undo))
   const evidence = { health, drained }
-  if (within === null || check === undefined) return { ...evidence, returned: null }
+  if (within === null || check === undefined || !drained.tookOut) return { ...evidence, returned: null }
   const began = Date.now()
   const { healthy, checks, last } = await untilHealthy(check, within, { steady, toleratesUnreachable: true })
   if (!healthy) {
@@ -52,6 +53,6 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
     const message = `${node} stays out of pool ${input.pool}: ${check.url} is not healthy within ${returnWithin}: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last, checks })
   }
-  const returned = await undoingOnFailure((undo) => pool.restore(undo))
+  const returned = await bringBack(pool, drained)
   return { ...evidence, returned, recovered_after_ms: Date.now() - began, checks, after: last }
 }

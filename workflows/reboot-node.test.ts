@@ -54,6 +54,24 @@ describe('reboot-node', () => {
     await replayAndRecord(rig, 'reboot-node', history)
   })
 
+  it('does not return what somebody else had taken out', async () => {
+    const pool = playedPool()
+    Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
+    const { result } = await rig.run({
+      type: 'rebootNode',
+      input: { pool: 'web', check: CHECK },
+      host: { ...host([HEALTHY]), ...pool.activities },
+    })
+    expect(result).toMatchObject({ drained: { changed: false, tookOut: false }, reboot: REBOOTED, returned: null })
+    expect(pool.servers[0]?.inRotation).toBe(false)
+  })
+
+  it('wants a check for a node of a pool', async () => {
+    const { error, calls } = await rig.run({ type: 'rebootNode', input: { pool: 'web' }, host: host([HEALTHY]) })
+    expect(error).toMatchObject({ type: 'InvalidInput' })
+    expect(calls).toEqual([])
+  })
+
   it('reboots a node that is in no pool', async () => {
     const { result } = await rig.run({ type: 'rebootNode', input: {}, host: host([HEALTHY]) })
     expect(result).toMatchObject({ drained: null, reboot: REBOOTED, returned: null })
@@ -99,7 +117,7 @@ describe('reboot-node', () => {
     const pool = playedPool()
     const { error, calls } = await rig.run({
       type: 'rebootNode',
-      input: { pool: 'web', command: 'explode' },
+      input: { pool: 'web', check: CHECK, command: 'explode' },
       host: { ...host([SICK]), ...pool.activities, describeCommand: async () => failing('CommandNotAllowed') },
     })
     expect(error).toMatchObject({ type: 'ActivityFailure' })
@@ -121,7 +139,7 @@ describe('reboot-node', () => {
     const pool = playedPool()
     const { error } = await rig.run({
       type: 'rebootNode',
-      input: { pool: 'web', within: '2s', via: { node_type: 'lb' } },
+      input: { pool: 'web', check: CHECK, within: '2s', via: { node_type: 'lb' } },
       host: host([SICK]),
       others: { 'dc1:type:lb': pool.activities },
       vanishesAfter: 'collectDiagnostics',

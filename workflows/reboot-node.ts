@@ -1,5 +1,6 @@
 /** Reboots a node: out of production, reboot, healthy again, back. */
 import {
+  bringBack,
   type CheckRequest,
   checkHttp,
   collectDiagnostics,
@@ -58,6 +59,7 @@ export async function rebootNode(input: Input, run: Run): Promise<object> {
   const { command: name = 'reboot', params, within = '15m', check, verify_for: verifyFor = '5m' } = input
   const verifyWithin = milliseconds(verifyFor)
   const pool = targetPool(input, run)
+  if (pool !== null && check === undefined) return fail('InvalidInput', 'a node of a pool needs a check to go back')
   const command = { name, ...(params === undefined ? {} : { params }) }
   // Refused before anything is touched, if the host would refuse it.
   const described = await describeCommand(command)
@@ -78,7 +80,7 @@ export async function rebootNode(input: Input, run: Run): Promise<object> {
     const message = `${check?.url} on ${place} is not healthy ${verifyFor} after the reboot: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: health.last })
   }
-  const returned = pool === null ? null : await undoingOnFailure((undo) => pool.restore(undo))
+  const returned = await bringBack(pool, drained)
   return { ...evidence, after: { health: health?.last ?? null, host: await collectDiagnostics() }, returned }
 }
 

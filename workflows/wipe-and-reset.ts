@@ -1,5 +1,6 @@
 /** Makes a node new after an experiment: out of production, wiped, provisioned, verified, back. */
 import {
+  bringBack,
   type CheckRequest,
   type CommandRequest,
   type CommandResult,
@@ -68,7 +69,7 @@ export async function wipeAndReset(input: Input, run: Run): Promise<object> {
     const message = `${check.url} on ${place} is not healthy ${verifyFor} after it was provisioned: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last })
   }
-  const returned = pool === null ? null : await undoingOnFailure((undo) => pool.restore(undo))
+  const returned = await bringBack(pool, drained)
   return { ...evidence, after: { health: last, host: await collectDiagnostics() }, returned }
 }
 

@@ -25,7 +25,15 @@ function effect(outcome: () => unknown = () => 'done') {
 /** What a worker leaves that dies in the middle of a change. */
 function interrupted(host: TestHost, workflowId: string, runId: string, holder: ProcessIdentity): void {
   const id = { execution: workflowId, workflowId, runId, activityId: '7' }
-  const intent = { order: id, what: 'a change', bootId: host.boot, now: Date.now(), until: null, holder }
+  const intent = {
+    order: id,
+    subject: 'web-1',
+    what: 'a change',
+    bootId: host.boot,
+    now: Date.now(),
+    until: null,
+    holder,
+  }
   host.journal.begin(intent)
 }
 
@@ -170,6 +178,17 @@ describe('one at a time', () => {
     expect(second.done.times).toBe(2)
   })
 
+  it('is not held up by a change of another node', async () => {
+    const host = testHost()
+    const { change } = effect()
+    const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
+    const intent = { order: id, subject: 'web-2', what: 'drain web-2', bootId: 'boot-1', now: Date.now() }
+    host.journal.begin({ ...intent, until: Date.now() + 60_000, holder: null })
+    expect(await order('exec-2')().run(() => carryOut(host, change))).toBe('done')
+    const refused = order('exec-3')().run(() => carryOut(host, { ...change, subject: 'web-2' }))
+    await expect(refused).rejects.toEqual(failure('HostBusy'))
+  })
+
   it.each([
     ['whose process is gone', GONE, 'boot-1', 0],
     ['of before the machine booted', null, 'boot-0', 60_000],
@@ -178,7 +197,7 @@ describe('one at a time', () => {
     const { change } = effect()
     const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
     const now = Date.now()
-    host.journal.begin({ order: id, what: 'old', bootId, now, until: now + lasts, holder })
+    host.journal.begin({ order: id, subject: 'web-1', what: 'old', bootId, now, until: now + lasts, holder })
     expect(await order('exec-2')().run(() => carryOut(host, change))).toBe('done')
   })
 
@@ -187,7 +206,15 @@ describe('one at a time', () => {
     const { change } = effect()
     const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
     const now = Date.now()
-    host.journal.begin({ order: id, what: 'reboot', bootId: 'boot-1', now, until: now + 1500, holder: GONE })
+    host.journal.begin({
+      order: id,
+      subject: 'web-1',
+      what: 'reboot',
+      bootId: 'boot-1',
+      now,
+      until: now + 1500,
+      holder: GONE,
+    })
     await expect(order('exec-2')().run(() => carryOut(host, change))).rejects.toEqual(failure('HostBusy'))
     await expect.poll(() => order('exec-3')().run(() => carryOut(host, change)), { timeout: 10_000 }).toBe('done')
   })
@@ -231,6 +258,7 @@ describe('safety', () => {
     const begin = (activityId: string) =>
       journal.begin({
         order: { execution: 'e', workflowId: 'e', runId: 'r', activityId },
+        subject: 'web-1',
         what: 'w',
         bootId: 'b',
         now: 0,

@@ -187,7 +187,16 @@ async function perform<Result>(
   refuseCancelled(change.what)
   const bootId = await host.bootId()
   const holder = itself()
-  const intent = { order: { ...order, execution }, what: change.what, bootId, now: Date.now(), until: null, holder }
+  const subject = change.subject ?? host.node
+  const intent = {
+    order: { ...order, execution },
+    subject,
+    what: change.what,
+    bootId,
+    now: Date.now(),
+    until: null,
+    holder,
+  }
   beginChange(journal, intent)
   try {
     const result = await change.effect((process) =>

@@ -109,6 +109,7 @@ describe('a command that outlives its worker', () => {
     const { workflowExecution } = environment.context.info
     host.journal.begin({
       order: { execution: 'exec-1', workflowId: 'exec-1', runId: workflowExecution?.runId ?? '', activityId: '7' },
+      subject: 'web-1',
       what: 'command c',
       bootId: host.boot,
       now: Date.now(),

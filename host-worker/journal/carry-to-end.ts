@@ -60,7 +60,15 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
     const now = Date.now()
     const until = now + (change.lasts ?? CLAIM_TIME)
     const bootId = await host.bootId()
-    beginChange(journal, { order: { ...order, execution }, what: change.what, bootId, now, until, holder: null })
+    beginChange(journal, {
+      order: { ...order, execution },
+      subject: host.node,
+      what: change.what,
+      bootId,
+      now,
+      until,
+      holder: null,
+    })
   }
   return unwrap(await follow(host, change, key))
 }

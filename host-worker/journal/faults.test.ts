@@ -16,6 +16,7 @@ const alive = identify(process.pid) ?? GONE
 function begun(host: TestHost, execution: string, more: Partial<Intent> = {}, id: Partial<Intent['order']> = {}): void {
   host.journal.begin({
     order: { execution, workflowId: execution, runId: 'r', activityId: '1', ...id },
+    subject: 'web-1',
     what: 'a change',
     bootId: host.boot,
     now: Date.now(),
@@ -161,7 +162,7 @@ it('a journal that has made room needs no more of the disk', () => {
   const before = sizes()
   for (let index = 0; index < 200; index++) {
     const id = { execution: `e${index}`, workflowId: `e${index}`, runId: 'r', activityId: '1' }
-    const intent = { order: id, what: 'w', bootId: 'b', now: index, until: null, holder: GONE }
+    const intent = { order: id, subject: 'web-1', what: 'w', bootId: 'b', now: index, until: null, holder: GONE }
     journal.end(journal.begin(intent).key, { kind: 'result', result: 'done' }, index)
   }
   expect(sizes()).toEqual(before)

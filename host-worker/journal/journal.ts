@@ -32,6 +32,8 @@ export const CANCELED = 'Canceled'
 export interface Change {
   key: string
   execution: string
+  /** The node that is changed: mostly this one, but a load balancer's host takes others out of use. */
+  subject: string
   /** What is done, for the reader: `command restart`. */
   what: string
   bootId: string
@@ -50,6 +52,7 @@ export interface Change {
 /** What is asked of {@link Journal.begin}. */
 export interface Intent {
   order: OrderId
+  subject: string
   what: string
   bootId: string
   now: number
@@ -58,7 +61,7 @@ export interface Intent {
   holder: ProcessIdentity | null
 }
 
-/** Another change comes first: another execution's, or that of a run which was reset, is under way on this host. */
+/** Another change of the same node comes first: another execution's, or that of a run which was reset, is under way. */
 export class ChangeUnderWay extends Error {
   readonly change: Change
 
@@ -94,6 +97,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS changes (
     key TEXT PRIMARY KEY,
     execution TEXT NOT NULL,
+    subject TEXT NOT NULL,         -- the node that is changed
     what TEXT NOT NULL,
     boot_id TEXT NOT NULL,
     begun_at INTEGER NOT NULL,
@@ -159,19 +163,19 @@ export class Journal {
    * @throws ChangeUnderWay when another execution's is, or one of another run of the same workflow, as after a reset
    */
   begin(intent: Intent): Change {
-    const { order, what, bootId, now, until, holder } = intent
+    const { order, subject, what, bootId, now, until, holder } = intent
     const key = keyOf(order)
     this.#catchUp()
     return this.#transaction(() => {
       const known = this.find(key)
       if (known !== null) return known
-      this.#refuseBeside(key, order.execution, bootId, now)
+      this.#refuseBeside({ key, execution: order.execution, subject }, bootId, now)
       this.#database
         .prepare(
-          `INSERT INTO changes (key, execution, what, boot_id, begun_at, until, holder_pid, holder_started)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+          `INSERT INTO changes (key, execution, subject, what, boot_id, begun_at, until, holder_pid, holder_started)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
         )
-        .run(key, order.execution, what, bootId, now, until, holder?.pid ?? null, holder?.started ?? null)
+        .run(key, order.execution, subject, what, bootId, now, until, holder?.pid ?? null, holder?.started ?? null)
       return this.#known(key)
     })
   }
@@ -188,7 +192,7 @@ export class Journal {
     return this.#transaction(() => {
       const change = this.#known(key)
       if (change.holder !== null || change.endedAt !== null) return change
-      this.#refuseBeside(key, change.execution, bootId, now)
+      this.#refuseBeside(change, bootId, now)
       this.#database.prepare('UPDATE changes SET boot_id = ?, until = ? WHERE key = ?').run(bootId, until, key)
       return this.#known(key)
     })
@@ -281,8 +285,8 @@ export class Journal {
     }
   }
 
-  #refuseBeside(key: string, execution: string, bootId: string, now: number): void {
-    const other = this.#open().find((change) => comesFirst(change, key, execution) && isUnderWay(change, bootId, now))
+  #refuseBeside(next: Pick<Change, 'key' | 'execution' | 'subject'>, bootId: string, now: number): void {
+    const other = this.#open().find((change) => comesFirst(change, next) && isUnderWay(change, bootId, now))
     if (other !== undefined) throw new ChangeUnderWay(other)
   }
 
@@ -322,12 +326,16 @@ export function isOfEarlierBoot(change: Change, bootId: string): boolean {
   return change.bootId !== bootId && change.bootId !== UNKNOWN_BOOT && bootId !== UNKNOWN_BOOT
 }
 
-/** Whether two changes may not be made beside each other: only those of one execution may, unless it was reset between. */
-function comesFirst(change: Change, key: string, execution: string): boolean {
-  if (change.execution !== execution) return true
-  const [workflowId, runId] = JSON.parse(key) as string[]
-  const [otherWorkflowId, otherRunId] = JSON.parse(change.key) as string[]
-  return workflowId === otherWorkflowId && runId !== otherRunId
+/**
+ * Whether a change may not be made beside an open one: those of one node may only if one execution makes both, and was
+ * not reset between.
+ */
+function comesFirst(open: Change, next: Pick<Change, 'key' | 'execution' | 'subject'>): boolean {
+  if (open.subject !== next.subject) return false
+  if (open.execution !== next.execution) return true
+  const [workflowId, runId] = JSON.parse(next.key) as string[]
+  const [openWorkflowId, openRunId] = JSON.parse(open.key) as string[]
+  return workflowId === openWorkflowId && runId !== openRunId
 }
 
 type Row = Record<string, unknown>
@@ -337,6 +345,7 @@ function toChange(row: Row): Change {
   return {
     key: String(row['key']),
     execution: String(row['execution']),
+    subject: String(row['subject']),
     what: String(row['what']),
     bootId: String(row['boot_id']),
     begunAt: Number(row['begun_at']),

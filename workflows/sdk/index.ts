@@ -43,5 +43,5 @@ export {
   runCommand,
   testRevision,
 } from './host.ts'
-export { type DrainReport, drainPreview, type PoolInput, type TargetPool, targetPool } from './pool.ts'
+export { bringBack, type DrainReport, drainPreview, type PoolInput, type TargetPool, targetPool } from './pool.ts'
 export type { Run } from './run.ts'

@@ -2,7 +2,7 @@
 import { sleep } from '@temporalio/workflow'
 import { nodeQueue, nodeTypeQueue } from '../../shared/names.ts'
 import type { PoolChange, PoolServer, PoolState } from './activities.ts'
-import type { Undo } from './compensation.ts'
+import { type Undo, undoingOnFailure } from './compensation.ts'
 import { milliseconds } from './duration.ts'
 import { fail } from './failure.ts'
 import { loadBalancer } from './host.ts'
@@ -23,6 +23,8 @@ export interface PoolInput {
 
 /** How the target left its pool. */
 export interface DrainReport extends PoolChange {
+  /** Whether it was in before. What somebody else had taken out is theirs to return. */
+  tookOut: boolean
   /** What it still worked on when nobody waited for it any more; null when the load balancer doesn't tell. */
   sessionsLeft: number | null
 }
@@ -82,7 +84,7 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
       if (wasIn) undo.note(`return ${node} to pool ${pool}`, () => returnServer({ pool, node }))
       const change = await takeOut()
       const after = withServer(change.after, node, await until(look, change.after, isIdle, drainFor))
-      return { ...change, after, sessionsLeft: serverIn(after, node)?.sessions ?? null }
+      return { ...change, after, tookOut: wasIn, sessionsLeft: serverIn(after, node)?.sessions ?? null }
     },
     async restore(undo) {
       const change = await returnServer({ pool, node })
@@ -93,6 +95,17 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
       return fail('NotServing', `${node} was returned to pool ${pool} and does not serve: ${state}`, { pool: after })
     },
   }
+}
+
+/**
+ * Brings the target back if this execution took it out.
+ *
+ * @returns null when there is no pool, or somebody else had taken it out
+ * @throws ApplicationFailure `NotServing`; it is out again then
+ */
+export async function bringBack(pool: TargetPool | null, drained: DrainReport | null): Promise<PoolChange | null> {
+  if (pool === null || drained?.tookOut !== true) return null
+  return undoingOnFailure((undo) => pool.restore(undo))
 }
 
 /** Whether taking a node out would leave enough servers: what a dry run says. */
