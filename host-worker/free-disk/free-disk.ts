@@ -103,7 +103,7 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
         errors.push(`${path}: ${messageOf(error)}`)
       }
     }
-    const oldest = here.sort((a, b) => a.modified - b.modified)
+    const oldest = here.sort(byAge)
     const sparing = oldest.slice(0, Math.max(oldest.length - rule.keep, 0))
     found.push(...sparing.filter(({ modified }) => now - modified >= rule.older_than))
   }
@@ -122,7 +122,12 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
     }
   }
   if (looked > MOST.files) errors.push(`only ${MOST.files} files were looked at`)
-  return found.sort((a, b) => a.modified - b.modified)
+  return found.sort(byAge)
+}
+
+/** Oldest first; of the same age, by name, so that a dry run says what will be done. */
+function byAge(a: Candidate, b: Candidate): number {
+  return a.modified - b.modified || (a.path < b.path ? -1 : 1)
 }
 
 /** Removes the very file that was looked at. @returns why it could not be, or null */
