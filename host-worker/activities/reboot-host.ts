@@ -4,7 +4,7 @@ import { formatDuration, parseDuration } from '../../shared/duration.ts'
 import type { CommandResult, RebootRequest, RebootResult } from '../../workflows/sdk/activities.ts'
 import { UNKNOWN_BOOT } from '../boot-id.ts'
 import { carryToEnd } from '../journal/carry-to-end.ts'
-import { CANCELED, type Change, type Outcome } from '../journal/journal.ts'
+import { CANCELED, type Change, isOfEarlierBoot, type Outcome } from '../journal/journal.ts'
 import { type CommandHost, processOrder, resolveCommand } from './run-command.ts'
 
 /** How long a reboot command that has failed may have rebooted the machine all the same, in milliseconds. */
@@ -27,10 +27,10 @@ export function rebootHostActivity(host: CommandHost): (request: RebootRequest) 
     if ((await host.bootId()) === UNKNOWN_BOOT) {
       throw ApplicationFailure.nonRetryable(`${host.node} doesn't tell its boot id`, 'BootIdUnknown')
     }
-    const journal = host.journal.directory
     return (await carryToEnd(host, {
       what: `reboot by command ${name}`,
-      command: { journal, command: processOrder(host, argv), timeout: command.timeout },
+      command: processOrder(host, argv),
+      timeout: command.timeout,
       lasts: within,
       judge: (change, bootId) => judgeReboot(change, bootId, within, Date.now()),
     })) as RebootResult
@@ -47,7 +47,7 @@ export function rebootHostActivity(host: CommandHost): (request: RebootRequest) 
  */
 function judgeReboot(change: Change, bootId: string, within: number, now: number): Outcome | null {
   const took = now - change.begunAt
-  if (bootId !== change.bootId && bootId !== UNKNOWN_BOOT) {
+  if (isOfEarlierBoot(change, bootId)) {
     const result: RebootResult = { previousBootId: change.bootId, bootId, durationMs: took }
     return { kind: 'result', result }
   }

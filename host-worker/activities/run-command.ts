@@ -6,6 +6,7 @@ import type { CommandConfig } from '../../shared/config.ts'
 import type { CommandDescription, CommandRequest, CommandResult } from '../../workflows/sdk/activities.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/carry-out.ts'
 import { carryToEnd } from '../journal/carry-to-end.ts'
+import type { Outcome } from '../journal/journal.ts'
 import type { ProcessIdentity } from '../process/process-identity.ts'
 import { commandOutcome } from './command-outcome.ts'
 import { type ProcessOrder, runProcess } from './run-process.ts'
@@ -46,12 +47,8 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     if (request.outlivesWorker !== true) {
       return carryOut(host, { what, effect: (hold) => execute(host, resolved, hold) })
     }
-    const order = processOrder(host, argv)
-    const journal = host.journal.directory
-    return (await carryToEnd(host, {
-      what,
-      command: { journal, command: order, timeout: command.timeout },
-    })) as CommandResult
+    const order = { command: processOrder(host, argv), timeout: command.timeout }
+    return (await carryToEnd(host, { what, ...order })) as CommandResult
   }
 }
 
@@ -133,18 +130,22 @@ export async function execute(
   { command, argv, name }: ResolvedCommand,
   hold?: (process: ProcessIdentity) => void,
 ): Promise<CommandResult> {
+  const order = { ...processOrder(host, argv), ...(hold === undefined ? {} : { onStart: hold }) }
+  const outcome = await runWhileWanted(order, command.timeout)
+  if (outcome !== null) return unwrap(outcome) as CommandResult
+  if (!command.read_only) return unwrap(unknownOutcome(`command ${name}`)) as CommandResult
+  throw ApplicationFailure.retryable(`command ${name} was cut off by the end of its worker`, 'WorkerStopped')
+}
+
+/**
+ * Runs a process for no longer than the running activity.
+ *
+ * @param timeout milliseconds that it may take
+ * @returns null when it was cut off though the workflow still wants it, as when the worker stops
+ */
+export async function runWhileWanted(order: Omit<ProcessOrder, 'signal'>, timeout: number): Promise<Outcome | null> {
   const { cancellationSignal: cancelled } = Context.current()
-  const ended = await runProcess({
-    ...processOrder(host, argv),
-    signal: AbortSignal.any([cancelled, AbortSignal.timeout(command.timeout)]),
-    ...(hold === undefined ? {} : { onStart: hold }),
-  })
-  const isCutOff = ended.killed && cancelled.aborted && !isCancelRequested()
-  if (isCutOff && command.read_only) {
-    throw ApplicationFailure.retryable(`command ${name} was cut off by the end of its worker`, 'WorkerStopped')
-  }
-  const outcome = isCutOff
-    ? unknownOutcome(`command ${name}`)
-    : commandOutcome(argv, ended, cancelled.aborted, command.timeout)
-  return unwrap(outcome) as CommandResult
+  const ended = await runProcess({ ...order, signal: AbortSignal.any([cancelled, AbortSignal.timeout(timeout)]) })
+  if (ended.killed && cancelled.aborted && !isCancelRequested()) return null
+  return commandOutcome(order.argv, ended, cancelled.aborted, timeout)
 }

@@ -1,15 +1,12 @@
 /** Tests a revision of an allow-listed repository on this host, in a directory that is thrown away. */
 import { join } from 'node:path'
-import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import { RE2JS } from 're2js'
 import type { RepositoryConfig } from '../../shared/config.ts'
 import type { CommandResult, TestRevisionReport, TestRevisionRequest } from '../../workflows/sdk/activities.ts'
-import { carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/carry-out.ts'
+import { carryOut, unknownOutcome, unwrap } from '../journal/carry-out.ts'
 import { inCheckout } from '../test-revision/checkout.ts'
-import { commandOutcome } from './command-outcome.ts'
-import { type CommandHost, processOrder, resolveCommand } from './run-command.ts'
-import { runProcess } from './run-process.ts'
+import { type CommandHost, processOrder, resolveCommand, runWhileWanted } from './run-command.ts'
 
 /** A host that tests. */
 export interface TestHost extends CommandHost {
@@ -79,19 +76,7 @@ async function runIn(
   env: Record<string, string>,
   timeout: number,
 ): Promise<CommandResult> {
-  const { cancellationSignal: cancelled } = Context.current()
-  const order = processOrder(host, argv)
-  const ended = await runProcess({
-    ...order,
-    directory,
-    env: { ...order.env, ...env },
-    keeps: 'tail',
-    leavesNothing: true,
-    signal: AbortSignal.any([cancelled, AbortSignal.timeout(timeout)]),
-  })
-  const outcome =
-    ended.killed && cancelled.aborted && !isCancelRequested()
-      ? unknownOutcome(String(argv[0]))
-      : commandOutcome(argv, ended, cancelled.aborted, timeout)
-  return unwrap(outcome) as CommandResult
+  const plain = processOrder(host, argv)
+  const order = { ...plain, directory, env: { ...plain.env, ...env }, keeps: 'tail', leavesNothing: true } as const
+  return unwrap((await runWhileWanted(order, timeout)) ?? unknownOutcome(String(argv[0]))) as CommandResult
 }

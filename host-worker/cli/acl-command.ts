@@ -5,7 +5,7 @@ import { documentSchema } from '../../shared/config.ts'
 import { decodedPath } from '../../shared/path.ts'
 import { findPass, isCaller, isLogged, matchingRules, type Pass } from '../../shared/route-rules.ts'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { usage } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
 import { table } from './tables.ts'
 
@@ -98,8 +98,4 @@ function report({ method, path, caller, allowed, reason, logged, rules }: Explan
   if (rules.length === 0) return lines.join('\n')
   const rows = rules.map(({ name, allows, reason: why }) => [name, allows ? 'allows' : '-', why])
   return [...lines, '', table(['RULE', 'VERDICT', 'WHY'], rows)].join('\n')
-}
-
-function usage(message: string): CommandError {
-  return new CommandError(message, EXIT.usage)
 }

@@ -13,7 +13,7 @@ import {
 import { formatDiagnostic } from '../config/check.ts'
 import { list } from '../config/directory.ts'
 import { loadFile } from '../config/load-file.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { CommandError, usage } from './exit-codes.ts'
 import { table } from './tables.ts'
 
 /** As the command line has them. */
@@ -142,8 +142,4 @@ function days(text: string): number {
   const count = /^\d{1,4}$/.test(text) ? Number(text) : 0
   if (count < 1 || count > 3650) throw usage(`--days must be a number from 1 to 3650, not ${JSON.stringify(text)}`)
   return count
-}
-
-function usage(message: string): CommandError {
-  return new CommandError(message, EXIT.usage)
 }

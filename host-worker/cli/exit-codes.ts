@@ -10,3 +10,8 @@ export class CommandError extends Error {
     this.exitCode = exitCode
   }
 }
+
+/** What ends the command when its options or arguments are wrong. */
+export function usage(message: string): CommandError {
+  return new CommandError(message, EXIT.usage)
+}

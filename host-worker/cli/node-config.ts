@@ -4,7 +4,7 @@ import { systemdCommands } from '../activities/systemd-commands.ts'
 import type { Project } from '../config/project.ts'
 import type { CoordinatorAddress } from '../coordinator-client.ts'
 import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { usage } from './exit-codes.ts'
 
 /** What the command line says of a node; what it leaves out stands in worker.hcl. */
 export interface NodeOptions extends TlsOptions {
@@ -39,22 +39,24 @@ export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker'
       ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
       ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
     },
-    permits: file?.permits ?? {},
-    boot_id_file: file?.boot_id_file,
     metrics: options.metrics === undefined ? file?.metrics : { listen: options.metrics },
   })
   if (!parsed.success)
     throw usage(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '))
+  const { types, temporal, metrics } = parsed.data
+  const bootIdFile = file?.boot_id_file?.replaceAll('{node}', node)
   return {
     ...parsed.data,
-    labels: file?.labels ?? {},
+    ...file,
+    // What the command line may say differently.
+    node,
+    datacenter,
+    types,
+    temporal,
+    ...(metrics === undefined ? {} : { metrics }),
+    ...(bootIdFile === undefined ? {} : { boot_id_file: bootIdFile }),
     // What worker.hcl says itself comes first.
     command: { ...systemdCommands(file?.systemd), ...project.commands },
-    load_balancer: file?.load_balancer ?? {},
-    free_disk: file?.free_disk ?? {},
-    repository: file?.repository ?? {},
-    ...(file?.diagnostics === undefined ? {} : { diagnostics: file.diagnostics }),
-    ...(file?.coordinator === undefined ? {} : { coordinator: file.coordinator }),
   }
 }
 
@@ -70,8 +72,4 @@ export function nodeCoordinator(
 /** Those of its keys that have a value. */
 function given<Options extends object>(options: Options): Partial<Options> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
-}
-
-function usage(message: string): CommandError {
-  return new CommandError(message, EXIT.usage)
 }

@@ -5,7 +5,7 @@ import type { Project } from '../config/project.ts'
 import { becomeWorker, type WorkerPlan } from '../worker/become-worker.ts'
 import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
 import { dataDirectory } from './coordinator-address.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { usage } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
 import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
 import { stopSignal } from './stop-signal.ts'
@@ -61,8 +61,4 @@ export function workflowSources(project: Project): { type: string; code: string 
   return Object.values(project.workflows).flatMap(({ workflowType, code }) =>
     code === null ? [] : [{ type: workflowType, code }],
   )
-}
-
-function usage(message: string): CommandError {
-  return new CommandError(message, EXIT.usage)
 }

@@ -2,7 +2,7 @@
 import type { CommandConfig, WorkerConfig, workerSchema } from '../../shared/config.ts'
 import { type Diagnostic, type Path, problem } from './diagnostic.ts'
 import type { LoadedFile } from './load-file.ts'
-import { suggest } from './suggest.ts'
+import { didYouMean } from './suggest.ts'
 
 /** One place that names a command, and what it wants of it. */
 interface Use {
@@ -44,10 +44,7 @@ function usesOf({ diagnostics, load_balancer, repository }: WorkerConfig): Use[]
 
 function misfit(use: Use, commands: Record<string, CommandConfig>, known: readonly string[]): string | null {
   const command = Object.hasOwn(commands, use.command) ? commands[use.command] : undefined
-  if (command === undefined) {
-    const meant = suggest(use.command, known)
-    return `no such command${meant === null ? '' : `; did you mean "${meant}"?`}`
-  }
+  if (command === undefined) return `no such command${didYouMean(use.command, known)}`
   if (use.readOnly && !command.read_only) return `command ${use.command} is not read_only`
   const params = Object.keys(command.params)
   if (params.sort().join() === use.params.join()) return null

@@ -1,7 +1,7 @@
 import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
 import type { Places } from './compile.ts'
 import { type Diagnostic, problem } from './diagnostic.ts'
-import { suggest } from './suggest.ts'
+import { didYouMean } from './suggest.ts'
 import type { WorkflowFile } from './workflows.ts'
 
 /** What is doubtful about a detector in view of the workflow that it starts. */
@@ -19,8 +19,7 @@ export function detectorWarnings(
   }
   // One that has mistakes of its own is not unknown.
   if (!known.includes(detector.workflow)) {
-    const meant = suggest(detector.workflow, known)
-    return [warn('workflow', `no such workflow${meant === null ? '' : `; did you mean "${meant}"?`}`, [...known])]
+    return [warn('workflow', `no such workflow${didYouMean(detector.workflow, known)}`, [...known])]
   }
   const workflow = Object.hasOwn(workflows, detector.workflow) ? workflows[detector.workflow] : undefined
   const message = workflow && misfit(detector.target ?? {}, workflow.task_queue_target)
@@ -34,9 +33,7 @@ export function escalationErrors({ file, content, places }: WorkflowFile, receiv
   const receiver = content?.output.escalation?.receiver
   if (receiver === undefined || receivers.includes(receiver)) return []
   const path = ['escalation', 'receiver']
-  const meant = suggest(receiver, receivers)
-  const hint =
-    receivers.length === 0 ? ': coordinator.hcl has none' : meant === null ? '' : `; did you mean "${meant}"?`
+  const hint = receivers.length === 0 ? ': coordinator.hcl has none' : didYouMean(receiver, receivers)
   return [{ file, ...problem(places.value(path), path, `no such receiver${hint}`, receivers) }]
 }
 

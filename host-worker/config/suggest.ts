@@ -12,6 +12,12 @@ export function suggest(word: string, candidates: Iterable<string>): string | nu
   return best
 }
 
+/** The end of a message on a misspelt word: `; did you mean "…"?`, or nothing. */
+export function didYouMean(word: string, candidates: Iterable<string>): string {
+  const meant = suggest(word, candidates)
+  return meant === null ? '' : `; did you mean "${meant}"?`
+}
+
 /** How many letters must be added, left out, replaced or swapped with their neighbour. */
 function distance(a: string, b: string): number {
   const rows = [Array.from({ length: b.length + 1 }, (_, column) => column)]

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Compiled } from './compile.ts'
 import { type Path, type Problem, problem } from './diagnostic.ts'
-import { suggest } from './suggest.ts'
+import { didYouMean } from './suggest.ts'
 
 type Issue = z.core.$ZodIssue
 
@@ -45,8 +45,7 @@ function isAccountedFor(path: Path, missing: string[], file: Checked): boolean {
 function messageOf(issue: Issue, input: unknown): string {
   if (issue.code === 'invalid_value') {
     if (typeof input !== 'string') return 'expected a quoted string'
-    const meant = suggest(input, issue.values.map(String))
-    return `unknown value ${JSON.stringify(input)}${meant === null ? '' : `; did you mean "${meant}"?`}`
+    return `unknown value ${JSON.stringify(input)}${didYouMean(input, issue.values.map(String))}`
   }
   // The schema's own words are better than the library's, where it has some.
   if (issue.code !== 'invalid_type' || !issue.message.startsWith('Invalid input')) return issue.message

@@ -4,6 +4,7 @@ import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { OUTCOME_UNKNOWN } from '../../shared/failure-types.ts'
 import { log, messageOf } from '../../shared/log.ts'
+import { isFinal } from '../final-failure.ts'
 import type { PermitGate } from '../permits/gate.ts'
 import { identify, type ProcessIdentity } from '../process/process-identity.ts'
 import {
@@ -259,11 +260,6 @@ export function failureOf(error: unknown): Outcome {
   }
   if (error instanceof CancelledFailure) return { kind: 'failure', type: CANCELED, message: error.message }
   return { kind: 'failure', type: 'Error', message: messageOf(error) }
-}
-
-/** Whether no retry mends it. */
-export function isFinal(error: unknown): boolean {
-  return error instanceof ApplicationFailure && error.nonRetryable === true
 }
 
 function isCutOff(error: unknown): boolean {

@@ -4,6 +4,7 @@ import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { OUTCOME_UNKNOWN } from '../../shared/failure-types.ts'
 import { messageOf } from '../../shared/log.ts'
+import { isFinal } from '../final-failure.ts'
 import { isAlive } from '../process/process-identity.ts'
 import {
   beginChange,
@@ -11,7 +12,6 @@ import {
   currentOrder,
   failureOf,
   isCancelRequested,
-  isFinal,
   lookUp,
   pause,
   recorded,
@@ -26,7 +26,9 @@ import { type RunnerOrder, startRunner } from './runner.ts'
 /** A change that a command makes, and that does not end with the worker. */
 export interface LastingChange {
   what: string
-  command: Omit<RunnerOrder, 'key' | 'ends'>
+  command: RunnerOrder['command']
+  /** Milliseconds that the command may take. */
+  timeout: number
   /**
    * Judges a change that goes on after its command, such as a reboot; null while it is under way. Without it the change
    * ends with its command.
@@ -132,7 +134,8 @@ async function start(host: ChangeHost, change: LastingChange, { key, until }: Ch
     if (journal.refuse(key, failureOf(error), Date.now())) throw error
     return null
   }
-  return startRunner({ ...change.command, key, ends: change.judge === undefined })
+  const { command, timeout, judge } = change
+  return startRunner({ journal: journal.directory, key, command, timeout, ends: judge === undefined })
 }
 
 /** What can be said of an open change; null while it is under way or has not begun. */

@@ -5,6 +5,7 @@
  */
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { messageOf } from '../../shared/log.ts'
 import type { BalancedServer, LoadBalancer } from './load-balancer.ts'
 
 /** Which HAProxies have the pool; several of them answer as one. */
@@ -97,7 +98,7 @@ async function ask(address: string, command: string, timeout: number): Promise<s
     socket.write(`${command}\n`)
     return await text(socket)
   } catch (error) {
-    throw new Error(`HAProxy at ${address}: ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`HAProxy at ${address}: ${messageOf(error)}`)
   } finally {
     clearTimeout(timer)
     socket.destroy()

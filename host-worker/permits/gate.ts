@@ -6,6 +6,7 @@ import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { log, messageOf } from '../../shared/log.ts'
 import { decodePayload } from '../../shared/payload.ts'
 import { PERMIT_REFUSED, type PermitRefusal } from '../../shared/permit.ts'
+import { isFinal } from '../final-failure.ts'
 import type { PermitKeyStore } from './key-store.ts'
 import { fromProto, type ProtoPayload } from './proto-payload.ts'
 import { PermitRefused } from './refused.ts'
@@ -98,6 +99,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
             details: [{ reason: error.reason }],
           })
         }
+        // Said already, as by a journal that takes nothing.
         if (isFinal(error)) throw error
         log('error', 'permit_unverified', { ...facts, detail: messageOf(error) })
         throw ApplicationFailure.retryable(`the permit could not be checked: ${messageOf(error)}`, 'PermitUnverified')
@@ -115,11 +117,6 @@ function tokenOf(context: Context): string | null {
   if (payload === undefined) return null
   const header = decodePayload(fromProto(payload)) as { permit?: unknown } | null
   return typeof header?.permit === 'string' ? header.permit : null
-}
-
-/** Whether it was said already what no retry mends: a journal that takes nothing. */
-function isFinal(error: unknown): boolean {
-  return error instanceof ApplicationFailure && error.nonRetryable === true
 }
 
 /** Tries again what failed for any other reason than a refusal: Temporal or a coordinator may be away for a moment. */

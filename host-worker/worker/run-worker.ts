@@ -88,7 +88,7 @@ async function runConnected(
     onRefused: (reason) => metrics.permitRefused(reason),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
   })
-  const bootId = (): Promise<string> => readBootId(config.boot_id_file?.replaceAll('{node}', config.node))
+  const bootId = (): Promise<string> => readBootId(config.boot_id_file)
   const activities = hostActivities({
     node: config.node,
     directory: run.directory,
