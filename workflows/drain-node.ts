@@ -6,6 +6,7 @@ import {
   drainPreview,
   fail,
   failWithDiagnostics,
+  foundBy,
   milliseconds,
   type PoolInput,
   type Run,
@@ -49,7 +50,7 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
   const began = Date.now()
   const { healthy, checks, last } = await untilHealthy(check, within, { steady, toleratesUnreachable: true })
   if (!healthy) {
-    const found = last.error ?? `status ${last.status}`
+    const found = foundBy(last)
     const message = `${node} stays out of pool ${input.pool}: ${check.url} is not healthy within ${returnWithin}: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last, checks })
   }

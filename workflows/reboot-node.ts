@@ -9,6 +9,7 @@ import {
   fail,
   failureType,
   failWithDiagnostics,
+  foundBy,
   milliseconds,
   type PoolInput,
   type RebootResult,
@@ -75,7 +76,7 @@ export async function rebootNode(input: Input, run: Run): Promise<object> {
   const evidence = { before, drained, reboot }
   const health = check === undefined ? null : await untilHealthy(check, verifyWithin)
   if (health !== null && !health.healthy) {
-    const found = health.last.error ?? `status ${health.last.status}`
+    const found = foundBy(health.last)
     const place = pool === null ? node : `${node}, which stays out of pool ${input.pool},`
     const message = `${check?.url} on ${place} is not healthy ${verifyFor} after the reboot: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: health.last })

@@ -6,6 +6,7 @@ import {
   describeCommand,
   fail,
   failWithDiagnostics,
+  foundBy,
   isOutcomeUnknown,
   milliseconds,
   type Run,
@@ -98,7 +99,7 @@ export async function restartService(input: Input, run: Run): Promise<Result | o
       return { healthy, checks, recovered_after_ms: Date.now() - began, command: brief, before, after: last, attempts }
     }
     if (isLast) {
-      const found = last.error ?? `status ${last.status}`
+      const found = foundBy(last)
       const place = run.target.node ?? run.datacenter
       const outcome = results.includes(null) ? `${name}, which was cut off` : name
       return failWithDiagnostics(

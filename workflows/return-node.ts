@@ -3,6 +3,7 @@ import {
   type CheckRequest,
   fail,
   failWithDiagnostics,
+  foundBy,
   milliseconds,
   type PoolInput,
   type Run,
@@ -39,7 +40,7 @@ export async function returnNode(input: Input, run: Run): Promise<object> {
   const health = await untilHealthy(check, input.dry_run ? 0 : within, { steady: input.dry_run ? 0 : steady })
   if (input.dry_run) return { dry_run: true, health: health.last, pool: await pool.read() }
   if (!health.healthy) {
-    const found = health.last.error ?? `status ${health.last.status}`
+    const found = foundBy(health.last)
     const message = `${node} stays as it is: ${check.url} is not healthy within ${verifyFor}: ${found}`
     return failWithDiagnostics('NotHealthy', message, { check: health.last, checks: health.checks })
   }

@@ -10,6 +10,7 @@ import {
   drainPreview,
   fail,
   failWithDiagnostics,
+  foundBy,
   milliseconds,
   type PoolInput,
   type Run,
@@ -65,7 +66,7 @@ export async function wipeAndReset(input: Input, run: Run): Promise<object> {
   const { healthy, last } = await untilHealthy(check, within)
   if (!healthy) {
     const place = pool === null ? node : `${node}, which stays out of pool ${input.pool},`
-    const found = last.error ?? `status ${last.status}`
+    const found = foundBy(last)
     const message = `${check.url} on ${place} is not healthy ${verifyFor} after it was provisioned: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last })
   }

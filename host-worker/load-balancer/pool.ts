@@ -2,6 +2,7 @@
 import { ApplicationFailure } from '@temporalio/common'
 import { TOO_FEW_SERVERS } from '../../shared/failure-types.ts'
 import type { PoolChange, PoolState } from '../../workflows/sdk/activities.ts'
+import { servingWithout } from '../../workflows/sdk/serving.ts'
 import type { LoadBalancer } from './load-balancer.ts'
 
 /** A pool as a host is configured for it. */
@@ -35,15 +36,14 @@ export async function readPool({ name, minServers, serverNames, balancer }: Pool
  * @throws Error when the load balancer doesn't answer as it should
  */
 export async function drainServer(pool: Pool, node: string, minServers = 0): Promise<PoolChange> {
-  const least = Math.max(pool.minServers, minServers)
   const before = await readPool(pool)
   const { inRotation } = find(before, node)
-  refuseTooFew(before, node, least, `draining ${node}`)
+  refuseTooFew(before, node, minServers, `draining ${node}`)
   if (!inRotation) return { changed: false, before, after: before }
   await pool.balancer.setInRotation(serverOf(pool, node), false)
   const after = await readPool(pool)
   try {
-    refuseTooFew(after, node, least, `${node} was drained and returned at once: others went meanwhile, which`)
+    refuseTooFew(after, node, minServers, `${node} was drained and returned at once: others went meanwhile, which`)
   } catch (error) {
     await pool.balancer.setInRotation(serverOf(pool, node), true)
     throw error
@@ -76,8 +76,8 @@ function isBack({ inRotation, partly }: PoolState['servers'][number]): boolean {
   return inRotation && partly !== true
 }
 
-function refuseTooFew(state: PoolState, node: string, least: number, what: string): void {
-  const left = state.servers.filter((server) => server.serving && server.node !== node).length
+function refuseTooFew(state: PoolState, node: string, minServers: number, what: string): void {
+  const { left, least } = servingWithout(state, node, minServers)
   if (left >= least) return
   const message = `${what} would leave ${left} serving in pool ${state.pool}, and ${least} have to be`
   throw failure(TOO_FEW_SERVERS, message, { node, left, min_servers: least, pool: state })

@@ -45,6 +45,11 @@ export async function untilHealthy(
   }
 }
 
+/** What a check that failed found, in words. */
+export function foundBy({ error, status }: CheckResult): string {
+  return error ?? `status ${status}`
+}
+
 async function checkTolerantly(check: CheckRequest): Promise<CheckResult> {
   try {
     return await checkHttp(check)

@@ -29,7 +29,7 @@ export type {
 export { type Undo, type Undone, undoingOnFailure, withEvidence } from './compensation.ts'
 export { milliseconds } from './duration.ts'
 export { fail, failureType, failWithDiagnostics, isHostUnreachable, runOrFail } from './failure.ts'
-export { type HealthReport, type Patience, untilHealthy } from './health.ts'
+export { foundBy, type HealthReport, type Patience, untilHealthy } from './health.ts'
 export {
   bundleDiagnostics,
   checkHttp,

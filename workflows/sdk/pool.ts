@@ -8,6 +8,7 @@ import { fail } from './failure.ts'
 import { loadBalancer } from './host.ts'
 import { pauseUntilWell } from './pauses.ts'
 import type { Run } from './run.ts'
+import { servingWithout } from './serving.ts'
 
 /** The input that says which pool the target is in; workflows that drain take these keys. */
 export interface PoolInput {
@@ -110,8 +111,7 @@ export async function bringBack(pool: TargetPool | null, drained: DrainReport | 
 
 /** Whether taking a node out would leave enough servers: what a dry run says. */
 export function drainPreview(state: PoolState, node: string, minServers = 0): object {
-  const left = state.servers.filter((server) => server.serving && server.node !== node).length
-  const least = Math.max(state.minServers, minServers)
+  const { left, least } = servingWithout(state, node, minServers)
   return { pool: state, left_serving: left, min_servers: least, allowed: left >= least }
 }
 
