@@ -1,6 +1,13 @@
 import { createHash } from 'node:crypto'
 import canonicalize from 'canonicalize'
-import { CONFIG_VERSION, type ConfigDocument, type coordinatorSchema, documentSchema } from '../../shared/config.ts'
+import {
+  CONFIG_VERSION,
+  type ConfigDocument,
+  type coordinatorSchema,
+  type detectorsSchema,
+  documentSchema,
+  isPushed,
+} from '../../shared/config.ts'
 import { type Diagnostic, type Path, problem } from './diagnostic.ts'
 import type { LoadedFile } from './load-file.ts'
 import type { WorkflowFile } from './workflows.ts'
@@ -14,6 +21,7 @@ import type { WorkflowFile } from './workflows.ts'
 export function compileDocument(
   coordinator: LoadedFile<typeof coordinatorSchema>,
   workflows: ReadonlyMap<string, WorkflowFile>,
+  detecting: readonly LoadedFile<typeof detectorsSchema>[],
   development: boolean,
 ): { document: ConfigDocument | null; problems: Diagnostic[] } {
   if (coordinator.content === null) return { document: null, problems: [] }
@@ -23,6 +31,11 @@ export function compileDocument(
     development,
     coordinator: coordinator.content.input,
     workflows: Object.fromEntries(sound),
+    detectors: Object.fromEntries(
+      detecting.flatMap(({ content }) =>
+        Object.entries(content?.input.detector ?? {}).filter(([, detector]) => isPushed(detector)),
+      ),
+    ),
   } satisfies Omit<ConfigDocument, 'hash'>
   const document = { ...parts, hash: hashOf(parts) }
   const issues = documentSchema.safeParse(document).error?.issues ?? []

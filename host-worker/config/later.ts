@@ -4,10 +4,6 @@
  */
 export const LATER_KEYS: ReadonlyMap<string, string | null> = new Map([
   ...['slack', 'pagerduty'].map((kind): [string, string] => [`coordinator.receiver.${kind}`, 'webhook']),
-  ...['tcp_check', 'command_check', 'log', 'journal', 'schedule', 'alert'].map((source): [string, string] => [
-    `detectors.detector.${source}`,
-    'http_check',
-  ]),
 ])
 
 /** Said of them. */

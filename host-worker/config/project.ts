@@ -74,13 +74,13 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     loadWorkflows(dir),
     Promise.all((options.overlays ?? []).map((overlay) => loadOverlay(dir, resolve(overlay)))),
   ])
-  const document = compileDocument(coordinator, workflows.files, options.development)
   const commands = merge(
     'command',
     [worker, ...overlays.map((overlay) => overlay.worker)],
     (content) => content.command,
   )
   const detecting = [detectors, ...overlays.map((overlay) => overlay.detectors)]
+  const document = compileDocument(coordinator, workflows.files, detecting, options.development)
   const merged = merge('detector', detecting, (content) => content.detector)
   const errors = [
     ...[coordinator, ...detecting, worker].flatMap((file) => file.problems),

@@ -1,13 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { SignalFacts } from '../../shared/interpolate.ts'
 
 /** One thing that a signal source found wrong. */
-export interface Firing {
+export interface Firing extends SignalFacts {
   /** Names the thing among all that its detector watches; the same each time it is found. */
   fingerprint: string
-  labels: Readonly<Record<string, string>>
-  annotations: Readonly<Record<string, string>>
-  /** What was measured, as the source wrote it. */
-  value: string
   /** In words, for the trigger's `reason`. */
   summary: string
 }

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type DetectorConfig, detectorsSchema } from '../../shared/config.ts'
-import { observe, sourceOf } from './sources.ts'
+import { observe } from './sources.ts'
 
 /** What the fake Prometheus answers next. A real one is used end to end; this one says what a real one rarely does. */
 let answer: { status: number; body: string }
@@ -104,9 +104,4 @@ describe('http_check', () => {
       firing: [{ value: '0' }],
     })
   })
-})
-
-it('sources have the names that triggers carry', () => {
-  expect(sourceOf(detector({ http_check: { url } }))).toBe('http_check')
-  expect(sourceOf(detector({ prometheus: { url, query: 'up' } }))).toBe('prometheus')
 })

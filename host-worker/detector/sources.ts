@@ -13,11 +13,6 @@ export async function observe(detector: DetectorConfig): Promise<Observation> {
   return { unknown: 'the detector has no source' }
 }
 
-/** The name of a detector's source, as triggers carry it. */
-export function sourceOf(detector: DetectorConfig): string {
-  return detector.http_check === undefined ? 'prometheus' : 'http_check'
-}
-
 async function observeHttp(check: NonNullable<DetectorConfig['http_check']>): Promise<Observation> {
   const { url, timeout, expect_status } = check
   const result = await checkHttp({ url, expectStatus: expect_status, timeout: formatDuration(timeout) })
@@ -42,7 +37,7 @@ async function observeHttp(check: NonNullable<DetectorConfig['http_check']>): Pr
  * @see https://prometheus.io/docs/prometheus/latest/querying/api/#instant-queries
  */
 async function observePrometheus({
-  url,
+  urls: [url = ''],
   query,
   timeout,
 }: NonNullable<DetectorConfig['prometheus']>): Promise<Observation> {

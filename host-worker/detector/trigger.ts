@@ -1,10 +1,10 @@
 /** Sends an episode's trigger to the coordinator. */
 import type { DetectorConfig } from '../../shared/config.ts'
+import { sourceOf } from '../../shared/config.ts'
+import { InterpolationError, interpolate } from '../../shared/interpolate.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { type CoordinatorAnswer, type CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
 import { type Episode, type TriggerAnswer, triggerKey } from './episodes.ts'
-import { InterpolationError, interpolate } from './interpolate.ts'
-import { sourceOf } from './sources.ts'
 
 /** Statuses that pass by themselves: try again, with the same key. */
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])

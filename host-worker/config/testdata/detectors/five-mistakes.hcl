@@ -1,6 +1,6 @@
-# expect 6:1 detector.silent: needs a source (permitted: http_check, prometheus)
-# expect 10:1 detector.both: has more than one source (permitted: http_check, prometheus)
-# expect 22:3 detector.later.log: not available in this version
+# expect 6:1 detector.silent: needs a source (permitted: http_check, prometheus, tcp_check, 
+# expect 10:1 detector.both: has more than one source (permitted: http_check, prometheus, tcp_check, 
+# expect 21:14 detector.nightly.interval: a detector with schedule has no interval
 # expect 26:14 detector.typed.interval: expected a duration such as "90s", "15m" or "1h30m" (units ms s m h)
 # expect 27:3 detector.typed.http_chek: unknown key; did you mean "http_check"?
 detector "silent" {
@@ -16,10 +16,10 @@ detector "both" {
     query = "up == 0"
   }
 }
-detector "later" {
+detector "nightly" {
   workflow = "restart-service"
   interval = "1s"
-  log { path = "/var/log/syslog" }
+  schedule { cron = "0 3 * * *" }
 }
 detector "typed" {
   workflow = "restart-service"

@@ -1,4 +1,10 @@
-import type { Firing } from './observation.ts'
+/** What a signal carries that templates speak of. */
+export interface SignalFacts {
+  labels: Readonly<Record<string, string>>
+  annotations: Readonly<Record<string, string>>
+  /** What was measured, as the source wrote it. */
+  value: string
+}
 
 /** Thrown when a template names something that the signal doesn't carry. */
 export class InterpolationError extends Error {}
@@ -8,22 +14,22 @@ export class InterpolationError extends Error {}
  *
  * @throws InterpolationError when a label or annotation isn't there: half a target must not trigger anything
  */
-export function interpolate<Value>(value: Value, firing: Firing): Value {
-  return fill(value, firing) as Value
+export function interpolate<Value>(value: Value, signal: SignalFacts): Value {
+  return fill(value, signal) as Value
 }
 
-function fill(value: unknown, firing: Firing): unknown {
-  if (typeof value === 'string') return fillText(value, firing)
-  if (Array.isArray(value)) return value.map((item) => fill(item, firing))
+function fill(value: unknown, signal: SignalFacts): unknown {
+  if (typeof value === 'string') return fillText(value, signal)
+  if (Array.isArray(value)) return value.map((item) => fill(item, signal))
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, firing)]))
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, signal)]))
 }
 
-function fillText(text: string, firing: Firing): string {
+function fillText(text: string, signal: SignalFacts): string {
   return text.replace(EXPRESSION, (expression: string, kind: string | undefined, name: string) => {
     if (expression === ESCAPED) return '${'
-    if (kind === undefined) return firing.value
-    const fields = kind === 'labels' ? firing.labels : firing.annotations
+    if (kind === undefined) return signal.value
+    const fields = kind === 'labels' ? signal.labels : signal.annotations
     const found = Object.hasOwn(fields, name) ? fields[name] : undefined
     if (found === undefined) throw new InterpolationError(`${expression}: the signal carries none of that name`)
     return found

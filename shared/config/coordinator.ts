@@ -1,0 +1,195 @@
+/** coordinator.hcl */
+import { z } from 'zod'
+import { isName } from '../names.ts'
+import { isSpiffeId, isTrustDomain } from '../spiffe-id.ts'
+import { flag, given, hostPort, httpUrl, name, openUrl, text, wholeNumber } from './fields.ts'
+
+const METHODS = ['*', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+const routeRuleSchema = z.strictObject({
+  name: text,
+  method: z.enum(METHODS),
+  route_patterns: z
+    .array(
+      text.refine(isRoutePattern, { error: 'expected a path that begins with "/"; "*" may stand for a whole segment' }),
+      {
+        error: 'expected a list of path patterns',
+      },
+    )
+    .min(1, { error: 'must name at least one pattern' }),
+  uris: z
+    .array(
+      text.refine(isCallerPattern, {
+        error: 'expected a SPIFFE ID such as spiffe://example.org/admin, one that ends in "/*", or webhook:<name>',
+      }),
+      { error: 'expected a list of SPIFFE IDs' },
+    )
+    .default([]),
+  allow_public: flag.default(false),
+  skip_log_match: flag.default(false),
+})
+
+const serverSchema = z.strictObject({
+  enable_tls: flag.default(false),
+  listen: hostPort.default('127.0.0.1:8787'),
+  hosts: z.array(text, { error: 'expected a list of host names' }).default([]),
+  cert_file: text.optional(),
+  key_file: text.optional(),
+  client_ca_file: text.optional(),
+  crl_file: text.optional(),
+  trust_domains: z
+    .array(text.refine(isTrustDomain, { error: 'expected a trust domain such as example.org' }), {
+      error: 'expected a list of trust domains',
+    })
+    .optional(),
+  worker_id: text
+    .refine(isWorkerIdPattern, {
+      error: 'expected a SPIFFE ID with {node} as one of its segments, such as spiffe://example.org/worker/{node}',
+    })
+    .optional(),
+  requests_per_second: wholeNumber.refine((value) => value >= 1, { error: 'must be at least 1' }).default(100),
+  route_rule: z.array(routeRuleSchema).default([]),
+})
+
+/** Where a secret is: at most one of the two is given. */
+const secretKeys = {
+  secret_env: text
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable' })
+    .optional(),
+  secret_file: text.optional(),
+}
+
+/** Where a secret is. */
+export interface SecretPlace {
+  secret_env?: string | undefined
+  secret_file?: string | undefined
+}
+
+function refuseTwoSecrets({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
+  if (secret_env === undefined || secret_file === undefined) return
+  const message = 'secret_env and secret_file exclude each other'
+  context.addIssue({ code: 'custom', path: ['secret_file'], message })
+}
+
+function requireSecret({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
+  if (secret_env !== undefined || secret_file !== undefined) return
+  const params = { missing: ['secret_env', 'secret_file'] }
+  context.addIssue({ code: 'custom', path: ['secret_env'], message: 'is required', params })
+}
+
+/** A door for signed messages. */
+const webhookSchema = z
+  .strictObject({ ...secretKeys, workflow: name.optional() })
+  .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
+  .superRefine(requireSecret, given('secret_env', 'secret_file'))
+
+/** What is signed names no webhook: a message to one would be good for any other with the same secret. */
+function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
+  const owners = new Map<string, string>()
+  for (const [webhook, { secret_env, secret_file }] of Object.entries(webhooks)) {
+    const key = secret_env === undefined ? 'secret_file' : 'secret_env'
+    const place = `${key} ${secret_env ?? secret_file}`
+    const owner = owners.get(place)
+    if (owner === undefined) owners.set(place, webhook)
+    else {
+      const message = `is that of webhook ${owner}; each needs a secret of its own`
+      context.addIssue({ code: 'custom', path: [webhook, key], message })
+    }
+  }
+}
+
+/** The blocks of which each receiver has exactly one. */
+const RECEIVER_KINDS = ['webhook', 'alertmanager']
+
+/** Where a human is told: with a secret, messages to a webhook are signed. */
+const receiverSchema = z
+  .strictObject({
+    webhook: z
+      .strictObject({ url: openUrl, ...secretKeys })
+      .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
+      .optional(),
+    alertmanager: z.strictObject({ url: openUrl }).optional(),
+  })
+  .superRefine(
+    ({ webhook, alertmanager }, context) => {
+      const kinds = [webhook, alertmanager].filter((kind) => kind !== undefined)
+      if (kinds.length === 1) return
+      context.addIssue({
+        code: 'custom',
+        path: [],
+        message: kinds.length === 0 ? 'tells nobody: it needs a block that says how' : 'has more than one block',
+        params: { permitted: RECEIVER_KINDS, ...(kinds.length === 0 && { missing: RECEIVER_KINDS }) },
+      })
+    },
+    given(...RECEIVER_KINDS),
+  )
+
+export const temporalSchema = z.strictObject({
+  namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
+  address: hostPort.default('127.0.0.1:7233'),
+  http_url: httpUrl.default('http://127.0.0.1:7243'),
+})
+
+export const coordinatorSchema = z
+  .strictObject({
+    datacenter: name.optional(),
+    datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
+    server_config: serverSchema.optional(),
+    temporal: temporalSchema.prefault({}),
+    webhook: z.record(name, webhookSchema).superRefine(refuseSharedSecrets).default({}),
+    receiver: z.record(name, receiverSchema).default({}),
+    permits: z.strictObject({ key_file: text }).optional(),
+  })
+  .superRefine(
+    (coordinator, context) => {
+      if (coordinator.datacenter === undefined && coordinator.datacenters === undefined) {
+        const params = { missing: ['datacenter', 'datacenters'] }
+        context.addIssue({ code: 'custom', path: ['datacenter'], message: 'is required', params })
+      }
+      if (coordinator.datacenter !== undefined && coordinator.datacenters !== undefined) {
+        context.addIssue({
+          code: 'custom',
+          path: ['datacenters'],
+          message: 'datacenter and datacenters exclude each other',
+        })
+      }
+      if (new Set(coordinator.datacenters).size !== (coordinator.datacenters?.length ?? 0)) {
+        context.addIssue({ code: 'custom', path: ['datacenters'], message: 'names a datacenter twice' })
+      }
+    },
+    given('datacenter', 'datacenters'),
+  )
+
+/** One rule of the access list, as the article writes it. */
+export type RouteRule = z.output<typeof routeRuleSchema>
+/** The server's side of coordinator.hcl, defaults filled in. */
+export type ServerConfig = z.output<typeof serverSchema>
+/** One place where a human is told; exactly one of its blocks is there. */
+export type ReceiverConfig = z.output<typeof receiverSchema>
+/** coordinator.hcl, defaults filled in. */
+export type CoordinatorConfig = z.output<typeof coordinatorSchema>
+
+/** The datacenters that this coordinator owns, the first of them the default. */
+export function datacentersOf(coordinator: {
+  datacenter?: string | undefined
+  datacenters?: string[] | undefined
+}): string[] {
+  return coordinator.datacenters ?? (coordinator.datacenter === undefined ? [] : [coordinator.datacenter])
+}
+
+function isRoutePattern(value: string): boolean {
+  return /^(?:\/|(?:\/(?:\*|[^\s?#*/]+))+\/?)$/.test(value)
+}
+
+/** A SPIFFE ID, one with `/*` for all below it, or the identity of a webhook. */
+function isCallerPattern(value: string): boolean {
+  if (value.startsWith('webhook:')) return isName(value.slice('webhook:'.length))
+  return isSpiffeId(value.replace(/\/\*$/, ''))
+}
+
+function isWorkerIdPattern(value: string): boolean {
+  return (
+    value.split('/').filter((segment) => segment === '{node}').length === 1 &&
+    isSpiffeId(value.replace('{node}', 'node'))
+  )
+}

@@ -1,0 +1,180 @@
+/** workflows/<name>.hcl */
+import { RE2JS } from 're2js'
+import { z } from 'zod'
+import { durationSchema } from '../duration-schema.ts'
+import { isName } from '../names.ts'
+import { flag, given, name, numberOrText, pattern, text, toWholeNumber } from './fields.ts'
+
+/** Most that a window may look back, the longest time rows are kept. */
+const LONGEST_PERIOD = '744h'
+/** The same in milliseconds. */
+export const LONGEST_PERIOD_MS = 744 * 3_600_000
+
+const targetPattern = /^(?:node|datacenter|node_type(?::(.+))?)$/
+
+/** Where a workflow's work is done: `node`, `node_type`, `node_type:<type>` or `datacenter`. */
+const taskQueueTarget = z.string({ error: 'expected a quoted string' }).refine(
+  (value) => {
+    const match = targetPattern.exec(value)
+    return match !== null && (match[1] === undefined || isName(match[1]))
+  },
+  { error: 'unknown target', params: { permitted: ['node', 'node_type', 'node_type:<type>', 'datacenter'] } },
+)
+
+/** One declared field of a workflow's input. */
+const inputSchema = z
+  .strictObject({
+    type: z.enum(['string', 'number', 'bool', 'object']),
+    required: flag.default(false),
+    default: z.unknown().optional(),
+    pattern: pattern.optional(),
+  })
+  .superRefine(
+    (input, context) => {
+      if (input.pattern !== undefined && input.type !== 'string') {
+        context.addIssue({ code: 'custom', path: ['pattern'], message: 'only an input of type "string" has a pattern' })
+      }
+    },
+    given('type', 'pattern'),
+  )
+  .superRefine((input, context) => {
+    if (input.default !== undefined && typeOf(input.default) !== input.type) {
+      context.addIssue({ code: 'custom', path: ['default'], message: `is not of type ${input.type}` })
+    }
+  }, given('type'))
+  .superRefine((input, context) => {
+    if (input.default !== undefined && input.required) {
+      context.addIssue({ code: 'custom', path: ['default'], message: 'a required input has no default' })
+    }
+  }, given('required'))
+  .superRefine(
+    (input, context) => {
+      if (input.pattern === undefined || typeof input.default !== 'string' || input.type !== 'string') return
+      if (RE2JS.compile(input.pattern).matcher(input.default).find()) return
+      context.addIssue({ code: 'custom', path: ['default'], message: 'does not match the pattern' })
+    },
+    given('type', 'pattern'),
+  )
+
+/** A whole number, or a share of the known nodes such as "10%", which stays a text. */
+const constraintValue = numberOrText.transform((value, context) =>
+  typeof value === 'string' && /^(?:[1-9]\d?|100)%$/.test(value) ? value : toWholeNumber(value, context),
+)
+
+/** The kinds of constraints, as receipts name them. */
+export const CONSTRAINT_KINDS = ['maxExecution', 'concurrency', 'exclusive', 'maxUnavailable', 'maxFailure'] as const
+
+/** What a constraint may be. The published design spells one of them "concurency"; both are read. */
+const kind = z
+  .enum([...CONSTRAINT_KINDS, 'concurency'])
+  .transform((value) => (value === 'concurency' ? 'concurrency' : value))
+
+/** Which keys beside `kind` a kind wants (true), permits (null) or has no use for (false), and its least value. */
+const KIND_RULES = {
+  maxExecution: { value: true, period: true, is_global: null, per: null, least: 0, percent: false, node: false },
+  concurrency: { value: true, period: null, is_global: null, per: null, least: 0, percent: false, node: false },
+  exclusive: { value: false, period: false, is_global: false, per: false, least: 0, percent: false, node: true },
+  maxUnavailable: { value: true, period: false, is_global: false, per: false, least: 1, percent: true, node: true },
+  maxFailure: { value: true, period: true, is_global: false, per: null, least: 1, percent: false, node: false },
+} as const
+const RULED_KEYS = ['value', 'period', 'is_global', 'per'] as const
+
+const constraintSchema = z
+  .strictObject({
+    kind,
+    value: constraintValue.optional(),
+    period: durationSchema({ min: '1s', max: LONGEST_PERIOD }).optional(),
+    is_global: flag.optional(),
+    per: z.enum(['node']).optional(),
+  })
+  .superRefine(
+    (constraint, context) => {
+      const rules = KIND_RULES[constraint.kind]
+      for (const key of RULED_KEYS) {
+        const given = constraint[key] !== undefined
+        if (rules[key] === true && !given) {
+          const message = key === 'value' ? 'is required' : `${constraint.kind} needs a ${key}`
+          context.addIssue({ code: 'custom', path: [key], message, params: { missing: [key] } })
+        } else if (rules[key] === false && given) {
+          context.addIssue({ code: 'custom', path: [key], message: `${constraint.kind} has no ${key}` })
+        }
+      }
+    },
+    given('kind', ...RULED_KEYS),
+  )
+  .superRefine(
+    ({ kind, value }, context) => {
+      const { least, percent } = KIND_RULES[kind]
+      if (typeof value === 'string' && !percent) {
+        context.addIssue({ code: 'custom', path: ['value'], message: 'expected a whole number, quoted or not' })
+      } else if (typeof value === 'number' && value < least) {
+        context.addIssue({ code: 'custom', path: ['value'], message: `must be at least ${least}` })
+      }
+    },
+    given('kind', 'value'),
+  )
+  .superRefine(
+    (constraint, context) => {
+      if (constraint.is_global && constraint.per !== undefined) {
+        context.addIssue({ code: 'custom', path: ['per'], message: 'per and is_global exclude each other' })
+      }
+    },
+    given('is_global', 'per'),
+  )
+  .transform(({ value, is_global, ...rest }) => ({
+    ...rest,
+    is_global: is_global ?? false,
+    // Of an exclusive one nothing else may be open: less than one.
+    value: value === undefined ? 1 : typeof value === 'number' ? value : Number(value.slice(0, -1)),
+    ...(typeof value === 'string' ? { percent: true as const } : {}),
+  }))
+
+export const workflowSchema = z
+  .strictObject({
+    task_queue_target: taskQueueTarget,
+    workflow_type: text
+      .regex(/^[A-Za-z_$][A-Za-z0-9_$]*$/, { error: 'expected the name of an exported function' })
+      .optional(),
+    mode: z.enum(['auto', 'approve', 'shadow']).default('auto'),
+    valid_for: durationSchema({ min: '1s', max: '1h' }).default(600_000),
+    timeout: durationSchema({ min: '1s', max: '24h' }).default(3_600_000),
+    workflow_queue: z.enum(['datacenter', 'target']).default('datacenter'),
+    input: z.record(text, inputSchema).optional(),
+    constraint: z.array(constraintSchema).default([]),
+    escalation: z.strictObject({ receiver: name }).optional(),
+  })
+  .superRefine(
+    (workflow, context) => {
+      if (workflow.task_queue_target === 'node') return
+      workflow.constraint.forEach((constraint, index) => {
+        const issue = (key: string, what: string): void =>
+          context.addIssue({
+            code: 'custom',
+            path: ['constraint', index, key],
+            message: `${what} needs task_queue_target = "node"`,
+          })
+        if (constraint?.per === 'node') issue('per', 'per = "node"')
+        else if (constraint !== undefined && KIND_RULES[constraint.kind]?.node === true) issue('kind', constraint.kind)
+      })
+    },
+    given('task_queue_target', 'constraint'),
+  )
+
+/** One workflow's configuration, defaults filled in, durations in milliseconds. */
+export type WorkflowConfig = z.output<typeof workflowSchema>
+/** One safety limit of a workflow; `period` in milliseconds, `value` in percent of the known nodes with `percent`. */
+export type Constraint = WorkflowConfig['constraint'][number]
+/** One declared input field. */
+export type InputField = z.output<typeof inputSchema>
+
+/** The name of the exported workflow function: the stem in camel case (`restart-service` → `restartService`). */
+export function defaultWorkflowType(workflow: string): string {
+  return workflow.replace(/[._-]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase())
+}
+
+/** The input type (as {@link InputField} names it) of a JSON value, or null for arrays and null. */
+export function typeOf(value: unknown): InputField['type'] | null {
+  if (typeof value === 'string' || typeof value === 'number') return typeof value as 'string' | 'number'
+  if (typeof value === 'boolean') return 'bool'
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? 'object' : null
+}
