@@ -108,6 +108,29 @@ export const heartbeatSchema = z.strictObject({
 
 const time = z.iso.datetime()
 const nullableTime = time.nullable()
+const count = z.number().int().min(0)
+
+/** One time that a condition held, and what came of it: as its detector, or the door that was told of it, knows it. */
+const signalEpisodeSchema = z.strictObject({
+  /** The kind of source: `prometheus`, `log`, `alertmanager`, … */
+  source: z.string().min(1).max(64),
+  /** Of the detector, or of what stands for one. */
+  name: z.string().min(1).max(255),
+  workflow: z.string().max(63),
+  fingerprint: z.string().min(1).max(255),
+  began: time,
+  /** Null while it lasts. */
+  ended: nullableTime,
+  /** Triggers that were admitted, and answers that weren't. */
+  admitted: count,
+  denied: count,
+  /** Why the last one was denied. */
+  code: z.string().max(64).nullable(),
+  executions: z.array(z.uuid()).max(10),
+})
+
+/** Body of `POST /v1/signals`. */
+export const signalReportSchema = z.strictObject({ episodes: z.array(signalEpisodeSchema).max(200) })
 
 /** Every status an execution can have. */
 export const EXECUTION_STATUSES = [
@@ -262,6 +285,8 @@ export type ExecutionError = z.output<typeof executionErrorSchema>
 /** A status of which a human is told. */
 export type EscalatedStatus = (typeof ESCALATED_STATUSES)[number]
 export type Escalation = z.output<typeof escalationSchema>
+/** One time that a condition held; times as RFC 3339. */
+export type SignalEpisode = z.output<typeof signalEpisodeSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
 export type Problem = z.output<typeof problemSchema>

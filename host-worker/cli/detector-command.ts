@@ -1,20 +1,72 @@
-import { join } from 'node:path'
-import { runDetectors } from '../detector/run-detectors.ts'
+import { join, resolve } from 'node:path'
+import { isPushed } from '../../shared/config.ts'
+import { type Explanation, explainDetectors } from '../detector/explain.ts'
+import { type DetectorRun, runDetectors, runOnce } from '../detector/run-detectors.ts'
 import { type CoordinatorOptions, coordinatorAddress, dataDirectory } from './coordinator-address.ts'
-import { CommandError } from './exit-codes.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
+import { lockOrFail } from './lock-or-fail.ts'
 import { stopSignal } from './stop-signal.ts'
+import { explanationText } from './tables.ts'
+
+interface DetectorOptions extends CoordinatorOptions {
+  once: boolean
+  explain: boolean
+  json: boolean
+  metrics?: string | undefined
+  only?: string[]
+  overlay?: string
+}
 
 /** `resile detector` */
-export async function detector(options: CoordinatorOptions & { overlay?: string }): Promise<void> {
+export async function detector(options: DetectorOptions): Promise<void> {
+  if (options.json && !options.explain) throw new CommandError('--json goes with --explain', EXIT.usage)
   const overlays = options.overlay === undefined ? [] : [options.overlay]
-  const { detectors } = await loadOrFail(options.project, { development: true, overlays })
-  if (Object.keys(detectors).length === 0)
-    throw new CommandError('detectors.hcl has no detector: there is nothing to watch')
-  await runDetectors({
-    detectors,
+  const { detectors: all, dir } = await loadOrFail(options.project, { development: true, overlays })
+  const detectors = pick(all, options.only ?? [])
+  const state = join(resolve(dataDirectory(options)), 'detector')
+  const stateFile = join(state, 'state.sqlite')
+  if (options.explain) {
+    const coordinator = await coordinatorAddress(options).catch(() => null)
+    const explanations = await explainDetectors({ detectors, coordinator, directory: dir, stateFile })
+    process.stdout.write(options.json ? `${JSON.stringify({ items: explanations }, null, 2)}\n` : shown(explanations))
+    if (explanations.some(({ sees }) => sees === 'unknown')) process.exitCode = EXIT.failed
+    return
+  }
+  const watched = Object.fromEntries(Object.entries(detectors).filter(([, one]) => !isPushed(one)))
+  if (Object.keys(watched).length === 0) {
+    throw new CommandError('detectors.hcl has no detector that is watched here: there is nothing to do')
+  }
+  const run: DetectorRun = {
+    detectors: watched,
     coordinator: await coordinatorAddress(options),
-    stateFile: join(dataDirectory(options), 'episodes.json'),
+    directory: dir,
+    stateFile,
+    metrics: options.metrics ?? null,
     signal: stopSignal(),
-  })
+  }
+  // Two of them would each have an episode of their own of the same condition.
+  const lock = await lockOrFail(state, 'detector')
+  try {
+    if (!options.once) await runDetectors(run)
+    else if ((await runOnce(run)) > 0) process.exitCode = EXIT.failed
+  } finally {
+    lock.release()
+  }
+}
+
+function pick<Detector>(all: Record<string, Detector>, only: readonly string[]): Record<string, Detector> {
+  if (only.length === 0) return all
+  const unknown = only.find((name) => !Object.hasOwn(all, name))
+  if (unknown !== undefined) {
+    throw new CommandError(
+      `no such detector: ${unknown} (there are: ${Object.keys(all).join(', ') || 'none'})`,
+      EXIT.usage,
+    )
+  }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => only.includes(name)))
+}
+
+function shown(explanations: readonly Explanation[]): string {
+  return explanations.length === 0 ? 'no detectors\n' : `${explanations.map(explanationText).join('\n')}\n`
 }

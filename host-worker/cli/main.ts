@@ -132,8 +132,17 @@ function program(): Command {
     .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
-    .option('--data <dir>', 'where open episodes are kept (default: .resile in the project)')
+    .option('--data <dir>', 'where its state is kept (default: .resile in the project)')
+    .option('--once', 'look once at each source, trigger what is due, and end', false)
+    .option('--explain', "say what each detector sees and why it would or wouldn't trigger; changes nothing", false)
+    .option('--only <name>', 'only this detector; repeatable', collect, [] as string[])
+    .option('--json', 'with --explain: print JSON', false)
+    .option(
+      '--metrics <host:port>',
+      'where /metrics, /healthz and /readyz are served; also unix:PATH (default: nowhere)',
+    )
     .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
+    .addHelpText('after', '\n--once and --explain end with 1 when a source could not be seen.')
     .action(async (options) => {
       const { detector } = await import('./detector-command.ts')
       await detector(options)

@@ -1,6 +1,7 @@
 /** Answers of the coordinator for people to read. */
 import Table from 'cli-table3'
 import type { Decision, Execution, Freeze, LiveNode, Problem, Target } from '../../shared/wire.ts'
+import type { Explanation } from '../detector/explain.ts'
 
 const BORDERLESS = {
   chars: {
@@ -145,6 +146,17 @@ export function decisionDetails(decision: Decision): string {
 
 function approvalText({ caller, at, reason }: NonNullable<Decision['approval']>): string {
   return `by ${caller} at ${at}${reason === null ? '' : `: ${reason}`}`
+}
+
+/** What a detector sees, and why it would or wouldn't trigger. */
+export function explanationText({ detector, source, workflow, sees, detail, conditions }: Explanation): string {
+  const found = sees === 'conditions' ? `${conditions.length} condition(s)` : sees.replaceAll('_', ' ')
+  const head = `${detector} (${source} → ${workflow}): ${found}${detail === null ? '' : `: ${detail}`}`
+  const lines = conditions.map(({ summary, would_trigger, why, trigger }) => {
+    const target = trigger === null ? '' : ` for ${targetText(trigger.target ?? {})}`
+    return `  ${summary}\n    ${would_trigger ? `would trigger${target}` : 'would not trigger'}: ${why}`
+  })
+  return printable([head, ...lines].join('\n'))
 }
 
 /** A problem document, with the receipt of the decision that it carries. */

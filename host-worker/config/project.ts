@@ -15,6 +15,7 @@ import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
 import { detectorWarnings, escalationErrors } from './links.ts'
 import { inFile, type LoadedFile, loadFile } from './load-file.ts'
+import { scheduleErrors } from './schedules.ts'
 import { suggest } from './suggest.ts'
 import { loadWorkflows, type ProjectWorkflow, type WorkflowFile } from './workflows.ts'
 
@@ -88,6 +89,7 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     ...commands.clashes,
     ...commandErrors(worker),
     ...merged.clashes,
+    ...detecting.flatMap(scheduleErrors),
     ...workflows.problems,
     ...document.problems,
     // While its own file has mistakes it isn't known who there is.

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   answerEpisode,
+  beginAttempt,
   type Episode,
   type EpisodeRules,
   type Episodes,
@@ -16,13 +17,18 @@ const SICK: Firing = { fingerprint: 'f1', labels: {}, annotations: {}, value: '5
 const FIRES: Observation = { firing: [SICK] }
 const CLEAR: Observation = { firing: [] }
 const BLIND: Observation = { unknown: 'no answer' }
+const ADMITTED: TriggerAnswer = { kind: 'admitted', execution: null }
 const RULES: EpisodeRules = { interval: 10, for: 0, clear_for: 0 }
+
+function later(answer: Partial<TriggerAnswer & { kind: 'later' }>): TriggerAnswer {
+  return { kind: 'later', code: null, retryAfter: null, isFault: false, ...answer }
+}
 
 /** Plays observations at 0, 10, 20 … and answers each trigger; returns the keys of the triggers sent, in order. */
 function play(
   rules: EpisodeRules,
   observations: readonly Observation[],
-  answer: (attempt: number) => TriggerAnswer = () => ({ kind: 'admitted' }),
+  answer: (attempt: number) => TriggerAnswer = () => ADMITTED,
 ): { at: number; key: string }[] {
   let episodes: Episodes = new Map()
   const sent: { at: number; key: string }[] = []
@@ -31,7 +37,7 @@ function play(
     const result = observeEpisodes(episodes, observation, rules, now)
     const answered = result.due.map((episode): [string, Episode] => {
       sent.push({ at: now, key: triggerKey('d', episode) })
-      return [episode.firing.fingerprint, answerEpisode(episode, answer(sent.length), rules, now)]
+      return [episode.firing.fingerprint, answerEpisode(beginAttempt(episode), answer(sent.length), rules, now)]
     })
     episodes = new Map([...result.episodes, ...answered])
   })
@@ -83,7 +89,7 @@ describe('one trigger per episode', () => {
 describe('what was not admitted', () => {
   it('is tried again with the same key, no earlier than Retry-After', () => {
     const sent = play(RULES, [FIRES, FIRES, FIRES, FIRES, FIRES], (attempt) =>
-      attempt === 1 ? { kind: 'later', retryAfter: 25 } : { kind: 'admitted' },
+      attempt === 1 ? { kind: 'later', code: 'constraint_denied', retryAfter: 25, isFault: false } : ADMITTED,
     )
     expect(sent).toEqual([
       { at: 0, key: 'd:f1:0:0' },
@@ -92,16 +98,55 @@ describe('what was not admitted', () => {
   })
 
   it('is given up when the condition clears', () => {
-    expect(play(RULES, [FIRES, CLEAR, CLEAR], () => ({ kind: 'later', retryAfter: 5 })).length).toBe(1)
+    expect(play(RULES, [FIRES, CLEAR, CLEAR], () => later({ retryAfter: 5 })).length).toBe(1)
   })
 
   it('is left alone for a minute when it was refused', () => {
     const sent = play(
       RULES,
       Array.from({ length: 8 }, () => FIRES),
-      () => ({ kind: 'refused' }),
+      () => ({ kind: 'refused', code: 'forbidden' }),
     )
     expect(sent.map(({ at }) => at)).toEqual([0])
+  })
+})
+
+describe('attempts at one trigger', () => {
+  const began = (): Episode => {
+    const [episode] = observeEpisodes(new Map(), FIRES, RULES, 0).due
+    if (episode === undefined) throw new Error('it should be due')
+    return episode
+  }
+
+  it('speak of the same, though the condition has changed meanwhile', () => {
+    const first = beginAttempt(began())
+    const denied = answerEpisode(first, later({}), RULES, 0)
+    const worse: Observation = { firing: [{ ...SICK, value: '503' }] }
+    const [again] = observeEpisodes(new Map([['f1', denied]]), worse, RULES, 60_000).due
+    expect(again === undefined ? null : beginAttempt(again)).toMatchObject({ firing: { value: '503' }, sent: SICK })
+    const admitted = answerEpisode(first, ADMITTED, RULES, 0)
+    expect(beginAttempt({ ...admitted, firing: { ...SICK, value: '504' } }).sent.value).toBe('504')
+  })
+
+  it('are farther and farther apart while nobody answers, up to half a minute, but never nearer than asked for', () => {
+    const waits = (answer: TriggerAnswer, interval: number): number[] => {
+      let episode = began()
+      return Array.from({ length: 8 }, () => {
+        episode = answerEpisode(beginAttempt(episode), answer, { ...RULES, interval }, 0)
+        return episode.notBefore
+      })
+    }
+    expect(waits(later({ isFault: true }), 10)).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+    expect(waits(later({ isFault: true }), 60_000)).toEqual(Array.from({ length: 8 }, () => 60_000))
+    expect(waits(later({ retryAfter: 5000, isFault: true }), 10).slice(0, 5)).toEqual([5000, 5000, 5000, 8000, 16_000])
+    expect(waits(later({ retryAfter: 3_600_000 }), 10)).toEqual(Array.from({ length: 8 }, () => 3_600_000))
+  })
+
+  it('are counted with what came of them', () => {
+    const denied = answerEpisode(beginAttempt(began()), later({ code: 'frozen' }), RULES, 0)
+    expect(denied).toMatchObject({ denials: 1, code: 'frozen', triggers: 0, attempts: 1 })
+    const admitted = answerEpisode(beginAttempt(denied), { kind: 'admitted', execution: 'e1' }, RULES, 0)
+    expect(admitted).toMatchObject({ denials: 1, triggers: 1, attempts: 0, executions: ['e1'] })
   })
 })
 

@@ -27,20 +27,33 @@ export interface Episode {
   triggeredAt: number | null
   /** No trigger before this time. */
   notBefore: number
+  /** What the trigger that is being sent speaks of, the same in each attempt; null before the first. */
+  sent: Firing | null
+  /** Attempts at it so far. */
+  attempts: number
+  /** How often triggers of this episode were denied, and why the last time. */
+  denials: number
+  code: string | null
+  /** The executions that its triggers led to, the newest last. */
+  executions: readonly string[]
 }
 
 /** What was heard of a trigger. */
 export type TriggerAnswer =
-  | { kind: 'admitted' }
-  /** Not now; `retryAfter` milliseconds, null when the answer didn't say. */
-  | { kind: 'later'; retryAfter: number | null }
+  | { kind: 'admitted'; execution: string | null }
+  /** Not now; `retryAfter` milliseconds, null when the answer didn't say. A fault is no decision: somebody is in trouble. */
+  | { kind: 'later'; code: string | null; retryAfter: number | null; isFault: boolean }
   /** It will not get better by itself: a mistake in the config, or no right. */
-  | { kind: 'refused' }
+  | { kind: 'refused'; code: string | null }
 
 export type Episodes = ReadonlyMap<string, Episode>
 
 /** How long a trigger that was refused for good is left alone before it is tried again. */
 const REFUSED_RETRY = 60_000
+/** The longest wait between attempts when nobody says how long to wait, in milliseconds. */
+const LONGEST_BACKOFF = 30_000
+/** Executions of one episode that are remembered. */
+const MOST_EXECUTIONS = 10
 
 /**
  * Takes an observation in.
@@ -76,16 +89,43 @@ export function observeEpisodes(
   return { episodes, due: [...episodes.values()].filter((episode) => isDue(episode, rules, now)), ended }
 }
 
+/** An episode whose trigger goes out now: what it speaks of stays the same until it is admitted. */
+export function beginAttempt(episode: Episode): Episode & { sent: Firing } {
+  return { ...episode, sent: episode.sent ?? episode.firing, attempts: episode.attempts + 1 }
+}
+
 /** Takes in what was heard of an episode's trigger. */
 export function answerEpisode(episode: Episode, answer: TriggerAnswer, rules: EpisodeRules, now: number): Episode {
   switch (answer.kind) {
-    case 'admitted':
-      return { ...episode, triggers: episode.triggers + 1, triggeredAt: now }
-    case 'later':
-      return { ...episode, notBefore: now + (answer.retryAfter ?? rules.interval) }
+    case 'admitted': {
+      const executions = answer.execution === null ? episode.executions : [...episode.executions, answer.execution]
+      return {
+        ...episode,
+        triggers: episode.triggers + 1,
+        triggeredAt: now,
+        sent: null,
+        attempts: 0,
+        executions: executions.slice(-MOST_EXECUTIONS),
+      }
+    }
+    case 'later': {
+      const { code, retryAfter, isFault } = answer
+      const backsOff = isFault || retryAfter === null
+      const wait = Math.max(retryAfter ?? 0, backsOff ? backoff(rules.interval, episode.attempts) : 0)
+      return denied({ ...episode, notBefore: now + wait }, code)
+    }
     case 'refused':
-      return { ...episode, notBefore: now + REFUSED_RETRY }
+      return denied({ ...episode, notBefore: now + REFUSED_RETRY }, answer.code)
   }
+}
+
+function denied(episode: Episode, code: string | null): Episode {
+  return code === null ? episode : { ...episode, denials: episode.denials + 1, code }
+}
+
+/** The interval, then twice as long each time. */
+function backoff(interval: number, attempts: number): number {
+  return Math.max(interval, Math.min(Math.max(interval, 1000) * 2 ** Math.min(attempts - 1, 10), LONGEST_BACKOFF))
 }
 
 /** The idempotency key of an episode's next trigger: the same for each attempt at it. */
@@ -94,10 +134,22 @@ export function triggerKey(detector: string, episode: Episode): string {
 }
 
 function hold(episode: Episode | undefined, firing: Firing, rules: EpisodeRules, now: number): Episode {
-  const held = episode ?? { since: now, began: null, triggers: 0, triggeredAt: null, notBefore: 0 }
+  const held = episode ?? { since: now, ...FRESH }
   const began = held.began ?? (now - held.since >= rules.for ? now : null)
   return { ...held, firing, began, clearSince: null }
 }
+
+const FRESH = {
+  began: null,
+  triggers: 0,
+  triggeredAt: null,
+  notBefore: 0,
+  sent: null,
+  attempts: 0,
+  denials: 0,
+  code: null,
+  executions: [],
+} as const
 
 function isDue(episode: Episode, rules: EpisodeRules, now: number): boolean {
   if (episode.began === null || episode.clearSince !== null || now < episode.notBefore) return false

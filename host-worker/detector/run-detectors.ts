@@ -1,100 +1,70 @@
-/** The detector daemon: polls every detector's source and triggers workflows. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** The detector daemon: watches the source of every detector and triggers workflows. */
 import type { DetectorConfig } from '../../shared/config.ts'
 import { log } from '../../shared/log.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
-import { answerEpisode, type Episode, type Episodes, observeEpisodes } from './episodes.ts'
-import { observe } from './sources.ts'
-import { EpisodeStore } from './state-file.ts'
-import { sendTrigger } from './trigger.ts'
+import { serveStatus } from '../serve-status.ts'
+import { DetectorStore } from './detector-store.ts'
+import { DetectorMetrics } from './metrics.ts'
+import { reportEpisodes, reportOnce } from './report.ts'
+import { type Surroundings, Watch } from './watch.ts'
 
 /** How the daemon runs. */
 export interface DetectorRun {
   detectors: Readonly<Record<string, DetectorConfig>>
   coordinator: CoordinatorAddress
-  /** File that keeps episodes over a restart; null keeps none. */
-  stateFile: string | null
+  /** Of the project. */
+  directory: string
+  /** File that keeps its state over a restart. */
+  stateFile: string
+  /** Where its metrics are served, as `HOST:PORT` or `unix:PATH`; null nowhere. */
+  metrics: string | null
   /** Ends the daemon when it aborts. */
   signal: AbortSignal
 }
 
-/** Triggers sent at the same time by one detector. */
-const PARALLEL_TRIGGERS = 8
-
-/** Runs all detectors until the signal aborts. */
+/**
+ * Runs all detectors until the signal aborts.
+ *
+ * @throws Error when its metrics can't be served where they should
+ */
 export async function runDetectors(run: DetectorRun): Promise<void> {
-  const client = new CoordinatorClient(run.coordinator)
-  const store = new EpisodeStore(run.stateFile)
-  const intervals = Object.values(run.detectors).map(({ interval }) => interval)
-  await store.load(Date.now(), Math.max(0, ...intervals))
-  log('info', 'detectors_started', { detectors: Object.keys(run.detectors) })
-  try {
-    await Promise.all(
-      Object.entries(run.detectors).map(([name, detector]) => poll(name, detector, client, store, run.signal)),
-    )
-  } finally {
-    client.close()
-  }
-}
-
-async function poll(
-  name: string,
-  detector: DetectorConfig,
-  client: CoordinatorClient,
-  store: EpisodeStore,
-  signal: AbortSignal,
-): Promise<void> {
-  let blind: string | null = null
-  while (!signal.aborted) {
-    const began = Date.now()
-    const observation = await observe(detector)
-    if (signal.aborted) return
-    const reason = 'unknown' in observation ? observation.unknown : null
-    if (reason !== null && blind === null) log('warn', 'detector_blind', { detector: name, detail: reason })
-    if (reason === null && blind !== null) log('info', 'detector_sees', { detector: name })
-    blind = reason
-    const before = store.get(name)
-    const { episodes, due, ended } = observeEpisodes(before, observation, detector, Date.now())
-    logChanges(name, before, episodes, ended)
-    // On disk before the trigger goes out: should this process die, the next one sends it with the same key.
-    await store.set(name, episodes)
-    await triggerAll(name, detector, client, due, signal, async (episode) => {
-      await store.set(name, new Map([...store.get(name), [episode.firing.fingerprint, episode]]))
-    })
-    const wait = Math.max(0, began + detector.interval - Date.now())
-    await sleep(wait, undefined, { signal }).catch(() => undefined)
-  }
-}
-
-async function triggerAll(
-  name: string,
-  detector: DetectorConfig,
-  client: CoordinatorClient,
-  due: readonly Episode[],
-  signal: AbortSignal,
-  answered: (episode: Episode) => Promise<void>,
-): Promise<void> {
-  const lanes = Array.from({ length: PARALLEL_TRIGGERS }, async (_, lane) => {
-    for (const episode of due.filter((_, index) => index % PARALLEL_TRIGGERS === lane)) {
-      if (signal.aborted) return
-      const answer = await sendTrigger(client, name, detector, episode, signal)
-      await answered(answerEpisode(episode, answer, detector, Date.now()))
+  await withWatches(run, async (watches, around) => {
+    const ready = { report: () => ({ status: 'ready' as const, detectors: watches.length }) }
+    const stop = run.metrics === null ? null : await serveStatus(around.metrics, ready, run.metrics)
+    log('info', 'detectors_started', { detectors: Object.keys(run.detectors) })
+    try {
+      await Promise.all([reportEpisodes(around), ...watches.map((watch) => watch.run())])
+    } finally {
+      stop?.()
     }
   })
-  await Promise.all(lanes)
 }
 
-function logChanges(name: string, before: Episodes, after: Episodes, ended: readonly Episode[]): void {
-  for (const [fingerprint, { began, firing }] of after) {
-    if (began === null || before.get(fingerprint)?.began != null) continue
-    log('warn', 'condition', { detector: name, fingerprint, detail: firing.summary })
-  }
-  for (const { firing, began } of ended) {
-    log('info', 'cleared', {
-      detector: name,
-      fingerprint: firing.fingerprint,
-      after_ms: Date.now() - (began ?? Date.now()),
-      detail: firing.summary,
-    })
+/** Has each detector look once, and trigger what is due. @returns how many of them saw nothing */
+export async function runOnce(run: DetectorRun): Promise<number> {
+  return withWatches(run, async (watches, around) => {
+    const seen = await Promise.all(watches.map((watch) => watch.look()))
+    const problem = await reportOnce(around)
+    if (problem !== null) log('warn', 'signals_not_reported', { detail: problem })
+    await Promise.all(watches.map((watch) => watch.close()))
+    return seen.filter((sees) => !sees).length
+  })
+}
+
+async function withWatches<Result>(
+  run: DetectorRun,
+  action: (watches: Watch[], around: Surroundings) => Promise<Result>,
+): Promise<Result> {
+  const { directory, signal } = run
+  const client = new CoordinatorClient(run.coordinator)
+  const store = new DetectorStore(run.stateFile)
+  const metrics = new DetectorMetrics(Object.keys(run.detectors))
+  const around: Surroundings = { client, store, metrics, directory, signal }
+  try {
+    const watches = Object.entries(run.detectors).map(([name, detector]) => new Watch(name, detector, around))
+    return await action(watches, around)
+  } finally {
+    client.close()
+    store.close()
   }
 }

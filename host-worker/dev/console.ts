@@ -51,8 +51,8 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
       return ['condition', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
     case 'cleared':
       return ['cleared', `${field(line, 'detector')}: healthy again after ${seconds(line)}`, 'green']
-    case 'detector_blind':
-      return ['blind', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow']
+    case 'evaluation_failed':
+      return line.failures === 1 ? ['blind', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow'] : null
     case 'decision': {
       const verb = DECISIONS[field(line, 'outcome')]
       return verb === undefined

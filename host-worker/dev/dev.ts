@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { ConfigDocument } from '../../shared/config.ts'
+import { type ConfigDocument, isPushed } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { CommandError } from '../cli/exit-codes.ts'
 import { loadOrFail } from '../cli/load-or-fail.ts'
@@ -191,7 +191,8 @@ class DevRun {
         ),
       ),
     )
-    if (Object.keys(project.detectors).length > 0) await supervisor.start(this.#watched(this.#detectorChild(socket)))
+    if (Object.values(project.detectors).some((detector) => !isPushed(detector)))
+      await supervisor.start(this.#watched(this.#detectorChild(socket)))
     await writing
     this.#announce(url, temporal, namespace, samplePort, tls?.directory ?? null)
     this.#watch(supervisor, socket)

@@ -4,6 +4,7 @@ import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import { CancelledFailure } from '@temporalio/common'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { PERMIT_REFUSALS, type PermitRefusal } from '../../shared/permit.ts'
+import { addProcessMetrics, addReading } from '../process-metrics.ts'
 import type { Condition, Readiness } from './readiness.ts'
 
 /** Who counts. */
@@ -34,22 +35,13 @@ export class WorkerMetrics {
     this.#gauge('resile_worker_info', 'Always 1; says who this is', ['node', 'build']).set({ ...identity }, 1)
     this.#condition('resile_temporal_reachable', 'Whether Temporal answers', readiness, 'temporal')
     this.#condition('resile_coordinator_reachable', 'Whether the last heartbeat was taken', readiness, 'coordinator')
-    this.#read('resile_heartbeat_age_seconds', 'Since the last heartbeat that was taken; none before the first', () =>
-      this.#lastBeat === null ? Number.NaN : (performance.now() - this.#lastBeat) / 1000,
+    addReading(
+      this.#registry,
+      'resile_heartbeat_age_seconds',
+      'Since the last heartbeat that was taken; none before the first',
+      () => (this.#lastBeat === null ? Number.NaN : (performance.now() - this.#lastBeat) / 1000),
     )
-    this.#read('process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
-    this.#read('process_start_time_seconds', 'When the process started', () => performance.timeOrigin / 1000)
-    const registry = this.#registry
-    new Counter({
-      name: 'process_cpu_seconds_total',
-      help: 'Processor time, of the user and of the system',
-      registers: [registry],
-      collect() {
-        const { user, system } = process.cpuUsage()
-        this.reset()
-        this.inc((user + system) / 1_000_000)
-      },
-    })
+    addProcessMetrics(this.#registry)
   }
 
   permitRefused(reason: PermitRefusal): void {
@@ -94,18 +86,6 @@ export class WorkerMetrics {
   }
 
   #condition(name: string, help: string, readiness: Readiness, condition: Condition): void {
-    this.#read(name, help, () => (readiness.holds(condition) ? 1 : 0))
-  }
-
-  /** A gauge whose value is found when it is asked for. */
-  #read(name: string, help: string, value: () => number): void {
-    new Gauge({
-      name,
-      help,
-      registers: [this.#registry],
-      collect() {
-        this.set(value())
-      },
-    })
+    addReading(this.#registry, name, help, () => (readiness.holds(condition) ? 1 : 0))
   }
 }

@@ -1,23 +1,31 @@
-/** A worker's door for those who watch it: `/metrics`, `/healthz` and `/readyz`, on a local port or unix socket. */
+/** A process's door for those who watch it: `/metrics`, `/healthz` and `/readyz`, on a local port or unix socket. */
 import { chmod, lstat, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type ListenOptions } from 'node:net'
-import { log } from '../../shared/log.ts'
-import type { WorkerMetrics } from './metrics.ts'
-import type { Readiness } from './readiness.ts'
+import { log } from '../shared/log.ts'
+
+/** What is shown under `/metrics`: Prometheus text. */
+export interface Metrics {
+  text(): Promise<string>
+}
+
+/** What is shown under `/readyz`, as JSON. */
+export interface Readiness {
+  report(): { status: 'ready' | 'not_ready' }
+}
 
 /** Its owner and its group may ask; connect(2) wants the right to write. */
 const SOCKET_MODE = 0o660
 const SOCKET = /^unix:(.+)$/
 
 /**
- * Serves a worker's state.
+ * Serves a process's state.
  *
  * @param listen `HOST:PORT`, or `unix:PATH`
  * @returns what ends it
  * @throws Error when it can't listen there
  */
-export async function serveStatus(metrics: WorkerMetrics, readiness: Readiness, listen: string): Promise<() => void> {
+export async function serveStatus(metrics: Metrics, readiness: Readiness, listen: string): Promise<() => void> {
   const server = createServer((request, response) => {
     answer(request, metrics, readiness).then(
       ({ status, type, body }) =>
@@ -41,7 +49,7 @@ const JSON_TYPE = 'application/json'
 
 async function answer(
   request: IncomingMessage,
-  metrics: WorkerMetrics,
+  metrics: Metrics,
   readiness: Readiness,
 ): Promise<{ status: number; type: string; body: string }> {
   const json = (status: number, body: unknown) => ({ status, type: JSON_TYPE, body: `${JSON.stringify(body)}\n` })
@@ -78,7 +86,7 @@ function listening(server: Server, options: ListenOptions): Promise<void> {
 }
 
 /**
- * Removes the socket that a worker left behind which was killed.
+ * Removes the socket that a process left behind which was killed.
  *
  * @throws Error when another one serves there, or it is no socket at all
  */

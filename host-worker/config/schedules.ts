@@ -1,0 +1,14 @@
+import type { detectorsSchema } from '../../shared/config.ts'
+import { cronProblem } from '../detector/sources/cron.ts'
+import { type Diagnostic, problem } from './diagnostic.ts'
+import type { LoadedFile } from './load-file.ts'
+
+/** What is wrong with the schedules of detectors, which no schema can tell. */
+export function scheduleErrors({ file, content, places }: LoadedFile<typeof detectorsSchema>): Diagnostic[] {
+  return Object.entries(content?.output.detector ?? {}).flatMap(([name, { schedule }]) => {
+    const wrong = schedule === undefined ? null : cronProblem(schedule.cron, schedule.time_zone)
+    if (wrong === null) return []
+    const path = ['detector', name, 'schedule', 'cron']
+    return [{ file, ...problem(places.value(path), path, wrong) }]
+  })
+}

@@ -1,0 +1,46 @@
+/** Tells the coordinator of episodes, for its analysis of signals. Whatever fails here keeps nobody from triggering. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log, messageOf } from '../../shared/log.ts'
+import type { Surroundings } from './watch.ts'
+
+/** How often it is looked whether there is something to tell, in milliseconds. */
+const INTERVAL = 2000
+/** The longest wait after failures, in milliseconds. */
+const LONGEST_WAIT = 60_000
+/** Episodes told at once. */
+const BATCH = 100
+
+/** Reports until it is told to end. */
+export async function reportEpisodes(around: Surroundings): Promise<void> {
+  const { signal } = around
+  let failures = 0
+  while (!signal.aborted) {
+    const wait = Math.min(INTERVAL * 2 ** failures, LONGEST_WAIT)
+    await sleep(wait, undefined, { signal }).catch(() => undefined)
+    if (signal.aborted) return
+    const problem = await reportOnce(around)
+    if (problem === null) failures = 0
+    else {
+      // Once, and not again for as long as it lasts.
+      if (failures === 0) log('warn', 'signals_not_reported', { detail: problem })
+      failures = Math.min(failures + 1, 10)
+    }
+  }
+}
+
+/** Tells all that waits. @returns what went wrong, or null */
+export async function reportOnce({ client, store, signal }: Surroundings): Promise<string | null> {
+  try {
+    for (;;) {
+      const waiting = store.reports(BATCH)
+      if (waiting.length === 0) return null
+      const body = { episodes: waiting.map(({ episode }) => episode) }
+      const { status, json } = await client.request('POST', '/v1/signals', { body, signal, timeout: 10_000 })
+      if (status >= 300) return `status ${status}: ${String((json as { detail?: unknown } | null)?.detail ?? '')}`
+      store.taken(waiting)
+      if (waiting.length < BATCH) return null
+    }
+  } catch (error) {
+    return signal.aborted ? null : messageOf(error)
+  }
+}

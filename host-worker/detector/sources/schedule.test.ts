@@ -1,0 +1,117 @@
+import { describe, expect, it } from 'vitest'
+import type { ScheduleConfig } from '../../../shared/config.ts'
+import { cronOf, cronProblem } from './cron.ts'
+import { watchSchedule } from './schedule.ts'
+
+const at = (text: string): number => Date.parse(text)
+const HOURLY: ScheduleConfig = { cron: '0 * * * *', time_zone: 'UTC', missed: 'skip', retry_for: 600_000 }
+
+/** Looks at the given times, each with the state that the one before has left, and says for which starts it fired. */
+async function play(schedule: ScheduleConfig, times: readonly string[]): Promise<(string | null)[]> {
+  let state: unknown = null
+  const fired: (string | null)[] = []
+  for (const time of times) {
+    const source = watchSchedule(schedule, state)
+    const observation = await source.observe(at(time))
+    state = JSON.parse(JSON.stringify(source.state?.()))
+    fired.push('firing' in observation ? (observation.firing[0]?.value ?? null) : 'unknown')
+  }
+  return fired
+}
+
+const THREE = '2026-01-01T03:00:00.000Z'
+const FOUR = '2026-01-01T04:00:00.000Z'
+
+describe('a schedule', () => {
+  it('fires from its time on, for as long as it may be tried', async () => {
+    const times = ['2026-01-01T02:59:59Z', '2026-01-01T03:00:00.500Z', '2026-01-01T03:09:59Z', '2026-01-01T03:10:01Z']
+    expect(await play(HOURLY, times)).toEqual([null, THREE, THREE, null])
+  })
+
+  it('has missed nothing when it is looked at for the first time', async () => {
+    expect(await play({ ...HOURLY, missed: 'once' }, ['2026-01-01T03:00:30Z'])).toEqual([null])
+  })
+
+  it('skips what it missed', async () => {
+    expect(await play(HOURLY, ['2026-01-01T00:30:00Z', '2026-01-01T03:30:00Z', '2026-01-01T04:00:01Z'])).toEqual([
+      null,
+      null,
+      FOUR,
+    ])
+  })
+
+  it('makes up for the newest of what it missed, once', async () => {
+    const times = [
+      '2026-01-01T00:30:00Z',
+      '2026-01-01T03:30:00Z',
+      '2026-01-01T03:39:00Z',
+      '2026-01-01T03:41:00Z',
+      '2026-01-01T04:00:01Z',
+    ]
+    expect(await play({ ...HOURLY, missed: 'once' }, times)).toEqual([null, THREE, THREE, null, FOUR])
+  })
+
+  it('is not late for a few seconds', async () => {
+    expect(await play(HOURLY, ['2026-01-01T02:30:00Z', '2026-01-01T03:00:45Z'])).toEqual([null, THREE])
+  })
+
+  it('does not come twice when the clock is set back', async () => {
+    const times = [
+      '2026-01-01T02:30:00Z',
+      '2026-01-01T03:00:01Z',
+      '2026-01-01T02:59:00Z',
+      '2026-01-01T03:00:02Z',
+      '2026-01-01T04:00:01Z',
+    ]
+    const fired = await play(HOURLY, times)
+    expect(fired[1]).toBe(THREE)
+    expect(fired[3]).toBe(THREE)
+    expect(fired[4]).toBe(FOUR)
+  })
+
+  it('finds the newest of very many in no time', async () => {
+    const minutely = { ...HOURLY, cron: '* * * * *', missed: 'once' as const }
+    expect(await play(minutely, ['2021-01-01T00:00:30Z', '2026-01-01T03:01:30Z'])).toEqual([
+      null,
+      '2026-01-01T03:01:00.000Z',
+    ])
+  })
+
+  it('takes a state that makes no sense for none', async () => {
+    const source = watchSchedule(HOURLY, { handled: 'yesterday' })
+    expect(await source.observe(at(THREE))).toEqual({ firing: [] })
+  })
+
+  it('says what it missed', async () => {
+    const source = watchSchedule(HOURLY, { handled: at('2026-01-01T00:30:00Z'), current: null })
+    await source.observe(at('2026-01-01T03:30:00Z'))
+    expect(source.notices?.()).toEqual([{ level: 'warn', event: 'schedule_missed', at: THREE, made_up_for: false }])
+    expect(source.notices?.()).toEqual([])
+  })
+})
+
+describe('cron expressions', () => {
+  const next = (cron: string, zone: string, time: string): string =>
+    new Date(cronOf(cron, zone).after(at(time)) ?? Number.NaN).toISOString()
+
+  it('are read in their time zone', () => {
+    expect(next('30 3 * * *', 'Europe/Berlin', '2026-01-01T00:00:00Z')).toBe('2026-01-01T02:30:00.000Z')
+    expect(next('30 3 * * *', 'Europe/Berlin', '2026-07-01T00:00:00Z')).toBe('2026-07-01T01:30:00.000Z')
+  })
+
+  it('come once on the days when clocks change', () => {
+    // 02:30 is left out in spring, and there twice in autumn.
+    expect(next('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z')).toBe('2026-03-29T01:30:00.000Z')
+    expect(next('30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00:00Z')).toBe('2026-10-25T00:30:00.000Z')
+    expect(next('30 2 * * *', 'Europe/Berlin', '2026-10-25T00:30:00Z')).toBe('2026-10-26T01:30:00.000Z')
+  })
+
+  it.each(['0 3 * * *', '*/5 8-18 * * MON-FRI'])('%s is one', (cron) => expect(cronProblem(cron, 'UTC')).toBeNull())
+
+  it.each([
+    ['0 0 30 2 *', 'never comes to pass'],
+    ['* * * * * *', 'exactly 5 parts'],
+    ['61 * * * *', 'Invalid value for minute'],
+    ['tomorrow', 'not a cron expression'],
+  ])('%s is none', (cron, problem) => expect(cronProblem(cron, 'UTC')).toContain(problem))
+})

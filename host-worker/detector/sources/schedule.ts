@@ -1,0 +1,75 @@
+import { z } from 'zod'
+import type { ScheduleConfig } from '../../../shared/config.ts'
+import { type Firing, fingerprintOf, type Observation } from '../observation.ts'
+import { cronOf } from './cron.ts'
+import type { Notice, Source } from './source.ts'
+
+/** How late a start may be noticed, in milliseconds, and not count as missed. */
+const LATE = 60_000
+/** Spans, in milliseconds, in which the newest of many starts is looked for, the shortest first. */
+const SPANS = [2 * 60_000, 3_600_000, 24 * 3_600_000, 31 * 24 * 3_600_000]
+
+const stateSchema = z.object({
+  handled: z.number(),
+  current: z.object({ at: z.number(), until: z.number() }).nullable(),
+})
+/** Up to when starts were dealt with, and the one that fires, until when. Milliseconds since the epoch. */
+type State = z.output<typeof stateSchema>
+
+/**
+ * Fires at the times of a schedule, for `retry_for` each or until the next: so long a start that isn't admitted is tried
+ * again. Of those that were missed while nobody looked the newest is made up for, or none.
+ */
+export function watchSchedule({ cron, time_zone, missed, retry_for }: ScheduleConfig, stored: unknown): Source {
+  const times = cronOf(cron, time_zone)
+  const parsed = stateSchema.safeParse(stored)
+  let state: State | null = parsed.success ? parsed.data : null
+  let noticed: Notice[] = []
+
+  const newestSince = (since: number, now: number): number | null => {
+    const starts = [...SPANS.map((span) => Math.max(since, now - span)), since]
+    for (const start of starts) {
+      let newest: number | null = null
+      for (let next = times.after(start); next !== null && next <= now; next = times.after(next)) newest = next
+      if (newest !== null || start === since) return newest
+    }
+    return null
+  }
+
+  return {
+    async observe(now): Promise<Observation> {
+      const { handled, current } = state ?? { handled: now, current: null }
+      // A clock that was set back makes no start come twice.
+      const newest = now <= handled ? null : newestSince(handled, now)
+      const isMissed = newest !== null && now - newest > LATE
+      if (isMissed)
+        noticed.push({ level: 'warn', event: 'schedule_missed', at: textOf(newest), made_up_for: missed === 'once' })
+      const fires = newest !== null && (!isMissed || missed === 'once')
+      const kept = current !== null && now < current.until && newest === null ? current : null
+      const firing = fires ? { at: newest, until: now + retry_for } : kept
+      state = { handled: newest ?? handled, current: firing }
+      return { firing: firing === null ? [] : [firingOf(firing.at, cron, time_zone)] }
+    },
+    state: () => state,
+    notices() {
+      const since = noticed
+      noticed = []
+      return since
+    },
+  }
+}
+
+function firingOf(at: number, cron: string, timeZone: string): Firing {
+  const scheduled_at = textOf(at)
+  return {
+    fingerprint: fingerprintOf({ scheduled_at }),
+    labels: { scheduled_at },
+    annotations: {},
+    value: scheduled_at,
+    summary: `scheduled for ${scheduled_at} by "${cron}" (${timeZone})`,
+  }
+}
+
+function textOf(at: number): string {
+  return new Date(at).toISOString()
+}

@@ -1,0 +1,38 @@
+import { connect } from 'node:net'
+import type { DetectorConfig } from '../../../shared/config.ts'
+import { failureOf } from '../../http-client.ts'
+import { fingerprintOf } from '../observation.ts'
+import type { Source } from './source.ts'
+
+/** Fires while nobody accepts connections at an address. The value is the error's code, such as `ECONNREFUSED`. */
+export function watchTcp({ address, timeout }: NonNullable<DetectorConfig['tcp_check']>): Source {
+  const fingerprint = fingerprintOf({ address })
+  const { hostname, port } = new URL(`tcp://${address}`)
+  const host = hostname.replace(/^\[|\]$/g, '')
+  return {
+    async observe() {
+      const error = await tryToConnect(host, Number(port), timeout)
+      if (error === null) return { firing: [] }
+      const { code, detail } = error
+      return { firing: [{ fingerprint, labels: {}, annotations: {}, value: code, summary: `${address}: ${detail}` }] }
+    },
+  }
+}
+
+function tryToConnect(host: string, port: number, timeout: number): Promise<{ code: string; detail: string } | null> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    const timer = setTimeout(() => done({ code: 'ETIMEDOUT', detail: 'timed out' }), timeout)
+    const done = (error: { code: string; detail: string } | null): void => {
+      clearTimeout(timer)
+      socket.destroy()
+      resolve(error)
+    }
+    socket.once('connect', () => done(null))
+    socket.once('error', (error: NodeJS.ErrnoException) => done({ code: codeOf(error), detail: failureOf(error) }))
+  })
+}
+
+function codeOf({ code }: NodeJS.ErrnoException): string {
+  return code ?? 'ERROR'
+}

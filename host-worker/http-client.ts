@@ -1,0 +1,145 @@
+/**
+ * HTTP to one server, over TCP or a unix socket, with mutual TLS. By Node's own client: a worker that waits for work has
+ * it loaded all the time, and another would cost it some 6 MB more.
+ */
+import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
+import { ClientTls, type ClientTlsFiles, type ClientTlsMaterial } from './client-tls.ts'
+
+/** Where the server is: a base URL, with what it takes to be somebody there, or the path of its unix socket. */
+export type ServerAddress = { url: string; tls?: ClientTlsFiles } | { socket: string }
+
+/** One answer. A redirect is an answer too: nobody but the server that was named is believed. */
+export interface HttpAnswer {
+  status: number
+  headers: Pick<Headers, 'get'>
+  text: string
+}
+
+/** What one request sends. */
+export interface HttpRequest {
+  method: string
+  /** After the base URL's own path. */
+  path: string
+  headers?: Record<string, string>
+  body?: string
+  signal: AbortSignal
+  /** Whether it does no harm twice: then it is sent again when a kept connection was closed just as it was used. */
+  repeatable: boolean
+  /** Most bytes of the answer's body; none: any. */
+  most?: number
+}
+
+/** How long an idle connection is kept, in milliseconds: longer than from one heartbeat to the next. */
+const IDLE_TIMEOUT = 10_000
+
+/** A client of one server. */
+export class HttpClient {
+  readonly #base: string
+  readonly #socket: string | null
+  readonly #tls: ClientTls
+  #agent: { material: ClientTlsMaterial; agent: Agent } | null = null
+
+  constructor(address: ServerAddress) {
+    this.#base = 'url' in address ? address.url.replace(/\/+$/, '') : 'http://localhost'
+    this.#socket = 'socket' in address ? address.socket : null
+    this.#tls = new ClientTls('url' in address ? (address.tls ?? {}) : {})
+  }
+
+  /**
+   * Sends one request and reads the whole answer.
+   *
+   * @throws Error when there is no answer, or one that is too large; what aborted when `signal` aborts
+   */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    const response = await this.#exchange(new URL(`${this.#base}${request.path}`), request)
+    const text = await read(response, request.most ?? Number.POSITIVE_INFINITY)
+    return { status: response.statusCode ?? 0, headers: headersOf(response), text }
+  }
+
+  /** Closes its connections. */
+  close(): void {
+    this.#agent?.agent.destroy()
+  }
+
+  async #exchange(url: URL, request: HttpRequest): Promise<IncomingMessage> {
+    const agent = await this.#currentAgent()
+    try {
+      return await exchange(url, agent, this.#socket, request)
+    } catch (error) {
+      if (!(error instanceof StaleConnection) || !request.repeatable) throw error
+      return exchange(url, agent, this.#socket, request)
+    }
+  }
+
+  /** Connections made with what the files hold now. What is under way on older ones is finished there; idle ones end. */
+  async #currentAgent(): Promise<Agent> {
+    const material = await this.#tls.material()
+    if (this.#agent?.material === material) return this.#agent.agent
+    const options = { keepAlive: true, timeout: IDLE_TIMEOUT }
+    const agent = this.#base.startsWith('https:') ? new TlsAgent({ ...options, ...material }) : new Agent(options)
+    this.#agent = { material, agent }
+    return agent
+  }
+}
+
+/** Why something failed, in words. */
+export function failureOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // Several addresses were tried, each with an error of its own.
+  if (error instanceof AggregateError) return error.errors.map(failureOf).join('; ')
+  return error.message || ('code' in error ? String(error.code) : error.name)
+}
+
+/** A kept connection was closed before it brought an answer. */
+class StaleConnection extends Error {}
+
+/** Sends a request and waits for the head of the answer. */
+function exchange(
+  url: URL,
+  agent: Agent,
+  socket: string | null,
+  { method, headers = {}, body, signal }: HttpRequest,
+): Promise<IncomingMessage> {
+  const request: ClientRequest = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, {
+    method,
+    headers,
+    signal,
+    agent,
+    ...(socket === null ? {} : { socketPath: socket }),
+  })
+  return new Promise((resolve, reject) => {
+    request.once('response', resolve)
+    request.once('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        request.reusedSocket && error.code === 'ECONNRESET'
+          ? new StaleConnection(error.message, { cause: error })
+          : error,
+      ),
+    )
+    request.end(body)
+  })
+}
+
+async function read(response: IncomingMessage, most: number): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.byteLength
+    if (size > most) {
+      response.destroy()
+      throw new Error(`the answer is over ${most} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function headersOf({ headers }: IncomingMessage): HttpAnswer['headers'] {
+  return {
+    get: (name) => {
+      const value = headers[name.toLowerCase()]
+      return (Array.isArray(value) ? value.join(', ') : value) ?? null
+    },
+  }
+}
