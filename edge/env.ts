@@ -2,6 +2,7 @@ import type { ReceiverPort } from './escalations/deliver.ts'
 import type { GlobalLedger } from './global-ledger/global-ledger.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { Roster } from './roster/roster.ts'
+import type { Signals } from './signals/signals.ts'
 import type { TemporalPort } from './temporal/client.ts'
 
 /** What the Worker is bound to. */
@@ -9,6 +10,7 @@ export interface Env {
   LEDGER: DurableObjectNamespace<Ledger>
   GLOBAL_LEDGER: DurableObjectNamespace<GlobalLedger>
   ROSTER: DurableObjectNamespace<Roster>
+  SIGNALS: DurableObjectNamespace<Signals>
   /** The way to Temporal's HTTP API; without it, the configured URL is fetched directly (`wrangler dev`). */
   TEMPORAL?: TemporalPort
   /** The way to the receivers of escalations; without it, they are fetched directly (`wrangler dev`). */

@@ -7,6 +7,7 @@ import { ProblemError } from './http/problem.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import type { LedgerPage } from './ledger/types.ts'
 import type { Roster } from './roster/roster.ts'
+import type { Signals } from './signals/signals.ts'
 
 /** The ledger of a datacenter; a new stub each time, since one that threw may stay broken. */
 export function ledgerOf(env: Env, datacenter: string): DurableObjectStub<Ledger> {
@@ -26,6 +27,11 @@ export function globalLedgerOf(env: Env, workflow: string): DurableObjectStub<Gl
 /** The roster of a datacenter. */
 export function rosterOf(env: Env, datacenter: string): DurableObjectStub<Roster> {
   return env.ROSTER.getByName(datacenter)
+}
+
+/** What is known of signals. */
+export function signalsOf(env: Env): DurableObjectStub<Signals> {
+  return env.SIGNALS.getByName('signals')
 }
 
 /** Asks something of every datacenter, in the order of the config. */

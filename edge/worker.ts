@@ -8,6 +8,7 @@ import { wakeLedgers } from './routes/health.ts'
 export { GlobalLedger } from './global-ledger/global-ledger.ts'
 export { Ledger } from './ledger/ledger.ts'
 export { Roster } from './roster/roster.ts'
+export { Signals } from './signals/signals.ts'
 
 const network = createApp(config, 'network')
 const local = createApp(config, 'local')

@@ -258,6 +258,33 @@ export const nodeSchema = z.strictObject({
   last_seen_at: time,
 })
 
+/** What came of a signal's episodes within some time; an episode may be counted in several. */
+const signalCountsSchema = z.strictObject({
+  /** That began in it. */
+  fired: count,
+  /** With a trigger that was admitted, */
+  admitted: count,
+  /** with one that was denied. */
+  denied: count,
+  /** All executions completed, the condition went, and did not come back within ten minutes. */
+  helped: count,
+  /** That began within ten minutes after the same condition had gone. */
+  flapped: count,
+  /** Of which nothing came: denied, held back, shadowed, or waiting for approval. */
+  never_acted_on: count,
+  /** That last. */
+  open: count,
+})
+
+/** What one signal was worth. */
+export const signalSchema = z.strictObject({
+  source: z.string(),
+  name: z.string(),
+  workflow: z.string(),
+  last_fired_at: time,
+  windows: z.strictObject({ '1d': signalCountsSchema, '7d': signalCountsSchema, '30d': signalCountsSchema }),
+})
+
 /** RFC 9457 problem document. */
 export const problemSchema = z.strictObject({
   type: z.string(),
@@ -287,6 +314,8 @@ export type EscalatedStatus = (typeof ESCALATED_STATUSES)[number]
 export type Escalation = z.output<typeof escalationSchema>
 /** One time that a condition held; times as RFC 3339. */
 export type SignalEpisode = z.output<typeof signalEpisodeSchema>
+export type SignalCounts = z.output<typeof signalCountsSchema>
+export type SignalSummary = z.output<typeof signalSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
 export type Problem = z.output<typeof problemSchema>

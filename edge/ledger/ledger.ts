@@ -274,6 +274,15 @@ export class Ledger extends DurableObject<Env> {
     return row === null || isHidden(row) ? null : toWire(row)
   }
 
+  /** How executions stand, as far as they are here. */
+  statuses(ids: readonly string[]): Record<string, ExecutionStatus> {
+    const known = ids.flatMap((id) => {
+      const row = this.#store.execution(id)
+      return row === null || isHidden(row) ? [] : [[id, row.status] as const]
+    })
+    return Object.fromEntries(known)
+  }
+
   executions(query: ExecutionQuery): LedgerPage<Execution> {
     const { entries, more } = this.#store.executions(query)
     return { entries: entries.map(({ key, item }) => ({ key, item: toWire(item) })), more }

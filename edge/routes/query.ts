@@ -18,15 +18,17 @@ export function listQuery<Filter extends string>(
   const limit = limitOf(searchParams)
   const cursor = searchParams.get('cursor')
   if (cursor !== null && !isExecutionId(cursor)) throw bad('cursor', 'is not a cursor of this list')
-  const given = filters.flatMap((name) => {
-    const value = searchParams.get(name)
-    return value === null ? [] : [[name, value]]
-  })
-  return {
-    limit,
-    before: cursor ?? undefined,
-    filters: Object.fromEntries(given) as Partial<Record<Filter, string>>,
-  }
+  return { limit, before: cursor ?? undefined, filters: givenOf(searchParams, filters) }
+}
+
+/** Reads the filters of a list that comes whole; parameters not in `filters` are refused. */
+export function namedFilters<Filter extends string>(
+  url: string,
+  filters: readonly Filter[],
+): Partial<Record<Filter, string>> {
+  const { searchParams } = new URL(url)
+  refuseUnknown(searchParams, filters)
+  return givenOf(searchParams, filters)
 }
 
 /** One page of a list that is held whole, ordered by name; its cursors are names. */
@@ -75,4 +77,15 @@ function bad(name: string, message: string): ProblemError {
   return new ProblemError('bad_request', `query parameter ${name}: ${message}`, {
     errors: [{ path: `/${name}`, message: `query parameter: ${message}` }],
   })
+}
+
+function givenOf<Filter extends string>(
+  searchParams: URLSearchParams,
+  filters: readonly Filter[],
+): Partial<Record<Filter, string>> {
+  const given = filters.flatMap((name) => {
+    const value = searchParams.get(name)
+    return value === null ? [] : [[name, value]]
+  })
+  return Object.fromEntries(given) as Partial<Record<Filter, string>>
 }

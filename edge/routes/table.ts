@@ -14,6 +14,8 @@ import {
   nodeSchema,
   resetSchema,
   settleSchema,
+  signalReportSchema,
+  signalSchema,
   startSchema,
   webhookEnvelopeSchema,
   webhookSchema,
@@ -34,6 +36,7 @@ import { healthz, jwks, readyz } from './health.ts'
 import { metrics } from './metrics.ts'
 import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
+import { listSignals, reportSignals } from './signals.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
 import { receiveMessage } from './webhook.ts'
 import { listWorkflows, resetWorkflow, showWorkflow } from './workflows.ts'
@@ -57,6 +60,7 @@ export const ANSWERS = {
   Execution: executionSchema,
   Freeze: freezeAnswerSchema,
   Node: nodeSchema,
+  Signal: signalSchema,
 } as const
 export type AnswerName =
   | keyof typeof ANSWERS
@@ -66,6 +70,7 @@ export type AnswerName =
   | 'ExecutionList'
   | 'FreezeList'
   | 'NodeList'
+  | 'SignalList'
 
 /** What may be wrong with a trigger itself, */
 const MALFORMED = [
@@ -274,6 +279,24 @@ export const ROUTES: readonly Route[] = [
     summary: 'Forget a node that is gone for good, so that it no longer counts as dead',
     answers: { 204: null },
     problems: ['not_found'],
+  },
+  {
+    method: 'GET',
+    path: '/v1/signals',
+    handler: listSignals,
+    summary: 'What each signal was worth over the last 1, 7 and 30 days, the one that fired last first',
+    query: ['source', 'name', 'workflow'],
+    answers: { 200: 'SignalList' },
+    problems: ['bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/signals',
+    handler: reportSignals,
+    body: signalReportSchema,
+    summary: 'A detector tells of its episodes',
+    answers: { 204: null },
+    problems: ['unsupported_media_type', 'bad_request'],
   },
   { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },
   { method: 'GET', path: '/healthz', handler: healthz, summary: 'It runs', answers: { 200: null } },

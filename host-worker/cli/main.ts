@@ -8,6 +8,7 @@ import { endWithParent } from '../process/parent-watch.ts'
 import { addClientCommands } from './client-commands.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { addOperatorCommands } from './operator-commands.ts'
+import { addSignalsCommand } from './signals-command.ts'
 
 endWithParent()
 process.exitCode = await run(process.argv.slice(2))
@@ -213,6 +214,7 @@ function program(): Command {
 
   addClientCommands(root)
   addOperatorCommands(root)
+  addSignalsCommand(root)
   return root
 }
 

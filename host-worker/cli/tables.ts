@@ -1,6 +1,6 @@
 /** Answers of the coordinator for people to read. */
 import Table from 'cli-table3'
-import type { Decision, Execution, Freeze, LiveNode, Problem, Target } from '../../shared/wire.ts'
+import type { Decision, Execution, Freeze, LiveNode, Problem, SignalSummary, Target } from '../../shared/wire.ts'
 import type { Explanation } from '../detector/explain.ts'
 
 const BORDERLESS = {
@@ -67,6 +67,19 @@ export function nodeTable(body: unknown): string {
       node.queues.map((queue) => queue.name).join(' '),
       node.last_seen_at,
     ]),
+  )
+}
+
+/** What signals were worth over a time. */
+export function signalTable({ items }: { items: SignalSummary[] }, over: keyof SignalSummary['windows']): string {
+  if (items.length === 0) return 'no signal has fired in the last 30 days'
+  return table(
+    ['SIGNAL', 'WORKFLOW', 'FIRED', 'ADMITTED', 'DENIED', 'HELPED', 'FLAPPED', 'NEVER ACTED ON', 'OPEN', 'LAST FIRED'],
+    items.map(({ source, name, workflow, last_fired_at, windows }) => {
+      const { fired, admitted, denied, helped, flapped, never_acted_on, open } = windows[over]
+      const counts = [fired, admitted, denied, helped, flapped, never_acted_on, open].map(String)
+      return [`${source} ${name}`, workflow, ...counts, last_fired_at]
+    }),
   )
 }
 

@@ -13,7 +13,12 @@ const WORKERD_CONFIG = 'workerd.capnp'
  * Identity of all ledgers' data: the file names of Durable Objects are derived from it. Changing one orphans every
  * window and decision.
  */
-const UNIQUE_KEYS = { Ledger: 'resile-ledger-v1', GlobalLedger: 'resile-global-ledger-v1', Roster: 'resile-roster-v1' }
+const UNIQUE_KEYS = {
+  Ledger: 'resile-ledger-v1',
+  GlobalLedger: 'resile-global-ledger-v1',
+  Roster: 'resile-roster-v1',
+  Signals: 'resile-signals-v1',
+}
 
 /**
  * The door for everyone: a TCP address, or the unix socket of a front that ends TLS and hands on who called. Whoever can
@@ -108,6 +113,7 @@ const coordinator :Workerd.Worker = (
     (name = "LEDGER", durableObjectNamespace = "Ledger"),
     (name = "GLOBAL_LEDGER", durableObjectNamespace = "GlobalLedger"),
     (name = "ROSTER", durableObjectNamespace = "Roster"),
+    (name = "SIGNALS", durableObjectNamespace = "Signals"),
     (name = "TEMPORAL", service = "temporal"),
     (name = "RECEIVERS", service = "receivers"),
 ${bindings.map((binding) => `    ${binding},\n`).join('')}  ],
@@ -115,6 +121,7 @@ ${bindings.map((binding) => `    ${binding},\n`).join('')}  ],
     (className = "Ledger", uniqueKey = "${UNIQUE_KEYS.Ledger}", enableSql = true, preventEviction = true),
     (className = "GlobalLedger", uniqueKey = "${UNIQUE_KEYS.GlobalLedger}", enableSql = true, preventEviction = true),
     (className = "Roster", uniqueKey = "${UNIQUE_KEYS.Roster}", enableSql = true, preventEviction = true),
+    (className = "Signals", uniqueKey = "${UNIQUE_KEYS.Signals}", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "objects"),
 );

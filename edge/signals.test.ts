@@ -1,0 +1,110 @@
+import { env, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SignalEpisode, SignalSummary } from '../shared/wire.ts'
+import type { Env } from './env.ts'
+import { signalsOf } from './ledgers.ts'
+import { alarmNow, request, start } from './testing/coordinator.ts'
+import { cleanUp, freshTemporal } from './testing/fresh.ts'
+import type { FakeTemporal } from './testing/temporal.ts'
+
+let temporal: FakeTemporal
+beforeEach(async () => {
+  temporal = await freshTemporal()
+})
+afterEach(cleanUp)
+
+const MINUTE = 60_000
+const ago = (minutes: number): string => new Date(Date.now() - minutes * MINUTE).toISOString()
+
+function episode(more: Partial<SignalEpisode> = {}): SignalEpisode {
+  return {
+    source: 'prometheus',
+    name: 'sick',
+    workflow: 'free',
+    fingerprint: 'f',
+    began: ago(30),
+    ended: null,
+    admitted: 0,
+    denied: 0,
+    code: null,
+    executions: [],
+    ...more,
+  }
+}
+
+async function report(...episodes: unknown[]): Promise<number> {
+  return (await request('POST', '/v1/signals', { episodes })).status
+}
+
+async function signals(query = ''): Promise<SignalSummary[]> {
+  const { status, body } = await request('GET', `/v1/signals${query}`)
+  expect(status).toBe(200)
+  return body['items'] as SignalSummary[]
+}
+
+test('a detector tells of an episode as it goes on; how its execution ended is asked of the ledger', async () => {
+  const began = ago(30)
+  expect(await report(episode({ began }))).toBe(204)
+  expect(await signals()).toMatchObject([
+    { source: 'prometheus', name: 'sick', windows: { '1d': { fired: 1, open: 1, never_acted_on: 1 } } },
+  ])
+  const { body } = await start('free')
+  const executions = [body.execution.id]
+  await report(episode({ began, admitted: 1, executions }))
+  expect(await signals()).toMatchObject([{ windows: { '1d': { admitted: 1, helped: 0, never_acted_on: 0 } } }])
+  temporal.close(body.execution.id, 'COMPLETED')
+  await alarmNow()
+  await report(episode({ began, admitted: 1, executions, ended: ago(20) }))
+  expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, helped: 1, open: 0 }, '30d': { helped: 1 } } }])
+})
+
+describe('reports that come again', () => {
+  test('count once', async () => {
+    const one = episode({ denied: 1, code: 'frozen' })
+    await report(one, one)
+    await report(one)
+    expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, denied: 1 } } }])
+  })
+
+  test('and late, do not open again what has ended', async () => {
+    const began = ago(30)
+    await report(episode({ began, ended: ago(10), admitted: 1 }))
+    await report(episode({ began }))
+    expect(await signals()).toMatchObject([{ windows: { '1d': { admitted: 1, open: 0 } } }])
+  })
+})
+
+test('filters', async () => {
+  await report(
+    episode(),
+    episode({ name: 'other' }),
+    episode({ source: 'log' }),
+    episode({ workflow: 'w2', fingerprint: 'g' }),
+  )
+  expect((await signals('?name=other')).length).toBe(1)
+  expect((await signals('?source=log')).length).toBe(1)
+  expect((await signals('?workflow=w2')).length).toBe(1)
+  expect((await signals('?name=none')).length).toBe(0)
+  expect((await request('GET', '/v1/signals?nmae=x')).status).toBe(400)
+})
+
+test.each([
+  ['no list', {}],
+  ['an unknown field', { episodes: [{ ...episode(), more: 1 }] }],
+  ['a bad time', { episodes: [episode({ began: 'yesterday' })] }],
+  ['a negative count', { episodes: [episode({ denied: -1 })] }],
+  ['what is no id', { episodes: [episode({ executions: ['../x'] })] }],
+])('%s is refused', async (_, body) => {
+  expect((await request('POST', '/v1/signals', body)).status).toBe(400)
+})
+
+test('after a month an episode is forgotten, with its executions', async () => {
+  const id = '019a0000-0000-7000-8000-000000000001'
+  await report(episode({ began: ago(32 * 24 * 60), ended: ago(32 * 24 * 60 - 5), admitted: 1, executions: [id] }))
+  await report(episode())
+  const left = await runInDurableObject(signalsOf(env as unknown as Env), (_, { storage }) => [
+    storage.sql.exec<{ count: number }>('SELECT count(*) AS count FROM episodes').one().count,
+    storage.sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions').one().count,
+  ])
+  expect(left).toEqual([1, 0])
+})
