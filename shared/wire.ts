@@ -211,6 +211,23 @@ export const executionSchema = z.strictObject({
   closed_at: nullableTime,
 })
 
+/** One activity of an execution. */
+const stepSchema = z.strictObject({
+  activity: z.string(),
+  /** What it is about: the name of a command, a URL, a pool. */
+  subject: z.string().nullable(),
+  status: z.enum(['running', 'completed', 'failed', 'timed_out', 'canceled']),
+  attempts: count,
+  /** When it was scheduled. */
+  started_at: time,
+  ended_at: nullableTime,
+  /** Why it failed, or its last attempt did. */
+  failure: z.string().nullable(),
+})
+
+/** An execution and what it has done so far; null when Temporal doesn't say. */
+export const stepsSchema = z.strictObject({ execution: executionSchema, steps: z.array(stepSchema).nullable() })
+
 /** What a human is told of an execution: the body of a message to a receiver. */
 export const escalationSchema = z.strictObject({
   type: z.enum(ESCALATED_STATUSES.map((status) => `execution.${status}` as const)),
@@ -307,6 +324,7 @@ export type TriggerSource = NonNullable<StartBody['trigger']>
 export type Heartbeat = z.output<typeof heartbeatSchema>
 export type Decision = z.output<typeof decisionSchema>
 export type Execution = z.output<typeof executionSchema>
+export type Step = z.output<typeof stepSchema>
 export type ExecutionStatus = Execution['status']
 export type ExecutionError = z.output<typeof executionErrorSchema>
 /** A status of which a human is told. */

@@ -89,6 +89,7 @@ describe('trigger', () => {
     const well = await dev.resile('trigger', 'nap', '--input', '{"ms": 1500}', '--wait')
     expect(well.code).toBe(0)
     expect(said(well)).toContain('completed')
+    expect(well.stderr).toMatch(/running +nap on/)
     const badly = await dev.resile('trigger', 'fail', '--wait')
     expect(badly.code).toBe(1)
     expect(said(badly)).toContain('the disk is full')
@@ -111,9 +112,15 @@ describe('trigger', () => {
     })
     await dev.reaches(decision.id, 'running')
     waiting.interrupt()
-    expect(await waiting.ended).toMatchObject({ code: 130 })
+    const { code, stderr } = await waiting.ended
+    expect(code).toBe(130)
+    expect(stderr).toContain(`resile executions ${decision.id} --wait`)
     expect(await dev.execution(decision.id)).toMatchObject({ status: 'running' })
+    // As it says: it can be followed further, here to its end by somebody else's hand.
+    const following = startResile(['executions', decision.id, '--wait', '--project', dev.project, '--data', dev.data])
+    await until('it is followed', () => following.said.stderr.includes('running'))
     expect(await dev.resile('cancel', decision.id)).toMatchObject({ code: 0 })
+    expect(await following.ended).toMatchObject({ code: 1, stdout: expect.stringContaining('canceled') })
   })
 })
 

@@ -17,6 +17,7 @@ import {
   signalReportSchema,
   signalSchema,
   startSchema,
+  stepsSchema,
   webhookEnvelopeSchema,
   webhookSchema,
 } from '../../shared/wire.ts'
@@ -38,6 +39,7 @@ import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import { listSignals, reportSignals } from './signals.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
+import { showSteps } from './steps.ts'
 import { receiveMessage } from './webhook.ts'
 import { listWorkflows, resetWorkflow, showWorkflow } from './workflows.ts'
 
@@ -61,6 +63,7 @@ export const ANSWERS = {
   Freeze: freezeAnswerSchema,
   Node: nodeSchema,
   Signal: signalSchema,
+  Steps: stepsSchema,
 } as const
 export type AnswerName =
   | keyof typeof ANSWERS
@@ -158,6 +161,14 @@ export const ROUTES: readonly Route[] = [
     handler: showExecution,
     summary: 'One execution',
     answers: { 200: 'Execution' },
+    problems: ['not_found'],
+  },
+  {
+    method: 'GET',
+    path: '/v1/executions/:id/steps',
+    handler: showSteps,
+    summary: 'One execution and what it has done so far',
+    answers: { 200: 'Steps' },
     problems: ['not_found'],
   },
   {

@@ -116,6 +116,18 @@ export class TemporalClient {
     return this.#call('GET', `/workflows/${encodeURIComponent(workflowId)}/history?${query}`)
   }
 
+  /**
+   * One page of a run's history, from its beginning.
+   *
+   * @param runId null for the current run @param pageToken of the answer before, empty for the first page
+   */
+  history(workflowId: string, runId: string | null, pageToken: string): Promise<TemporalAnswer> {
+    const query = new URLSearchParams({ maximumPageSize: '500', skipArchival: 'true' })
+    if (runId !== null) query.set('execution.runId', runId)
+    if (pageToken !== '') query.set('nextPageToken', pageToken)
+    return this.#call('GET', `/workflows/${encodeURIComponent(workflowId)}/history?${query}`)
+  }
+
   /** Asks the workflow to cancel itself; repeating it with the same request id changes nothing. */
   cancel(workflowId: string, requestId: string, reason: string): Promise<TemporalAnswer> {
     return this.#call('POST', `/workflows/${encodeURIComponent(workflowId)}/cancel`, {

@@ -1,8 +1,9 @@
 /** The verbs that talk to a coordinator. */
 import { type Command, Option } from '@commander-js/extra-typings'
 import { type Decision, type Execution, OUTCOMES } from '../../shared/wire.ts'
-import { call, clientVerb, isInteractive, queryOf, report, waitForEnd } from './client.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { type ClientOptions, call, clientVerb, queryOf, report } from './client.ts'
+import { CommandError, EXIT, usage } from './exit-codes.ts'
+import { exitCodeOf, followExecution } from './follow.ts'
 import { decisionDetails, decisionTable, executionDetails, executionTable, nodeTable } from './tables.ts'
 
 /** Adds `trigger`, `executions`, `decisions`, `nodes` and `cancel`. */
@@ -14,7 +15,7 @@ export function addClientCommands(root: Command): void {
     .option('--input <json>', 'its input, a JSON object', jsonObject)
     .option('--reason <text>', 'why, for the record')
     .option('--idempotency-key <key>', 'sending the same trigger again with this key starts nothing twice')
-    .option('--wait', 'wait until the execution has ended', false)
+    .option('--wait', 'follow the execution to its end; Ctrl-C leaves it running', false)
     .action(async (workflow, options) => {
       const { node, nodeType, datacenter } = options
       const target = {
@@ -28,19 +29,18 @@ export function addClientCommands(root: Command): void {
           ...(options.input === undefined ? {} : { input: options.input }),
           ...(options.reason === undefined ? {} : { reason: options.reason }),
         },
-        headers: options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey },
+        headers: {
+          ...(options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey }),
+          // Whoever follows it wants its id at once, not its start.
+          ...(options.wait ? { prefer: 'wait=0' } : {}),
+        },
       })
       const admitted = answer.status < 300
       if (!options.wait || !admitted) {
         report(options, answer, (body) => executionDetails((body as { execution: Execution }).execution))
         return
       }
-      const { execution } = answer.json as { execution: Execution }
-      if (isInteractive()) console.error(`${workflow} is ${execution.status} (${execution.id}); waiting for its end`)
-      const ended = await waitForEnd(options, execution.id ?? '')
-      report(options, ended, (body) => executionDetails(body as Execution))
-      const { status } = ended.json as Execution
-      if (status !== 'completed') process.exitCode = EXIT.failed
+      await follow(options, (answer.json as { execution: Execution }).execution)
     })
 
   clientVerb(root, 'executions [id]', 'list executions, newest first, or show one with its receipt')
@@ -50,7 +50,9 @@ export function addClientCommands(root: Command): void {
     .option('--status <status>', 'only with this status')
     .option('--limit <count>', 'how many, 1 to 500', '50')
     .option('--cursor <cursor>', 'the page after this one')
+    .option('--wait', 'follow the one to its end; Ctrl-C leaves it running', false)
     .action(async (id, options) => {
+      if (id === undefined && options.wait) throw usage('--wait goes with the id of an execution')
       if (id === undefined) {
         const query = queryOf(options, ['workflow', 'node', 'datacenter', 'status', 'limit', 'cursor'])
         report(options, await call(options, 'GET', `/v1/executions${query}`), (body) =>
@@ -59,6 +61,10 @@ export function addClientCommands(root: Command): void {
         return
       }
       const execution = await call(options, 'GET', `/v1/executions/${encodeURIComponent(id)}`)
+      if (options.wait && execution.status === 200) {
+        await follow(options, execution.json as Execution)
+        return
+      }
       if (options.json || execution.status !== 200) return report(options, execution, () => '')
       const decision = await call(options, 'GET', `/v1/decisions/${encodeURIComponent(id)}`)
       report(
@@ -114,4 +120,11 @@ function jsonObject(text: string): Record<string, unknown> {
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
   throw new CommandError(`--input must be a JSON object, not ${text}`, EXIT.usage)
+}
+
+/** Follows an execution, prints how it ended, and sets the exit code that it stands for. */
+async function follow(options: ClientOptions, execution: Execution): Promise<void> {
+  const ended = await followExecution(options, execution)
+  report(options, ended, (body) => executionDetails(body as Execution))
+  if (ended.status === 200) process.exitCode = exitCodeOf(ended.json as Execution)
 }

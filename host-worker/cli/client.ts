@@ -1,7 +1,6 @@
 /** One call to the coordinator, printed, and turned into an exit code. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from '@commander-js/extra-typings'
-import type { Execution, Problem } from '../../shared/wire.ts'
+import type { Problem } from '../../shared/wire.ts'
 import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
 import { type CoordinatorOptions, coordinatorAddress } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
@@ -11,9 +10,6 @@ import { problemDetails } from './tables.ts'
 export interface ClientOptions extends CoordinatorOptions {
   json: boolean
 }
-
-/** How often an execution is looked at while waiting for its end, in milliseconds. */
-const WAIT_INTERVAL = 500
 
 /**
  * Sends one request.
@@ -46,23 +42,6 @@ export function report(options: ClientOptions, answer: CoordinatorAnswer, show: 
   if (good) return
   if (!options.json) console.error(problemDetails(answer.status, answer.json as Problem | null))
   process.exitCode = answer.status === 423 || answer.status === 429 ? EXIT.denied : EXIT.failed
-}
-
-/** Waits until an execution has ended; a coordinator that restarts meanwhile is waited for. */
-export async function waitForEnd(options: ClientOptions, id: string): Promise<CoordinatorAnswer> {
-  for (;;) {
-    const answer = await call(options, 'GET', `/v1/executions/${id}`).catch((error: unknown) => {
-      if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null
-      throw error
-    })
-    if (answer !== null && (answer.status !== 200 || (answer.json as Execution).closed_at !== null)) return answer
-    await sleep(WAIT_INTERVAL)
-  }
-}
-
-/** Whether a person reads what is printed. */
-export function isInteractive(): boolean {
-  return process.stderr.isTTY === true
 }
 
 /** A verb that talks to a coordinator, with the options that all of them have. */

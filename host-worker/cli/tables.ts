@@ -203,7 +203,7 @@ function tookText({ started_at, closed_at }: Execution): string {
 }
 
 /** Texts come from outside: none may speak to the terminal. Line breaks of indented JSON stay. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/(?!\n)\p{Cc}/gu, ' ')
 }
 

@@ -15,29 +15,26 @@ function episode(fingerprint: string): Episode {
 
 it('without a limit everything goes out', () => {
   const due = [episode('a'), episode('b')]
-  expect(limitTriggers(due, [], undefined, 0)).toEqual({ send: due, held: [], times: [] })
+  expect(limitTriggers(due, [], undefined, 0)).toMatchObject({ send: due, held: [] })
 })
 
 it('what is over the limit waits until the oldest one has left the window', () => {
   const due = [episode('a'), episode('b'), episode('c')]
-  const { send, held, times } = limitTriggers(due, [40], LIMIT, 60)
+  const { send, held, times, until } = limitTriggers(due, [40], LIMIT, 60)
   expect(send.map(({ firing }) => firing.fingerprint)).toEqual(['a'])
-  expect(held.map(({ firing, notBefore }) => [firing.fingerprint, notBefore])).toEqual([
-    ['b', 140],
-    ['c', 140],
-  ])
+  expect(held.map(({ firing }) => firing.fingerprint)).toEqual(['b', 'c'])
+  expect(until).toBe(140)
   expect(times).toEqual([40, 60])
   expect(limitTriggers(held, times, LIMIT, 140).send.length).toBe(1)
 })
 
 it('a further attempt is no new trigger', () => {
   const again = beginAttempt(episode('a'))
-  expect(limitTriggers([again], [1, 2], LIMIT, 3)).toEqual({ send: [again], held: [], times: [1, 2] })
+  expect(limitTriggers([again], [1, 2], LIMIT, 3)).toMatchObject({ send: [again], held: [], times: [1, 2] })
 })
 
 it('a clock that was set back does not stop everything for long', () => {
-  const { held } = limitTriggers([episode('a')], [1_000_000, 1_000_000], LIMIT, 0)
-  expect(held.map(({ notBefore }) => notBefore)).toEqual([100])
+  expect(limitTriggers([episode('a')], [1_000_000, 1_000_000], LIMIT, 0).until).toBe(100)
 })
 
 property.prop([fc.array(fc.tuple(fc.nat(60), fc.nat(4)), { maxLength: 40 }), fc.integer({ min: 1, max: 4 })])(

@@ -12,14 +12,15 @@ export interface TriggerLimit {
  * attempt at one.
  *
  * @param times when new triggers went out before
+ * @returns with `until`, when the limit lets another one out
  */
 export function limitTriggers(
   due: readonly Episode[],
   times: readonly number[],
   limit: TriggerLimit | undefined,
   now: number,
-): { send: Episode[]; held: Episode[]; times: number[] } {
-  if (limit === undefined) return { send: [...due], held: [], times: [] }
+): { send: Episode[]; held: Episode[]; times: number[]; until: number } {
+  if (limit === undefined) return { send: [...due], held: [], times: [], until: now }
   // After the clock was set back, what lies ahead counts as now.
   const used = times.map((time) => Math.min(time, now)).filter((time) => now - time < limit.per)
   const send: Episode[] = []
@@ -29,7 +30,8 @@ export function limitTriggers(
     else if (used.length < limit.triggers) {
       used.push(now)
       send.push(episode)
-    } else held.push({ ...episode, notBefore: (used[used.length - limit.triggers] ?? now) + limit.per })
+    } else held.push(episode)
   }
-  return { send, held, times: used }
+  const oldest = used[used.length - limit.triggers]
+  return { send, held, times: used, until: oldest === undefined ? now : oldest + limit.per }
 }

@@ -8,6 +8,8 @@ import type { Firing } from './observation.ts'
 
 /** Statuses that pass by themselves: try again, with the same key. */
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])
+/** How long an answer may take, in milliseconds: one without is asked for again, with the same key. */
+const TIMEOUT = 15_000
 /** Said of a key that was used with another body: the episode was admitted before its detector was changed. */
 const CONFLICT = 409
 
@@ -33,6 +35,7 @@ export async function sendTrigger(
   try {
     const answer = await client.request('POST', `/v1/workflows/${workflow}/executions`, {
       signal,
+      timeout: TIMEOUT,
       headers: { 'idempotency-key': triggerKey(name, episode) },
       body: triggerBody(name, detector, episode.sent),
     })

@@ -1,7 +1,8 @@
 /** One detector: looks again and again, and triggers what is due. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { type DetectorConfig, sourceOf } from '../../shared/config.ts'
-import { log } from '../../shared/log.ts'
+import { log, messageOf } from '../../shared/log.ts'
 import type { SignalEpisode } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../coordinator-client.ts'
 import type { DetectorState, DetectorStore } from './detector-store.ts'
@@ -24,6 +25,9 @@ export interface Surroundings {
   signal: AbortSignal
 }
 
+/** An episode whose trigger goes out. */
+type Attempt = ReturnType<typeof beginAttempt>
+
 /** Triggers sent at the same time by one detector. */
 const PARALLEL_TRIGGERS = 8
 
@@ -35,6 +39,9 @@ export class Watch {
   readonly #source: Source
   #episodes: Episodes
   #limited: readonly number[]
+  /** Triggers that wait for their turn or for an answer, by fingerprint: what ends them, and when they are over. */
+  readonly #underWay = new Map<string, { abort: AbortController; over: Promise<void> }>()
+  readonly #inTurn = pLimit(PARALLEL_TRIGGERS)
   #failures = 0
   #isHeld = false
 
@@ -67,12 +74,18 @@ export class Watch {
     }
   }
 
-  /** Lets go of its source. */
+  /** Waits for the answers to what it has sent, and lets go of its source. */
   async close(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ over }) => over))
     await this.#source.close?.()
   }
 
-  /** Looks once, and triggers what is due. @returns whether it could see */
+  /**
+   * Looks once, and has what is due triggered. It doesn't wait for the answers: a coordinator that hangs must not keep it
+   * from seeing that a condition has cleared.
+   *
+   * @returns whether it could see
+   */
   async look(): Promise<boolean> {
     const { signal } = this.#around
     const began = performance.now()
@@ -83,33 +96,45 @@ export class Watch {
     const now = Date.now()
     const before = this.#episodes
     const { episodes, due, ended } = observeEpisodes(before, observation, this.#detector, now)
-    const { send, held, times } = limitTriggers(due, this.#limited, this.#detector.limit, now)
-    this.#tellHeld(held)
+    const free = due.filter(({ firing }) => !this.#underWay.has(firing.fingerprint))
+    const { send, held, times, until } = limitTriggers(free, this.#limited, this.#detector.limit, now)
+    this.#tellHeld(held.length, until)
     const sending = send.map(beginAttempt)
     this.#limited = times
-    this.#episodes = withEpisodes(episodes, [...held, ...sending])
+    this.#episodes = withEpisodes(episodes, sending)
     this.#around.metrics.firing(this.#name, episodes.size)
     this.#logChanges(before, episodes, ended, now)
-    // On disk before the trigger goes out: should this process die, the next one sends it with the same key.
+    // On disk before a trigger goes out: should this process die, the next one sends it with the same key.
     this.#save(now)
-    await this.#triggerAll(sending)
+    for (const { firing } of ended) this.#underWay.get(firing.fingerprint)?.abort.abort()
+    for (const episode of sending) this.#send(episode)
     return !('unknown' in observation)
   }
 
-  async #triggerAll(due: readonly ReturnType<typeof beginAttempt>[]): Promise<void> {
-    const { client, signal, metrics } = this.#around
-    const lanes = Array.from({ length: PARALLEL_TRIGGERS }, async (_, lane) => {
-      for (const episode of due.filter((_, index) => index % PARALLEL_TRIGGERS === lane)) {
-        if (signal.aborted) return
-        const answer = await sendTrigger(client, this.#name, this.#detector, episode, signal)
-        metrics.triggered(this.#name, answer.kind)
-        const answered = answerEpisode(episode, answer, this.#detector, Date.now())
-        this.#episodes = withEpisodes(this.#episodes, [answered])
-        if (answer.kind === 'admitted' || episode.denials === 0) this.#report(answered, null)
-      }
-    })
-    await Promise.all(lanes)
-    if (due.length > 0) this.#save(Date.now())
+  #send(episode: Attempt): void {
+    const { fingerprint } = episode.firing
+    const abort = new AbortController()
+    const over = this.#inTurn(() => this.#trigger(episode, AbortSignal.any([this.#around.signal, abort.signal])))
+      .catch((error: unknown) => {
+        log('error', 'trigger_failed', { detector: this.#name, detail: messageOf(error) })
+      })
+      .finally(() => this.#underWay.delete(fingerprint))
+    this.#underWay.set(fingerprint, { abort, over })
+  }
+
+  async #trigger(sent: Attempt, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { client, metrics } = this.#around
+    const answer = await sendTrigger(client, this.#name, this.#detector, sent, signal)
+    if (signal.aborted) return
+    metrics.triggered(this.#name, answer.kind)
+    const now = this.#episodes.get(sent.firing.fingerprint)
+    // It has ended meanwhile.
+    if (now === undefined || now.began !== sent.began) return
+    const answered = answerEpisode(now, answer, this.#detector, Date.now())
+    this.#episodes = withEpisodes(this.#episodes, [answered])
+    if (answer.kind === 'admitted' || sent.denials === 0) this.#report(answered, null)
+    this.#save(Date.now())
   }
 
   #save(now: number): void {
@@ -140,21 +165,18 @@ export class Watch {
     log(level, event, { detector: this.#name, ...fields })
   }
 
-  #tellHeld(held: readonly Episode[]): void {
-    this.#around.metrics.held(this.#name, held.length)
-    const isHeld = held.length > 0
-    if (isHeld && !this.#isHeld) {
-      const until = Math.min(...held.map(({ notBefore }) => notBefore))
-      const { workflow } = this.#detector
+  #tellHeld(conditions: number, until: number): void {
+    this.#around.metrics.held(this.#name, conditions)
+    if (conditions > 0 && !this.#isHeld) {
       log('warn', 'triggers_held', {
         detector: this.#name,
-        workflow,
-        conditions: held.length,
+        workflow: this.#detector.workflow,
+        conditions,
         until: new Date(until).toISOString(),
         detail: 'the limit of this detector is reached',
       })
     }
-    this.#isHeld = isHeld
+    this.#isHeld = conditions > 0
   }
 
   #logChanges(before: Episodes, after: Episodes, ended: readonly Episode[], now: number): void {

@@ -1,0 +1,141 @@
+/**
+ * What an execution has done so far: its activities, read from Temporal's history. Pure.
+ *
+ * @see https://github.com/temporalio/api, temporal/api/history/v1/message.proto
+ */
+import { decodePayload, type Payloads } from '../../shared/payload.ts'
+import type { Step } from '../../shared/wire.ts'
+import type { TemporalAnswer } from './client.ts'
+
+/** Steps that are shown at most, the newest. */
+const MOST_STEPS = 500
+/** Fields of an activity's argument that say what it is about, in the order in which they are looked for. */
+const SUBJECTS = ['name', 'url', 'pool', 'node', 'repository']
+/** Most of a text that is shown, in characters. */
+const TEXT_MOST = 200
+
+/** One page of a history; null when the answer is none. */
+export function historyPage(answer: TemporalAnswer): { events: HistoryEvent[]; nextPageToken: string } | null {
+  if (answer.ok !== true) return null
+  const { history, nextPageToken = '' } = answer.body as {
+    history?: { events?: HistoryEvent[] }
+    nextPageToken?: string
+  }
+  return { events: history?.events ?? [], nextPageToken }
+}
+
+/**
+ * The activities of a run, in the order in which they were scheduled.
+ *
+ * @param described answer to a Describe: history has an activity's attempts only once it has ended
+ */
+export function stepsOf(events: readonly HistoryEvent[], described: TemporalAnswer): Step[] {
+  const steps = new Map<string, Step & { id: string }>()
+  for (const event of events) {
+    const scheduled = event.activityTaskScheduledEventAttributes
+    if (scheduled !== undefined) steps.set(event.eventId ?? '', begun(event, scheduled))
+    const [status, end] = endOf(event)
+    const step = steps.get(end?.scheduledEventId ?? '')
+    if (step === undefined || end === undefined) continue
+    if (status === 'started') step.attempts = end.attempt ?? 1
+    else Object.assign(step, { status, ended_at: timeOf(event), failure: messageOf(end.failure) })
+  }
+  for (const pending of pendingOf(described)) {
+    const step = [...steps.values()].find(({ id, status }) => status === 'running' && id === pending.activityId)
+    if (step !== undefined)
+      Object.assign(step, { attempts: pending.attempt ?? 1, failure: messageOf(pending.lastFailure) })
+  }
+  return [...steps.values()].slice(-MOST_STEPS).map(({ id: _, ...step }) => step)
+}
+
+/** One event of a history, as far as it is read. */
+export interface HistoryEvent {
+  eventId?: string
+  eventTime?: string
+  activityTaskScheduledEventAttributes?: Scheduled
+  activityTaskStartedEventAttributes?: End
+  activityTaskCompletedEventAttributes?: End
+  activityTaskFailedEventAttributes?: End
+  activityTaskTimedOutEventAttributes?: End
+  activityTaskCanceledEventAttributes?: End
+}
+
+interface Scheduled {
+  activityId?: string
+  activityType?: { name?: string }
+  input?: Payloads
+}
+
+interface End {
+  scheduledEventId?: string
+  attempt?: number
+  failure?: FailureText
+}
+
+interface FailureText {
+  message?: string
+  cause?: FailureText
+}
+
+interface Pending {
+  activityId?: string
+  attempt?: number
+  lastFailure?: FailureText
+}
+
+function begun(event: HistoryEvent, { activityId = '', activityType, input }: Scheduled): Step & { id: string } {
+  return {
+    id: activityId,
+    activity: activityType?.name ?? '',
+    subject: subjectOf(input),
+    status: 'running',
+    attempts: 1,
+    started_at: timeOf(event),
+    ended_at: null,
+    failure: null,
+  }
+}
+
+function endOf(event: HistoryEvent): [Step['status'] | 'started', End | undefined] {
+  const started = event.activityTaskStartedEventAttributes
+  if (started !== undefined) return ['started', started]
+  if (event.activityTaskCompletedEventAttributes !== undefined) {
+    return ['completed', event.activityTaskCompletedEventAttributes]
+  }
+  if (event.activityTaskFailedEventAttributes !== undefined) return ['failed', event.activityTaskFailedEventAttributes]
+  if (event.activityTaskTimedOutEventAttributes !== undefined) {
+    return ['timed_out', event.activityTaskTimedOutEventAttributes]
+  }
+  return ['canceled', event.activityTaskCanceledEventAttributes]
+}
+
+function pendingOf(described: TemporalAnswer): Pending[] {
+  if (described.ok !== true) return []
+  const { pendingActivities } = described.body as { pendingActivities?: unknown }
+  return Array.isArray(pendingActivities) ? (pendingActivities as Pending[]) : []
+}
+
+/** What the first argument is about: its parameters may hold secrets, so only known fields are shown. */
+function subjectOf(input: Payloads | undefined): string | null {
+  const [payload] = input?.payloads ?? []
+  const argument = payload === undefined ? null : decodePayload(payload)
+  if (typeof argument !== 'object' || argument === null) return null
+  for (const field of SUBJECTS) {
+    const value: unknown = Reflect.get(argument, field)
+    if (typeof value === 'string') return cut(value)
+  }
+  return null
+}
+
+function messageOf(failure: FailureText | undefined): string | null {
+  if (failure === undefined) return null
+  return cut(failure.cause?.message ?? failure.message ?? '')
+}
+
+function cut(text: string): string {
+  return text.length <= TEXT_MOST ? text : `${text.slice(0, TEXT_MOST).toWellFormed()}…`
+}
+
+function timeOf({ eventTime }: HistoryEvent): string {
+  return new Date(eventTime ?? 0).toISOString()
+}

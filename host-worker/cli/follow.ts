@@ -1,0 +1,157 @@
+/** Waits for the end of an execution, and tells on stderr how it goes on. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Execution, Step } from '../../shared/wire.ts'
+import type { CoordinatorAnswer } from '../coordinator-client.ts'
+import { type ClientOptions, call } from './client.ts'
+import { CommandError, EXIT } from './exit-codes.ts'
+import { printable, targetText } from './tables.ts'
+
+/** How often it is looked, in milliseconds. */
+const INTERVAL = 500
+/** Statuses that nothing follows. */
+const ENDED: ReadonlySet<Execution['status']> = new Set([
+  'completed',
+  'failed',
+  'timed_out',
+  'canceled',
+  'terminated',
+  'expired',
+  'rejected',
+  'shadowed',
+])
+
+/**
+ * Follows an execution to its end; a coordinator that restarts meanwhile is waited for. Ctrl-C ends the waiting alone.
+ *
+ * @returns the last answer to `GET /v1/executions/{id}`; another status than 200 when it can't be followed
+ */
+export async function followExecution(options: ClientOptions, execution: Execution): Promise<CoordinatorAnswer> {
+  const id = execution.id ?? ''
+  const progress = new Progress(execution)
+  const leave = (): void => {
+    progress.end()
+    console.error(howToFollow(options, execution))
+    process.exit(EXIT.interrupted)
+  }
+  process.removeAllListeners('SIGINT')
+  process.once('SIGINT', leave)
+  try {
+    for (;;) {
+      const answer = await ask(options, `/v1/executions/${id}`)
+      if (answer === null) progress.away()
+      else if (answer.status !== 200) return answer
+      else {
+        const now = answer.json as Execution
+        const steps = now.started_at === null ? null : await ask(options, `/v1/executions/${id}/steps`)
+        progress.show(now, steps?.status === 200 ? ((steps.json as { steps: Step[] | null }).steps ?? []) : [])
+        if (ENDED.has(now.status)) return answer
+      }
+      await sleep(INTERVAL)
+    }
+  } finally {
+    progress.end()
+    process.off('SIGINT', leave)
+  }
+}
+
+/** The exit code that stands for how an execution ended. */
+export function exitCodeOf({ status }: Execution): number {
+  return status === 'completed' || status === 'shadowed' ? EXIT.ok : EXIT.failed
+}
+
+function howToFollow(options: ClientOptions, { workflow, id }: Execution): string {
+  const there = options.coordinator === undefined ? '' : ` --coordinator ${options.coordinator}`
+  return [
+    `${workflow} goes on without you.`,
+    `follow it: resile executions ${id} --wait${there}`,
+    `stop it:   resile cancel ${id}${there}`,
+  ].join('\n')
+}
+
+async function ask(options: ClientOptions, path: string): Promise<CoordinatorAnswer | null> {
+  try {
+    return await call(options, 'GET', path)
+  } catch (error) {
+    if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null
+    throw error
+  }
+}
+
+/** Lines for what has happened, and on a terminal one more for what happens. */
+class Progress {
+  readonly #isLive = process.stderr.isTTY === true
+  readonly #began: number
+  #status: Execution['status'] | null = null
+  /** What was told of each step, by its place. */
+  readonly #told: string[] = []
+  #lastLine = ''
+  #isAway = false
+
+  constructor({ admitted_at }: Execution) {
+    this.#began = admitted_at === null ? Date.now() : Date.parse(admitted_at)
+  }
+
+  show(execution: Execution, steps: readonly Step[]): void {
+    this.#isAway = false
+    const { status } = execution
+    const isFirst = this.#status === null
+    if (status !== this.#status && !ENDED.has(status)) {
+      this.#line(status, `${execution.workflow} on ${targetText(execution.target)}${isFirst ? ` ${execution.id}` : ''}`)
+    }
+    for (const [index, step] of steps.entries()) this.#step(step, index)
+    if (status !== this.#status && ENDED.has(status)) {
+      const why = execution.error === null ? '' : `: ${execution.error.message}`
+      this.#line(status, `${execution.workflow} after ${this.#seconds()} s${why}`)
+    }
+    this.#status = status
+    const current = steps.findLast((step) => step.status === 'running')
+    this.#live(`${status} for ${this.#seconds()} s${current === undefined ? '' : `: ${nameOf(current)}`}`)
+  }
+
+  /** The coordinator doesn't answer. */
+  away(): void {
+    if (!this.#isAway) this.#line('waiting', 'the coordinator does not answer; what was admitted goes on')
+    this.#isAway = true
+  }
+
+  /** Leaves the terminal as it was. */
+  end(): void {
+    if (this.#isLive) process.stderr.write(CLEAR)
+  }
+
+  #step(step: Step, index: number): void {
+    const told = `${step.status} ${step.attempts} ${step.failure}`
+    if (this.#told[index] === told) return
+    this.#told[index] = told
+    const tries = step.attempts > 1 ? ` (attempt ${step.attempts})` : ''
+    const why = step.failure === null ? '' : `: ${step.failure}`
+    const text = `${nameOf(step)}${tries}${why}`
+    // A check that is made again and again is one line.
+    const line = `${step.status} ${text}`
+    if (line !== this.#lastLine) this.#line(step.status === 'running' ? 'runs' : step.status, text)
+    this.#lastLine = step.status === 'running' ? this.#lastLine : line
+  }
+
+  #line(verb: string, text: string): void {
+    if (this.#isLive) process.stderr.write(CLEAR)
+    const time = new Date().toLocaleTimeString('en-GB')
+    process.stderr.write(`${time}  ${verb.padEnd(10)} ${printable(text).replaceAll('\n', ' ')}\n`)
+  }
+
+  #live(text: string): void {
+    if (!this.#isLive) return
+    const line = printable(text).replaceAll('\n', ' ')
+    process.stderr.write(`${CLEAR}… ${line.slice(0, Math.max(10, (process.stderr.columns ?? 80) - 3))}`)
+  }
+
+  #seconds(): string {
+    return ((Date.now() - this.#began) / 1000).toFixed(1)
+  }
+}
+
+/** To the beginning of an empty line. */
+const CLEAR = '\r\u001b[2K'
+
+function nameOf({ activity, subject }: Step): string {
+  return subject === null ? activity : `${activity} ${subject}`
+}
