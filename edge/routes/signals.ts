@@ -36,14 +36,14 @@ export async function recordSignals(env: Env, episodes: readonly SignalEpisode[]
 
 async function readEpisodes(env: Env, config: Config): Promise<Episode[]> {
   const signals = signalsOf(env)
-  const { episodes, executions } = (await signals.episodes()) as { episodes: Episode[]; executions: string[] }
+  const { episodes, executions } = await signals.episodes()
   const ids = executions.filter(isExecutionId)
   if (ids.length === 0) return episodes
   const found = await everyDatacenter(
     config,
     async (datacenter) => (await ledgerOf(env, datacenter).statuses(ids)) as Record<string, ExecutionStatus>,
   )
-  const statuses: Record<string, ExecutionStatus> = Object.assign({}, ...found)
+  const statuses = Object.fromEntries(found.flatMap((known) => Object.entries(known)))
   await signals.settle(statuses)
-  return ((await signals.episodes()) as { episodes: Episode[] }).episodes
+  return (await signals.episodes()).episodes
 }

@@ -24,7 +24,7 @@ export interface Episode {
 const FLAP = 10 * 60_000
 const DAY = 24 * 3_600_000
 /** What is looked back on. */
-export const SPANS = { '1d': DAY, '7d': 7 * DAY, '30d': 30 * DAY } as const
+const SPANS = { '1d': DAY, '7d': 7 * DAY, '30d': 30 * DAY } as const
 /** Executions that never did anything: they wait, were only recorded, or never started. */
 const IDLE: ReadonlySet<ExecutionStatus | null> = new Set(['awaiting_approval', 'shadowed', 'rejected', 'expired'])
 

@@ -3,7 +3,7 @@ import { compile, Places } from './compile.ts'
 import { byPosition, type Diagnostic, FILE_KEY, type Problem, problem } from './diagnostic.ts'
 import { fileForm } from './form.ts'
 import { parseHcl } from './hcl.ts'
-import { readSource, type Source } from './source.ts'
+import { MAX_BYTES, MAX_BYTES_OF_MANY, readSource, type Source } from './source.ts'
 import { problemsOf } from './validate.ts'
 
 /** A configuration file: what it says, if nothing is wrong with it, and where. */
@@ -29,7 +29,7 @@ export async function loadFile<S extends z.ZodObject>(
   kind: string,
   required: boolean,
 ): Promise<LoadedFile<S>> {
-  const source = await readSource(path)
+  const source = await readSource(path, kind === 'detectors' ? MAX_BYTES_OF_MANY : MAX_BYTES)
   if (source !== null && 'text' in source) return { file, ...(await check(source, file, schema, kind)) }
   const found = source ?? (required ? problem({ line: 1, column: 1 }, FILE_KEY, 'is required, but is not there') : null)
   return { file, problems: found === null ? [] : inFile(file, [found]), content: null, places: new Places() }

@@ -3,6 +3,8 @@ import { FILE_KEY, type Position, type Problem, problem } from './diagnostic.ts'
 
 /** Most that a configuration file may hold: the HCL parser grows slow, and then dies, on far larger ones. */
 export const MAX_BYTES = 64 * 1024
+/** Most that a file with many like blocks may hold, which it takes some seconds to read. */
+export const MAX_BYTES_OF_MANY = 1024 * 1024
 
 const TOP: Position = { line: 1, column: 1 }
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' })
@@ -19,8 +21,12 @@ export class Source {
 
   /** The line and column of an offset. Columns count characters as HashiCorp's parser does: by what a reader sees. */
   position(offset: number): Position {
-    const next = this.#lineStarts.findIndex((start) => start > offset)
-    const line = next === -1 ? this.#lineStarts.length : next
+    let [line, beyond] = [1, this.#lineStarts.length + 1]
+    while (beyond - line > 1) {
+      const middle = Math.floor((line + beyond) / 2)
+      if ((this.#lineStarts[middle - 1] ?? 0) <= offset) line = middle
+      else beyond = middle
+    }
     const before = this.text.slice(this.#lineStarts[line - 1], offset)
     return { line, column: [...characters.segment(before)].length + 1 }
   }
@@ -29,14 +35,15 @@ export class Source {
 /**
  * Reads a file.
  *
+ * @param most bytes that it may hold
  * @returns its source; or, as a problem, why it can't be read; null when there is none
  */
-export async function readSource(path: string): Promise<Source | Problem | null> {
+export async function readSource(path: string, most = MAX_BYTES): Promise<Source | Problem | null> {
   try {
     const found = await stat(path)
     // Also keeps a named pipe from blocking forever.
     if (!found.isFile()) return problem(TOP, FILE_KEY, `is a ${found.isDirectory() ? 'directory' : 'special file'}`)
-    return found.size > MAX_BYTES ? tooLarge() : decode(await readFile(path))
+    return found.size > most ? tooLarge(most) : decode(await readFile(path), most)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
     return code === 'ENOENT' ? null : problem(TOP, FILE_KEY, `can't be read: ${code}`)
@@ -44,8 +51,8 @@ export async function readSource(path: string): Promise<Source | Problem | null>
 }
 
 /** The source in a file's bytes; or, as a problem, why there is none. */
-export function decode(bytes: Uint8Array): Source | Problem {
-  if (bytes.length > MAX_BYTES) return tooLarge()
+export function decode(bytes: Uint8Array, most = MAX_BYTES): Source | Problem {
+  if (bytes.length > most) return tooLarge(most)
   const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   const source = new Source(text)
   // Invalid bytes became U+FFFD: the encoded text then differs from the file, first where the file is wrong.
@@ -58,6 +65,6 @@ export function decode(bytes: Uint8Array): Source | Problem {
   return nul === -1 ? source : problem(source.position(nul), FILE_KEY, 'holds a NUL character')
 }
 
-function tooLarge(): Problem {
-  return problem(TOP, FILE_KEY, `is larger than ${MAX_BYTES / 1024} kB`)
+function tooLarge(most: number): Problem {
+  return problem(TOP, FILE_KEY, `is larger than ${most / 1024} kB`)
 }

@@ -2,35 +2,27 @@
  * What an idle worker costs its host, beside a worker of the bare SDK that serves as many queues in the same run; and
  * what 25 workers cost one machine that all serve.
  */
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { table } from '../../host-worker/cli/tables.ts'
-import { CoordinatorClient } from '../../host-worker/coordinator-client.ts'
-import { PACKAGE_ROOT } from '../../host-worker/package-root.ts'
-import { startGuardian } from '../../host-worker/process/guardian.ts'
-import { Supervisor } from '../../host-worker/process/supervisor.ts'
+import type { Supervisor } from '../../host-worker/process/supervisor.ts'
 import type { Execution } from '../../shared/wire.ts'
 import { childrenOf, type Footprint, footprints } from './footprint.ts'
+import { resile, type Site, withSite } from './site.ts'
 
 /** How many workers share one machine. */
 const CROWD = 25
 /** From the last start until it is quiet, and how long it is then measured, in milliseconds. */
 const SETTLE = 12_000
 const WINDOW = 20_000
-const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
 const BARE = join(import.meta.dirname, 'bare-worker.mjs')
 const AIM = 1.2
-
-/** A datacenter without workers. */
-interface Site {
-  project: string
-  data: string
-  /** `HOST:PORT` of Temporal's gRPC. */
-  temporal: string
-  socket: string
-  client: CoordinatorClient
+const FILES = {
+  'worker.hcl': 'node = "w"\ndatacenter = "dc1"\ncommand "look" {\n  argv = ["/bin/true"]\n  read_only = true\n}\n',
+  'workflows/look.hcl': 'task_queue_target = "node"\n',
+  'workflows/look.ts': `import { runCommand } from 'resile/workflow'
+      export const look = (): Promise<unknown> => runCommand({ name: 'look' })`,
 }
 
 /** A worker that runs. */
@@ -43,51 +35,10 @@ interface Subject {
 
 /** Measures, and prints the tables. */
 export async function benchWorkers(): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'resile-bench-'))
-  const guardian = await startGuardian()
-  const supervisor = new Supervisor({ guardian })
-  try {
-    const site = await startSite(supervisor, directory)
+  await withSite({ files: FILES, flags: ['--no-workers'] }, async (site, supervisor) => {
     await compare(supervisor, site)
     await crowd(supervisor, site)
-    site.client.close()
-  } finally {
-    await supervisor.stopAll()
-    await guardian.close()
-    await rm(directory, { recursive: true, force: true })
-  }
-}
-
-async function startSite(supervisor: Supervisor, directory: string): Promise<Site> {
-  const [project, data] = [join(directory, 'project'), join(directory, 'data')]
-  await mkdir(join(project, 'workflows'), { recursive: true })
-  const files: Record<string, string> = {
-    'coordinator.hcl': 'datacenter = "dc1"\n',
-    'worker.hcl': 'node = "w"\ndatacenter = "dc1"\ncommand "look" {\n  argv = ["/bin/true"]\n  read_only = true\n}\n',
-    'workflows/look.hcl': 'task_queue_target = "node"\n',
-    'workflows/look.ts': `import { runCommand } from 'resile/workflow'
-      export const look = (): Promise<unknown> => runCommand({ name: 'look' })`,
-  }
-  for (const [name, text] of Object.entries(files)) await writeFile(join(project, name), text)
-  let ready = ''
-  await supervisor.start({
-    role: 'dev',
-    name: 'dev',
-    command: process.execPath,
-    args: [...resile('dev'), '--project', project, '--data', data, '--port', '0', '--no-workers'],
-    restart: false,
-    readyTimeoutMs: 90_000,
-    stopGraceMs: 15_000,
-    onLine: (line) => {
-      if (line.startsWith('resile ready ')) ready = line
-    },
-    ready: async () => {
-      if (ready === '') throw new Error('not yet')
-    },
   })
-  const socket = join(data, 'coordinator.sock')
-  const temporal = / temporal=(\S+)/.exec(ready)?.[1] ?? ''
-  return { project, data, temporal, socket, client: new CoordinatorClient({ socket }) }
 }
 
 /** One of each kind, side by side. */
@@ -199,10 +150,6 @@ async function start(supervisor: Supervisor, name: string, args: readonly string
 
 async function endIt(supervisor: Supervisor, { name }: Subject): Promise<void> {
   await supervisor.stop(name)
-}
-
-function resile(verb: string): string[] {
-  return ['--disable-warning=ExperimentalWarning', MAIN, verb]
 }
 
 function total(costs: readonly Footprint[]): Footprint {
