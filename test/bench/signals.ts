@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { table } from '../../host-worker/cli/tables.ts'
 import type { Supervisor } from '../../host-worker/process/supervisor.ts'
 import { encodePayloads } from '../../shared/payload.ts'
-import type { Step } from '../../shared/wire.ts'
 import { footprints } from './footprint.ts'
 import { resile, type Site, withSite } from './site.ts'
 
