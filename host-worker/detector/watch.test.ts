@@ -1,0 +1,162 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { detectorsSchema } from '../../shared/config.ts'
+import { CoordinatorClient } from '../coordinator-client.ts'
+import { DetectorStore } from './detector-store.ts'
+import { DetectorMetrics } from './metrics.ts'
+import type { Firing, Observation } from './observation.ts'
+import * as sources from './sources/open-source.ts'
+import { type Surroundings, Watch } from './watch.ts'
+
+const FIRING: Firing = { fingerprint: 'f', labels: { node: 'web-1' }, annotations: {}, value: '1', summary: 'sick' }
+const SICK: Observation = { firing: [FIRING] }
+
+interface Trigger {
+  key: string
+  body: { reason: string; target: { node: string } }
+}
+
+let coordinator: Server
+let received: Trigger[]
+/** What the coordinator answers; null: nothing. */
+let answer: { status: number; headers?: Record<string, string>; body?: unknown } | null
+let observation: Observation
+let around: Surroundings
+let directory: string
+
+beforeEach(async () => {
+  received = []
+  answer = { status: 201, body: { execution: { id: '019a0000-0000-7000-8000-000000000001' } } }
+  observation = SICK
+  coordinator = createServer((request, response) => {
+    let text = ''
+    request.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    request.on('end', () => {
+      received.push({ key: String(request.headers['idempotency-key']), body: JSON.parse(text) as Trigger['body'] })
+      if (answer !== null) response.writeHead(answer.status, answer.headers).end(JSON.stringify(answer.body ?? {}))
+    })
+  })
+  await new Promise<void>((resolve) => coordinator.listen(0, '127.0.0.1', resolve))
+  directory = await mkdtemp(join(tmpdir(), 'resile-watch-'))
+  vi.spyOn(sources, 'openSource').mockImplementation(() => ({ observe: async () => observation }))
+  around = surroundings()
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  around.store.close()
+  around.client.close()
+  coordinator.closeAllConnections()
+  coordinator.close()
+  await rm(directory, { recursive: true })
+})
+
+function surroundings(): Surroundings {
+  const { port } = coordinator.address() as AddressInfo
+  return {
+    client: new CoordinatorClient({ url: `http://127.0.0.1:${port}` }),
+    store: new DetectorStore(join(directory, 'state.sqlite')),
+    metrics: new DetectorMetrics(['d']),
+    directory,
+    signal: new AbortController().signal,
+  }
+}
+
+function watch(more: Record<string, unknown> = {}): Watch {
+  const block = {
+    workflow: 'w',
+    interval: '100ms',
+    target: { node: '${labels.node}' },
+    http_check: { url: 'http://x/' },
+  }
+  const { detector } = detectorsSchema.parse({ detector: { d: { ...block, ...more } } })
+  if (detector.d === undefined) throw new Error('there is one')
+  return new Watch('d', detector.d, around)
+}
+
+describe('one trigger per episode', () => {
+  it('also when the process dies before it hears an answer', async () => {
+    answer = null
+    await watch().look()
+    await vi.waitFor(() => expect(received).toHaveLength(1))
+    // Another process, which finds what the first one had written before it sent anything.
+    around.store.close()
+    around = surroundings()
+    answer = { status: 200 }
+    const second = watch()
+    await second.look()
+    await second.close()
+    await second.look()
+    expect(received.map(({ key }) => key)).toEqual([received[0]?.key, received[0]?.key])
+  })
+
+  it('an answer that is long in coming keeps it from nothing', async () => {
+    answer = null
+    const waiting = watch()
+    await waiting.look()
+    await vi.waitFor(() => expect(received).toHaveLength(1))
+    expect(await waiting.look()).toBe(true)
+    observation = { firing: [] }
+    await waiting.look()
+    // What nobody waits for any more is over.
+    await waiting.close()
+    observation = SICK
+    answer = { status: 201 }
+    await waiting.look()
+    await waiting.close()
+    const [first, second] = received
+    expect(received).toHaveLength(2)
+    expect(first?.key).not.toBe(second?.key)
+  })
+
+  it('and what is sent again says the same', async () => {
+    answer = { status: 503, headers: { 'retry-after': '0' } }
+    const denied = watch()
+    await denied.look()
+    await denied.close()
+    const later = Date.now() + 60_000
+    vi.spyOn(Date, 'now').mockImplementation(() => later)
+    observation = { firing: [{ ...FIRING, value: '2', summary: 'sicker' }] }
+    await denied.look()
+    await denied.close()
+    expect(received.map(({ body }) => body.reason)).toEqual(['sick', 'sick'])
+    expect(received[0]?.key).toBe(received[1]?.key)
+  })
+})
+
+it('a label that is missing triggers nothing', async () => {
+  observation = { firing: [{ ...FIRING, labels: {} }] }
+  const mapping = watch()
+  await mapping.look()
+  await mapping.close()
+  expect(received).toEqual([])
+})
+
+it('an episode is reported as it goes on, with what came of it', async () => {
+  const reporting = watch()
+  await reporting.look()
+  await reporting.close()
+  expect(around.store.reports(10).map(({ episode }) => episode)).toMatchObject([
+    { source: 'http_check', name: 'd', workflow: 'w', admitted: 1, ended: null, executions: [expect.any(String)] },
+  ])
+  observation = { firing: [] }
+  await reporting.look()
+  expect(around.store.reports(10).map(({ episode }) => episode)).toMatchObject([
+    { admitted: 1, ended: expect.any(String) },
+  ])
+})
+
+it('a key that was used with another body was admitted: nothing more is sent in this episode', async () => {
+  answer = { status: 409, body: { code: 'idempotency_conflict' } }
+  const changed = watch()
+  await changed.look()
+  await changed.close()
+  await changed.look()
+  await changed.close()
+  expect(received).toHaveLength(1)
+})
