@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { detectorsSchema } from '../../shared/config.ts'
 import { CoordinatorClient } from '../coordinator-client.ts'
@@ -24,18 +25,24 @@ let coordinator: Server
 let received: Trigger[]
 /** What the coordinator answers; null: nothing. */
 let answer: { status: number; headers?: Record<string, string>; body?: unknown } | null
+/** Requests whose sender did not wait for the answer. */
+let hungUp: number
 let observation: Observation
 let around: Surroundings
 let directory: string
 
 beforeEach(async () => {
   received = []
+  hungUp = 0
   answer = { status: 201, body: { execution: { id: '019a0000-0000-7000-8000-000000000001' } } }
   observation = SICK
   coordinator = createServer((request, response) => {
     let text = ''
     request.on('data', (chunk: Buffer) => {
       text += chunk.toString()
+    })
+    response.on('close', () => {
+      if (!response.writableEnded) hungUp += 1
     })
     request.on('end', () => {
       received.push({ key: String(request.headers['idempotency-key']), body: JSON.parse(text) as Trigger['body'] })
@@ -101,9 +108,12 @@ describe('one trigger per episode', () => {
     await waiting.look()
     await vi.waitFor(() => expect(received).toHaveLength(1))
     expect(await waiting.look()).toBe(true)
+    await sleep(100)
+    expect(received).toHaveLength(1)
     observation = { firing: [] }
     await waiting.look()
-    // What nobody waits for any more is over.
+    // Nobody wants it any more.
+    await vi.waitFor(() => expect(hungUp).toBe(1), { timeout: 10_000 })
     await waiting.close()
     observation = SICK
     answer = { status: 201 }

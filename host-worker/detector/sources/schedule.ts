@@ -39,8 +39,8 @@ export function watchSchedule({ cron, time_zone, missed, retry_for }: ScheduleCo
   return {
     async observe(now): Promise<Observation> {
       const { handled, current } = state ?? { handled: now, current: null }
-      // A clock that was set back makes no start come twice.
-      const newest = now <= handled ? null : newestSince(handled, now)
+      // None before `handled`: a clock that was set back makes no start come twice.
+      const newest = newestSince(handled, now)
       const isMissed = newest !== null && now - newest > LATE
       if (isMissed)
         noticed.push({ level: 'warn', event: 'schedule_missed', at: textOf(newest), made_up_for: missed === 'once' })
