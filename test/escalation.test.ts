@@ -1,17 +1,16 @@
 /** Humans are told: by a webhook of their own, and by a real Alertmanager. */
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
-import { join } from 'node:path'
 import { kill } from 'node:process'
 import { Webhook } from 'standardwebhooks'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../tools/debian-packages.ts'
+import { startAlertmanager } from './support/alertmanager.ts'
 import { atEnd } from './support/cleanup.ts'
 import { type Dev, startDev } from './support/dev.ts'
-import { temporaryDirectory, workflow, writeProject } from './support/files.ts'
+import { workflow, writeProject } from './support/files.ts'
 import type { Decision, Execution, List, Started } from './support/http.ts'
-import { freePort, run } from './support/processes.ts'
+import { freePort } from './support/processes.ts'
 import { stays, until } from './support/until.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
@@ -51,7 +50,8 @@ beforeAll(async () => {
     ...workflow('rebooting', escalating('alerts'), failing('rebooting')),
     ...workflow('asking', `${escalating('alerts')}\nmode = "approve"`, failing('asking')),
   })
-  if (!lacks('prometheus-alertmanager')) await startAlertmanager(port)
+  if (!lacks('prometheus-alertmanager'))
+    await startAlertmanager({ route: { receiver: 'nobody' }, receivers: [{ name: 'nobody' }] }, port)
   dev = await startDev({ project, nodes: ['web-1'] })
 })
 
@@ -164,20 +164,6 @@ async function startReceiver(): Promise<Receiver> {
     server.closeAllConnections()
   })
   return told
-}
-
-async function startAlertmanager(port: number): Promise<void> {
-  const directory = temporaryDirectory()
-  const file = join(directory, 'alertmanager.yml')
-  // JSON is YAML.
-  writeFileSync(file, JSON.stringify({ route: { receiver: 'nobody' }, receivers: [{ name: 'nobody' }] }))
-  run('prometheus-alertmanager', [
-    `--config.file=${file}`,
-    `--storage.path=${join(directory, 'data')}`,
-    `--web.listen-address=127.0.0.1:${port}`,
-    '--cluster.listen-address=',
-  ])
-  await until('Alertmanager is ready', async () => (await fetch(`http://127.0.0.1:${port}/-/ready`)).ok)
 }
 
 function missing(): never {

@@ -1,19 +1,17 @@
-import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../tools/debian-packages.ts'
-import { atEnd } from './support/cleanup.ts'
 import { type Dev, startDev } from './support/dev.ts'
-import { repository, temporaryDirectory, writeProject } from './support/files.ts'
+import { writeProject } from './support/files.ts'
 import type { Decision, List } from './support/http.ts'
-import { freePort, type Running, run } from './support/processes.ts'
+import { freePort } from './support/processes.ts'
 import { type Prometheus, startPrometheus } from './support/prometheus.ts'
+import { keepRunning, type Sample } from './support/sample.ts'
 import { until } from './support/until.ts'
 
 describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'prometheus')}`, () => {
   let sampleUrl: string
   let prometheusUrl: string
-  let service: Service
+  let service: Sample
   let query: Prometheus['query']
   let dev: Dev
 
@@ -98,27 +96,3 @@ describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'promet
     expect(service.starts()).toBe(3)
   })
 })
-
-interface Service {
-  readonly pidFile: string
-  /** How often it has been started. */
-  starts(): number
-}
-
-/** The sample service, started again whenever it dies. */
-function keepRunning(port: number): Service {
-  const pidFile = join(temporaryDirectory(), 'sample.pid')
-  let wanted = true
-  let starts = 0
-  const start = () => {
-    const running: Running = run(process.execPath, [join(repository, 'host-worker/sample/service.ts'), String(port)])
-    starts += 1
-    writeFileSync(pidFile, `${running.pid}\n`)
-    void running.ended.then(() => wanted && start())
-  }
-  start()
-  atEnd(() => {
-    wanted = false
-  })
-  return { pidFile, starts: () => starts }
-}

@@ -12,10 +12,19 @@ export interface Prometheus {
   query(text: string): Promise<string[]>
 }
 
+/** What it is told besides what to scrape. */
+export interface Alerting {
+  /** Base URL of an Alertmanager. */
+  alertmanager: string
+  /** As in a rule file. */
+  rules: readonly object[]
+}
+
 /** Scrapes each target every second, with a label that tells its node; waits until it is ready. */
 export async function startPrometheus(
   jobs: Record<string, { target: string; node: string }>,
   wantedPort?: number,
+  alerting?: Alerting,
 ): Promise<Prometheus> {
   const port = wantedPort ?? (await freePort())
   const url = `http://127.0.0.1:${port}`
@@ -25,8 +34,21 @@ export async function startPrometheus(
     job_name: name,
     static_configs: [{ targets: [target], labels: { node } }],
   }))
-  const config = { global: { scrape_interval: '1s', scrape_timeout: '1s' }, scrape_configs: scrapes }
+  const rulesFile = join(directory, 'rules.yml')
+  const config = {
+    global: { scrape_interval: '1s', scrape_timeout: '1s', evaluation_interval: '1s' },
+    scrape_configs: scrapes,
+    ...(alerting === undefined
+      ? {}
+      : {
+          rule_files: [rulesFile],
+          alerting: { alertmanagers: [{ static_configs: [{ targets: [new URL(alerting.alertmanager).host] }] }] },
+        }),
+  }
   // JSON is YAML.
+  if (alerting !== undefined) {
+    writeFileSync(rulesFile, JSON.stringify({ groups: [{ name: 'test', rules: alerting.rules }] }))
+  }
   writeFileSync(configFile, JSON.stringify(config))
   const flags = [`--config.file=${configFile}`, `--storage.tsdb.path=${join(directory, 'data')}`]
   run('prometheus', [...flags, `--web.listen-address=127.0.0.1:${port}`])

@@ -1,0 +1,31 @@
+/** The sample service of `npm start`, as a service manager would run it. */
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { atEnd } from './cleanup.ts'
+import { repository, temporaryDirectory } from './files.ts'
+import { type Running, run } from './processes.ts'
+
+/** One that runs. */
+export interface Sample {
+  readonly pidFile: string
+  /** How often it has been started. */
+  starts(): number
+}
+
+/** The sample service, started again whenever it dies. */
+export function keepRunning(port: number): Sample {
+  const pidFile = join(temporaryDirectory(), 'sample.pid')
+  let wanted = true
+  let starts = 0
+  const start = () => {
+    const running: Running = run(process.execPath, [join(repository, 'host-worker/sample/service.ts'), String(port)])
+    starts += 1
+    writeFileSync(pidFile, `${running.pid}\n`)
+    void running.ended.then(() => wanted && start())
+  }
+  start()
+  atEnd(() => {
+    wanted = false
+  })
+  return { pidFile, starts: () => starts }
+}
