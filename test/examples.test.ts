@@ -98,16 +98,19 @@ describe.each(Object.entries(examples))('%s', (_, text) => {
     expect(Object.keys(project?.detectors ?? {})).not.toEqual([])
   })
 
-  test.skipIf(lacks('prometheus'))(titled('has queries that fire for what is sick alone', 'prometheus'), async () => {
-    const { project } = await load(text)
-    for (const [name, { prometheus }] of Object.entries<DetectorConfig>(project?.detectors ?? {})) {
-      if (prometheus !== undefined) await evaluate(name, prometheus.query)
-    }
-  })
+  test.skipIf(lacks('prometheus'))(
+    `${titled('has queries that fire for what is sick alone', 'prometheus')}`,
+    async () => {
+      const { project } = await load(text)
+      for (const [name, { prometheus }] of Object.entries<DetectorConfig>(project?.detectors ?? {})) {
+        if (prometheus !== undefined) expect(await evaluate(name, prometheus.query)).toContain('SUCCESS')
+      }
+    },
+  )
 })
 
-/** Has Prometheus' own engine evaluate a query over made-up series, one sample a minute. */
-async function evaluate(name: string, query: string): Promise<void> {
+/** Has Prometheus' own engine evaluate a query over made-up series, one sample a minute. @returns what it says */
+async function evaluate(name: string, query: string): Promise<string> {
   const prepared = SERIES[name]
   if (prepared === undefined) throw new Error(`no series were prepared for ${name}`)
   const { by, fires, at, series } = prepared
@@ -126,8 +129,8 @@ async function evaluate(name: string, query: string): Promise<void> {
   const file = join(directory, 'tests.yml')
   // JSON is YAML.
   writeFileSync(file, JSON.stringify({ rule_files: [], evaluation_interval: '1m', tests: [tests] }))
-  const { code, stdout, stderr } = await run('promtool', ['test', 'rules', file]).ended
-  expect({ name, code, said: `${stdout}${stderr}` }).toMatchObject({ code: 0 })
+  const { stdout, stderr } = await run('promtool', ['test', 'rules', file]).ended
+  return `${stdout}${stderr}`
 }
 
 /** Writes an example's files; a workflow's HCL is the library's, with what the example adds to it. */
