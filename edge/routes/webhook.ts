@@ -5,9 +5,11 @@ import { authorise } from '../access/authorise.ts'
 import { findWorkflow } from '../find-workflow.ts'
 import { checkJson, readJson } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
+import { preferredWait, traceparent } from '../http/headers.ts'
 import { ProblemError } from '../http/problem.ts'
 import { firstLedger, orUnavailable } from '../ledgers.ts'
-import { start } from './start.ts'
+import { start } from '../start.ts'
+import { admissionAnswer, inputOf } from './start.ts'
 
 /** `POST /v1/triggers/webhook/{name}` */
 export async function receiveMessage(context: AppContext, config: Config): Promise<Response> {
@@ -32,8 +34,19 @@ export async function receiveMessage(context: AppContext, config: Config): Promi
     )
   }
   if (known === 'full') throw new ProblemError('ledger_unavailable', 'too many messages came in the last minutes')
-  const body = { ...wanted.body, trigger: wanted.body.trigger ?? { source: 'webhook', name } }
-  return start(context, config, { workflow, body, json: wanted.json, place: wanted.place, key: id })
+  const { headers } = context.req.raw
+  const { body, json, place } = wanted
+  const admitted = await start(context.env, config, {
+    workflow,
+    caller,
+    body: { ...body, trigger: body.trigger ?? { source: 'webhook', name } },
+    input: inputOf(json),
+    place,
+    idempotency: { key: id, content: json },
+    wait: preferredWait(headers),
+    traceparent: traceparent(headers),
+  })
+  return admissionAnswer(admitted)
 }
 
 /** What a message wants: a start's body, bare or as `data` of an envelope, and the workflow. */
