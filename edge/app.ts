@@ -1,10 +1,11 @@
 /** The coordinator's HTTP application: read → identify → limit → authorise → route. */
 import { Hono, type MiddlewareHandler } from 'hono'
+import { BODY_LIMIT, bodyLimit } from '../shared/body-limit.ts'
 import { ANONYMOUS } from '../shared/callers.ts'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
 import { decodedPath } from '../shared/path.ts'
-import { isLogged } from '../shared/route-rules.ts'
+import { findPass, isLogged } from '../shared/route-rules.ts'
 import { authorise } from './access/authorise.ts'
 import { type Door, type Identity, identify } from './access/identify.ts'
 import { refuseForeignSites } from './access/same-site.ts'
@@ -25,7 +26,7 @@ export function createApp(config: Config, door: Door): Hono<App> {
   if (shedding !== null) app.use(keepInFlight(shedding))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
-    const body = await readBody(raw)
+    const body = await readBody(raw, limitFor(config, door, raw, path))
     context.set('body', body)
     if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
     context.set('caller', ANONYMOUS)
@@ -59,6 +60,17 @@ export function createApp(config: Config, door: Door): Hono<App> {
     return new ProblemError('internal', 'an internal error; the log has it under this request id').toResponse()
   })
   return app
+}
+
+/** Most bytes of a request's body: what some paths take beyond the usual is for callers alone that pass there. */
+function limitFor(config: Config, door: Door, request: Request, path: string): number {
+  const limit = bodyLimit(path)
+  if (limit === BODY_LIMIT) return limit
+  try {
+    return findPass(config, identify(config, door, request).caller, request.method, path) === null ? BODY_LIMIT : limit
+  } catch {
+    return BODY_LIMIT
+  }
 }
 
 /** Lets no more requests in than can be answered. */

@@ -2,8 +2,8 @@
 export interface SignalFacts {
   labels: Readonly<Record<string, string>>
   annotations: Readonly<Record<string, string>>
-  /** What was measured, as the source wrote it. */
-  value: string
+  /** What was measured, as the source wrote it; null for a signal that measures nothing. */
+  value: string | null
 }
 
 /** Thrown when a template names something that the signal doesn't carry. */
@@ -12,7 +12,7 @@ export class InterpolationError extends Error {}
 /**
  * Fills `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` stands for a literal `${`.
  *
- * @throws InterpolationError when a label or annotation isn't there: half a target must not trigger anything
+ * @throws InterpolationError when what it names isn't there: half a target must not trigger anything
  */
 export function interpolate<Value>(value: Value, signal: SignalFacts): Value {
   return fill(value, signal) as Value
@@ -28,10 +28,10 @@ function fill(value: unknown, signal: SignalFacts): unknown {
 function fillText(text: string, signal: SignalFacts): string {
   return text.replace(EXPRESSION, (expression: string, kind: string | undefined, name: string) => {
     if (expression === ESCAPED) return '${'
-    if (kind === undefined) return signal.value
     const fields = kind === 'labels' ? signal.labels : signal.annotations
-    const found = Object.hasOwn(fields, name) ? fields[name] : undefined
-    if (found === undefined) throw new InterpolationError(`${expression}: the signal carries none of that name`)
+    const found = kind === undefined ? signal.value : Object.hasOwn(fields, name) ? fields[name] : null
+    if (found === null || found === undefined)
+      throw new InterpolationError(`${expression}: the signal carries none of that name`)
     return found
   })
 }

@@ -302,6 +302,36 @@ export const signalSchema = z.strictObject({
   windows: z.strictObject({ '1d': signalCountsSchema, '7d': signalCountsSchema, '30d': signalCountsSchema }),
 })
 
+/** What came of one thing that a signal wanted to be started, or of a signal that wants nothing. */
+export const triggerItemSchema = z.strictObject({
+  /** What the sender knows the signal by. */
+  fingerprint: z.string(),
+  /** As the sender says: `firing` or `resolved` of an alert, the type of an event. */
+  status: z.string(),
+  detector: z.string().nullable(),
+  workflow: z.string().nullable(),
+  /**
+   * A decision's; `undecided` when there is none yet, `refused` for what can't be started; `resolved` and `ignored` for
+   * a signal that wants nothing.
+   */
+  outcome: z.enum([...OUTCOMES, 'undecided', 'refused', 'resolved', 'ignored']),
+  /** Of the problem, null when there is none. */
+  code: z.string().nullable(),
+  detail: z.string().nullable(),
+  /** Their ids. */
+  decision: z.uuid().nullable(),
+  execution: z.uuid().nullable(),
+  /** Whether it may pass when the signal is sent again. */
+  retry: z.boolean(),
+})
+
+/** The answer to signals. */
+export const triggerItemsSchema = z.strictObject({
+  items: z.array(triggerItemSchema),
+  /** Only of a group of alerts that its sender cut: how many are missing. */
+  truncated_alerts: z.number().optional(),
+})
+
 /** RFC 9457 problem document. */
 export const problemSchema = z.strictObject({
   type: z.string(),
@@ -312,6 +342,8 @@ export const problemSchema = z.strictObject({
   errors: z.array(z.strictObject({ path: z.string(), message: z.string() })).optional(),
   /** Of a 503 whose outcome is unknown: only the id, by which it can be asked for. */
   decision: z.union([decisionSchema, z.strictObject({ id: z.uuid() })]).optional(),
+  /** Only of signals that are to be sent again: what came of each. */
+  ...triggerItemsSchema.partial().shape,
 })
 
 /** A trigger's target, as it was routed. */
@@ -336,6 +368,10 @@ export type SignalCounts = z.output<typeof signalCountsSchema>
 export type SignalSummary = z.output<typeof signalSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
+/** What came of one thing that a signal wanted. */
+export type TriggerItem = z.output<typeof triggerItemSchema>
+/** The answer to signals. */
+export type TriggerItems = z.output<typeof triggerItemsSchema>
 export type Problem = z.output<typeof problemSchema>
 /** One page of a list. */
 export interface Page<Item> {

@@ -1,21 +1,21 @@
 /** Request bodies: read under a limit before anything else is looked at, then parsed and checked. */
 import canonicalize from 'canonicalize'
 import type { z } from 'zod'
+import { sha256 } from '../digest.ts'
 import { type InputError, jsonPointer, ProblemError } from './problem.ts'
 
-/** Most bytes of a request body. */
-export const BODY_LIMIT = 64 * 1024
 /** Most levels of nesting in a JSON body; more is an attack on whoever walks it. */
 const NESTING_LIMIT = 64
 
 /**
  * Reads a request's body.
  *
- * @throws ProblemError `too_large` beyond {@link BODY_LIMIT} bytes
+ * @param limit most bytes
+ * @throws ProblemError `too_large` beyond
  */
-export async function readBody(request: Request): Promise<Uint8Array> {
+export async function readBody(request: Request, limit: number): Promise<Uint8Array> {
   const announced = Number(request.headers.get('content-length') ?? Number.NaN)
-  if (announced > BODY_LIMIT) throw tooLarge()
+  if (announced > limit) throw tooLarge(limit)
   // With a length, HTTP itself bounds the body; without one, it is counted as it comes.
   if (announced >= 0) return new Uint8Array(await request.arrayBuffer())
   const chunks: Uint8Array[] = []
@@ -23,7 +23,7 @@ export async function readBody(request: Request): Promise<Uint8Array> {
   if (request.body !== null) {
     for await (const chunk of request.body as ReadableStream<Uint8Array>) {
       size += chunk.byteLength
-      if (size > BODY_LIMIT) throw tooLarge()
+      if (size > limit) throw tooLarge(limit)
       chunks.push(chunk)
     }
   }
@@ -71,8 +71,7 @@ export function checkJson<Output>(schema: z.ZodType<Output>, json: unknown): Out
 
 /** SHA-256 (hex) of a JSON value's canonical form (RFC 8785): equal for bodies that are equal as parsed JSON. */
 export async function hashJson(json: unknown): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(canonicalize(json)))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return sha256(canonicalize(json) ?? '')
 }
 
 /** The mistakes that a schema found, each at its JSON Pointer. */
@@ -122,6 +121,6 @@ function findMistake(value: unknown, path: readonly PropertyKey[]): InputError |
   return null
 }
 
-function tooLarge(): ProblemError {
-  return new ProblemError('too_large', `the request body is over ${BODY_LIMIT / 1024} KiB`)
+function tooLarge(limit: number): ProblemError {
+  return new ProblemError('too_large', `the request body is over ${limit / 1024} KiB`)
 }

@@ -1,9 +1,10 @@
 import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { BODY_LIMIT } from '../../shared/body-limit.ts'
 import { decodedPath } from '../../shared/path.ts'
 import { startSchema } from '../../shared/wire.ts'
-import { BODY_LIMIT, hashJson, parseBody, readBody } from './body.ts'
+import { hashJson, parseBody, readBody } from './body.ts'
 import { idempotencyKey, preferredWait, requestId, traceparent } from './headers.ts'
 import { jsonPointer, ProblemError } from './problem.ts'
 
@@ -78,8 +79,8 @@ describe('readBody', () => {
   const post = (body: BodyInit): Request => new Request('http://x', { method: 'POST', body })
 
   it('takes as much as the limit, and not one byte more', async () => {
-    expect((await readBody(post('x'.repeat(BODY_LIMIT)))).byteLength).toBe(BODY_LIMIT)
-    await expect(readBody(post('x'.repeat(BODY_LIMIT + 1)))).rejects.toMatchObject({ code: 'too_large' })
+    expect((await readBody(post('x'.repeat(BODY_LIMIT)), BODY_LIMIT)).byteLength).toBe(BODY_LIMIT)
+    await expect(readBody(post('x'.repeat(BODY_LIMIT + 1)), BODY_LIMIT)).rejects.toMatchObject({ code: 'too_large' })
   })
 
   it('counts what comes without a length', async () => {
@@ -91,7 +92,7 @@ describe('readBody', () => {
         controller.enqueue(chunk)
       },
     })
-    await expect(readBody(post(endless))).rejects.toMatchObject({ code: 'too_large' })
+    await expect(readBody(post(endless), BODY_LIMIT)).rejects.toMatchObject({ code: 'too_large' })
     expect(sent).toBeLessThan(200)
   })
 })

@@ -1,6 +1,6 @@
 /** Errors as RFC 9457 problem documents. */
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import type { Problem } from '../../shared/wire.ts'
+import type { Problem, TriggerItems } from '../../shared/wire.ts'
 
 /** What was wrong with one place of the input; `path` is a JSON Pointer (RFC 6901). */
 export interface InputError {
@@ -33,6 +33,7 @@ const TITLES = {
   ledger_unavailable: [503, 'Ledger Unavailable'],
   clock_skew: [503, 'Clock Skew'],
   starting: [503, 'Starting'],
+  try_again: [503, 'Try Again'],
   internal: [500, 'Internal Error'],
 } as const satisfies Record<string, readonly [ContentfulStatusCode, string]>
 
@@ -44,6 +45,7 @@ export class ProblemError extends Error {
   readonly code: ProblemCode
   readonly errors: readonly InputError[] | undefined
   readonly decision: Problem['decision']
+  readonly items: TriggerItems | undefined
   readonly headers: Record<string, string>
 
   constructor(
@@ -52,6 +54,7 @@ export class ProblemError extends Error {
     more: {
       errors?: readonly InputError[]
       decision?: NonNullable<Problem['decision']>
+      items?: TriggerItems
       headers?: Record<string, string>
     } = {},
   ) {
@@ -59,6 +62,7 @@ export class ProblemError extends Error {
     this.code = code
     this.errors = more.errors
     this.decision = more.decision
+    this.items = more.items
     this.headers = more.headers ?? {}
   }
 
@@ -73,6 +77,7 @@ export class ProblemError extends Error {
       detail: this.message,
       ...(this.errors === undefined ? {} : { errors: [...this.errors] }),
       ...(this.decision === undefined ? {} : { decision: this.decision }),
+      ...this.items,
     }
     // A 503 passes by itself, so a caller may simply come back.
     const retry = status === 503 ? { 'retry-after': '5' } : {}

@@ -18,11 +18,14 @@ import {
   signalSchema,
   startSchema,
   stepsSchema,
+  triggerItemsSchema,
   webhookEnvelopeSchema,
   webhookSchema,
 } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import type { ProblemCode } from '../http/problem.ts'
+import { alertGroupSchema } from '../triggers/alertmanager.ts'
+import { receiveAlerts } from './alertmanager.ts'
 import { listDecisions, showDecision } from './decisions.ts'
 import {
   approveExecution,
@@ -64,6 +67,7 @@ export const ANSWERS = {
   Node: nodeSchema,
   Signal: signalSchema,
   Steps: stepsSchema,
+  TriggerItems: triggerItemsSchema,
 } as const
 export type AnswerName =
   | keyof typeof ANSWERS
@@ -120,6 +124,15 @@ export const ROUTES: readonly Route[] = [
     summary: 'Start a workflow by a signed message (Standard Webhooks), if its constraints allow it now',
     answers: { 200: 'Admission', 201: 'Admission', 202: 'Admission' },
     problems: ['not_found', ...MALFORMED, 'replayed', 'idempotency_conflict', ...DENIED, ...UNDECIDED],
+  },
+  {
+    method: 'POST',
+    path: '/v1/triggers/alertmanager',
+    handler: receiveAlerts,
+    body: alertGroupSchema,
+    summary: 'Start what firing alerts of Alertmanager want, if constraints allow it now',
+    answers: { 200: 'TriggerItems' },
+    problems: ['unsupported_media_type', 'bad_request', 'try_again'],
   },
   {
     method: 'POST',

@@ -16,7 +16,7 @@ const app = createApp(config, 'network')
 export interface Answer {
   status: number
   headers: Headers
-  body: Problem & { decision: Decision; execution: Execution & { id: string } } & Record<string, unknown>
+  body: Omit<Problem, 'items'> & { decision: Decision; execution: Execution & { id: string } } & Record<string, unknown>
 }
 
 /** Sends a request to the application. An object is sent as JSON, anything else as it is. */

@@ -1,5 +1,7 @@
 /** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
 import type { IncomingMessage } from 'node:http'
+import { bodyLimit } from '../../shared/body-limit.ts'
+import { decodedPath } from '../../shared/path.ts'
 import { malformed, Refusal } from './refusal.ts'
 
 /** A request that may be sent as often as it takes. */
@@ -14,8 +16,6 @@ export interface WholeRequest {
 
 /** Methods that workerd reads; others it refuses in words of its own. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
-/** Most bytes of a body; the coordinator takes no more. */
-const BODY_LIMIT = 64 * 1024
 /** How long the rest of a larger one may take to come before it is refused; milliseconds. */
 const DROP_WITHIN = 2000
 /** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
@@ -35,6 +35,10 @@ const NOT_PASSED_ON = new Set([
 /** Headers of which two would let two readers choose differently. */
 const AT_MOST_ONCE = new Set([
   'authorization',
+  'ce-id',
+  'ce-source',
+  'ce-specversion',
+  'ce-type',
   'content-encoding',
   'content-length',
   'content-type',
@@ -46,7 +50,10 @@ const AT_MOST_ONCE = new Set([
   'webhook-id',
   'webhook-signature',
   'webhook-timestamp',
+  'x-pagerduty-signature',
   'x-request-id',
+  'x-slack-request-timestamp',
+  'x-slack-signature',
 ])
 
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?$/
@@ -93,7 +100,7 @@ export function readHead(
  */
 export async function readRequest(incoming: IncomingMessage, head: RequestHead): Promise<WholeRequest> {
   const { headers } = incoming
-  const body = await readBody(incoming)
+  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)))
   const hasBody =
     body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
@@ -119,17 +126,18 @@ function refuseOddPath(url: string): void {
  * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
  * comes before, least of all on a connection that ends with it.
  *
+ * @param limit most bytes
  * @throws Refusal 413
  */
-function readBody(incoming: IncomingMessage): Promise<Buffer> {
+function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
     let dropping: NodeJS.Timeout | undefined
     const refuse = (): void =>
-      reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${BODY_LIMIT / 1024} KiB`))
+      reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`))
     const dropAbove = (bytes: number): void => {
-      if (bytes > BODY_LIMIT) dropping ??= setTimeout(refuse, DROP_WITHIN)
+      if (bytes > limit) dropping ??= setTimeout(refuse, DROP_WITHIN)
     }
     dropAbove(Number(incoming.headers['content-length'] ?? 0))
     incoming.on('data', (chunk: Buffer) => {

@@ -1,0 +1,14 @@
+/** Most bytes of a request body. */
+export const BODY_LIMIT = 64 * 1024
+
+/** Those of paths that take more: Alertmanager sends all alerts of a group at once. */
+const LARGER: ReadonlyMap<string, number> = new Map([['/v1/triggers/alertmanager', 1024 * 1024]])
+
+/**
+ * Most bytes of a body of a request to a path.
+ *
+ * @param path decoded, as the router sees it
+ */
+export function bodyLimit(path: string): number {
+  return LARGER.get(path) ?? BODY_LIMIT
+}
