@@ -33,7 +33,7 @@ export function createApp(config: Config, door: Door): Hono<App> {
     let identity: Identity
     try {
       identity = identify(config, door, raw)
-      const sender = identifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
+      const sender = await identifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
       if (sender !== null) context.set('sender', sender)
       identity = sender?.identity ?? identity
       context.set('caller', identity.caller)

@@ -2,7 +2,7 @@
 import type { ServerConfig } from './config.ts'
 import { trustDomainOf } from './spiffe-id.ts'
 
-/** A caller as decisions and logs name it: a SPIFFE ID, `webhook:<name>` or `anonymous`. */
+/** A caller as decisions and logs name it: a SPIFFE ID, `webhook:<name>`, `slack:<workspace>/<user>` or `anonymous`. */
 export type Caller = string
 
 /** The caller without any identity. */

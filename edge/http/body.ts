@@ -83,12 +83,26 @@ function inputErrors(error: z.ZodError): InputError[] {
 }
 
 function parseJson(request: Request, body: Uint8Array): unknown {
-  const type = request.headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+  const type = mediaType(request.headers)
   if (type !== 'application/json') {
     throw new ProblemError('unsupported_media_type', `the body must be application/json, not ${type || 'of no type'}`, {
       headers: { accept: 'application/json' },
     })
   }
+  return decodeJson(body)
+}
+
+/** The media type of a body, without parameters, in lower case; empty when none is given. */
+export function mediaType(headers: Headers): string {
+  return headers.get('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
+}
+
+/**
+ * Parses JSON, whatever its media type.
+ *
+ * @throws ProblemError `bad_request` for what is no JSON, or would not survive the way
+ */
+export function decodeJson(body: Uint8Array): unknown {
   let json: unknown
   try {
     json = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body))

@@ -9,7 +9,7 @@ export interface RequestState {
   caller: Caller
   /** What let the request pass; not there when it was refused. */
   pass?: Pass
-  /** Of a request to a webhook's door. */
+  /** Of a request to a door for signed messages. */
   sender?: Sender
   requestId: string
   body: Uint8Array

@@ -135,7 +135,7 @@ function deliveryOf(
   }
   if (webhook === undefined || isSent) return null
   const isSigned = webhook.secret_env !== undefined || webhook.secret_file !== undefined
-  const key = isSigned ? keyOf(env, 'receiver', receiver, webhook) : null
+  const key = isSigned ? keyOf(env, `receiver ${receiver}`, webhook) : null
   if (isSigned && key === null) throw new Error('its secret is missing, or not base64 of at least 16 bytes')
   return toWebhook(webhook.url, key, (JSON.parse(document) as Escalation).id, document, now)
 }

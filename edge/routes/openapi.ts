@@ -63,7 +63,11 @@ function operation(route: Route): object {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}
-      : { requestBody: { content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } } }),
+      : {
+          requestBody: {
+            content: { [route.bodyType ?? 'application/json']: { schema: jsonSchema(route.body, 'input') } },
+          },
+        }),
     responses: { ...answers(route), ...problems(route.problems ?? []) },
   }
 }

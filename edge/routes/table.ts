@@ -25,7 +25,9 @@ import {
 import type { AppContext } from '../http/context.ts'
 import type { ProblemCode } from '../http/problem.ts'
 import { alertGroupSchema } from '../triggers/alertmanager.ts'
+import { pagerdutySchema } from '../triggers/pagerduty.ts'
 import { receiveAlerts } from './alertmanager.ts'
+import { receiveEvent } from './cloudevents.ts'
 import { listDecisions, showDecision } from './decisions.ts'
 import {
   approveExecution,
@@ -40,6 +42,7 @@ import { healthz, jwks, readyz } from './health.ts'
 import { metrics } from './metrics.ts'
 import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
+import { receiveIncident } from './pagerduty.ts'
 import { listSignals, reportSignals } from './signals.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
 import { showSteps } from './steps.ts'
@@ -53,6 +56,8 @@ export interface Route {
   summary: string
   handler: (context: AppContext, config: Config) => Response | Promise<Response>
   body?: z.ZodType
+  /** Media type of the body; JSON without. */
+  bodyType?: string
   query?: readonly string[]
   /** Successful answers: status → name of a schema, or null for one without a JSON body or schema. */
   answers: Readonly<Record<number, AnswerName | null>>
@@ -133,6 +138,25 @@ export const ROUTES: readonly Route[] = [
     summary: 'Start what firing alerts of Alertmanager want, if constraints allow it now',
     answers: { 200: 'TriggerItems' },
     problems: ['unsupported_media_type', 'bad_request', 'try_again'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/triggers/pagerduty',
+    handler: receiveIncident,
+    body: pagerdutySchema,
+    summary: "Start what an event of PagerDuty's webhooks (version 3) wants, if constraints allow it now",
+    answers: { 200: 'TriggerItems' },
+    problems: ['not_found', 'unsupported_media_type', 'bad_request', 'starting', 'try_again'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/triggers/cloudevents',
+    handler: receiveEvent,
+    body: z.record(z.string(), z.unknown()),
+    bodyType: 'application/cloudevents+json',
+    summary: 'Start what a CloudEvent (1.0, binary or structured) wants, if constraints allow it now',
+    answers: { 200: 'TriggerItems', 201: 'Admission', 202: 'Admission' },
+    problems: [...MALFORMED, 'replayed', 'idempotency_conflict', ...DENIED, ...UNDECIDED, 'try_again'],
   },
   {
     method: 'POST',

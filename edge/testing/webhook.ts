@@ -25,3 +25,35 @@ export function signed(
     'webhook-signature': signature,
   }
 }
+
+/** HMAC-SHA256 of a text in hex. */
+async function hmac(secret: string, text: string): Promise<string> {
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' }
+  const encode = (part: string): Uint8Array => new TextEncoder().encode(part)
+  const key = await crypto.subtle.importKey('raw', encode(secret), algorithm, false, ['sign'])
+  const mac = await crypto.subtle.sign(algorithm, key, encode(text))
+  return Array.from(new Uint8Array(mac), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+/** The headers of a message that PagerDuty has signed, with each of its secrets. */
+export async function signedByPagerDuty(body: string, ...secrets: string[]): Promise<Record<string, string>> {
+  const signatures = await Promise.all(secrets.map(async (secret) => `v1=${await hmac(secret, body)}`))
+  return { 'content-type': 'application/json', 'x-pagerduty-signature': signatures.join(',') }
+}
+
+/**
+ * The headers of a request that Slack has signed.
+ *
+ * @param timestamp in seconds since the epoch
+ */
+export async function signedBySlack(
+  body: string,
+  secret: string,
+  timestamp = Math.floor(Date.now() / 1000),
+): Promise<Record<string, string>> {
+  return {
+    'content-type': 'application/x-www-form-urlencoded',
+    'x-slack-request-timestamp': String(timestamp),
+    'x-slack-signature': `v0=${await hmac(secret, `v0:${timestamp}:${body}`)}`,
+  }
+}

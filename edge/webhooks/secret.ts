@@ -1,4 +1,4 @@
-/** Where the secrets come from that sign messages: of webhooks what comes in, of receivers what goes out. */
+/** Where secrets come from: those that sign what comes in, and those of receivers. */
 import { Webhook } from 'standardwebhooks'
 import type { SecretPlace } from '../../shared/config.ts'
 import { log } from '../../shared/log.ts'
@@ -8,7 +8,10 @@ import type { Env } from '../env.ts'
 const SHORTEST = 16
 
 /** What was made of each secret last, so that it is decoded, and complained of, once. */
-const READ_LAST = new Map<string, { secret: string; key: Webhook | null }>()
+const READ_LAST = new Map<string, { secret: string; key: unknown }>()
+
+/** Whose a secret is, as the log names it. */
+type Owner = `${'webhook' | 'receiver'} ${string}` | 'slack'
 
 /**
  * The key of a webhook or receiver: base64 with or without `whsec_`, in the variable that its configuration names. A
@@ -16,23 +19,47 @@ const READ_LAST = new Map<string, { secret: string; key: Webhook | null }>()
  *
  * @returns null when there is none that could be used
  */
-export function keyOf(
+export function keyOf(env: Env, owner: Owner, { secret_env }: SecretPlace): Webhook | null {
+  return made(env, owner, secret_env, toKey, `not base64 of at least ${SHORTEST} bytes`)
+}
+
+/**
+ * A secret that is used as the text that it is.
+ *
+ * @param variable that holds it
+ * @returns null when there is none that could be used
+ */
+export function textOf(env: Env, owner: Owner, variable: string | undefined): string | null {
+  return made(env, owner, variable, toText, `shorter than ${SHORTEST} bytes`)
+}
+
+/** The text in a variable; null when there is none. */
+export function variableOf(env: Env, variable: string | undefined): string | null {
+  const value: unknown = variable === undefined ? undefined : Reflect.get(env, variable)
+  return typeof value === 'string' && value !== '' ? value : null
+}
+
+function made<Key>(
   env: Env,
-  kind: 'webhook' | 'receiver',
-  name: string,
-  { secret_env }: SecretPlace,
-): Webhook | null {
-  const secret: unknown = secret_env === undefined ? undefined : Reflect.get(env, secret_env)
-  if (typeof secret !== 'string' || secret === '') return null
-  const owner = `${kind} ${name}`
+  owner: Owner,
+  variable: string | undefined,
+  make: (secret: string) => Key | null,
+  complaint: string,
+): Key | null {
+  const secret = variableOf(env, variable)
+  if (secret === null) return null
   const last = READ_LAST.get(owner)
-  if (last?.secret === secret) return last.key
-  const key = toKey(secret)
-  if (key === null) {
-    log('error', `${kind}_secret_invalid`, { [kind]: name, detail: `not base64 of at least ${SHORTEST} bytes` })
-  }
+  // Each owner has one kind of secret.
+  if (last?.secret === secret) return last.key as Key | null
+  const key = make(secret)
+  if (key === null) log('error', 'secret_invalid', { owner, detail: complaint })
   READ_LAST.set(owner, { secret, key })
   return key
+}
+
+function toText(secret: string): string | null {
+  const text = secret.trim()
+  return new TextEncoder().encode(text).byteLength < SHORTEST ? null : text
 }
 
 function toKey(secret: string): Webhook | null {

@@ -35,7 +35,14 @@ beforeAll(async () => {
         allow_public   = true
         skip_log_match = true
       }
-    }`,
+      route_rule {
+        name           = "chat"
+        method         = "POST"
+        route_patterns = ["/v1/triggers/slack"]
+        uris           = ["slack:T0001/*", "slack:T0002/U0003"]
+      }
+    }
+    slack { signing_secret_env = "SLACK" }`,
   )
 })
 afterAll(() => rm(project, { recursive: true }))
@@ -62,6 +69,10 @@ describe('resile acl explain', () => {
     ['POST', '/v1/workflows/w/executions', undefined, 'trigger', true, 'lets it pass'],
     ['POST', '/v1/workflows/w/evaluate', undefined, null, false, '401'],
     ['GET', '/metrics', undefined, 'metrics', true, 'lets it pass'],
+    ['POST', '/v1/triggers/slack', 'slack:T0001/U0001', 'chat', true, 'lets it pass'],
+    ['POST', '/v1/triggers/slack', 'slack:T0002/U0003', 'chat', true, 'lets it pass'],
+    ['POST', '/v1/triggers/slack', 'slack:T0002/U0004', null, false, '403'],
+    ['POST', '/v1/triggers/slack', 'slack:T0001/*', null, false, 'is no user of Slack'],
     ['PUT', '/v1/nodes/web-1', 'spiffe://example.org/worker/web-1', null, true, 'worker_id'],
     ['PUT', '/v1/nodes/web-2', 'spiffe://example.org/worker/web-1', null, false, '403'],
   ])('%s %s by %s: %s', async (method, path, uri, rule, allowed, reason) => {

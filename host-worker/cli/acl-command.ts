@@ -4,6 +4,7 @@ import type { Config, RouteRule } from '../../shared/config.ts'
 import { documentSchema } from '../../shared/config.ts'
 import { decodedPath } from '../../shared/path.ts'
 import { findPass, isCaller, isLogged, matchingRules, type Pass } from '../../shared/route-rules.ts'
+import { isSlackPattern } from '../../shared/slack-id.ts'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
 import { usage } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
@@ -68,13 +69,20 @@ function explain(config: Config, uri: string, method: string, path: string): Exp
   }
 }
 
-/** Why a certificate's SPIFFE ID makes nobody of its owner; null when it makes somebody. */
+/** Why an identity makes nobody of whoever has it; null when it makes somebody. */
 function whyNobody(config: Config, uri: string): string | null {
   const server = config.coordinator.server_config
   if (uri === ANONYMOUS || uri.startsWith('webhook:') || server === undefined) return null
+  if (uri.startsWith('slack:')) return whyNobodyInSlack(config, uri)
   const domain = trustDomainOf(uri)
   if (domain === null) return `${JSON.stringify(uri)} is no SPIFFE ID, so it is no identity`
   return isPermittedDomain(domain, server) ? null : `trust domain ${domain} is not permitted, so it is no identity`
+}
+
+function whyNobodyInSlack({ coordinator: { slack } }: Config, uri: string): string | null {
+  if (!isSlackPattern(uri) || uri.endsWith('/*'))
+    return `${JSON.stringify(uri)} is no user of Slack, so it is no identity`
+  return slack === undefined ? 'coordinator.hcl has no slack { … }, so nobody is known by Slack' : null
 }
 
 function reasonOf(pass: Pass | null, noRules: boolean, caller: string): string {

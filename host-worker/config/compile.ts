@@ -1,7 +1,6 @@
 import { keyText, type Path, type Position, type Problem, problem } from './diagnostic.ts'
 import { NO_EXPRESSIONS } from './expression.ts'
 import { type BlockForm, type Form, trailOf } from './form.ts'
-import { LATER_KEYS, NOT_AVAILABLE } from './later.ts'
 import { suggest } from './suggest.ts'
 import { escapeTemplate, isTemplateExpression } from './template.ts'
 import type { Attribute, Block, Body, TextPart, Value } from './tree.ts'
@@ -207,13 +206,7 @@ function compileText(context: Context, parts: TextPart[], at: Position, path: Pa
 }
 
 function reportUnknown(context: Context, item: Attribute | Block, form: BlockForm, path: Path): void {
-  const trail = context.trail(path)
   const parent = path.slice(0, -1)
-  if (LATER_KEYS.has(trail)) {
-    context.report(item.at, path, NOT_AVAILABLE)
-    context.places.excuse([...parent, LATER_KEYS.get(trail) ?? item.name])
-    return
-  }
   const meant = suggest(item.name, form.keys.keys())
   context.report(item.at, path, `unknown key${meant === null ? '' : `; did you mean "${meant}"?`}`, [
     ...form.keys.keys(),

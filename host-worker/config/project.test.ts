@@ -109,7 +109,7 @@ test('all errors of all files', async () => {
   })
   expect(project).toBeNull()
   expect(errors).toEqual([
-    'coordinator.hcl:2:1: portt: unknown key (permitted: datacenter, datacenters, server_config, temporal, webhook, receiver, permits)',
+    'coordinator.hcl:2:1: portt: unknown key (permitted: datacenter, datacenters, server_config, temporal, webhook, slack, receiver, permits)',
     'detectors.hcl:1:1: detector.x: needs a source (permitted: http_check, prometheus, tcp_check, command_check, log, journal, schedule, alert, pagerduty, cloudevent)',
     'detectors.hcl:2:14: detector.x.interval: must be at least 100ms',
     'worker.hcl:1:1: datacenter: is required',

@@ -62,3 +62,58 @@ describe('the secret of a receiver', () => {
     )
   })
 })
+
+describe('the secrets of Slack and PagerDuty', () => {
+  test('become bindings; what they are for stays', async () => {
+    const { document, secrets } = await read(
+      {
+        webhook: { pager: { secret_file: 'w', format: 'pagerduty', workflow: 'w' } },
+        slack: { signing_secret_file: 's' },
+        receiver: {
+          chat: { slack: { url_file: 'u' } },
+          duty: { pagerduty: { routing_key_file: 'k', url: 'https://events.eu.pagerduty.com/v2/enqueue' } },
+        },
+      },
+      { w: 'one', s: 'two\n', u: 'https://hooks.slack.com/services/T/B/x\n', k: 'three' },
+    )
+    expect(secrets).toMatchObject({
+      WEBHOOK_SECRET_0: 'one',
+      SLACK_SIGNING_SECRET: 'two',
+      RECEIVER_SECRET_0: 'https://hooks.slack.com/services/T/B/x',
+      RECEIVER_SECRET_1: 'three',
+    })
+    expect(document.coordinator).toEqual({
+      webhook: { pager: { secret_env: 'WEBHOOK_SECRET_0', format: 'pagerduty', workflow: 'w' } },
+      slack: { signing_secret_env: 'SLACK_SIGNING_SECRET', response_prefix: 'https://hooks.slack.com/' },
+      receiver: {
+        chat: { slack: { url_env: 'RECEIVER_SECRET_0' } },
+        duty: {
+          pagerduty: { routing_key_env: 'RECEIVER_SECRET_1', url: 'https://events.eu.pagerduty.com/v2/enqueue' },
+        },
+      },
+    })
+    expect(JSON.stringify(document)).not.toMatch(/one|two|hooks\.slack\.com\/services|three/)
+  })
+
+  test('are not shared with others that sign, or are told', async () => {
+    const files = { a: 'the same', b: 'the same' }
+    const slack = { signing_secret_file: 'a' }
+    await expect(read({ slack, webhook: { pager: { secret_file: 'b', format: 'pagerduty' } } }, files)).rejects.toThrow(
+      'webhook pager and slack have the same secret',
+    )
+    const receiver = { duty: { pagerduty: { routing_key_file: 'b' } } }
+    await expect(read({ slack, receiver }, files)).rejects.toThrow('slack and receiver duty have the same secret')
+  })
+
+  test('that are not there, or no URL where one is wanted, are named but not shown', async () => {
+    await expect(read({ slack: { signing_secret_file: 'no' } })).rejects.toThrow(
+      "slack: its signing_secret_file can't be read",
+    )
+    await expect(read({ receiver: { duty: { pagerduty: { routing_key_env: 'RESILE_NO_SUCH' } } } })).rejects.toThrow(
+      'receiver duty: the environment variable RESILE_NO_SUCH of its routing_key is not set',
+    )
+    await expect(read({ receiver: { chat: { slack: { url_file: 'u' } } } }, { u: 'T000/B000/x' })).rejects.toThrow(
+      /^receiver chat: its secret is no http:\/\/ or https:\/\/ URL$/,
+    )
+  })
+})

@@ -1,7 +1,7 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import type { ConfigDocument, CoordinatorConfig, SecretPlace } from '../../shared/config.ts'
+import type { ConfigDocument, CoordinatorConfig, ReceiverConfig, SecretPlace } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
@@ -10,6 +10,9 @@ import { CommandError } from '../cli/exit-codes.ts'
 
 /** The binding that holds the keys which sign permits. */
 const PERMIT_KEYS = 'PERMIT_KEYS'
+
+/** The binding that holds the secret with which Slack signs. */
+const SLACK_SECRET = 'SLACK_SIGNING_SECRET'
 
 /** Where a coordinator's certificates and keys are, unless the configuration names others. */
 export function certificatesDirectory(data: string): string {
@@ -36,20 +39,33 @@ export async function readSecrets(
   coordinator: CoordinatorConfig,
 ): Promise<{ document: ConfigDocument; secrets: Record<string, string> }> {
   const webhooks = await webhookSecrets(project, coordinator)
+  const slack = await slackSecret(project, coordinator)
   const receivers = await receiverSecrets(project, coordinator)
+  const senders = new Map([...webhooks.owners].map(([secret, name]) => [secret, `webhook ${name}`]))
+  if (slack !== null) {
+    const owner = senders.get(slack.secret)
+    if (owner !== undefined) throw new CommandError(`${owner} and slack have the same secret`)
+    senders.set(slack.secret, 'slack')
+  }
   for (const [secret, name] of receivers.owners) {
-    const webhook = webhooks.owners.get(secret)
+    const sender = senders.get(secret)
     // Whoever is told could sign triggers.
-    if (webhook !== undefined) throw new CommandError(`webhook ${webhook} and receiver ${name} have the same secret`)
+    if (sender !== undefined) throw new CommandError(`${sender} and receiver ${name} have the same secret`)
   }
   return {
     document: {
       ...document,
-      coordinator: { ...document.coordinator, webhook: webhooks.blocks, receiver: receivers.blocks },
+      coordinator: {
+        ...document.coordinator,
+        webhook: webhooks.blocks,
+        ...(slack === null ? {} : { slack: slack.block }),
+        receiver: receivers.blocks,
+      },
     },
     secrets: {
       [PERMIT_KEYS]: await permitKeys(project, data, coordinator),
       ...webhooks.secrets,
+      ...(slack === null ? {} : { [SLACK_SECRET]: slack.secret }),
       ...receivers.secrets,
     },
   }
@@ -69,7 +85,7 @@ async function webhookSecrets(
   { webhook }: CoordinatorConfig,
 ): Promise<BlockSecrets<Blocks<'webhook'>[string]>> {
   const found: BlockSecrets<Blocks<'webhook'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
-  for (const [index, [name, { workflow, ...place }]] of Object.entries(webhook).entries()) {
+  for (const [index, [name, { workflow, format, ...place }]] of Object.entries(webhook).entries()) {
     const variable = `WEBHOOK_SECRET_${index}`
     const secret = await readSecret(project, `webhook ${name}`, place)
     const owner = found.owners.get(secret)
@@ -77,9 +93,19 @@ async function webhookSecrets(
     if (owner !== undefined) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
     found.owners.set(secret, name)
     found.secrets[variable] = secret
-    found.blocks[name] = { secret_env: variable, ...(workflow === undefined ? {} : { workflow }) }
+    found.blocks[name] = { secret_env: variable, format, ...(workflow === undefined ? {} : { workflow }) }
   }
   return found
+}
+
+async function slackSecret(
+  project: string,
+  { slack }: CoordinatorConfig,
+): Promise<{ secret: string; block: ConfigDocument['coordinator']['slack'] } | null> {
+  if (slack === undefined) return null
+  const { signing_secret_env: secret_env, signing_secret_file: secret_file, response_prefix } = slack
+  const secret = await readSecret(project, 'slack', { secret_env, secret_file }, 'signing_secret')
+  return { secret, block: { signing_secret_env: SLACK_SECRET, response_prefix } }
 }
 
 async function receiverSecrets(
@@ -88,16 +114,38 @@ async function receiverSecrets(
 ): Promise<BlockSecrets<Blocks<'receiver'>[string]>> {
   const found: BlockSecrets<Blocks<'receiver'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
   for (const [index, [name, block]] of Object.entries(receiver).entries()) {
-    const { webhook } = block
-    found.blocks[name] = block
-    if (webhook?.secret_env === undefined && webhook?.secret_file === undefined) continue
     const variable = `RECEIVER_SECRET_${index}`
-    const secret = await readSecret(project, `receiver ${name}`, webhook)
+    const { place, key, bound } = secretOf(block, variable)
+    found.blocks[name] = bound
+    if (place.secret_env === undefined && place.secret_file === undefined) continue
+    const secret = await readSecret(project, `receiver ${name}`, place, key)
+    if (block.slack !== undefined && !isHttpUrl(secret)) {
+      throw new CommandError(`receiver ${name}: its secret is no http:// or https:// URL`)
+    }
     found.owners.set(secret, name)
     found.secrets[variable] = secret
-    found.blocks[name] = { webhook: { url: webhook.url, secret_env: variable } }
   }
   return found
+}
+
+/** Where a receiver's secret is, what its keys begin with, and its block when it speaks of a binding instead. */
+function secretOf(
+  block: ReceiverConfig,
+  variable: string,
+): { place: SecretPlace; key: string; bound: Blocks<'receiver'>[string] } {
+  const { webhook, slack, pagerduty } = block
+  if (slack !== undefined) {
+    const place = { secret_env: slack.url_env, secret_file: slack.url_file }
+    return { place, key: 'url', bound: { slack: { url_env: variable } } }
+  }
+  if (pagerduty !== undefined) {
+    const place = { secret_env: pagerduty.routing_key_env, secret_file: pagerduty.routing_key_file }
+    return { place, key: 'routing_key', bound: { pagerduty: { routing_key_env: variable, url: pagerduty.url } } }
+  }
+  const { secret_env, secret_file } = webhook ?? {}
+  const isSigned = secret_env !== undefined || secret_file !== undefined
+  const bound = webhook !== undefined && isSigned ? { webhook: { url: webhook.url, secret_env: variable } } : block
+  return { place: { secret_env, secret_file }, key: 'secret', bound }
 }
 
 async function permitKeys(project: string, data: string, coordinator: CoordinatorConfig): Promise<string> {
@@ -112,15 +160,25 @@ async function permitKeys(project: string, data: string, coordinator: Coordinato
   }
 }
 
-async function readSecret(project: string, owner: string, { secret_env, secret_file }: SecretPlace): Promise<string> {
+/** @param key what the keys begin with that say where the secret is */
+async function readSecret(
+  project: string,
+  owner: string,
+  { secret_env, secret_file }: SecretPlace,
+  key = 'secret',
+): Promise<string> {
   if (secret_file !== undefined) {
     try {
       return (await readFile(resolve(project, secret_file), 'utf8')).trim()
     } catch (error) {
-      throw new CommandError(`${owner}: its secret_file can't be read: ${messageOf(error)}`)
+      throw new CommandError(`${owner}: its ${key}_file can't be read: ${messageOf(error)}`)
     }
   }
   const value = process.env[secret_env ?? '']
   if (value !== undefined && value !== '') return value
-  throw new CommandError(`${owner}: the environment variable ${secret_env} of its secret is not set`)
+  throw new CommandError(`${owner}: the environment variable ${secret_env} of its ${key} is not set`)
+}
+
+function isHttpUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }

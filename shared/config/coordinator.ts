@@ -1,8 +1,9 @@
 /** coordinator.hcl */
 import { z } from 'zod'
 import { isName } from '../names.ts'
+import { isSlackPattern } from '../slack-id.ts'
 import { isSpiffeId, isTrustDomain } from '../spiffe-id.ts'
-import { flag, given, hostPort, httpUrl, name, openUrl, text, wholeNumber } from './fields.ts'
+import { environmentVariable, flag, given, hostPort, httpUrl, name, openUrl, text, wholeNumber } from './fields.ts'
 
 const METHODS = ['*', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -20,7 +21,9 @@ const routeRuleSchema = z.strictObject({
   uris: z
     .array(
       text.refine(isCallerPattern, {
-        error: 'expected a SPIFFE ID such as spiffe://example.org/admin, one that ends in "/*", or webhook:<name>',
+        error:
+          'expected a SPIFFE ID such as spiffe://example.org/admin, one that ends in "/*", webhook:<name>, ' +
+          'slack:<workspace>/<user> or slack:<workspace>/*',
       }),
       { error: 'expected a list of SPIFFE IDs' },
     )
@@ -51,37 +54,55 @@ const serverSchema = z.strictObject({
   route_rule: z.array(routeRuleSchema).default([]),
 })
 
-/** Where a secret is: at most one of the two is given. */
-const secretKeys = {
-  secret_env: text
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, { error: 'expected the name of an environment variable' })
-    .optional(),
-  secret_file: text.optional(),
-}
-
 /** Where a secret is. */
 export interface SecretPlace {
   secret_env?: string | undefined
   secret_file?: string | undefined
 }
 
-function refuseTwoSecrets({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
-  if (secret_env === undefined || secret_file === undefined) return
-  const message = 'secret_env and secret_file exclude each other'
-  context.addIssue({ code: 'custom', path: ['secret_file'], message })
+/** The keys that say where a webhook's or receiver's secret is. */
+const secretKeys = { secret_env: environmentVariable.optional(), secret_file: text.optional() }
+
+/** A check that at most one of the two keys is given which say where a secret is: `<name>_env` and `<name>_file`. */
+function refuseBoth(name: string): [(block: object, context: z.RefinementCtx) => void, ReturnType<typeof given>] {
+  const [variable, file] = [`${name}_env`, `${name}_file`]
+  const check = (block: object, context: z.RefinementCtx): void => {
+    if (Reflect.get(block, variable) === undefined || Reflect.get(block, file) === undefined) return
+    context.addIssue({ code: 'custom', path: [file], message: `${variable} and ${file} exclude each other` })
+  }
+  return [check, given(variable, file)]
 }
 
-function requireSecret({ secret_env, secret_file }: SecretPlace, context: z.RefinementCtx): void {
-  if (secret_env !== undefined || secret_file !== undefined) return
-  const params = { missing: ['secret_env', 'secret_file'] }
-  context.addIssue({ code: 'custom', path: ['secret_env'], message: 'is required', params })
+/** A check that one of the two is. */
+function requireOne(name: string): ReturnType<typeof refuseBoth> {
+  const keys = [`${name}_env`, `${name}_file`]
+  const check = (block: object, context: z.RefinementCtx): void => {
+    if (keys.some((key) => Reflect.get(block, key) !== undefined)) return
+    context.addIssue({ code: 'custom', path: keys.slice(0, 1), message: 'is required', params: { missing: keys } })
+  }
+  return [check, given(...keys)]
 }
 
-/** A door for signed messages. */
+/** How the messages of a webhook are signed, and what they say. */
+const WEBHOOK_FORMATS = ['standard', 'pagerduty', 'cloudevents'] as const
+
+/** A door for signed messages, or a sender at the door that its format has. */
 const webhookSchema = z
-  .strictObject({ ...secretKeys, workflow: name.optional() })
-  .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
-  .superRefine(requireSecret, given('secret_env', 'secret_file'))
+  .strictObject({ ...secretKeys, format: z.enum(WEBHOOK_FORMATS).default('standard'), workflow: name.optional() })
+  .superRefine(...refuseBoth('secret'))
+  .superRefine(...requireOne('secret'))
+
+/** The Slack app whose commands and buttons are taken. */
+const slackSchema = z
+  .strictObject({
+    signing_secret_env: environmentVariable.optional(),
+    signing_secret_file: text.optional(),
+    response_prefix: openUrl
+      .refine((value) => value.endsWith('/') && !/[?#]/.test(value), { error: 'must end with "/"' })
+      .default('https://hooks.slack.com/'),
+  })
+  .superRefine(...refuseBoth('signing_secret'))
+  .superRefine(...requireOne('signing_secret'))
 
 /** What is signed names no webhook: a message to one would be good for any other with the same secret. */
 function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
@@ -99,20 +120,36 @@ function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSch
 }
 
 /** The blocks of which each receiver has exactly one. */
-const RECEIVER_KINDS = ['webhook', 'alertmanager']
+const RECEIVER_KINDS = ['webhook', 'alertmanager', 'slack', 'pagerduty'] as const
 
-/** Where a human is told: with a secret, messages to a webhook are signed. */
+/** Where a human is told. */
 const receiverSchema = z
   .strictObject({
+    /** With a secret, messages are signed. */
     webhook: z
       .strictObject({ url: openUrl, ...secretKeys })
-      .superRefine(refuseTwoSecrets, given('secret_env', 'secret_file'))
+      .superRefine(...refuseBoth('secret'))
       .optional(),
     alertmanager: z.strictObject({ url: openUrl }).optional(),
+    /** Whoever knows the URL of an incoming webhook can write there: it is a secret as a whole. */
+    slack: z
+      .strictObject({ url_env: environmentVariable.optional(), url_file: text.optional() })
+      .superRefine(...refuseBoth('url'))
+      .superRefine(...requireOne('url'))
+      .optional(),
+    pagerduty: z
+      .strictObject({
+        routing_key_env: environmentVariable.optional(),
+        routing_key_file: text.optional(),
+        url: openUrl.default('https://events.pagerduty.com/v2/enqueue'),
+      })
+      .superRefine(...refuseBoth('routing_key'))
+      .superRefine(...requireOne('routing_key'))
+      .optional(),
   })
   .superRefine(
-    ({ webhook, alertmanager }, context) => {
-      const kinds = [webhook, alertmanager].filter((kind) => kind !== undefined)
+    (receiver, context) => {
+      const kinds = RECEIVER_KINDS.filter((kind) => receiver[kind] !== undefined)
       if (kinds.length === 1) return
       context.addIssue({
         code: 'custom',
@@ -137,6 +174,7 @@ export const coordinatorSchema = z
     server_config: serverSchema.optional(),
     temporal: temporalSchema.prefault({}),
     webhook: z.record(name, webhookSchema).superRefine(refuseSharedSecrets).default({}),
+    slack: slackSchema.optional(),
     receiver: z.record(name, receiverSchema).default({}),
     permits: z.strictObject({ key_file: text }).optional(),
   })
@@ -164,6 +202,8 @@ export const coordinatorSchema = z
 export type RouteRule = z.output<typeof routeRuleSchema>
 /** The server's side of coordinator.hcl, defaults filled in. */
 export type ServerConfig = z.output<typeof serverSchema>
+/** A door for signed messages. */
+export type WebhookConfig = z.output<typeof webhookSchema>
 /** One place where a human is told; exactly one of its blocks is there. */
 export type ReceiverConfig = z.output<typeof receiverSchema>
 /** coordinator.hcl, defaults filled in. */
@@ -181,8 +221,9 @@ function isRoutePattern(value: string): boolean {
   return /^(?:\/|(?:\/(?:\*|[^\s?#*/]+))+\/?)$/.test(value)
 }
 
-/** A SPIFFE ID, one with `/*` for all below it, or the identity of a webhook. */
+/** A SPIFFE ID, one with `/*` for all below it, the identity of a webhook, or users of Slack. */
 function isCallerPattern(value: string): boolean {
+  if (value.startsWith('slack:')) return isSlackPattern(value)
   if (value.startsWith('webhook:')) return isName(value.slice('webhook:'.length))
   return isSpiffeId(value.replace(/\/\*$/, ''))
 }

@@ -2,12 +2,9 @@
 import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
 import { isName, NAME_RULE } from '../names.ts'
-import { given, hostPort, httpUrl, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
+import { environmentVariable, given, hostPort, httpUrl, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
 
 const checkTimeout = durationSchema({ min: '1ms', max: '5m' }).default(5000)
-const environmentVariable = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
-  error: 'expected the name of an environment variable',
-})
 
 const httpCheckSchema = z.strictObject({
   url: httpUrl,

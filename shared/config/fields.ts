@@ -9,6 +9,9 @@ export const flag = z.boolean({ error: 'expected true or false' })
 export const pattern = text.refine(isLinearPattern, {
   error: 'not a regular expression that runs in linear time (RE2 syntax)',
 })
+export const environmentVariable = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
+  error: 'expected the name of an environment variable',
+})
 export const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
 export const localDoor = text.refine((value) => isHostPort(value) || /^unix:\/.{1,99}$/.test(value), {
   error: 'expected HOST:PORT, or unix: and an absolute path of at most 100 bytes',

@@ -10,7 +10,7 @@ import { choosePorts } from '../../host-worker/process/ports.ts'
 import { type ChildSpec, Supervisor } from '../../host-worker/process/supervisor.ts'
 import { Temporal } from '../support/temporal.ts'
 import { Line } from './line.ts'
-import { type Project, RESILE } from './project.ts'
+import { RESILE } from './project.ts'
 
 export interface FleetNode {
   name: string
@@ -57,11 +57,12 @@ export class Fleet {
   /**
    * Starts everything and waits until it is up.
    *
+   * @param project its directory
    * @param data where its state and logs lie
    * @param onDeath told when `resile dev` ends by itself, which nothing that the drill does should bring about
    */
   static async start(
-    project: Project,
+    project: string,
     data: string,
     nodes: readonly FleetNode[],
     onDeath: (reason: string) => void,
@@ -198,7 +199,7 @@ function signalTo(pid: number | undefined, signal: NodeJS.Signals): void {
 
 /** `resile dev` as a child; once it is ready, `coordinator()` is where. */
 function devChild(
-  project: Project,
+  project: string,
   data: string,
   nodes: readonly FleetNode[],
   port: number,
@@ -213,7 +214,7 @@ function devChild(
     args: [
       ...RESILE,
       'dev',
-      `--project=${project.directory}`,
+      `--project=${project}`,
       `--data=${data}`,
       `--port=${port}`,
       `--temporal-address=${temporalAddress}`,

@@ -64,9 +64,9 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
   const datacenters = DATACENTERS.slice(0, options.datacenters)
   const nodes = nodesOf(datacenters)
   say(options, `drill with --seed ${options.seed} --rounds ${options.rounds} --datacenters ${options.datacenters}`)
-  const project = await writeProject(join(directory, 'project'), datacenters, KINDS)
-  const { kinds, leftOut } = project
-  if (leftOut.length > 0) say(options, `left out, since this version doesn't have them: ${leftOut.join(', ')}`)
+  const project = join(directory, 'project')
+  const kinds = KINDS
+  await writeProject(project, datacenters, kinds)
   stopped.throwIfAborted()
   const broken = new AbortController()
   const signal = AbortSignal.any([stopped, broken.signal])
@@ -107,7 +107,6 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
     return {
       seed: options.seed,
       datacenters,
-      leftOut,
       rounds,
       triggers: sent.length,
       answers: countAnswers(sent),

@@ -1,32 +1,23 @@
-/** The project of a drill: its files, and which kinds of workflows this coordinator knows. */
+/** The project of a drill. */
 import { execFile } from 'node:child_process'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { NOT_AVAILABLE } from '../../host-worker/config/later.ts'
 import { PACKAGE_ROOT } from '../../host-worker/package-root.ts'
 import type { Kind, Rule } from './kinds.ts'
 
 /** The command line of this repository's `resile`, to be run by this Node. */
 export const RESILE = ['--disable-warning=ExperimentalWarning', join(PACKAGE_ROOT, 'host-worker/cli/main.ts')]
 
-export interface Project {
-  directory: string
-  /** The kinds that it has. */
-  kinds: Kind[]
-  /** Names of those that this version refuses. */
-  leftOut: string[]
-}
-
 /**
- * Writes a project with all these kinds, and takes those out again that this version of Resile doesn't have yet.
+ * Writes a project with all these kinds of workflows.
  *
- * @throws when the check finds anything else
+ * @throws when `resile check` finds anything wrong with it
  */
 export async function writeProject(
   directory: string,
   datacenters: readonly string[],
   kinds: readonly Kind[],
-): Promise<Project> {
+): Promise<void> {
   await mkdir(join(directory, 'workflows'), { recursive: true })
   const quoted = datacenters.map((name) => `"${name}"`)
   await writeFile(join(directory, 'coordinator.hcl'), `datacenters = [${quoted.join(', ')}]\n`)
@@ -35,19 +26,8 @@ export async function writeProject(
     await writeFile(join(directory, `workflows/${kind.name}.hcl`), workflowHcl(kind))
     await writeFile(join(directory, `workflows/${kind.name}.ts`), workflowCode(kind))
   }
-  const refused = new Set<string>()
-  for (const { file, message } of await check(directory)) {
-    const name = /^workflows\/([a-z]+)\.hcl$/.exec(file)?.[1]
-    if (name === undefined || !message.includes(NOT_AVAILABLE)) throw new Error(`the project: ${file}: ${message}`)
-    refused.add(name)
-  }
-  for (const name of refused) {
-    await rm(join(directory, `workflows/${name}.hcl`))
-    await rm(join(directory, `workflows/${name}.ts`))
-  }
   const [mistake] = await check(directory)
   if (mistake !== undefined) throw new Error(`the project: ${mistake.file}: ${mistake.message}`)
-  return { directory, kinds: kinds.filter(({ name }) => !refused.has(name)), leftOut: [...refused] }
 }
 
 /** What `resile check` has to say against it. */

@@ -22,7 +22,6 @@ export interface RoundReport {
 export interface DrillReport {
   seed: number
   datacenters: string[]
-  leftOut: string[]
   rounds: RoundReport[]
   triggers: number
   answers: Record<string, number>

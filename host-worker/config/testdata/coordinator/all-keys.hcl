@@ -14,7 +14,7 @@ server_config {
     name           = "operators"
     method         = "*"
     route_patterns = ["/v1/workflows/*/executions", "/"]
-    uris           = ["spiffe://example.org/ops", "spiffe://example.org/team/*", "webhook:ci"]
+    uris           = ["spiffe://example.org/ops", "spiffe://example.org/team/*", "webhook:ci", "slack:T0001/U0002", "slack:T0001/*"]
     allow_public   = false
     skip_log_match = false
   }
@@ -31,6 +31,15 @@ webhook "alerts" {
   secret_file = "/etc/resile/alerts.secret"
   workflow    = "restart-service"
 }
+webhook "pager" {
+  secret_env = "PAGER_SECRET"
+  format     = "pagerduty"
+  workflow   = "restart-service"
+}
+slack {
+  signing_secret_file = "/etc/resile/slack.secret"
+  response_prefix     = "https://hooks.slack-gov.com/"
+}
 permits { key_file = "/etc/resile/permit-keys.json" }
 receiver "oncall" {
   webhook {
@@ -46,4 +55,13 @@ receiver "pager" {
 }
 receiver "alerts" {
   alertmanager { url = "http://127.0.0.1:9093/prefix" }
+}
+receiver "chat" {
+  slack { url_file = "/etc/resile/chat.url" }
+}
+receiver "duty" {
+  pagerduty {
+    routing_key_env = "DUTY_KEY"
+    url             = "https://events.eu.pagerduty.com/v2/enqueue"
+  }
 }

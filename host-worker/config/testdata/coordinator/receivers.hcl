@@ -1,11 +1,15 @@
-# expect 10:1 receiver.nobody: tells nobody: it needs a block that says how (permitted: webhook, alertmanager)
-# expect 12:1 receiver.both: has more than one block (permitted: webhook, alertmanager)
-# expect 17:19 receiver.mail.webhook.url: expected an http:// or https:// URL
-# expect 20:3 receiver.bare.webhook.url: is required
-# expect 23:26 receiver.user.alertmanager.url: must not hold a user or password
-# expect 29:19 receiver.secrets.webhook.secret_file: secret_env and secret_file exclude each other
-# expect 33:3 receiver.typo.webhok: unknown key; did you mean "webhook"? (permitted: webhook, alertmanager)
-# expect 35:10 receiver["On Call"]: not a name
+# expect 14:1 receiver.nobody: tells nobody: it needs a block that says how (permitted: webhook, alertmanager, slack, pagerduty)
+# expect 16:1 receiver.both: has more than one block (permitted: webhook, alertmanager, slack, pagerduty)
+# expect 21:19 receiver.mail.webhook.url: expected an http:// or https:// URL
+# expect 24:3 receiver.bare.webhook.url: is required
+# expect 27:26 receiver.user.alertmanager.url: must not hold a user or password
+# expect 33:19 receiver.secrets.webhook.secret_file: secret_env and secret_file exclude each other
+# expect 37:3 receiver.typo.webhok: unknown key; did you mean "webhook"? (permitted: webhook, alertmanager, slack, pagerduty)
+# expect 39:10 receiver["On Call"]: not a name
+# expect 45:16 receiver.chat.slack.url_file: url_env and url_file exclude each other
+# expect 49:3 receiver.silent.slack.url_env: is required
+# expect 52:3 receiver.pager.pagerduty.routing_key_env: is required
+# expect 52:21 receiver.pager.pagerduty.url: expected an http:// or https:// URL
 datacenter = "dc1"
 receiver "nobody" {
 }
@@ -34,4 +38,16 @@ receiver "typo" {
 }
 receiver "On Call" {
   webhook { url = "https://a.example" }
+}
+receiver "chat" {
+  slack {
+    url_env  = "CHAT"
+    url_file = "chat.url"
+  }
+}
+receiver "silent" {
+  slack { }
+}
+receiver "pager" {
+  pagerduty { url = "events.pagerduty.com" }
 }

@@ -1,0 +1,51 @@
+/** The door for CloudEvents. */
+import type { Config } from '../../shared/config.ts'
+import { webhookSchema } from '../../shared/wire.ts'
+import { sha256 } from '../digest.ts'
+import { checkJson } from '../http/body.ts'
+import type { AppContext } from '../http/context.ts'
+import { checkAt } from '../http/problem.ts'
+import { type CloudEvent, cloudeventSignal, occasionOf, readEvent } from '../triggers/cloudevent.ts'
+import { fire } from '../triggers/fire.ts'
+import { answerItems, firingContext } from './items.ts'
+import { refuseReplay, signedMessage, webhookOf } from './signed.ts'
+import { startByMessage, wantedByMessage } from './webhook.ts'
+
+/** `POST /v1/triggers/cloudevents` */
+export async function receiveEvent(context: AppContext, config: Config): Promise<Response> {
+  const { caller, sender, body } = context.var
+  const message = sender === undefined ? null : signedMessage(context)
+  const event = readEvent(context.req.raw, body)
+  const webhook = webhookOf(context, config)
+  const remember = async (): Promise<void> => {
+    if (message !== null) await refuseReplay(context, config, caller, message)
+  }
+  const signal = cloudeventSignal(config, event, webhook?.workflow)
+  if (signal.wanted.length === 0 && namesWorkflow(event)) {
+    return startItself(context, config, event, webhook?.workflow, remember)
+  }
+  await remember()
+  return answerItems(context, { items: await fire(firingContext(context, config), [signal]) })
+}
+
+/** Whether an event's data is a message as a webhook's: it says itself what is to be started. */
+function namesWorkflow({ data }: CloudEvent): boolean {
+  return typeof data === 'object' && data !== null && Object.hasOwn(data, 'workflow')
+}
+
+async function startItself(
+  context: AppContext,
+  config: Config,
+  event: CloudEvent,
+  workflow: string | undefined,
+  remember: () => Promise<void>,
+): Promise<Response> {
+  const { data, place } = event
+  const message = checkAt(place, () => checkJson(webhookSchema, data))
+  const wanted = wantedByMessage(message, data, place, workflow)
+  const { source, id } = event.attributes
+  return startByMessage(context, config, wanted, { source: 'cloudevents', name: source, fingerprint: id }, async () => {
+    await remember()
+    return sha256(JSON.stringify(occasionOf(event)))
+  })
+}

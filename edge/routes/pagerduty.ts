@@ -1,0 +1,20 @@
+/** The door for PagerDuty's webhooks. */
+import type { Config } from '../../shared/config.ts'
+import { parseBody } from '../http/body.ts'
+import type { AppContext } from '../http/context.ts'
+import { ProblemError } from '../http/problem.ts'
+import { fire } from '../triggers/fire.ts'
+import { pagerdutySchema, pagerdutySignal } from '../triggers/pagerduty.ts'
+import { answerItems, firingContext } from './items.ts'
+import { signedMessage, webhookOf } from './signed.ts'
+
+/** `POST /v1/triggers/pagerduty` */
+export async function receiveIncident(context: AppContext, config: Config): Promise<Response> {
+  if (!Object.values(config.coordinator.webhook).some(({ format }) => format === 'pagerduty')) {
+    throw new ProblemError('not_found', 'coordinator.hcl has no webhook with format = "pagerduty"')
+  }
+  signedMessage(context)
+  const { value } = parseBody(pagerdutySchema, context.req.raw, context.var.body)
+  const signal = pagerdutySignal(config, value.event, webhookOf(context, config)?.workflow)
+  return answerItems(context, { items: await fire(firingContext(context, config), [signal]) })
+}
