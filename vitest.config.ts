@@ -19,15 +19,19 @@ const unit: TestProjectConfiguration = {
 /** A key that signs permits, for the tests in workerd alone. */
 const permitKey = { kid: 'test', ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) }
 
-/** What signs messages to a receiver, there too. */
-const receiverSecret = `whsec_${randomBytes(24).toString('base64')}`
+/** What receivers are told by, there too. */
+const receiverSecrets = {
+  RECEIVER_SECRET: `whsec_${randomBytes(24).toString('base64')}`,
+  CHAT_URL: `http://chat.receiver.test/services/T0001/B0001/${randomBytes(12).toString('hex')}`,
+  DUTY_KEY: randomBytes(16).toString('hex'),
+}
 
 /** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
 const edge: TestProjectConfiguration = {
   plugins: [
     cloudflareTest({
       wrangler: { configPath: wranglerConfig },
-      miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }), RECEIVER_SECRET: receiverSecret } },
+      miniflare: { bindings: { PERMIT_KEYS: JSON.stringify({ keys: [permitKey] }), ...receiverSecrets } },
     }),
   ],
   // There is no environment in workerd.

@@ -17,6 +17,11 @@ export interface Delivery {
 /** What came of an attempt; `retryAfter` is how long the receiver wants to be left alone, in milliseconds. */
 export type DeliveryOutcome = { kind: 'acknowledged' } | { kind: 'failed'; detail: string; retryAfter: number | null }
 
+/** The way to receivers that the coordinator is bound to. */
+export function receiversPort({ RECEIVERS }: { RECEIVERS?: ReceiverPort }): ReceiverPort {
+  return RECEIVERS ?? { fetch: (input, init) => fetch(input, init) }
+}
+
 /** How long an attempt may take, in milliseconds. */
 export const DELIVERY_TIMEOUT = 10_000
 /** The longest that a receiver may ask to be left alone, in milliseconds. */

@@ -1,5 +1,6 @@
 /** What a human is told of an execution. */
-import type { Decision, EscalatedStatus, Escalation, Execution, Target } from '../../shared/wire.ts'
+import type { Decision, EscalatedStatus, Escalation, Execution } from '../../shared/wire.ts'
+import { placeOf } from './words.ts'
 
 /** Most of a message, in bytes of JSON. */
 const MESSAGE_MOST = 256 * 1024
@@ -59,11 +60,6 @@ const SAID: Readonly<Record<EscalatedStatus, string>> = {
   awaiting_approval: 'waits for approval',
 }
 const LOST = 'Temporal does not know it any more; it still counts, until it is found or settled'
-
-function placeOf({ node, node_type }: Target, datacenter: string): string {
-  if (node !== undefined) return `on ${node}`
-  return node_type === undefined ? `in ${datacenter}` : `on a node of type ${node_type} in ${datacenter}`
-}
 
 /** Why it ended badly. What only says that something within failed is left out for its cause. */
 function reasonOf({ error }: Execution): string | null {

@@ -10,10 +10,12 @@ import {
   type DeliveryOutcome,
   deliver,
   LONGEST_RETRY_AFTER,
-  type ReceiverPort,
+  receiversPort,
 } from '../escalations/deliver.ts'
+import { toPagerDuty } from '../escalations/pagerduty.ts'
+import { toSlack } from '../escalations/slack.ts'
 import { toWebhook } from '../escalations/webhook.ts'
-import { keyOf } from '../webhooks/secret.ts'
+import { keyOf, variableOf } from '../webhooks/secret.ts'
 import type { DueEscalation, EscalationStore } from './escalation-store.ts'
 
 /** Attempts that are made at one receiver at the same time: one that hangs keeps nobody else waiting. */
@@ -95,7 +97,7 @@ export class EscalationSender {
     if (block === undefined) return 'no receiver'
     try {
       const delivery = deliveryOf(env, block, escalation, now())
-      return delivery === null ? null : await deliver(portOf(env), delivery, now)
+      return delivery === null ? null : await deliver(receiversPort(env), delivery, now)
     } catch (error) {
       return { kind: 'failed', detail: messageOf(error), retryAfter: null }
     }
@@ -123,25 +125,31 @@ export class EscalationSender {
   }
 }
 
-/** What is to be posted; null for nothing: to a webhook nothing is taken back. */
+/** What is to be posted; null for nothing: from a webhook and from Slack nothing is taken back. */
 function deliveryOf(
   env: Env,
-  { webhook, alertmanager }: ReceiverConfig,
+  { webhook, alertmanager, slack, pagerduty }: ReceiverConfig,
   { status, receiver, document, isSent, endedAt }: DueEscalation,
   now: number,
 ): Delivery | null {
-  if (alertmanager !== undefined) {
-    return toAlertmanager(alertmanager.url, status, JSON.parse(document) as Escalation, endedAt)
+  const message = (): Escalation => JSON.parse(document) as Escalation
+  if (alertmanager !== undefined) return toAlertmanager(alertmanager.url, status, message(), endedAt)
+  if (pagerduty !== undefined) {
+    const key = variableOf(env, pagerduty.routing_key_env)
+    if (key === null) throw new Error('its routing key is missing')
+    return toPagerDuty(pagerduty.url, key.trim(), status, message(), endedAt)
   }
-  if (webhook === undefined || isSent) return null
+  if (isSent) return null
+  if (slack !== undefined) {
+    const url = variableOf(env, slack.url_env)?.trim()
+    if (url === undefined || !URL.canParse(url)) throw new Error('its URL is missing, or none')
+    return toSlack(url, status, message(), endedAt !== null)
+  }
+  if (webhook === undefined) return null
   const isSigned = webhook.secret_env !== undefined || webhook.secret_file !== undefined
   const key = isSigned ? keyOf(env, `receiver ${receiver}`, webhook) : null
   if (isSigned && key === null) throw new Error('its secret is missing, or not base64 of at least 16 bytes')
-  return toWebhook(webhook.url, key, (JSON.parse(document) as Escalation).id, document, now)
-}
-
-function portOf(env: Env): ReceiverPort {
-  return env.RECEIVERS ?? { fetch: (input, init) => fetch(input, init) }
+  return toWebhook(webhook.url, key, message().id, document, now)
 }
 
 function factsOf({ execution, status, receiver, endedAt, attempts }: DueEscalation): Record<string, unknown> {

@@ -44,6 +44,7 @@ import { beat, forgetNode, listNodes, showNode } from './nodes.ts'
 import { openApi } from './openapi.ts'
 import { receiveIncident } from './pagerduty.ts'
 import { listSignals, reportSignals } from './signals.ts'
+import { receiveSlack } from './slack.ts'
 import { evaluateTrigger, startExecution } from './start.ts'
 import { showSteps } from './steps.ts'
 import { receiveMessage } from './webhook.ts'
@@ -157,6 +158,16 @@ export const ROUTES: readonly Route[] = [
     summary: 'Start what a CloudEvent (1.0, binary or structured) wants, if constraints allow it now',
     answers: { 200: 'TriggerItems', 201: 'Admission', 202: 'Admission' },
     problems: [...MALFORMED, 'replayed', 'idempotency_conflict', ...DENIED, ...UNDECIDED, 'try_again'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/triggers/slack',
+    handler: receiveSlack,
+    body: z.record(z.string(), z.string()),
+    bodyType: 'application/x-www-form-urlencoded',
+    summary: "What somebody wants by a Slack app's slash command or button; also a refusal is 200, with its text",
+    answers: { 200: null },
+    problems: ['not_found', 'unsupported_media_type', 'bad_request', 'replayed', 'ledger_unavailable', 'starting'],
   },
   {
     method: 'POST',
