@@ -11,9 +11,9 @@ import { createApp } from './app.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from './http/problem.ts'
 import { within } from './patience.ts'
 import { beatAll } from './testing/coordinator.ts'
-import { anyMessage, anyRequest, type FuzzedRequest } from './testing/fuzz.ts'
+import { anyMessage, anyRequest, anySignal, type FuzzedRequest, type FuzzedSignal } from './testing/fuzz.ts'
 import { FakeTemporal } from './testing/temporal.ts'
-import { SECRET } from './testing/webhook.ts'
+import { SECRET, signedByPagerDuty, signedBySlack } from './testing/webhook.ts'
 
 /** Requests between two fresh starts, so that no earlier one freezes or fills everything for all that follow. */
 const BATCH = 250
@@ -23,12 +23,28 @@ const LONGEST_BATCH = 50_000
 const PATIENCE = 40_000
 
 const base = compiled as { coordinator: object }
-const webhook = { ci: { secret_env: 'HOOK' }, short: { secret_env: 'SHORT' } }
-const bindings = { ...(env as unknown as Record<string, unknown>), HOOK: SECRET, SHORT: 'AAAA' }
+const webhook = {
+  ci: { secret_env: 'HOOK' },
+  short: { secret_env: 'SHORT' },
+  pager: { secret_env: 'PAGER', format: 'pagerduty' },
+}
+const slack = { signing_secret_env: 'SLACK', response_prefix: 'http://slack.test/' }
+const detectors = {
+  full: { workflow: 'free', target: { node: '${labels.host}' }, pagerduty: { title: '^full on (?P<host>.*)$' } },
+  sick: { workflow: 'free', target: { node: '${labels.subject}' }, cloudevent: { type: 'sick' } },
+  alerted: {
+    workflow: 'typed',
+    target: { node: 'web-1' },
+    input: { unit: '${labels.unit}' },
+    alert: { labels: { alertname: 'Sick' } },
+  },
+}
+const SECRETS = { PAGER: 'a secret of PagerDuty', SLACK: 'a secret of Slack' }
+const bindings = { ...(env as unknown as Record<string, unknown>), HOOK: SECRET, SHORT: 'AAAA', ...SECRETS }
 
 function appWith(coordinator: object): ReturnType<typeof createApp> {
   return createApp(
-    documentSchema.parse({ ...base, coordinator: { ...base.coordinator, webhook, ...coordinator } }),
+    documentSchema.parse({ ...base, coordinator: { ...base.coordinator, webhook, slack, ...coordinator }, detectors }),
     'network',
   )
 }
@@ -43,7 +59,13 @@ const APPS = {
       route_rule: [
         { name: 'read', method: 'GET', route_patterns: ['/*'], allow_public: true },
         { name: 'hook', method: 'POST', route_patterns: ['/v1/triggers/webhook/*'], uris: ['webhook:ci'] },
-        { name: 'start', method: 'POST', route_patterns: ['/v1/workflows/free/executions'], uris: ['webhook:ci'] },
+        {
+          name: 'start',
+          method: 'POST',
+          route_patterns: ['/v1/workflows/free/executions'],
+          uris: ['webhook:ci', 'webhook:pager', 'slack:T1/U1'],
+        },
+        { name: 'others', method: 'POST', route_patterns: ['/v1/triggers/*'], uris: ['webhook:pager', 'slack:T1/*'] },
       ],
     },
   }),
@@ -58,6 +80,7 @@ afterEach(async () => {
 it.each([
   ['requests', anyRequest],
   ['signed messages', anyMessage],
+  ['signals', anySignal],
 ] as const)('%s', { timeout: 60_000 + FUZZ_RUNS * 50 }, async (what, requests) => {
   const started = await fuzz(what, requests)
   // It would prove little, were nothing ever right.
@@ -65,8 +88,9 @@ it.each([
 })
 
 /** @returns how many were admitted */
-async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest>): Promise<number> {
+async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest | FuzzedSignal>): Promise<number> {
   const seen = new Map<string, number>()
+  let started = 0
   for (let done = 0; done < FUZZ_RUNS; done += BATCH) {
     const temporal = new FakeTemporal()
     temporal.install()
@@ -77,7 +101,7 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest>): Promis
       fc.constantFrom<AppName>('open', 'open', 'ruled'),
       requests,
       async (app, request) => {
-        const kind = await judge(app, request, admitted)
+        const kind = await judge(app, await signedAsIs(request), admitted)
         seen.set(kind, (seen.get(kind) ?? 0) + 1)
       },
     )
@@ -87,6 +111,7 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest>): Promis
       markInterruptAsFailure: true,
     })
     for (const { workflowId } of temporal.starts) expect(admitted).toContain(workflowId)
+    started += admitted.size
     vi.restoreAllMocks()
     await reset()
     if ((done / BATCH) % 8 === 7) console.log(`fuzz: ${done + BATCH} of ${FUZZ_RUNS} ${what}`)
@@ -97,7 +122,16 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest>): Promis
       .map(([kind, count]) => `${count} ${kind}`)
       .join(', ')}`,
   )
-  return (seen.get('201') ?? 0) + (seen.get('202') ?? 0)
+  return started
+}
+
+/** A signal with the signature that it needs. */
+async function signedAsIs(request: FuzzedRequest | FuzzedSignal): Promise<FuzzedRequest> {
+  const { body } = request
+  if (!('signer' in request) || request.signer === null || body === null) return request
+  const signature =
+    request.signer === 'slack' ? await signedBySlack(body, SECRETS.SLACK) : await signedByPagerDuty(body, SECRETS.PAGER)
+  return { ...request, headers: { ...request.headers, ...signature } }
 }
 
 /** Shows progress alone. */
@@ -122,6 +156,10 @@ async function judge(app: AppName, wanted: FuzzedRequest, admitted: Set<string>)
   )
   const text = await within(PATIENCE, response.text(), hangs)
   const { status } = response
+  for (const started of startedBy(request, text)) {
+    if (app === 'ruled') expect(started.workflow).toBe('free')
+    admitted.add(started.execution)
+  }
   expect(response.headers.get('x-request-id')).toMatch(/^[\x21-\x7e]{1,200}$/)
   if (status < 400) {
     const body = parse(text)
@@ -145,6 +183,19 @@ async function judge(app: AppName, wanted: FuzzedRequest, admitted: Set<string>)
   return `${status} ${problem.code}`
 }
 
+/** What the answer to a signal, or to somebody in Slack, says that was started. */
+function startedBy(request: Request, text: string): { workflow: string; execution: string }[] {
+  const path = decodedPath(request.url)
+  const body = parse(text)
+  if (!path.startsWith('/v1/triggers/') || !isObject(body)) return []
+  const typed = /(\S+) (?:on|in) .*\\nExecution ([0-9a-f-]{36})/.exec(text)
+  if (path.endsWith('/slack')) return typed === null ? [] : [{ workflow: 'free', execution: typed[2] ?? '' }]
+  const items = Array.isArray(body.items) ? (body.items as Record<string, unknown>[]) : []
+  return items.flatMap(({ workflow, execution }) =>
+    typeof execution === 'string' ? [{ workflow: String(workflow), execution }] : [],
+  )
+}
+
 /** Null for what can't be sent. */
 function toRequest({ method, path, headers, body, cf }: FuzzedRequest): Request | null {
   try {
@@ -158,6 +209,8 @@ function toRequest({ method, path, headers, body, cf }: FuzzedRequest): Request 
 /** Whether a request may start what it asks for, told by other means than the coordinator's; else why not. */
 async function mayStart(app: AppName, { headers, body }: FuzzedRequest, request: Request): Promise<true | string> {
   const path = decodedPath(request.url)
+  // What of an event is data was read from JSON, and is the rest of a start.
+  if (path === '/v1/triggers/cloudevents') return app === 'open' ? true : 'the rules forbid it'
   if (!/^application\/json(?:;|$)/i.test(headers['content-type'] ?? '')) return 'it is not JSON by its type'
   let json = parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body ?? new Uint8Array()))
   let workflow = /^\/v1\/workflows\/([^/]+)\/executions$/.exec(path)?.[1]

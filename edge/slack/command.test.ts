@@ -86,12 +86,16 @@ describe('a command', () => {
     )
     fc.assert(
       fc.property(fc.array(fc.oneof(words, fc.string())), fc.constantFrom(TYPED, FREE), (parts, to) => {
-        const split = splitCommand(parts.join(' '))
-        try {
-          if (split !== null) readOrder(to, split.rest)
-        } catch (error) {
-          expect(error).toBeInstanceOf(ProblemError)
-        }
+        const thrown = (() => {
+          try {
+            const split = splitCommand(parts.join(' '))
+            if (split !== null) readOrder(to, split.rest)
+            return null
+          } catch (error) {
+            return error
+          }
+        })()
+        expect(thrown === null || thrown instanceof ProblemError).toBe(true)
       }),
       { numRuns: 500 },
     )

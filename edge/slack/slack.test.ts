@@ -195,7 +195,7 @@ describe('a command', () => {
   })
 
   it('that takes longer than Slack waits is answered afterwards', { timeout: 30_000 }, async () => {
-    const submit = Ledger.prototype.submit
+    const submit = Reflect.get(Ledger.prototype, 'submit')
     vi.spyOn(Ledger.prototype, 'submit').mockImplementation(async function later(this: Ledger, submission) {
       await new Promise((resolve) => setTimeout(resolve, 3000))
       return Reflect.apply(submit, this, [submission])

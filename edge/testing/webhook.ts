@@ -26,17 +26,22 @@ export function signed(
   }
 }
 
-/** HMAC-SHA256 of a text in hex. */
-async function hmac(secret: string, text: string): Promise<string> {
+/** HMAC-SHA256 of what parts make together, in hex. */
+async function hmac(secret: string, ...parts: (string | Uint8Array)[]): Promise<string> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' }
-  const encode = (part: string): Uint8Array => new TextEncoder().encode(part)
-  const key = await crypto.subtle.importKey('raw', encode(secret), algorithm, false, ['sign'])
-  const mac = await crypto.subtle.sign(algorithm, key, encode(text))
+  const bytesOf = (part: string | Uint8Array): Uint8Array =>
+    typeof part === 'string' ? new TextEncoder().encode(part) : part
+  const key = await crypto.subtle.importKey('raw', bytesOf(secret), algorithm, false, ['sign'])
+  const content = new Uint8Array(parts.flatMap((part) => [...bytesOf(part)]))
+  const mac = await crypto.subtle.sign(algorithm, key, content)
   return Array.from(new Uint8Array(mac), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** The headers of a message that PagerDuty has signed, with each of its secrets. */
-export async function signedByPagerDuty(body: string, ...secrets: string[]): Promise<Record<string, string>> {
+export async function signedByPagerDuty(
+  body: string | Uint8Array,
+  ...secrets: string[]
+): Promise<Record<string, string>> {
   const signatures = await Promise.all(secrets.map(async (secret) => `v1=${await hmac(secret, body)}`))
   return { 'content-type': 'application/json', 'x-pagerduty-signature': signatures.join(',') }
 }
@@ -47,13 +52,13 @@ export async function signedByPagerDuty(body: string, ...secrets: string[]): Pro
  * @param timestamp in seconds since the epoch
  */
 export async function signedBySlack(
-  body: string,
+  body: string | Uint8Array,
   secret: string,
   timestamp = Math.floor(Date.now() / 1000),
 ): Promise<Record<string, string>> {
   return {
     'content-type': 'application/x-www-form-urlencoded',
     'x-slack-request-timestamp': String(timestamp),
-    'x-slack-signature': `v0=${await hmac(secret, `v0:${timestamp}:${body}`)}`,
+    'x-slack-signature': `v0=${await hmac(secret, `v0:${timestamp}:`, body)}`,
   }
 }
