@@ -99,10 +99,10 @@ describe('the body of a request', () => {
   })
   afterAll(() => server.close())
 
-  async function send(head: readonly string[], body: string): Promise<WholeRequest | Error | undefined> {
+  async function send(head: readonly string[], body: string, path = '/'): Promise<WholeRequest | Error | undefined> {
     last = undefined
     const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
-    socket.end(`${['POST / HTTP/1.1', 'Host: c', 'Connection: close', ...head].join('\r\n')}\r\n\r\n${body}`)
+    socket.end(`${[`POST ${path} HTTP/1.1`, 'Host: c', 'Connection: close', ...head].join('\r\n')}\r\n\r\n${body}`)
     socket.resume()
     await once(socket, 'close')
     return last
@@ -118,5 +118,14 @@ describe('the body of a request', () => {
   it('that is over the limit is read and dropped', async () => {
     const size = 70_000
     expect(await send([`Content-Length: ${size}`], 'x'.repeat(size))).toMatchObject({ status: 413, code: 'too_large' })
+  })
+
+  it('may have a MiB at the door for groups of alerts, however that is spelt', async () => {
+    const sent = (size: number, path: string) => send([`Content-Length: ${size}`], 'x'.repeat(size), path)
+    for (const path of ['/v1/triggers/alertmanager', '/v1/triggers/%61lertmanager?a=b']) {
+      expect(await sent(1024 * 1024, path)).toMatchObject({ body: { length: 1024 * 1024 } })
+    }
+    expect(await sent(1024 * 1024 + 1, '/v1/triggers/alertmanager')).toMatchObject({ status: 413 })
+    expect(await sent(70_000, '/v1/triggers/alertmanager/')).toMatchObject({ status: 413 })
   })
 })
