@@ -289,7 +289,7 @@ describe('a large group', () => {
   const many = (length: number) =>
     Array.from({ length }, () => alert({ remediation: 'anywhere', filler: 'x'.repeat(200) }))
 
-  it('may have more bytes than any other request, and starts 500 things at most', async () => {
+  it('may have more bytes than any other request, and starts 500 things at most', { timeout: 60_000 }, async () => {
     const sent = many(510)
     expect(group(sent).length).toBeGreaterThan(BODY_LIMIT)
     const { status, items } = await deliver(sent)
