@@ -10,10 +10,11 @@ import { answerItems, firingContext } from './items.ts'
 export async function receiveAlerts(context: AppContext, config: Config): Promise<Response> {
   const { value: group } = parseBody(alertGroupSchema, context.req.raw, context.var.body)
   const alerts = await Promise.all(group.alerts.map(identified))
-  const items = await fire(
+  // What came of each alert, firing or resolved, in their order.
+  const came = await fire(
     firingContext(context, config),
     alerts.map((alert) => signalOf(config, alert)),
   )
   const { truncatedAlerts } = group
-  return answerItems(context, { items, ...(truncatedAlerts > 0 && { truncated_alerts: truncatedAlerts }) })
+  return answerItems(context, { items: came.flat(), ...(truncatedAlerts > 0 && { truncated_alerts: truncatedAlerts }) })
 }

@@ -25,7 +25,7 @@ export async function receiveEvent(context: AppContext, config: Config): Promise
     return startItself(context, config, event, webhook?.workflow, remember)
   }
   await remember()
-  return answerItems(context, { items: await fire(firingContext(context, config), [signal]) })
+  return answerItems(context, { items: (await fire(firingContext(context, config), [signal])).flat() })
 }
 
 /** Whether an event's data is a message as a webhook's: it says itself what is to be started. */

@@ -16,5 +16,5 @@ export async function receiveIncident(context: AppContext, config: Config): Prom
   signedMessage(context)
   const { value } = parseBody(pagerdutySchema, context.req.raw, context.var.body)
   const signal = pagerdutySignal(config, value.event, webhookOf(context, config)?.workflow)
-  return answerItems(context, { items: await fire(firingContext(context, config), [signal]) })
+  return answerItems(context, { items: (await fire(firingContext(context, config), [signal])).flat() })
 }

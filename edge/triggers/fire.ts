@@ -67,27 +67,28 @@ const ORDER_MOST = 64 * 1024
  * Starts all that signals want, by the same decision as any other start, without waiting for Temporal. One that is
  * refused keeps none of the others from it.
  *
- * @returns what came of each, in their order; one item for a signal that wants nothing
+ * @returns what came of each signal, in their order: one item for each wanted thing, or one that says why there is none
  */
-export async function fire(context: FiringContext, signals: readonly Signal[]): Promise<TriggerItem[]> {
+export async function fire(context: FiringContext, signals: readonly Signal[]): Promise<TriggerItem[][]> {
   const deadline = Date.now() + FIRE_WITHIN
   const jobs = signals.flatMap((signal): Job[] =>
     signal.wanted.length === 0 ? [{ signal, one: null }] : signal.wanted.map((one) => ({ signal, one })),
   )
   let starts = 0
-  return inParallel(
+  const came = await inParallel(
     PARALLEL,
     jobs,
-    async ({ signal: { fingerprint, status, otherwise }, one }): Promise<TriggerItem> => {
-      const told = { fingerprint, status }
-      if (one === null) return { ...told, ...NOTHING, ...otherwise }
+    async ({ signal, one }): Promise<{ signal: Signal; item: TriggerItem }> => {
+      const { fingerprint, status, otherwise } = signal
+      if (one === null) return { signal, item: { fingerprint, status, ...NOTHING, ...otherwise } }
       starts += 1
-      return {
-        ...told,
-        ...(starts > MOST_STARTS ? outcomeOf(context, one, TOO_MANY) : await fireOne(context, one, deadline)),
-      }
+      const isTooMany = starts > MOST_STARTS
+      const outcome = isTooMany ? outcomeOf(context, one, TOO_MANY) : await fireOne(context, one, deadline)
+      return { signal, item: { fingerprint, status, ...outcome } }
     },
   )
+  const bySignal = Map.groupBy(came, ({ signal }) => signal)
+  return signals.map((signal) => (bySignal.get(signal) ?? []).map(({ item }) => item))
 }
 
 /** One wanted thing, or a signal that wants nothing. */

@@ -3,6 +3,7 @@ import type { SignalFacts } from '../../shared/interpolate.ts'
 
 /** One thing that a signal source found wrong. */
 export interface Firing extends SignalFacts {
+  value: string
   /** Names the thing among all that its detector watches; the same each time it is found. */
   fingerprint: string
   /** In words, for the trigger's `reason`. */
