@@ -1,5 +1,8 @@
 import { accessSync, constants } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
+
+/** What the package of that name is for: it writes journals without a journald. */
+export const JOURNAL_REMOTE = '/usr/lib/systemd/systemd-journal-remote'
 
 /** Debian packages that some tests need, with a command of each. */
 const commands = {
@@ -7,6 +10,7 @@ const commands = {
   prometheus: 'prometheus',
   'prometheus-alertmanager': 'prometheus-alertmanager',
   systemd: 'systemd-socket-activate',
+  'systemd-journal-remote': JOURNAL_REMOTE,
 } as const
 
 /** A Debian package that some tests need. */
@@ -33,6 +37,7 @@ export function titled(title: string, name: DebianPackage): string {
 const debianPackages = Object.keys(commands) as DebianPackage[]
 
 function isOnPath(command: string): boolean {
+  if (isAbsolute(command)) return isExecutable(command)
   return (process.env['PATH'] ?? '').split(delimiter).some((folder) => isExecutable(join(folder, command)))
 }
 
