@@ -1,5 +1,5 @@
 import { env, runInDurableObject } from 'cloudflare:test'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { SignalEpisode, SignalSummary } from '../shared/wire.ts'
 import type { Env } from './env.ts'
 import { signalsOf } from './ledgers.ts'
@@ -71,6 +71,62 @@ describe('reports that come again', () => {
     await report(episode({ began, ended: ago(10), admitted: 1 }))
     await report(episode({ began }))
     expect(await signals()).toMatchObject([{ windows: { '1d': { admitted: 1, open: 0 } } }])
+  })
+})
+
+describe('Alertmanager tells of the beginning and of the end', () => {
+  const tell = (status: string, more: object = {}) =>
+    request('POST', '/v1/triggers/alertmanager', {
+      version: '4',
+      alerts: [
+        {
+          status,
+          labels: { alertname: 'Sick', remediation: 'free', node: 'web-1' },
+          startsAt: ago(30),
+          fingerprint: 'c0ffee',
+          ...more,
+        },
+      ],
+    })
+
+  test('of an alert that was healed', async () => {
+    const startsAt = ago(30)
+    const { body } = await tell('firing', { startsAt })
+    const [item] = body['items'] as { execution: string }[]
+    await vi.waitFor(async () =>
+      expect(await signals()).toMatchObject([
+        {
+          source: 'alertmanager',
+          name: 'Sick',
+          workflow: 'free',
+          windows: { '1d': { fired: 1, admitted: 1, open: 1 } },
+        },
+      ]),
+    )
+    temporal.close(item?.execution ?? '', 'COMPLETED')
+    await alarmNow()
+    expect((await tell('resolved', { startsAt, endsAt: ago(5) })).status).toBe(200)
+    await vi.waitFor(async () =>
+      expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, admitted: 1, helped: 1, open: 0 } } }]),
+    )
+  })
+
+  test('of one that was refused, however often it comes', async () => {
+    const labels = { alertname: 'Sick', remediation: 'none-such' }
+    const startsAt = ago(30)
+    for (let time = 0; time < 3; time += 1) expect((await tell('firing', { labels, startsAt })).status).toBe(200)
+    await vi.waitFor(async () =>
+      expect(await signals()).toMatchObject([
+        { workflow: 'none-such', windows: { '1d': { fired: 1, denied: 1, never_acted_on: 1 } } },
+      ]),
+    )
+  })
+
+  test('and an end whose beginning nobody was told of is an episode too', async () => {
+    await tell('resolved', { endsAt: ago(5) })
+    await vi.waitFor(async () =>
+      expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, never_acted_on: 1, open: 0 } } }]),
+    )
   })
 })
 

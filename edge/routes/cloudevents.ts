@@ -6,6 +6,7 @@ import { checkJson } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { checkAt } from '../http/problem.ts'
 import { type CloudEvent, cloudeventSignal, occasionOf, readEvent } from '../triggers/cloudevent.ts'
+import { momentsOf, record } from '../triggers/episodes.ts'
 import { fire } from '../triggers/fire.ts'
 import { answerItems, firingContext } from './items.ts'
 import { refuseReplay, signedMessage, webhookOf } from './signed.ts'
@@ -25,7 +26,9 @@ export async function receiveEvent(context: AppContext, config: Config): Promise
     return startItself(context, config, event, webhook?.workflow, remember)
   }
   await remember()
-  return answerItems(context, { items: (await fire(firingContext(context, config), [signal])).flat() })
+  const items = (await fire(firingContext(context, config), [signal])).flat()
+  record(context, momentsOf('cloudevents', items, Date.now()))
+  return answerItems(context, { items })
 }
 
 /** Whether an event's data is a message as a webhook's: it says itself what is to be started. */

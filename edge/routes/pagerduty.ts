@@ -3,6 +3,7 @@ import type { Config } from '../../shared/config.ts'
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
 import { ProblemError } from '../http/problem.ts'
+import { momentsOf, record } from '../triggers/episodes.ts'
 import { fire } from '../triggers/fire.ts'
 import { pagerdutySchema, pagerdutySignal } from '../triggers/pagerduty.ts'
 import { answerItems, firingContext } from './items.ts'
@@ -16,5 +17,7 @@ export async function receiveIncident(context: AppContext, config: Config): Prom
   signedMessage(context)
   const { value } = parseBody(pagerdutySchema, context.req.raw, context.var.body)
   const signal = pagerdutySignal(config, value.event, webhookOf(context, config)?.workflow)
-  return answerItems(context, { items: (await fire(firingContext(context, config), [signal])).flat() })
+  const items = (await fire(firingContext(context, config), [signal])).flat()
+  record(context, momentsOf('pagerduty', items, Date.now()))
+  return answerItems(context, { items })
 }

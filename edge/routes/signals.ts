@@ -1,6 +1,6 @@
 /** What detectors saw, and what it was worth. */
 import type { Config } from '../../shared/config.ts'
-import { type ExecutionStatus, type SignalEpisode, signalReportSchema } from '../../shared/wire.ts'
+import { type ExecutionStatus, signalReportSchema } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
@@ -12,7 +12,7 @@ import { namedFilters } from './query.ts'
 /** `POST /v1/signals`: a detector tells of its episodes. */
 export async function reportSignals(context: AppContext): Promise<Response> {
   const { value } = parseBody(signalReportSchema, context.req.raw, context.var.body)
-  await recordSignals(context.env, value.episodes)
+  await orUnavailable(async () => signalsOf(context.env).record(value.episodes))
   return context.body(null, 204)
 }
 
@@ -27,11 +27,6 @@ export async function listSignals(context: AppContext, config: Config): Promise<
       (workflow === undefined || episode.workflow === workflow),
   )
   return context.json({ items: analyse(wanted, Date.now()), next_cursor: null })
-}
-
-/** Takes down how episodes stand. */
-export async function recordSignals(env: Env, episodes: readonly SignalEpisode[]): Promise<void> {
-  await orUnavailable(async () => signalsOf(env).record(episodes))
 }
 
 async function readEpisodes(env: Env, config: Config): Promise<Episode[]> {

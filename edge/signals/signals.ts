@@ -67,7 +67,8 @@ export class Signals extends DurableObject<Env> {
     this.#sql.exec(
       `INSERT INTO episodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
        ON CONFLICT DO UPDATE SET workflow = ?5, ended = coalesce(?6, ended), admitted = max(admitted, ?7),
-         denied = max(denied, ?8), code = ?9, executions = ?10
+         denied = max(denied, ?8), code = coalesce(?9, code),
+         executions = iif(?10 = '[]', executions, ?10)
        WHERE ended IS NULL OR ?6 IS NOT NULL`,
       source,
       name,

@@ -6,10 +6,11 @@
  */
 import { z } from 'zod'
 import type { Config } from '../../shared/config.ts'
-import type { Target } from '../../shared/wire.ts'
+import type { SignalEpisode, Target, TriggerItem } from '../../shared/wire.ts'
 import { sha256 } from '../digest.ts'
 import { findWorkflow } from '../find-workflow.ts'
 import { detectorsWith, wantedBy } from './detectors.ts'
+import { episodeOf } from './episodes.ts'
 import type { Signal, Wanted } from './fire.ts'
 
 /** The label of an alert that names the workflow which heals it. */
@@ -59,6 +60,17 @@ export function signalOf(config: Config, alert: Alert): Signal {
   }
   const detail = `${nameOf(labels)}: it has no label ${WORKFLOW_LABEL}, and no detector is meant for it`
   return { ...told, wanted: wantedByAlert(config, alert), otherwise: { outcome: 'ignored', detail } }
+}
+
+/** The episodes of an alert, one for each thing that it wants, with what came of that: a resolved one ends them. */
+export function episodesOf(config: Config, alert: Alert, came: readonly TriggerItem[]): SignalEpisode[] {
+  const { fingerprint, status, startsAt, endsAt } = alert
+  const began = Date.parse(startsAt)
+  const ended = status === 'firing' ? null : Date.parse(endsAt ?? startsAt)
+  return wantedByAlert(config, alert).map(({ workflow, trigger }, index) => {
+    const facts = { source: SOURCE, name: trigger.name ?? '', workflow, fingerprint, began, ended }
+    return episodeOf(facts, status === 'firing' ? came[index] : undefined)
+  })
 }
 
 function wantedByAlert(config: Config, { labels, annotations, fingerprint, startsAt }: Alert): Wanted[] {

@@ -90,17 +90,29 @@ const logSchema = z.strictObject({
   from: z.enum(['end', 'beginning']).default('end'),
 })
 
-const journalSchema = z.strictObject({
-  units: z
-    .array(text.regex(/^[A-Za-z0-9:_.@*\\-]+$/, { error: 'expected the name of a unit' }), {
-      error: 'expected a list of units',
-    })
-    .default([]),
-  identifiers: z.array(text, { error: 'expected a list of identifiers' }).default([]),
-  kernel: z.boolean({ error: 'expected true or false' }).default(false),
-  directory: text.regex(/^\//, { error: 'expected an absolute path' }).optional(),
-  ...matching,
-})
+const journalSchema = z
+  .strictObject({
+    units: z
+      .array(text.regex(/^[A-Za-z0-9:_.@*\\-]+$/, { error: 'expected the name of a unit' }), {
+        error: 'expected a list of units',
+      })
+      .default([]),
+    identifiers: z.array(text, { error: 'expected a list of identifiers' }).default([]),
+    kernel: z.boolean({ error: 'expected true or false' }).default(false),
+    directory: text.regex(/^\//, { error: 'expected an absolute path' }).optional(),
+    ...matching,
+  })
+  .superRefine(
+    ({ units, kernel }, context) => {
+      if (!kernel || units.length === 0) return
+      context.addIssue({
+        code: 'custom',
+        path: ['kernel'],
+        message: 'the kernel is no unit: kernel and units exclude each other',
+      })
+    },
+    given('units', 'kernel'),
+  )
 
 const scheduleSchema = z.strictObject({
   cron: text,
