@@ -148,7 +148,8 @@ describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanag
       const { stdout } = await dev.resile('signals', '--name', 'SampleSick', '--json')
       const [signal] = (JSON.parse(stdout) as { items: { windows: { '1d': Record<string, number> } }[] }).items
       const counts = signal?.windows['1d']
-      return counts?.['fired'] === 2 && counts['helped'] === 2 && counts['open'] === 0
+      // It came back soon after the first time, which so was no help.
+      return counts?.['fired'] === 2 && counts['open'] === 0 && counts['helped'] === 1 && counts['flapped'] === 1
     })
   })
 })
