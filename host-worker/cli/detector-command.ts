@@ -1,7 +1,8 @@
 import { join, resolve } from 'node:path'
 import { isPushed } from '../../shared/config.ts'
+import { becomeDetector, type DetectorPlan } from '../detector/become-detector.ts'
 import { type Explanation, explainDetectors } from '../detector/explain.ts'
-import { type DetectorRun, runDetectors, runOnce } from '../detector/run-detectors.ts'
+import { runOnce } from '../detector/run-detectors.ts'
 import { type CoordinatorOptions, coordinatorAddress, dataDirectory } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
@@ -37,19 +38,22 @@ export async function detector(options: DetectorOptions): Promise<void> {
   if (Object.keys(watched).length === 0) {
     throw new CommandError('detectors.hcl has no detector that is watched here: there is nothing to do')
   }
-  const run: DetectorRun = {
+  const plan: DetectorPlan = {
     detectors: watched,
     coordinator: await coordinatorAddress(options),
     directory: dir,
     stateFile,
     metrics: options.metrics ?? null,
-    signal: stopSignal(),
   }
-  // Two of them would each have an episode of their own of the same condition.
+  const signal = stopSignal()
+  if (!options.once) {
+    await becomeDetector(plan, signal)
+    return
+  }
+  // What looks once while a daemon runs would have an episode of its own of the same condition.
   const lock = await lockOrFail(state, 'detector')
   try {
-    if (!options.once) await runDetectors(run)
-    else if ((await runOnce(run)) > 0) process.exitCode = EXIT.failed
+    if ((await runOnce({ ...plan, signal })) > 0) process.exitCode = EXIT.failed
   } finally {
     lock.release()
   }

@@ -2,12 +2,11 @@
  * A worker's own program: does what its plan says. It loads neither the readers of configuration files nor the bundler,
  * so that an idle worker costs its host little.
  */
-import { readFile, rm, rmdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { log, messageOf } from '../../shared/log.ts'
 import { CommandError, EXIT } from '../cli/exit-codes.ts'
 import { lockOrFail } from '../cli/lock-or-fail.ts'
 import { stopSignal } from '../cli/stop-signal.ts'
+import { takePlan } from '../process/become.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import type { WorkerPlan } from './become-worker.ts'
 import { runWorker } from './run-worker.ts'
@@ -21,7 +20,7 @@ if (planFile !== '--warm') await main(planFile)
 async function main(file: string): Promise<void> {
   endWithParent()
   const signal = stopSignal()
-  const plan = await takePlan(file)
+  const plan = (await takePlan(file)) as WorkerPlan
   const { node } = plan.config
   signal.addEventListener(
     'abort',
@@ -50,12 +49,4 @@ async function main(file: string): Promise<void> {
 function fail(event: string, node: string, detail: string): never {
   log('error', event, { node, detail })
   process.exit(EXIT.failed)
-}
-
-/** Reads the plan. It is this process's alone, and so is gone then. */
-async function takePlan(file: string): Promise<WorkerPlan> {
-  const text = await readFile(file, 'utf8')
-  await rm(file)
-  await rmdir(dirname(file))
-  return JSON.parse(text) as WorkerPlan
 }

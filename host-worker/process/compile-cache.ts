@@ -1,5 +1,5 @@
 /**
- * Where Node keeps what it made of the worker's source. With it, a worker loads no TypeScript compiler, which would cost
+ * Where Node keeps what it made of a program's source. With it, the program loads no TypeScript compiler, which would cost
  * it some 20 MB for as long as it lives, and it starts sooner.
  *
  * @see https://nodejs.org/api/module.html#module-compile-cache
@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../shared/log.ts'
 import { PACKAGE_ROOT } from '../package-root.ts'
 
-/** What a worker's modules lie in. */
+/** What the modules lie in. */
 const SOURCES = ['host-worker', 'shared', 'workflows/sdk']
 /** How long the cache may take to be filled, in milliseconds. */
 const FILL_TIMEOUT = 30_000
@@ -24,7 +24,7 @@ const FILL_TIMEOUT = 30_000
  * @param data the data directory; made when missing
  * @param programs the modules whose imports are kept; called with `--warm` and without any input they must end
  * @param warn told why there is no cache
- * @returns the cache's directory; null when it can't be had: then a worker needs more memory, and nothing else is different
+ * @returns the cache's directory; null when it can't be had: then the program needs more memory, and nothing else is different
  */
 export async function compileCache(
   data: string,
@@ -48,7 +48,7 @@ export async function compileCache(
   }
 }
 
-/** @throws Error when somebody else could put there what this user's workers would run */
+/** @throws Error when somebody else could put there what this user's programs would run */
 async function mustBeOurs(directory: string): Promise<void> {
   const { uid, mode } = await lstat(directory)
   if (uid === process.getuid?.() && (mode & 0o170022) === 0o40000) return

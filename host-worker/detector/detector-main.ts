@@ -1,0 +1,35 @@
+/**
+ * The detector daemon's own program: does what its plan says. It doesn't load the readers of configuration files, so that
+ * it costs its host little.
+ */
+import { dirname } from 'node:path'
+import { log, messageOf } from '../../shared/log.ts'
+import { CommandError, EXIT } from '../cli/exit-codes.ts'
+import { lockOrFail } from '../cli/lock-or-fail.ts'
+import { stopSignal } from '../cli/stop-signal.ts'
+import { takePlan } from '../process/become.ts'
+import { endWithParent } from '../process/parent-watch.ts'
+import type { DetectorPlan } from './become-detector.ts'
+import { runDetectors } from './run-detectors.ts'
+
+const [planFile = ''] = process.argv.slice(2)
+if (planFile !== '--warm') await main(planFile)
+
+async function main(file: string): Promise<void> {
+  endWithParent()
+  const signal = stopSignal()
+  try {
+    const plan = (await takePlan(file)) as DetectorPlan
+    // Two of them would each have an episode of their own of the same condition.
+    await lockOrFail(dirname(plan.stateFile), 'detector')
+    await runDetectors({ ...plan, signal })
+  } catch (error) {
+    if (error instanceof CommandError) {
+      console.error(`resile: ${error.message}`)
+      process.exit(error.exitCode)
+    }
+    log('error', 'detector_failed', { detail: messageOf(error) })
+    process.exit(EXIT.failed)
+  }
+  process.exit(EXIT.ok)
+}
