@@ -86,12 +86,15 @@ describe('forget', () => {
     })
   })
 
-  it('keeps keys for more than a day, and forgets them later', async () => {
+  it('keeps keys as long as executions: a month, or when there are too many for two days', async () => {
     await inStore((store) => {
-      put(store, NOW - 25 * HOUR, 1)
-      put(store, NOW - 50 * HOUR, 2)
+      const ages = [25 * HOUR, 50 * HOUR, 30 * DAY, 32 * DAY]
+      ages.forEach((age, serial) => put(store, NOW - age, serial))
+      const bound = (): boolean[] => ages.map((_, serial) => store.boundKey('w', 'c', String(serial)) !== null)
       forget(store, NOW)
-      expect([store.boundKey('w', 'c', '1') !== null, store.boundKey('w', 'c', '2')]).toEqual([true, null])
+      expect(bound()).toEqual([true, true, true, false])
+      while (forget(store, NOW, { executions: 1, denials: 10 }));
+      expect(bound()).toEqual([true, false, false, false])
     })
   })
 

@@ -5,7 +5,10 @@ import type { LedgerStore } from './store.ts'
 
 /** Bounds in numbers, beside those of age; an execution is kept as long as its key at least. */
 const MOST = { executions: 200_000, denials: 100_000 }
-/** How long an `Idempotency-Key` is remembered; a day is promised. No execution is forgotten before its key. */
+/**
+ * How long an execution is kept at least, whatever their number, and with it its `Idempotency-Key`; a day is promised. As a
+ * rule it is as long as any window: an alert that still fires after some days, and is sent again, starts nothing again.
+ */
 const KEY_LIFE = 48 * 3_600_000
 /** Rows that are forgotten at one time, so that no trigger waits long for it. */
 const BATCH = 1000
@@ -20,7 +23,7 @@ export function forget(store: LedgerStore, now: number, most = MOST): boolean {
   store.freezes.forgetExpired(now)
   store.messages.forgetExpired(now)
   store.failures.forgetBefore(longAgo)
-  store.forgetKeys(firstIdAt(now - KEY_LIFE))
+  store.forgetKeys(firstIdAt(longAgo))
   const excess = store.endedCount() - most.executions
   const executions =
     excess > 0

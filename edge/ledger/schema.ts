@@ -151,6 +151,10 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (receiver, outcome)
   ) WITHOUT ROWID;
   `,
+  `
+  -- A key goes with its execution.
+  CREATE INDEX idempotency_keys_by_execution ON idempotency_keys (execution);
+  `,
 ]
 
 /** Of the ledger that counts one workflow over all datacenters. */

@@ -529,6 +529,7 @@ export class LedgerStore {
       .toArray()
     for (const row of old) {
       this.#sql.exec('DELETE FROM decisions WHERE id = ?', row.id)
+      this.#sql.exec('DELETE FROM idempotency_keys WHERE execution = ?', row.id)
       this.escalations.forget(row.id)
     }
     return old.length
