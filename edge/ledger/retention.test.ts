@@ -89,7 +89,7 @@ describe('forget', () => {
   it('keeps keys as long as executions: a month, or when there are too many for two days', async () => {
     await inStore((store) => {
       const ages = [25 * HOUR, 50 * HOUR, 30 * DAY, 32 * DAY]
-      ages.forEach((age, serial) => put(store, NOW - age, serial))
+      for (const [serial, age] of ages.entries()) put(store, NOW - age, serial)
       const bound = (): boolean[] => ages.map((_, serial) => store.boundKey('w', 'c', String(serial)) !== null)
       forget(store, NOW)
       expect(bound()).toEqual([true, true, true, false])
