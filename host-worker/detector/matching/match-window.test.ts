@@ -56,6 +56,13 @@ describe('a condition', () => {
     expect(window.observe(61_000)).toEqual({ firing: [] })
   })
 
+  it('what lies ahead after the clock was set back counts as now', () => {
+    const window = new MatchWindow({ ...RULES, count: 1 })
+    window.add({ a: '1' }, 10_000_000, 'file', 'line')
+    expect(window.observe(1000)).toMatchObject({ firing: [{ value: '1' }] })
+    expect(window.observe(1000 + RULES.within)).toEqual({ firing: [] })
+  })
+
   it('outlives a restart', () => {
     const window = new MatchWindow(RULES)
     for (const at of [0, 10_000, 20_000]) window.add({ a: '1' }, at, 'file', 'line')

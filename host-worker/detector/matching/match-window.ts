@@ -98,9 +98,11 @@ export class MatchWindow {
   #forget(now: number): void {
     const from = now - this.#rules.within
     for (const [fingerprint, set] of this.#sets) {
-      set.times = set.times.filter(([time]) => time > from)
+      // After the clock was set back, what lies ahead counts as now.
+      set.times = set.times.filter(([time]) => time > from).map(([time, number]) => [Math.min(time, now), number])
       if (set.times.length === 0) this.#sets.delete(fingerprint)
     }
+    if (this.#overflowed !== null) this.#overflowed = Math.min(this.#overflowed, now)
     if (this.#overflowed !== null && this.#overflowed <= from) this.#overflowed = null
   }
 }

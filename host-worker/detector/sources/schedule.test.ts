@@ -77,6 +77,31 @@ describe('a schedule', () => {
     ])
   })
 
+  it('is not silent for years after a clock that was years ahead', async () => {
+    const times = ['2030-01-01T02:30:00Z', '2030-01-01T03:00:01Z', '2026-01-01T02:30:00Z', '2026-01-01T03:00:01Z']
+    const fired = await play({ ...HOURLY, retry_for: 60_000 }, times)
+    // The start that the wrong clock brought is tried no longer than it would be anyway.
+    expect(fired.slice(1)).toEqual(['2030-01-01T03:00:00.000Z', '2030-01-01T03:00:00.000Z', THREE])
+    const source = watchSchedule(HOURLY, { handled: at('2030-01-01T03:00:00Z'), current: null })
+    await source.observe(at(THREE))
+    expect(source.notices?.()).toMatchObject([{ level: 'warn', event: 'schedule_clock_set_back' }])
+  })
+
+  it('tries a start no longer because the clock was set back', async () => {
+    const state = { handled: at(THREE), current: { at: at(THREE), until: at(THREE) + 600_000 } }
+    const source = watchSchedule(HOURLY, state)
+    await source.observe(at('2026-01-01T01:00:00Z'))
+    expect(await source.observe(at('2026-01-01T01:09:59Z'))).toMatchObject({ firing: [{ value: THREE }] })
+    expect(await source.observe(at('2026-01-01T01:10:01Z'))).toEqual({ firing: [] })
+  })
+
+  it.each([
+    { handled: 1e300, current: null },
+    { handled: -1, current: null },
+  ])('takes the state %j for none', async (state) => {
+    expect(await watchSchedule(HOURLY, state).observe(at(THREE))).toEqual({ firing: [] })
+  })
+
   it('takes a state that makes no sense for none', async () => {
     const source = watchSchedule(HOURLY, { handled: 'yesterday' })
     expect(await source.observe(at(THREE))).toEqual({ firing: [] })

@@ -6,12 +6,15 @@ import type { Notice, Source } from './source.ts'
 
 /** How late a start may be noticed, in milliseconds, and not count as missed. */
 const LATE = 60_000
+/** How far a clock may be set back, in milliseconds, and starts that came already are waited out. */
+const DAY = 24 * 3_600_000
 /** Spans, in milliseconds, in which the newest of many starts is looked for, the shortest first. */
 const SPANS = [2 * 60_000, 3_600_000, 24 * 3_600_000, 31 * 24 * 3_600_000]
 
+const time = z.number().min(0).max(8.64e15)
 const stateSchema = z.object({
-  handled: z.number(),
-  current: z.object({ at: z.number(), until: z.number() }).nullable(),
+  handled: time,
+  current: z.object({ at: time, until: time }).nullable(),
 })
 /** Up to when starts were dealt with, and the one that fires, until when. Milliseconds since the epoch. */
 type State = z.output<typeof stateSchema>
@@ -38,14 +41,20 @@ export function watchSchedule({ cron, time_zone, missed, retry_for }: ScheduleCo
 
   return {
     async observe(now): Promise<Observation> {
-      const { handled, current } = state ?? { handled: now, current: null }
-      // None before `handled`: a clock that was set back makes no start come twice.
+      let { handled, current } = state ?? { handled: now, current: null }
+      // After a clock that was wrong by days: silence for as long would be worse.
+      if (handled - now > DAY) {
+        noticed.push({ level: 'warn', event: 'schedule_clock_set_back', was: textOf(handled) })
+        handled = now
+      }
+      // None before `handled`: a clock that was set back a little makes no start come twice.
       const newest = newestSince(handled, now)
       const isMissed = newest !== null && now - newest > LATE
       if (isMissed)
         noticed.push({ level: 'warn', event: 'schedule_missed', at: textOf(newest), made_up_for: missed === 'once' })
       const fires = newest !== null && (!isMissed || missed === 'once')
-      const kept = current !== null && now < current.until && newest === null ? current : null
+      const isKept = current !== null && now < current.until && newest === null
+      const kept = isKept ? { ...current, until: Math.min(current.until, now + retry_for) } : null
       const firing = fires ? { at: newest, until: now + retry_for } : kept
       state = { handled: newest ?? handled, current: firing }
       return { firing: firing === null ? [] : [firingOf(firing.at, cron, time_zone)] }
