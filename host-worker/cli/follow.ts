@@ -38,7 +38,7 @@ export async function followExecution(options: ClientOptions, execution: Executi
   try {
     for (;;) {
       const answer = await ask(options, `/v1/executions/${id}`)
-      if (answer === null) progress.away()
+      if (answer === null || answer.status >= 500) progress.away()
       else if (answer.status !== 200) return answer
       else {
         const now = answer.json as Execution

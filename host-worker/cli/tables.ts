@@ -179,7 +179,7 @@ export function problemDetails(status: number, problem: Problem | null): string 
   const { decision } = problem
   const receipt =
     decision === undefined ? '' : `\n${'at' in decision ? decisionDetails(decision) : `decision: ${decision.id}`}`
-  return `resile: ${problem.code}: ${problem.detail}${errors.join('')}${receipt}`
+  return printable(`resile: ${problem.code}: ${problem.detail}${errors.join('')}${receipt}`)
 }
 
 /** A target in a few words. */
@@ -204,7 +204,7 @@ function tookText({ started_at, closed_at }: Execution): string {
 
 /** Texts come from outside: none may speak to the terminal. Line breaks of indented JSON stay. */
 export function printable(text: string): string {
-  return text.replaceAll(/(?!\n)\p{Cc}/gu, ' ')
+  return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')
 }
 
 /** Lines with a heading over each column. */
