@@ -1,6 +1,7 @@
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { runProcess } from '../../activities/run-process.ts'
+import { printable } from '../matching/printable.ts'
 import { fingerprintOf, type Observation } from '../observation.ts'
 import type { Source } from './source.ts'
 
@@ -56,5 +57,5 @@ export function watchCommand(
 }
 
 function firstLine(output: string): string {
-  return (output.trimStart().split('\n', 1)[0] ?? '').slice(0, SUMMARY_MOST).toWellFormed().trimEnd()
+  return printable(output.trimStart().split('\n', 1)[0]?.trimEnd() ?? '', SUMMARY_MOST)
 }

@@ -65,6 +65,14 @@ describe('an answer', () => {
     return source().observe(NOW)
   }
 
+  it('is told in a text that is short enough, and speaks to no terminal', async () => {
+    const observation = await look(vector([{ a: `\u009b31m\u202e${'x'.repeat(100_000)}` }, '1']))
+    const [firing] = 'firing' in observation ? observation.firing : []
+    expect(firing?.summary).toMatch(/^up == 0 is 1 for \{"a":"\uFFFD31m\uFFFDx+…$/)
+    expect(firing?.summary.length).toBeLessThan(1100)
+    expect(firing?.labels.a).toHaveLength(100_005)
+  })
+
   it('fires for each series, with its labels and value', async () => {
     expect(await look(vector([{ instance: 'a' }, '0'], [{ instance: 'b' }, '0.5']))).toMatchObject({
       firing: [

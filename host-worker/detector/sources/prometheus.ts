@@ -9,6 +9,7 @@ import { z } from 'zod'
 import type { PrometheusConfig } from '../../../shared/config.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { failureOf, HttpClient } from '../../http-client.ts'
+import { printable } from '../matching/printable.ts'
 import { type Firing, fingerprintOf } from '../observation.ts'
 import type { Source } from './source.ts'
 
@@ -16,6 +17,8 @@ import type { Source } from './source.ts'
 const ANSWER_MOST = 4 * 1024 * 1024
 /** How far the time of an answer's samples may be from ours, in milliseconds: an older one comes from a cache. */
 const MOST_SKEW = 5 * 60_000
+/** Most of what is said of a series, in characters: what is too long for a trigger would never be admitted. */
+const SUMMARY_MOST = 1000
 /** Most of what a server says that is told, in characters. */
 const DETAIL_MOST = 200
 
@@ -91,7 +94,7 @@ function firingOf(query: string, series: readonly Series[], now: number): Firing
     if (Math.abs(at * 1000 - now) > MOST_SKEW) throw new Error(`a sample is of ${new Date(at * 1000).toISOString()}`)
     const fingerprint = fingerprintOf(labels)
     if (firing.has(fingerprint)) throw new Error(`it returns ${JSON.stringify(labels)} twice`)
-    const summary = `${query} is ${value} for ${JSON.stringify(labels)}`
+    const summary = printable(`${query} is ${value} for ${JSON.stringify(labels)}`, SUMMARY_MOST)
     firing.set(fingerprint, { fingerprint, labels, annotations: {}, value, summary })
   }
   return [...firing.values()].filter(({ value }) => value !== 'NaN')
