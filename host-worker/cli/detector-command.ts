@@ -2,7 +2,7 @@ import { join, resolve } from 'node:path'
 import { isPushed } from '../../shared/config.ts'
 import { becomeDetector, type DetectorPlan } from '../detector/become-detector.ts'
 import { type Explanation, explainDetectors } from '../detector/explain.ts'
-import { runOnce } from '../detector/run-detectors.ts'
+import { CannotStart, runOnce } from '../detector/run-detectors.ts'
 import { type CoordinatorOptions, coordinatorAddress, dataDirectory } from './coordinator-address.ts'
 import { CommandError, EXIT } from './exit-codes.ts'
 import { loadOrFail } from './load-or-fail.ts'
@@ -28,7 +28,11 @@ export async function detector(options: DetectorOptions): Promise<void> {
   const state = join(resolve(dataDirectory(options)), 'detector')
   const stateFile = join(state, 'state.sqlite')
   if (options.explain) {
-    const coordinator = await coordinatorAddress(options).catch(() => null)
+    const coordinator = await coordinatorAddress(options).catch((error: unknown) => {
+      // None runs here: what it would say is left out. An address that is none is a mistake.
+      if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null
+      throw error
+    })
     const explanations = await explainDetectors({ detectors, coordinator, directory: dir, stateFile })
     process.stdout.write(options.json ? `${JSON.stringify({ items: explanations }, null, 2)}\n` : shown(explanations))
     if (explanations.some(({ sees }) => sees === 'unknown')) process.exitCode = EXIT.failed
@@ -54,6 +58,8 @@ export async function detector(options: DetectorOptions): Promise<void> {
   const lock = await lockOrFail(state, 'detector')
   try {
     if ((await runOnce({ ...plan, signal })) > 0) process.exitCode = EXIT.failed
+  } catch (error) {
+    throw error instanceof CannotStart ? new CommandError(error.message) : error
   } finally {
     lock.release()
   }

@@ -1,10 +1,11 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { SignalEpisode } from '../../shared/wire.ts'
-import { DetectorStore } from './detector-store.ts'
-import { type Episode, observeEpisodes } from './episodes.ts'
+import { DetectorStore, StateUnreadable } from './detector-store.ts'
+import { type Episode, type Episodes, observeEpisodes } from './episodes.ts'
 
 let file: string
 const opened: DetectorStore[] = []
@@ -55,12 +56,71 @@ it('a file that is broken is put aside', async () => {
   expect((await readdir(dirname(file))).some((name) => name.startsWith('state.sqlite.broken-'))).toBe(true)
 })
 
-it('without a place to write it goes on with what it has in memory', async () => {
+it('without a place for its state it does not begin: what was triggered before would be triggered again', async () => {
   await writeFile(join(file, '../../deep'), 'a file where a directory should be')
+  expect(() => open()).toThrow(StateUnreadable)
+  expect(open({ readsOnly: true }).load('a', 1, 0).episodes.size).toBe(0)
+})
+
+it('what can not be read is not taken for nothing', () => {
   const store = open()
   store.save('a', { episodes: EPISODES, limited: [], source: null }, 0)
-  expect(store.load('a', 1, 0).episodes.size).toBe(0)
-  expect(store.reports(10)).toEqual([])
+  const other = new DatabaseSync(file)
+  other.exec("UPDATE detectors SET state = 'no JSON'")
+  other.close()
+  expect(() => open().load('a', 1, 0)).toThrow(StateUnreadable)
+})
+
+it('says when it can not write, and writes all of it later', () => {
+  const store = open()
+  const state = { episodes: EPISODES, limited: [], source: null }
+  const other = new DatabaseSync(file)
+  other.exec("CREATE TRIGGER full BEFORE INSERT ON episodes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
+  expect(store.save('a', state, 0)).toBe(false)
+  expect(store.load('a', 1, 0)).toEqual({ episodes: new Map(), limited: [], source: null })
+  other.exec('DROP TRIGGER full')
+  other.close()
+  expect(store.save('a', state, 0)).toBe(true)
+  expect(open().load('a', 1, 0).episodes).toEqual(EPISODES)
+})
+
+it('writes of a thousand conditions only those that change, whatever they measure', () => {
+  const store = open()
+  const seen = (before: Episodes, value: string): Episodes => {
+    const firing = Array.from({ length: 1000 }, (_, index) => ({ ...FIRING, fingerprint: `f${index}`, value }))
+    return observeEpisodes(before, { firing }, { interval: 1, for: 0, clear_for: 0 }, 5).episodes
+  }
+  const first = seen(new Map(), '1')
+  store.save('a', { episodes: first, limited: [], source: null }, 0)
+  const other = new DatabaseSync(file)
+  other.exec(
+    'CREATE TABLE writes (n); CREATE TRIGGER counts AFTER INSERT ON episodes BEGIN INSERT INTO writes VALUES (1); END',
+  )
+  const second = seen(first, '2')
+  store.save('a', { episodes: second, limited: [], source: { at: 2 } }, 1)
+  const one = second.get('f7')
+  if (one === undefined) throw new Error('there is one')
+  const third = new Map([...second, ['f7', { ...one, triggers: 1 }]])
+  store.save('a', { episodes: third, limited: [], source: { at: 2 } }, 2)
+  expect(other.prepare('SELECT count(*) AS n FROM writes').get()?.n).toBe(1)
+  other.close()
+  const after = open().load('a', 1, 2)
+  expect([after.episodes.size, after.episodes.get('f7')?.triggers, after.source]).toEqual([1000, 1, { at: 2 }])
+  third.delete('f8')
+  store.save('a', { episodes: third, limited: [], source: { at: 2 } }, 3)
+  expect(open().load('a', 1, 3).episodes.has('f8')).toBe(false)
+  // Another run has not written them itself.
+  open().save('a', { episodes: new Map(), limited: [], source: null }, 4)
+  expect(open().load('a', 1, 4).episodes.size).toBe(0)
+})
+
+it('a clock that was set back while nobody ran keeps nothing waiting', () => {
+  const waiting = new Map([...EPISODES].map(([key, one]) => [key, { ...one, notBefore: 5 * HOUR + 60 }]))
+  open().save('a', { episodes: waiting, limited: [], source: null }, 5 * HOUR)
+  const [episode] = open()
+    .load('a', 1, 2 * HOUR)
+    .episodes.values()
+  expect(episode).toMatchObject({ notBefore: 2 * HOUR + 60, began: 5 })
 })
 
 it('who only looks on sees nothing where there is nothing, and makes nothing', async () => {
@@ -82,10 +142,10 @@ it('of an episode only the newest report waits, until it was taken', () => {
     executions: [],
   })
   const store = open()
-  store.report(report('f', 0))
-  store.report(report('g', 0))
+  const state = { episodes: EPISODES, limited: [], source: null }
+  store.save('a', state, 0, [report('f', 0), report('g', 0)])
   const early = store.reports(10)
-  store.report(report('f', 1))
+  store.save('a', state, 0, [report('f', 1)])
   // What was sent meanwhile is not what waits now.
   store.taken(early)
   expect(store.reports(10).map(({ episode }) => [episode.fingerprint, episode.admitted])).toEqual([['f', 1]])

@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { log, messageOf } from '../../shared/log.ts'
 import type { SignalEpisode } from '../../shared/wire.ts'
-import type { Episode, Episodes } from './episodes.ts'
+import { type Episode, type Episodes, shiftEpisodes } from './episodes.ts'
 
 /** After a longer absence than this, in milliseconds, and than two looks, a condition that holds is a new episode. */
 const LONGEST_ABSENCE = 3_600_000
@@ -33,19 +33,31 @@ export interface WaitingReport {
   episode: SignalEpisode
 }
 
+/** Thrown when what an earlier run left can't be read: without it, what that has triggered would be triggered again. */
+export class StateUnreadable extends Error {}
+
+/** What is on disk of a detector. */
+interface Written {
+  at: number
+  limited: string
+  source: string
+  episodes: ReadonlyMap<string, { episode: Episode; text: string }>
+}
+
 /** The states of all detectors, and the reports that nobody has taken yet. */
 export class DetectorStore {
   readonly #path: string
   readonly #readsOnly: boolean
   #database: DatabaseSync | null = null
   /** What was written last, so that only what changes is written. */
-  readonly #written = new Map<string, { text: string; at: number }>()
+  readonly #written = new Map<string, Written>()
   #failing = false
 
   /**
    * Opens the database; one that is broken is put aside, and says so.
    *
    * @param readsOnly for somebody who looks on while the daemon runs: without a file there is nothing to see
+   * @throws StateUnreadable when it can't be opened, unless one only looks on
    */
   constructor(path: string, { readsOnly = false } = {}) {
     this.#path = path
@@ -56,45 +68,70 @@ export class DetectorStore {
     } catch (error) {
       if (readsOnly) this.#fails(error)
       else if (isBroken(error)) this.#database = this.#openAnew(error)
-      else this.#fails(error)
+      else throw this.#unreadable(error)
     }
   }
 
-  /** What an earlier run, or this one, left of a detector. */
+  /**
+   * What an earlier run, or this one, left of a detector.
+   *
+   * @throws StateUnreadable when that can't be told, unless one only looks on
+   */
   load(name: string, interval: number, now: number): DetectorState {
     const none: DetectorState = { episodes: new Map(), limited: [], source: null }
-    const row = this.#try((database) =>
-      database.prepare('SELECT saved_at, state FROM detectors WHERE name = ?').get(name),
-    )
-    if (row === undefined || row === null) return none
-    const { episodes, limited, source } = JSON.parse(String(row.state)) as StoredState
-    const isRecent = now - Number(row.saved_at) <= Math.max(LONGEST_ABSENCE, 2 * interval)
-    return { episodes: new Map(isRecent ? episodes : []), limited, source }
+    if (this.#database === null) return none
+    try {
+      const row = this.#database.prepare('SELECT saved_at, state FROM detectors WHERE name = ?').get(name)
+      if (row === undefined) return none
+      const rows = this.#database.prepare('SELECT fingerprint, episode FROM episodes WHERE detector = ?').all(name)
+      const stored = rows.map((one) => [String(one.fingerprint), JSON.parse(String(one.episode)) as Episode] as const)
+      const { limited, source } = JSON.parse(String(row.state)) as StoredState
+      const absence = now - Number(row.saved_at)
+      const isRecent = absence <= Math.max(LONGEST_ABSENCE, 2 * interval)
+      // When the clock was set back meanwhile, no time that lies ahead now may keep a condition from triggering.
+      const episodes = shiftEpisodes(new Map(isRecent ? stored : []), Math.min(0, absence))
+      return { episodes, limited, source }
+    } catch (error) {
+      if (this.#readsOnly) this.#fails(error)
+      else if (isBroken(error)) this.#database = this.#openAnew(error)
+      else throw this.#unreadable(error)
+      return none
+    }
   }
 
-  /** Keeps what is known of a detector. What can't be written is said; the detector goes on with what it has in memory. */
-  save(name: string, { episodes, limited, source }: DetectorState, now: number): void {
-    const text = JSON.stringify({ episodes: [...episodes], limited, source } satisfies StoredState)
+  /**
+   * Keeps what is known of a detector, and has reported how episodes stand; what was to be said of these before is not
+   * said any more. What a condition measures is not kept while nothing else changes: a thousand series change each time.
+   *
+   * @returns false when it can't be written, which is said
+   */
+  save(name: string, state: DetectorState, now: number, reports: readonly SignalEpisode[] = []): boolean {
     const last = this.#written.get(name)
+    const next = writtenOf(state, last, now)
+    const changed = [...next.episodes].filter(([key, { text }]) => last?.episodes.get(key)?.text !== text)
+    const gone = [...(last?.episodes.keys() ?? [])].filter((key) => !next.episodes.has(key))
+    const same = changed.length + gone.length + reports.length === 0
+    const sameHead = last !== undefined && last.limited === next.limited && last.source === next.source
     // Also when nothing changes, so that a long episode isn't taken for an old one after a restart.
-    if (last?.text === text && now - last.at < REFRESH && now >= last.at) return
+    if (same && sameHead && now - last.at < REFRESH && now >= last.at) return true
     const done = this.#try((database) =>
-      database
-        .prepare('INSERT INTO detectors VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET saved_at = ?2, state = ?3')
-        .run(name, now, text),
+      inTransaction(database, () => {
+        const head = { limited: state.limited, source: state.source } satisfies StoredState
+        database
+          .prepare('INSERT INTO detectors VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET saved_at = ?2, state = ?3')
+          .run(name, now, JSON.stringify(head))
+        if (last === undefined) database.prepare('DELETE FROM episodes WHERE detector = ?').run(name)
+        const put = database.prepare('INSERT OR REPLACE INTO episodes VALUES (?, ?, ?)')
+        for (const [key, { episode }] of changed) put.run(name, key, JSON.stringify(episode))
+        const remove = database.prepare('DELETE FROM episodes WHERE detector = ? AND fingerprint = ?')
+        for (const key of gone) remove.run(name, key)
+        addReports(database, reports)
+        return true
+      }),
     )
-    if (done !== null) this.#written.set(name, { text, at: now })
-  }
-
-  /** Has how an episode stands reported; what was to be said of it before is not said any more. */
-  report(episode: SignalEpisode): void {
-    const { source, name, fingerprint, began } = episode
-    this.#try((database) => {
-      database
-        .prepare('INSERT OR REPLACE INTO reports (episode, document) VALUES (?, ?)')
-        .run(JSON.stringify([source, name, fingerprint, began]), JSON.stringify(episode))
-      database.prepare('DELETE FROM reports WHERE number <= (SELECT max(number) FROM reports) - ?').run(MOST_REPORTS)
-    })
+    if (done === null) return false
+    this.#written.set(name, next)
+    return true
   }
 
   /** The reports that wait, the oldest first. */
@@ -108,12 +145,20 @@ export class DetectorStore {
     }))
   }
 
-  /** Forgets reports that were taken. One that was replaced meanwhile has another number. */
-  taken(reports: readonly WaitingReport[]): void {
-    this.#try((database) => {
-      const statement = database.prepare('DELETE FROM reports WHERE number = ?')
-      for (const { number } of reports) statement.run(number)
-    })
+  /**
+   * Forgets reports that were taken. One that was replaced meanwhile has another number.
+   *
+   * @returns false when they can't be forgotten
+   */
+  taken(reports: readonly WaitingReport[]): boolean {
+    const done = this.#try((database) =>
+      inTransaction(database, () => {
+        const statement = database.prepare('DELETE FROM reports WHERE number = ?')
+        for (const { number } of reports) statement.run(number)
+        return true
+      }),
+    )
+    return done !== null
   }
 
   close(): void {
@@ -134,16 +179,20 @@ export class DetectorStore {
     }
   }
 
-  #openAnew(error: unknown): DatabaseSync | null {
+  #openAnew(error: unknown): DatabaseSync {
     const aside = `${this.#path}.broken-${Date.now()}`
     log('error', 'detector_state_broken', { file: this.#path, put_aside: aside, detail: messageOf(error) })
     try {
+      this.#database?.close()
       renameSync(this.#path, aside)
       return open(this.#path)
     } catch (second) {
-      this.#fails(second)
-      return null
+      throw this.#unreadable(second)
     }
+  }
+
+  #unreadable(error: unknown): StateUnreadable {
+    return new StateUnreadable(`what was triggered before can't be read from ${this.#path}: ${messageOf(error)}`)
   }
 
   /** Said once for as long as it lasts. */
@@ -155,9 +204,41 @@ export class DetectorStore {
 }
 
 interface StoredState {
-  episodes: [string, Episode][]
   limited: readonly number[]
   source: unknown
+}
+
+/** @param last what of it needs not be made again */
+function writtenOf({ episodes, limited, source }: DetectorState, last: Written | undefined, at: number): Written {
+  const written = [...episodes].map(([key, episode]) => {
+    const before = last?.episodes.get(key)
+    if (before?.episode === episode) return [key, before] as const
+    return [key, { episode, text: JSON.stringify({ ...episode, firing: null }) }] as const
+  })
+  return { at, limited: JSON.stringify(limited), source: JSON.stringify(source), episodes: new Map(written) }
+}
+
+function addReports(database: DatabaseSync, reports: readonly SignalEpisode[]): void {
+  if (reports.length === 0) return
+  const put = database.prepare('INSERT OR REPLACE INTO reports (episode, document) VALUES (?, ?)')
+  for (const report of reports) {
+    const { source, name, fingerprint, began } = report
+    put.run(JSON.stringify([source, name, fingerprint, began]), JSON.stringify(report))
+  }
+  database.prepare('DELETE FROM reports WHERE number <= (SELECT max(number) FROM reports) - ?').run(MOST_REPORTS)
+}
+
+function inTransaction<Result>(database: DatabaseSync, action: () => Result): Result {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const result = action()
+    database.exec('COMMIT')
+    return result
+  } catch (error) {
+    // A full disk may have ended it already.
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
 }
 
 function open(path: string): DatabaseSync {
@@ -168,6 +249,9 @@ function open(path: string): DatabaseSync {
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
       CREATE TABLE IF NOT EXISTS detectors (name TEXT PRIMARY KEY, saved_at INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+      CREATE TABLE IF NOT EXISTS episodes (
+        detector TEXT NOT NULL, fingerprint TEXT NOT NULL, episode TEXT NOT NULL, PRIMARY KEY (detector, fingerprint)
+      ) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS reports (
         number INTEGER PRIMARY KEY AUTOINCREMENT, episode TEXT NOT NULL UNIQUE, document TEXT NOT NULL);
     `)

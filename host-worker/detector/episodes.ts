@@ -128,6 +128,26 @@ function backoff(interval: number, attempts: number): number {
   return Math.max(interval, Math.min(Math.max(interval, 1000) * 2 ** Math.min(attempts - 1, 10), LONGEST_BACKOFF))
 }
 
+/**
+ * The episodes as they stand after the clock was set, or nobody could look, by as much: no time that they wait for comes
+ * earlier or later by that. Their keys stay what they are.
+ */
+export function shiftEpisodes(episodes: Episodes, by: number): Episodes {
+  const shifted = (time: number | null): number | null => (time === null ? null : time + by)
+  return new Map(
+    [...episodes].map(([fingerprint, episode]) => [
+      fingerprint,
+      {
+        ...episode,
+        since: episode.since + by,
+        clearSince: shifted(episode.clearSince),
+        triggeredAt: shifted(episode.triggeredAt),
+        notBefore: episode.notBefore + by,
+      },
+    ]),
+  )
+}
+
 /** The idempotency key of an episode's next trigger: the same for each attempt at it. */
 export function triggerKey(detector: string, episode: Episode): string {
   return `${detector}:${episode.firing.fingerprint}:${episode.began ?? episode.since}:${episode.triggers}`

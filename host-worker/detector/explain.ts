@@ -54,7 +54,14 @@ export async function explainDetectors(run: ExplainRun): Promise<Explanation[]> 
   const client = run.coordinator === null ? null : new CoordinatorClient(run.coordinator)
   try {
     const all = Object.entries(run.detectors)
-    return await Promise.all(all.map(([name, detector]) => explain(name, detector, run.directory, store, client)))
+    return await Promise.all(
+      all.map(([name, detector]) =>
+        explain(name, detector, run.directory, store, client).catch((error: unknown): Explanation => {
+          const head = { detector: name, source: sourceOf(detector), workflow: detector.workflow }
+          return { ...head, sees: 'unknown', detail: `unexpected error: ${messageOf(error)}`, conditions: [] }
+        }),
+      ),
+    )
   } finally {
     client?.close()
     store.close()

@@ -7,8 +7,10 @@ import type { Surroundings } from './watch.ts'
 const INTERVAL = 2000
 /** The longest wait after failures, in milliseconds. */
 const LONGEST_WAIT = 60_000
-/** Episodes told at once. */
-const BATCH = 100
+/** Episodes told at once: they fit into one request, however long their names are. */
+const BATCH = 25
+/** Said of what is wrong with the reports themselves. */
+const WRONG: ReadonlySet<number> = new Set([400, 413, 422])
 
 /** Reports until it is told to end. */
 export async function reportEpisodes(around: Surroundings): Promise<void> {
@@ -28,17 +30,29 @@ export async function reportEpisodes(around: Surroundings): Promise<void> {
   }
 }
 
-/** Tells all that waits. @returns what went wrong, or null */
+/**
+ * Tells all that waits. A report that the coordinator can't take is left out, so that it holds up no other.
+ *
+ * @returns what went wrong, or null
+ */
 export async function reportOnce({ client, store, signal }: Surroundings): Promise<string | null> {
   try {
-    for (;;) {
-      const waiting = store.reports(BATCH)
+    for (let most = BATCH; ; ) {
+      const waiting = store.reports(most)
       if (waiting.length === 0) return null
       const body = { episodes: waiting.map(({ episode }) => episode) }
       const { status, json } = await client.request('POST', '/v1/signals', { body, signal, timeout: 10_000 })
-      if (status >= 300) return `status ${status}: ${String((json as { detail?: unknown } | null)?.detail ?? '')}`
-      store.taken(waiting)
-      if (waiting.length < BATCH) return null
+      const problem = `status ${status}: ${String((json as { detail?: unknown } | null)?.detail ?? '')}`
+      if (WRONG.has(status) && waiting.length > 1) {
+        most = Math.ceil(waiting.length / 2)
+        continue
+      }
+      if (WRONG.has(status)) log('error', 'signal_refused', { ...waiting[0]?.episode, detail: problem })
+      else if (status >= 300) return problem
+      // Otherwise they would be told again and again.
+      if (!store.taken(waiting)) return 'what was told can not be forgotten'
+      if (waiting.length < most) return null
+      most = BATCH
     }
   } catch (error) {
     return signal.aborted ? null : messageOf(error)

@@ -10,6 +10,8 @@ import type { Firing } from './observation.ts'
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])
 /** How long an answer may take, in milliseconds: one without is asked for again, with the same key. */
 const TIMEOUT = 15_000
+/** The longest wait that is believed, in milliseconds: no constraint looks back on more than 31 days. */
+const LONGEST_WAIT = 31 * 24 * 3_600_000
 /** Said of a key that was used with another body: the episode was admitted before its detector was changed. */
 const CONFLICT = 409
 
@@ -54,8 +56,12 @@ export async function sendTrigger(
 
 function judge(name: string, workflow: string, { status, headers, json }: CoordinatorAnswer): TriggerAnswer {
   if (status >= 200 && status < 300) {
-    const { execution } = (json ?? {}) as { execution?: { id?: string } }
-    return { kind: 'admitted', execution: execution?.id ?? null }
+    const { execution } = (json ?? {}) as { execution?: { id?: unknown } }
+    if (typeof execution?.id === 'string') return { kind: 'admitted', execution: execution.id }
+    // A proxy's page, say: should it have been admitted all the same, the key keeps it from starting twice.
+    const problem = `status ${status} without an execution: this is no coordinator's answer`
+    log('error', 'trigger_failed', { detector: name, workflow, detail: problem })
+    return { kind: 'later', code: 'bad_answer', retryAfter: null, isFault: true }
   }
   const { code = null, detail, errors } = (json ?? {}) as { code?: string; detail?: string; errors?: unknown }
   const passing = PASSING.has(status)
@@ -77,5 +83,5 @@ function judge(name: string, workflow: string, { status, headers, json }: Coordi
 
 function retryAfterOf(headers: CoordinatorAnswer['headers']): number | null {
   const seconds = headers.get('retry-after')
-  return seconds !== null && /^\d+$/.test(seconds) ? Number(seconds) * 1000 : null
+  return seconds !== null && /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, LONGEST_WAIT) : null
 }

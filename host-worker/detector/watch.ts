@@ -6,7 +6,7 @@ import { log, messageOf } from '../../shared/log.ts'
 import type { SignalEpisode } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../coordinator-client.ts'
 import type { DetectorState, DetectorStore } from './detector-store.ts'
-import { answerEpisode, beginAttempt, type Episode, type Episodes, observeEpisodes } from './episodes.ts'
+import { answerEpisode, beginAttempt, type Episode, type Episodes, observeEpisodes, shiftEpisodes } from './episodes.ts'
 import type { DetectorMetrics } from './metrics.ts'
 import type { Observation } from './observation.ts'
 import { openSource } from './sources/open-source.ts'
@@ -30,6 +30,10 @@ type Attempt = ReturnType<typeof beginAttempt>
 
 /** Triggers sent at the same time by one detector. */
 const PARALLEL_TRIGGERS = 8
+/** How much longer than its own timeouts a look may take, in milliseconds: a file on a dead mount is read for ever. */
+const LOOK_MOST = 60_000
+/** The clock was set when it went otherwise than time itself by more than this, in milliseconds. */
+const CLOCK_STEP = 5000
 
 /** A detector at work. */
 export class Watch {
@@ -44,6 +48,12 @@ export class Watch {
   readonly #inTurn = pLimit(PARALLEL_TRIGGERS)
   #failures = 0
   #isHeld = false
+  /** What the source had to keep after the last look. */
+  #sourceState: unknown
+  /** A look that took too long, and has not ended yet. */
+  #isStuck = false
+  /** By the clock, and in elapsed time. */
+  #lookedAt = { clock: Date.now(), elapsed: performance.now() }
 
   constructor(name: string, detector: DetectorConfig, around: Surroundings) {
     this.#name = name
@@ -52,6 +62,7 @@ export class Watch {
     const state = around.store.load(name, detector.interval, Date.now())
     this.#episodes = state.episodes
     this.#limited = state.limited
+    this.#sourceState = state.source
     this.#source = openSource(detector, around.directory, state.source)
   }
 
@@ -87,28 +98,82 @@ export class Watch {
    * @returns whether it could see
    */
   async look(): Promise<boolean> {
+    try {
+      return await this.#look()
+    } catch (error) {
+      // A fault of ours in one detector: it must not stop this one for good, and none of the others.
+      this.#judge({ unknown: `unexpected error: ${messageOf(error)}` }, 0)
+      return false
+    }
+  }
+
+  async #look(): Promise<boolean> {
     const { signal } = this.#around
     const began = performance.now()
-    const observation = await this.#source.observe(Date.now())
+    const observation = await this.#observe()
     for (const notice of this.#source.notices?.() ?? []) this.#tell(notice)
     if (signal.aborted) return true
     this.#judge(observation, (performance.now() - began) / 1000)
     const now = Date.now()
+    this.#followClock(now)
     const before = this.#episodes
     const { episodes, due, ended } = observeEpisodes(before, observation, this.#detector, now)
     const free = due.filter(({ firing }) => !this.#underWay.has(firing.fingerprint))
     const { send, held, times, until } = limitTriggers(free, this.#limited, this.#detector.limit, now)
-    this.#tellHeld(held.length, until)
     const sending = send.map(beginAttempt)
+    const limited = this.#limited
     this.#limited = times
     this.#episodes = withEpisodes(episodes, sending)
+    this.#sourceState = this.#source.state?.() ?? null
     this.#around.metrics.firing(this.#name, episodes.size)
-    this.#logChanges(before, episodes, ended, now)
+    const reports = this.#logChanges(before, episodes, ended, now)
     // On disk before a trigger goes out: should this process die, the next one sends it with the same key.
-    this.#save(now)
+    const isSaved = this.#save(now, reports)
     for (const { firing } of ended) this.#underWay.get(firing.fingerprint)?.abort.abort()
-    for (const episode of sending) this.#send(episode)
+    if (isSaved) {
+      this.#tellHeld(held.length, `the limit of this detector is reached until ${new Date(until).toISOString()}`)
+      for (const episode of sending) this.#send(episode)
+    } else {
+      this.#limited = limited
+      this.#episodes = episodes
+      this.#tellHeld(
+        sending.length + held.length,
+        'its state can not be written: a restart would trigger them once more',
+      )
+    }
     return !('unknown' in observation)
+  }
+
+  /** What the source says; that nothing can be seen, when it throws or doesn't come to an end. */
+  async #observe(): Promise<Observation> {
+    if (this.#isStuck) return { unknown: 'an earlier look has not ended yet' }
+    const most = LOOK_MOST + timeoutOf(this.#detector)
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<Observation>((resolve) => {
+      timer = setTimeout(() => {
+        this.#isStuck = true
+        resolve({ unknown: `the look has not ended after ${most} ms` })
+      }, most)
+    })
+    const asked = this.#source
+      .observe(Date.now())
+      .catch((error: unknown): Observation => ({ unknown: `unexpected error: ${messageOf(error)}` }))
+      .finally(() => {
+        clearTimeout(timer)
+        this.#isStuck = false
+      })
+    return Promise.race([asked, tooLate])
+  }
+
+  /** When the clock was set, or the machine slept, no time that a condition waits for has passed by that. */
+  #followClock(clock: number): void {
+    const elapsed = performance.now()
+    const step = Math.round(clock - this.#lookedAt.clock - (elapsed - this.#lookedAt.elapsed))
+    this.#lookedAt = { clock, elapsed }
+    if (Math.abs(step) <= CLOCK_STEP) return
+    this.#tell({ level: 'warn', event: 'clock_set', by_ms: step })
+    this.#episodes = shiftEpisodes(this.#episodes, step)
+    this.#limited = this.#limited.map((time) => time + step)
   }
 
   #send(episode: Attempt): void {
@@ -133,17 +198,14 @@ export class Watch {
     if (now === undefined || now.began !== sent.began) return
     const answered = answerEpisode(now, answer, this.#detector, Date.now())
     this.#episodes = withEpisodes(this.#episodes, [answered])
-    if (answer.kind === 'admitted' || sent.denials === 0) this.#report(answered, null)
-    this.#save(Date.now())
+    const isNews = answer.kind === 'admitted' || sent.denials === 0
+    this.#save(Date.now(), isNews ? [reportOf(this.#name, this.#detector, answered, null)] : [])
   }
 
-  #save(now: number): void {
-    const state: DetectorState = {
-      episodes: this.#episodes,
-      limited: this.#limited,
-      source: this.#source.state?.() ?? null,
-    }
-    this.#around.store.save(this.#name, state, now)
+  /** @returns false when it can't be written */
+  #save(now: number, reports: readonly SignalEpisode[]): boolean {
+    const state: DetectorState = { episodes: this.#episodes, limited: this.#limited, source: this.#sourceState }
+    return this.#around.store.save(this.#name, state, now, reports)
   }
 
   /** Every look that saw nothing is told: whoever relies on a detector wants to know how long it was blind. */
@@ -165,25 +227,26 @@ export class Watch {
     log(level, event, { detector: this.#name, ...fields })
   }
 
-  #tellHeld(conditions: number, until: number): void {
+  #tellHeld(conditions: number, detail: string): void {
     this.#around.metrics.held(this.#name, conditions)
     if (conditions > 0 && !this.#isHeld) {
       log('warn', 'triggers_held', {
         detector: this.#name,
         workflow: this.#detector.workflow,
         conditions,
-        until: new Date(until).toISOString(),
-        detail: 'the limit of this detector is reached',
+        detail,
       })
     }
     this.#isHeld = conditions > 0
   }
 
-  #logChanges(before: Episodes, after: Episodes, ended: readonly Episode[], now: number): void {
+  /** @returns what is to be reported of them */
+  #logChanges(before: Episodes, after: Episodes, ended: readonly Episode[], now: number): SignalEpisode[] {
+    const reports: SignalEpisode[] = []
     for (const [fingerprint, episode] of after) {
       if (episode.began === null || (before.get(fingerprint)?.began ?? null) !== null) continue
       log('warn', 'condition', { detector: this.#name, fingerprint, detail: episode.firing.summary })
-      this.#report(episode, null)
+      reports.push(reportOf(this.#name, this.#detector, episode, null))
     }
     for (const episode of ended) {
       const { firing, began } = episode
@@ -193,13 +256,16 @@ export class Watch {
         after_ms: now - (began ?? now),
         detail: firing.summary,
       })
-      this.#report(episode, now)
+      reports.push(reportOf(this.#name, this.#detector, episode, now))
     }
+    return reports
   }
+}
 
-  #report(episode: Episode, ended: number | null): void {
-    this.#around.store.report(reportOf(this.#name, this.#detector, episode, ended))
-  }
+/** How long a detector's source waits for answers, in milliseconds. */
+function timeoutOf({ http_check, tcp_check, command_check, prometheus }: DetectorConfig): number {
+  if (prometheus !== undefined) return prometheus.timeout * prometheus.urls.length
+  return (http_check ?? tcp_check ?? command_check)?.timeout ?? 0
 }
 
 /** How an episode stands, as the coordinator is told. */
