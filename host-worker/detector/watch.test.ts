@@ -174,6 +174,7 @@ it('a key that was used with another body was admitted: nothing more is sent in 
   const changed = watch()
   await changed.look()
   await changed.close()
+  pass(600_000)
   await changed.look()
   await changed.close()
   expect(received).toHaveLength(1)
@@ -215,6 +216,20 @@ describe('a clock that is set', () => {
     await patient.look()
     await patient.close()
     expect(received).toHaveLength(1)
+  })
+
+  it('makes no trigger come again before it is time', async () => {
+    const repeating = watch({ repeat_after: '1h' })
+    await repeating.look()
+    await repeating.close()
+    pass(1000, 3_600_000)
+    await repeating.look()
+    await repeating.close()
+    expect(received).toHaveLength(1)
+    pass(3_600_000)
+    await repeating.look()
+    await repeating.close()
+    expect(received).toHaveLength(2)
   })
 
   it('keeps the time that the coordinator has named, and the limit', async () => {
