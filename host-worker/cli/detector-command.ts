@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { isPushed } from '../../shared/config.ts'
 import { becomeDetector, type DetectorPlan } from '../detector/become-detector.ts'
+import { StateUnreadable } from '../detector/detector-store.ts'
 import { type Explanation, explainDetectors } from '../detector/explain.ts'
 import { CannotStart, runOnce } from '../detector/run-detectors.ts'
 import { type CoordinatorOptions, coordinatorAddress, dataDirectory } from './coordinator-address.ts'
@@ -33,7 +34,10 @@ export async function detector(options: DetectorOptions): Promise<void> {
       if (error instanceof CommandError && error.exitCode === EXIT.unreachable) return null
       throw error
     })
-    const explanations = await explainDetectors({ detectors, coordinator, directory: dir, stateFile })
+    const explaining = explainDetectors({ detectors, coordinator, directory: dir, stateFile })
+    const explanations = await explaining.catch((error: unknown) => {
+      throw error instanceof StateUnreadable ? new CommandError(error.message) : error
+    })
     process.stdout.write(options.json ? `${JSON.stringify({ items: explanations }, null, 2)}\n` : shown(explanations))
     if (explanations.some(({ sees }) => sees === 'unknown')) process.exitCode = EXIT.failed
     return

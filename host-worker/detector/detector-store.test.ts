@@ -59,7 +59,13 @@ it('a file that is broken is put aside', async () => {
 it('without a place for its state it does not begin: what was triggered before would be triggered again', async () => {
   await writeFile(join(file, '../../deep'), 'a file where a directory should be')
   expect(() => open()).toThrow(StateUnreadable)
-  expect(open({ readsOnly: true }).load('a', 1, 0).episodes.size).toBe(0)
+})
+
+it('who only looks on is told when there is something that can not be read', async () => {
+  open().close()
+  await writeFile(file, 'no database'.repeat(1000))
+  expect(() => open({ readsOnly: true }).load('a', 1, 0)).toThrow(StateUnreadable)
+  expect((await readdir(dirname(file))).some((name) => name.includes('broken'))).toBe(false)
 })
 
 it('what can not be read is not taken for nothing', () => {

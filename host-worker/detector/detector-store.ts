@@ -57,7 +57,7 @@ export class DetectorStore {
    * Opens the database; one that is broken is put aside, and says so.
    *
    * @param readsOnly for somebody who looks on while the daemon runs: without a file there is nothing to see
-   * @throws StateUnreadable when it can't be opened, unless one only looks on
+   * @throws StateUnreadable when it can't be opened
    */
   constructor(path: string, { readsOnly = false } = {}) {
     this.#path = path
@@ -66,8 +66,7 @@ export class DetectorStore {
     try {
       this.#database = readsOnly ? new DatabaseSync(path, { readOnly: true, timeout: 5000 }) : open(path)
     } catch (error) {
-      if (readsOnly) this.#fails(error)
-      else if (isBroken(error)) this.#database = this.#openAnew(error)
+      if (!readsOnly && isBroken(error)) this.#database = this.#openAnew(error)
       else throw this.#unreadable(error)
     }
   }
@@ -75,7 +74,7 @@ export class DetectorStore {
   /**
    * What an earlier run, or this one, left of a detector.
    *
-   * @throws StateUnreadable when that can't be told, unless one only looks on
+   * @throws StateUnreadable when that can't be told
    */
   load(name: string, interval: number, now: number): DetectorState {
     const none: DetectorState = { episodes: new Map(), limited: [], source: null }
@@ -92,8 +91,7 @@ export class DetectorStore {
       const episodes = shiftEpisodes(new Map(isRecent ? stored : []), Math.min(0, absence))
       return { episodes, limited, source }
     } catch (error) {
-      if (this.#readsOnly) this.#fails(error)
-      else if (isBroken(error)) this.#database = this.#openAnew(error)
+      if (!this.#readsOnly && isBroken(error)) this.#database = this.#openAnew(error)
       else throw this.#unreadable(error)
       return none
     }
@@ -197,8 +195,7 @@ export class DetectorStore {
 
   /** Said once for as long as it lasts. */
   #fails(error: unknown): void {
-    const event = this.#readsOnly ? 'detector_state_not_read' : 'detector_state_not_written'
-    if (!this.#failing) log('error', event, { file: this.#path, detail: messageOf(error) })
+    if (!this.#failing) log('error', 'detector_state_not_written', { file: this.#path, detail: messageOf(error) })
     this.#failing = true
   }
 }

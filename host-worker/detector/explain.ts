@@ -4,7 +4,7 @@ import { formatDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
 import type { Decision } from '../../shared/wire.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../coordinator-client.ts'
-import { DetectorStore } from './detector-store.ts'
+import { DetectorStore, StateUnreadable } from './detector-store.ts'
 import { type Episode, observeEpisodes } from './episodes.ts'
 import { openSource } from './sources/open-source.ts'
 import { triggerBody } from './trigger.ts'
@@ -48,8 +48,13 @@ const EVALUATE_TIMEOUT = 5000
 /** Conditions of one detector of which the coordinator is asked. */
 const MOST_ASKED = 5
 
-/** Explains all detectors. */
+/**
+ * Explains all detectors.
+ *
+ * @throws StateUnreadable when what the daemon has triggered can't be read
+ */
 export async function explainDetectors(run: ExplainRun): Promise<Explanation[]> {
+  // Without it nobody knows what is due.
   const store = new DetectorStore(run.stateFile, { readsOnly: true })
   const client = run.coordinator === null ? null : new CoordinatorClient(run.coordinator)
   try {
@@ -57,6 +62,7 @@ export async function explainDetectors(run: ExplainRun): Promise<Explanation[]> 
     return await Promise.all(
       all.map(([name, detector]) =>
         explain(name, detector, run.directory, store, client).catch((error: unknown): Explanation => {
+          if (error instanceof StateUnreadable) throw error
           const head = { detector: name, source: sourceOf(detector), workflow: detector.workflow }
           return { ...head, sees: 'unknown', detail: `unexpected error: ${messageOf(error)}`, conditions: [] }
         }),
