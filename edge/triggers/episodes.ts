@@ -4,8 +4,8 @@ import type { SignalEpisode, TriggerItem } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import { signalsOf } from '../ledgers.ts'
 
-/** Most of a name, in characters. */
-const NAME_MOST = 255
+/** Most of a name and of a fingerprint, in characters, as of those that detectors tell. */
+const TEXT_MOST = 255
 
 /** What an episode is known by, and when it was. */
 export interface EpisodeFacts extends Pick<SignalEpisode, 'source' | 'name' | 'workflow' | 'fingerprint'> {
@@ -20,7 +20,8 @@ export function episodeOf({ began, ended, ...facts }: EpisodeFacts, item: Trigge
   const execution = item?.execution ?? null
   return {
     ...facts,
-    name: facts.name.slice(0, NAME_MOST).toWellFormed(),
+    name: shortened(facts.name),
+    fingerprint: shortened(facts.fingerprint),
     began: new Date(began).toISOString(),
     ended: ended === null ? null : new Date(Math.max(began, ended)).toISOString(),
     admitted: execution === null ? 0 : 1,
@@ -46,4 +47,8 @@ export function record({ env, executionCtx }: AppContext, episodes: readonly Sig
   executionCtx.waitUntil(
     recorded().catch((error: unknown) => log('warn', 'signals_not_recorded', { detail: messageOf(error) })),
   )
+}
+
+function shortened(text: string): string {
+  return text.slice(0, TEXT_MOST).toWellFormed()
 }
