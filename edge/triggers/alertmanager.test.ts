@@ -141,6 +141,19 @@ describe('a firing alert', () => {
     expect(typed).toMatchObject({ target: { node: 'web-1' }, trigger: { name: 'sick' } })
   })
 
+  it('is not told of at any length', async () => {
+    const alertname = 'A'.repeat(300_000)
+    const { items, body } = await deliver([
+      alert({ alertname, remediation: 'free', node: 'web-1' }),
+      alert({ alertname, remediation: 'b'.repeat(300_000) }),
+    ])
+    expect(items).toMatchObject([
+      { outcome: 'admitted' },
+      { outcome: 'refused', code: 'unknown_workflow', workflow: 'b'.repeat(255) },
+    ])
+    expect(JSON.stringify([body, await decisions()]).length).toBeLessThan(4000)
+  })
+
   it('is known by its labels where no fingerprint came', async () => {
     const labels = { remediation: 'free', node: 'web-1' }
     const first = await deliver([alert(labels, { fingerprint: undefined })])

@@ -16,6 +16,8 @@ import type { Signal, Wanted } from './fire.ts'
 /** The label of an alert that names the workflow which heals it. */
 const WORKFLOW_LABEL = 'remediation'
 const SOURCE = 'alertmanager'
+/** Most of a name that is told, in characters: it comes back in answers, decisions and the log. */
+const NAME_MOST = 255
 
 const texts = z.record(z.string(), z.string())
 const alertSchema = z.looseObject({
@@ -84,7 +86,8 @@ function wantedByAlert(config: Config, { labels, annotations, fingerprint, start
   const wanted = detectorsWith(config, 'alert')
     .filter(({ source }) => Object.entries(source.labels).every(([name, value]) => labelOf(labels, name) === value))
     .map((detector) => wantedBy(detector, { labels, annotations, value: null }, what))
-  const named = labelOf(labels, WORKFLOW_LABEL)
+  // One that is longer is no name; what is kept of it is none either.
+  const named = labelOf(labels, WORKFLOW_LABEL)?.slice(0, NAME_MOST).toWellFormed()
   if (named === undefined || named === '' || wanted.some(({ workflow }) => workflow === named)) return wanted
   const byLabel: Wanted = {
     detector: null,
@@ -110,5 +113,5 @@ function labelOf(labels: Readonly<Record<string, string>>, name: string): string
 }
 
 function nameOf(labels: Readonly<Record<string, string>>): string {
-  return labelOf(labels, 'alertname') ?? 'an alert without a name'
+  return labelOf(labels, 'alertname')?.slice(0, NAME_MOST).toWellFormed() ?? 'an alert without a name'
 }
