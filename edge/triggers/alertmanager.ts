@@ -19,6 +19,9 @@ const SOURCE = 'alertmanager'
 /** Most of a name that is told, in characters: it comes back in answers, decisions and the log. */
 const NAME_MOST = 255
 
+/** Most alerts of a group: real ones are not so small that more fit into a body, and each is held against all detectors. */
+const ALERTS_MOST = 2000
+
 const texts = z.record(z.string(), z.string())
 const alertSchema = z.looseObject({
   status: z.enum(['firing', 'resolved']),
@@ -37,7 +40,7 @@ export const alertGroupSchema = z.looseObject({
   /** How many more alerts the group has, by the sender's `max_alerts`. */
   truncatedAlerts: z.number().int().nonnegative().default(0),
   receiver: z.string().optional(),
-  alerts: z.array(alertSchema),
+  alerts: z.array(alertSchema).max(ALERTS_MOST, { error: `a group may have ${ALERTS_MOST} alerts; see max_alerts` }),
 })
 
 /** One alert of a group. */

@@ -6,6 +6,8 @@ import { signalsOf } from '../ledgers.ts'
 
 /** Most of a name and of a fingerprint, in characters, as of those that detectors tell. */
 const TEXT_MOST = 255
+/** Most episodes of one request: an alert has one for each detector that it is meant for. */
+const EPISODES_MOST = 2000
 
 /** What an episode is known by, and when it was. */
 export interface EpisodeFacts extends Pick<SignalEpisode, 'source' | 'name' | 'workflow' | 'fingerprint'> {
@@ -43,7 +45,7 @@ export function momentsOf(source: string, items: readonly TriggerItem[], now: nu
 /** Has episodes recorded. Nothing waits for that, and what can't be recorded is only missed in the analysis. */
 export function record({ env, executionCtx }: AppContext, episodes: readonly SignalEpisode[]): void {
   if (episodes.length === 0) return
-  const recorded = async (): Promise<void> => signalsOf(env).record(episodes)
+  const recorded = async (): Promise<void> => signalsOf(env).record(episodes.slice(0, EPISODES_MOST))
   executionCtx.waitUntil(
     recorded().catch((error: unknown) => log('warn', 'signals_not_recorded', { detail: messageOf(error) })),
   )
