@@ -234,6 +234,12 @@ describe('whoever tells of episodes', () => {
     const all = await signals()
     expect(all).toHaveLength(1000)
     expect(all[0]).toMatchObject({ name: 'sick' })
+    // Nobody can have them summed up again and again.
+    const [sums, again, others] = await runInDurableObject(signalsOf(env as unknown as Env), (object) =>
+      [{}, {}, { name: 'sick' }].map((filter) => object.summaries(filter)),
+    )
+    expect(again).toBe(sums)
+    expect(others).toHaveLength(1)
   })
 })
 

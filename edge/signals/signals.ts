@@ -20,6 +20,13 @@ const UNKNOWN = 'unknown'
 const ASKED_AT_ONCE = 1000
 /** Signals that are told of at most. */
 const MOST_SIGNALS = 1000
+/**
+ * How long sums are good for, in milliseconds for each episode that is in them: to sum up a hundred thousand takes up to a
+ * second, in which nothing else is done, and no caller may have that done all the time. A few are summed up at once.
+ */
+const FRESH_FOR = 0.1
+/** Sums that are kept, each of another filter. */
+const MOST_SUMS = 16
 /** How many are forgotten at once. */
 const FORGET_AT_ONCE = 1000
 
@@ -34,6 +41,7 @@ export type SignalFilter = Partial<Pick<Episode, 'source' | 'name' | 'workflow'>
  */
 export class Signals extends DurableObject<Env> {
   readonly #sql: SqlStorage
+  readonly #summaries = new Map<string, { at: number; episodes: number; summaries: SignalSummary[] }>()
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -55,28 +63,19 @@ export class Signals extends DurableObject<Env> {
     this.#forget(now)
   }
 
-  /** What signals were worth, those that fired last. */
-  summaries({ source, name, workflow }: SignalFilter): SignalSummary[] {
-    const statuses = new Map(
-      this.#sql
-        .exec<{ id: string; status: string | null }>('SELECT id, status FROM executions')
-        .toArray()
-        .map(({ id, status }) => [id, status === UNKNOWN ? null : (status as ExecutionStatus | null)]),
-    )
-    const rows = this.#sql
-      .exec<Row>(
-        `SELECT * FROM episodes
-         WHERE source = coalesce(?, source) AND name = coalesce(?, name) AND workflow = coalesce(?, workflow)`,
-        source ?? null,
-        name ?? null,
-        workflow ?? null,
-      )
-      .toArray()
-    const episodes = rows.map(({ executions, ...row }) => ({
-      ...row,
-      executions: idsOf(executions).map((id) => statuses.get(id) ?? null),
-    }))
-    return analyse(episodes, Date.now()).slice(0, MOST_SIGNALS)
+  /** What signals were worth, those that fired last. Of many episodes the sums are some seconds old. */
+  summaries(filter: SignalFilter): SignalSummary[] {
+    const key = JSON.stringify([filter.source, filter.name, filter.workflow])
+    const now = Date.now()
+    const known = this.#summaries.get(key)
+    if (known !== undefined && now >= known.at && now - known.at < Math.floor(known.episodes * FRESH_FOR))
+      return known.summaries
+    const episodes = this.#episodes(filter)
+    const summaries = analyse(episodes, now).slice(0, MOST_SIGNALS)
+    this.#summaries.delete(key)
+    this.#summaries.set(key, { at: now, episodes: episodes.length, summaries })
+    for (const oldest of [...this.#summaries.keys()].slice(0, -MOST_SUMS)) this.#summaries.delete(oldest)
+    return summaries
   }
 
   /** Executions of which it is not known how they have ended: so many as may be asked about, new ones first. */
@@ -98,6 +97,28 @@ export class Signals extends DurableObject<Env> {
       const status = Object.hasOwn(statuses, id) ? statuses[id] : undefined
       this.#sql.exec('UPDATE executions SET status = ?1 WHERE id = ?2 AND status IS NOT ?1', status ?? UNKNOWN, id)
     }
+  }
+
+  #episodes({ source, name, workflow }: SignalFilter): Episode[] {
+    const statuses = new Map(
+      this.#sql
+        .exec<{ id: string; status: string | null }>('SELECT id, status FROM executions')
+        .toArray()
+        .map(({ id, status }) => [id, status === UNKNOWN ? null : (status as ExecutionStatus | null)]),
+    )
+    return this.#sql
+      .exec<Row>(
+        `SELECT * FROM episodes
+         WHERE source = coalesce(?, source) AND name = coalesce(?, name) AND workflow = coalesce(?, workflow)`,
+        source ?? null,
+        name ?? null,
+        workflow ?? null,
+      )
+      .toArray()
+      .map(({ executions, ...row }) => ({
+        ...row,
+        executions: idsOf(executions).map((id) => statuses.get(id) ?? null),
+      }))
   }
 
   #put({ source, name, workflow, fingerprint, executions, ...episode }: SignalEpisode): void {
