@@ -1,6 +1,6 @@
 /** What detectors saw, and what it was worth. */
 import type { Config } from '../../shared/config.ts'
-import { type ExecutionStatus, type SignalSummary, signalReportSchema } from '../../shared/wire.ts'
+import { type ExecutionStatus, signalReportSchema } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
 import { parseBody } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
@@ -19,7 +19,7 @@ export async function listSignals(context: AppContext, config: Config): Promise<
   const filters = namedFilters(context.req.url, ['source', 'name', 'workflow'])
   const items = await orUnavailable(async () => {
     await settleExecutions(context.env, config)
-    return signalsOf(context.env).summaries(filters) as Promise<SignalSummary[]>
+    return signalsOf(context.env).summaries(filters)
   })
   return context.json({ items, next_cursor: null })
 }
