@@ -23,6 +23,7 @@ const permitKey = { kid: 'test', ...generateKeyPairSync('ed25519').privateKey.ex
 const receiverSecrets = {
   RECEIVER_SECRET: `whsec_${randomBytes(24).toString('base64')}`,
   CHAT_URL: `http://chat.receiver.test/services/T0001/B0001/${randomBytes(12).toString('hex')}`,
+  ODD_URL: 'ftp://chat.receiver.test/services/a-secret',
   DUTY_KEY: randomBytes(16).toString('hex'),
 }
 

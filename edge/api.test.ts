@@ -40,6 +40,15 @@ describe('answers have the shapes that the contract names', () => {
     })
   })
 
+  it('/openapi.json has all that it refers to', async () => {
+    const document = (await request('GET', '/openapi.json')).body as unknown as { components: { schemas: object } }
+    const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(
+      ([, name]) => name,
+    )
+    expect(references).toContain('Problem')
+    expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(references))
+  })
+
   it('/openapi.json names every route with every method', async () => {
     const { paths } = (await request('GET', '/openapi.json')).body as unknown as { paths: Record<string, object> }
     for (const { method, path } of ROUTES) {

@@ -1,17 +1,23 @@
 import { env, runInDurableObject } from 'cloudflare:test'
+import { v7 as uuidv7 } from 'uuid'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { SignalEpisode, SignalSummary } from '../shared/wire.ts'
 import type { Env } from './env.ts'
+import { Ledger } from './ledger/ledger.ts'
 import { signalsOf } from './ledgers.ts'
 import { alarmNow, request, start } from './testing/coordinator.ts'
 import { cleanUp, freshTemporal } from './testing/fresh.ts'
 import type { FakeTemporal } from './testing/temporal.ts'
+import { episodeOf } from './triggers/episodes.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
   temporal = await freshTemporal()
 })
-afterEach(cleanUp)
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await cleanUp()
+})
 
 const MINUTE = 60_000
 const ago = (minutes: number): string => new Date(Date.now() - minutes * MINUTE).toISOString()
@@ -163,4 +169,82 @@ test('after a month an episode is forgotten, with its executions', async () => {
     storage.sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions').one().count,
   ])
   expect(left).toEqual([1, 0])
+})
+
+describe('whoever tells of episodes', () => {
+  const inside = <Result>(look: (sql: SqlStorage) => Result): Promise<Result> =>
+    runInDurableObject(signalsOf(env as unknown as Env), (_, { storage }) => look(storage.sql))
+  const countOf = (table: string): Promise<number> =>
+    inside((sql) => sql.exec<{ count: number }>(`SELECT count(*) AS count FROM ${table}`).one().count)
+
+  test('makes no ledger answer for many executions, nor again for those that it does not know', async () => {
+    const asked: number[] = []
+    vi.spyOn(Ledger.prototype, 'statuses').mockImplementation((ids) => {
+      asked.push(ids.length)
+      return {}
+    })
+    const ids = Array.from({ length: 1500 }, () => uuidv7())
+    for (let index = 0; index < 150; index += 50) {
+      const fifty = Array.from({ length: 50 }, (_, more) =>
+        episode({ fingerprint: `f${index + more}`, executions: ids.slice((index + more) * 10).slice(0, 10) }),
+      )
+      expect(await report(...fifty)).toBe(204)
+    }
+    for (let time = 0; time < 3; time += 1) await signals()
+    // Of each of the two datacenters.
+    expect(asked).toEqual([1000, 1000, 500, 500])
+  })
+
+  test('tells nothing of executions by what is no id of theirs', async () => {
+    await report(episode({ executions: [crypto.randomUUID()] }))
+    expect(await countOf('executions')).toBe(0)
+    expect(await signals()).toHaveLength(1)
+  })
+
+  test('can fill the books so far and no further, also with the executions of one episode', async () => {
+    const one = episode()
+    await report(one)
+    await inside((sql) =>
+      sql.exec(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100010)
+         INSERT INTO executions (id, at) SELECT 'x' || i, ? + i FROM n`,
+        Date.parse(one.began),
+      ),
+    )
+    await report(one)
+    expect(await countOf('executions')).toBe(100_000)
+  })
+
+  test('can not tell of what is to come: it would never be forgotten', async () => {
+    expect(await report(episode({ began: ago(-6), fingerprint: 'later' }), episode())).toBe(204)
+    expect(await countOf('episodes')).toBe(1)
+  })
+
+  test('under a hundred thousand names gets an answer, of the thousand that fired last', {
+    timeout: 60_000,
+  }, async () => {
+    await report(episode({ began: ago(1) }))
+    await inside((sql) =>
+      sql.exec(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 99990)
+         INSERT INTO episodes SELECT 'prometheus', printf('%0250d', i), printf('%0250d', i), ?, 'free', NULL, 1, 0, NULL, '[]' FROM n`,
+        Date.parse(ago(60)),
+      ),
+    )
+    const all = await signals()
+    expect(all).toHaveLength(1000)
+    expect(all[0]).toMatchObject({ name: 'sick' })
+    // Nobody can have them summed up again and again.
+    const [sums, again, others] = await runInDurableObject(signalsOf(env as unknown as Env), (object) =>
+      [{}, {}, { name: 'sick' }].map((filter) => object.summaries(filter)),
+    )
+    expect(again).toBe(sums)
+    expect(others).toHaveLength(1)
+  })
+})
+
+test('what an event calls itself is kept no longer than what a detector may', () => {
+  const facts = { source: 's', name: 'n'.repeat(300), workflow: 'w', fingerprint: 'f'.repeat(300), began: 0, ended: 0 }
+  const { name, fingerprint } = episodeOf(facts, undefined)
+  expect([name.length, fingerprint.length]).toEqual([255, 255])
 })

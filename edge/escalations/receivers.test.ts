@@ -134,12 +134,16 @@ describe('a channel of Slack', () => {
     expect(Number(row?.next_at) - Date.now()).toBeGreaterThan(25_000)
   })
 
-  it('without a URL is told nothing, and the log says why', async () => {
-    const log = vi.spyOn(console, 'log')
-    await failed('chatty-in-vain')
-    expect(receivers.received).toEqual([])
-    expect(logged(log)).toContain('its URL is missing, or none')
-  })
+  it.each(['chatty-in-vain', 'chatty-oddly'])(
+    'without a URL is told nothing, and the log says why: %s',
+    async (workflow) => {
+      const log = vi.spyOn(console, 'log')
+      await failed(workflow)
+      expect(receivers.received).toEqual([])
+      expect(logged(log)).toContain('its URL is missing, or none')
+      expect(logged(log)).not.toContain('a-secret')
+    },
+  )
 })
 
 describe('PagerDuty', () => {

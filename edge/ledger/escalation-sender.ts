@@ -142,7 +142,9 @@ function deliveryOf(
   if (isSent) return null
   if (slack !== undefined) {
     const url = variableOf(env, slack.url_env)?.trim()
-    if (url === undefined || !URL.canParse(url)) throw new Error('its URL is missing, or none')
+    // Of another scheme, it would stand in what the runtime says about it, and so in the log.
+    if (url === undefined || !/^https?:\/\//i.test(url) || !URL.canParse(url))
+      throw new Error('its URL is missing, or none')
     return toSlack(url, status, message(), endedAt !== null)
   }
   if (webhook === undefined) return null

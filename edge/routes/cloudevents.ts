@@ -4,7 +4,7 @@ import { webhookSchema } from '../../shared/wire.ts'
 import { sha256 } from '../digest.ts'
 import { checkJson } from '../http/body.ts'
 import type { AppContext } from '../http/context.ts'
-import { checkAt } from '../http/problem.ts'
+import { checkAt, ProblemError } from '../http/problem.ts'
 import { type CloudEvent, cloudeventSignal, occasionOf, readEvent } from '../triggers/cloudevent.ts'
 import { momentsOf, record } from '../triggers/episodes.ts'
 import { fire } from '../triggers/fire.ts'
@@ -17,6 +17,14 @@ export async function receiveEvent(context: AppContext, config: Config): Promise
   const { caller, sender, body } = context.var
   const message = sender === undefined ? null : signedMessage(context)
   const event = readEvent(context.req.raw, body)
+  // Headers choose targets, and anyone on the way could change them.
+  if (message !== null && !event.isStructured) {
+    throw new ProblemError(
+      'unsupported_media_type',
+      'a signature holds for the body alone: a signed event comes in structured mode, as application/cloudevents+json',
+      { headers: { accept: 'application/cloudevents+json' } },
+    )
+  }
   const webhook = webhookOf(context, config)
   const remember = async (): Promise<void> => {
     if (message !== null) await refuseReplay(context, config, caller, message)

@@ -122,6 +122,7 @@ function schemas(): Record<string, object> {
     ExecutionList: list('Execution'),
     FreezeList: list('Freeze'),
     NodeList: list('Node'),
+    SignalList: list('Signal'),
   }
 }
 

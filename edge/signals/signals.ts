@@ -1,17 +1,37 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { ExecutionStatus, SignalEpisode } from '../../shared/wire.ts'
+import { log } from '../../shared/log.ts'
+import type { ExecutionStatus, SignalEpisode, SignalSummary } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
+import { isExecutionId } from '../ledger/ids.ts'
 import { migrate } from '../ledger/schema.ts'
-import type { Episode } from './analysis.ts'
+import { analyse, type Episode } from './analysis.ts'
 
 /** How long episodes are kept, in milliseconds: a day longer than what is looked back on. */
 const KEPT_FOR = 31 * 24 * 3_600_000
-/** Episodes that are kept at most; the oldest go first. */
+/** Episodes, and executions, that are kept at most; the oldest go first. */
 const MOST = 100_000
+/** How far in the future an episode may begin, in milliseconds: it would never grow old, and outlive all others. */
+const AHEAD = 300_000
 /** Statuses that an execution leaves again. */
-const PASSING: ReadonlySet<ExecutionStatus> = new Set(['awaiting_approval', 'pending', 'running', 'lost'])
+const PASSING = ['awaiting_approval', 'pending', 'running', 'lost'] as const satisfies readonly ExecutionStatus[]
+/** The status here of an execution that no ledger knows, so that none is asked about it again. */
+const UNKNOWN = 'unknown'
+/** Executions that are asked about at once: ledgers have better things to do than to answer for a long list. */
+const ASKED_AT_ONCE = 1000
+/** Signals that are told of at most. */
+const MOST_SIGNALS = 1000
+/**
+ * How long sums are good for, in milliseconds for each episode that is in them: to sum up a hundred thousand takes up to a
+ * second, in which nothing else is done, and no caller may have that done all the time. A few are summed up at once.
+ */
+const FRESH_FOR = 0.1
+/** Sums that are kept, each of another filter. */
+const MOST_SUMS = 16
 /** How many are forgotten at once. */
 const FORGET_AT_ONCE = 1000
+
+/** Which signals are asked for; what is not given fits any. */
+export type SignalFilter = Partial<Pick<Episode, 'source' | 'name' | 'workflow'>>
 
 /**
  * The episodes of signals of the last month, for their analysis. Nothing is decided by what is here, and no ledger waits
@@ -21,6 +41,7 @@ const FORGET_AT_ONCE = 1000
  */
 export class Signals extends DurableObject<Env> {
   readonly #sql: SqlStorage
+  readonly #summaries = new Map<string, { at: number; episodes: number; summaries: SignalSummary[] }>()
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -30,35 +51,74 @@ export class Signals extends DurableObject<Env> {
 
   /** Takes down how episodes stand. What is older than what is known of one changes nothing. */
   record(episodes: readonly SignalEpisode[]): void {
+    const now = Date.now()
+    const begun = episodes.filter(({ began }) => Date.parse(began) <= now + AHEAD)
+    if (begun.length < episodes.length) {
+      const detail = 'episodes that begin in the future are left out'
+      log('warn', 'signals_not_recorded', { detail, episodes: episodes.length - begun.length })
+    }
     this.ctx.storage.transactionSync(() => {
-      for (const episode of episodes) this.#put(episode)
+      for (const episode of begun) this.#put(episode)
     })
-    this.#forget(Date.now())
+    this.#forget(now)
   }
 
-  /** All episodes, and the ids of the executions of which it is not known how they have ended. */
-  episodes(): { episodes: Episode[]; executions: string[] } {
-    const known = this.#sql
-      .exec<{ id: string; status: string | null }>('SELECT id, status FROM executions')
+  /** What signals were worth, those that fired last. Of many episodes the sums are some seconds old. */
+  summaries(filter: SignalFilter): SignalSummary[] {
+    const key = JSON.stringify([filter.source, filter.name, filter.workflow])
+    const now = Date.now()
+    const known = this.#summaries.get(key)
+    if (known !== undefined && now >= known.at && now - known.at < Math.floor(known.episodes * FRESH_FOR))
+      return known.summaries
+    const episodes = this.#episodes(filter)
+    const summaries = analyse(episodes, now).slice(0, MOST_SIGNALS)
+    this.#summaries.delete(key)
+    this.#summaries.set(key, { at: now, episodes: episodes.length, summaries })
+    for (const oldest of [...this.#summaries.keys()].slice(0, -MOST_SUMS)) this.#summaries.delete(oldest)
+    return summaries
+  }
+
+  /** Executions of which it is not known how they have ended: so many as may be asked about, new ones first. */
+  unsettled(): string[] {
+    const passing = PASSING.map((status) => `'${status}'`).join(', ')
+    return this.#sql
+      .exec<{ id: string }>(
+        `SELECT id FROM executions WHERE status IS NULL OR status IN (${passing})
+         ORDER BY status IS NOT NULL, at DESC LIMIT ?`,
+        ASKED_AT_ONCE,
+      )
       .toArray()
-      .map(({ id, status }) => ({ id, status: status as ExecutionStatus | null }))
-    const statuses = new Map(known.map(({ id, status }) => [id, status]))
-    const open = known.flatMap(({ id, status }) => (status === null || PASSING.has(status) ? [id] : []))
-    const rows = this.#sql.exec<Row>('SELECT * FROM episodes').toArray()
-    return {
-      episodes: rows.map(({ executions, ...row }) => ({
+      .map(({ id }) => id)
+  }
+
+  /** Takes down how executions stand that were asked about; nobody is asked again about those that have ended. */
+  settle(asked: readonly string[], statuses: Readonly<Record<string, ExecutionStatus>>): void {
+    for (const id of asked) {
+      const status = Object.hasOwn(statuses, id) ? statuses[id] : undefined
+      this.#sql.exec('UPDATE executions SET status = ?1 WHERE id = ?2 AND status IS NOT ?1', status ?? UNKNOWN, id)
+    }
+  }
+
+  #episodes({ source, name, workflow }: SignalFilter): Episode[] {
+    const statuses = new Map(
+      this.#sql
+        .exec<{ id: string; status: string | null }>('SELECT id, status FROM executions')
+        .toArray()
+        .map(({ id, status }) => [id, status === UNKNOWN ? null : (status as ExecutionStatus | null)]),
+    )
+    return this.#sql
+      .exec<Row>(
+        `SELECT * FROM episodes
+         WHERE source = coalesce(?, source) AND name = coalesce(?, name) AND workflow = coalesce(?, workflow)`,
+        source ?? null,
+        name ?? null,
+        workflow ?? null,
+      )
+      .toArray()
+      .map(({ executions, ...row }) => ({
         ...row,
         executions: idsOf(executions).map((id) => statuses.get(id) ?? null),
-      })),
-      executions: open,
-    }
-  }
-
-  /** Takes down how executions stand: nobody is asked again about those that have ended. */
-  settle(statuses: Readonly<Record<string, ExecutionStatus>>): void {
-    for (const [id, status] of Object.entries(statuses)) {
-      this.#sql.exec('UPDATE executions SET status = ? WHERE id = ?', status, id)
-    }
+      }))
   }
 
   #put({ source, name, workflow, fingerprint, executions, ...episode }: SignalEpisode): void {
@@ -81,7 +141,8 @@ export class Signals extends DurableObject<Env> {
       episode.code,
       JSON.stringify(executions),
     )
-    for (const id of executions) this.#sql.exec('INSERT OR IGNORE INTO executions (id, at) VALUES (?, ?)', id, began)
+    for (const id of executions.filter(isExecutionId))
+      this.#sql.exec('INSERT OR IGNORE INTO executions (id, at) VALUES (?, ?)', id, began)
   }
 
   #forget(now: number): void {
@@ -93,6 +154,12 @@ export class Signals extends DurableObject<Env> {
       count > MOST ? Math.max(count - MOST, 0) : FORGET_AT_ONCE,
     )
     this.#sql.exec('DELETE FROM executions WHERE at < (SELECT coalesce(min(began), ?) FROM episodes)', now)
+    // An episode may name others each time that it is told.
+    this.#sql.exec(
+      `DELETE FROM executions WHERE id IN (
+         SELECT id FROM executions ORDER BY at LIMIT max(0, (SELECT count(*) FROM executions) - ?))`,
+      MOST,
+    )
   }
 }
 
@@ -129,7 +196,7 @@ const SIGNALS_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (source, name, fingerprint, began)
   ) WITHOUT ROWID;
   CREATE INDEX episodes_by_time ON episodes (began);
-  -- How the executions stood when somebody asked last; null before that.
+  -- How the executions stood when somebody asked last; null before that, 'unknown' where no ledger knew.
   CREATE TABLE executions (id TEXT PRIMARY KEY, status TEXT, at INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX executions_by_time ON executions (at);
   `,

@@ -9,6 +9,7 @@ import { FakeReceivers } from '../testing/receiver.ts'
 import type { FakeTemporal } from '../testing/temporal.ts'
 import { signedBySlack } from '../testing/webhook.ts'
 import { isSignedBySlack, readSlackHeaders } from '../webhooks/slack-signature.ts'
+import { codeSection } from './message.ts'
 import { responseUrl } from './respond.ts'
 
 const PATH = '/v1/triggers/slack'
@@ -179,6 +180,12 @@ describe('a command', () => {
     expect(answer).toMatchObject({ status: 200, body: { response_type: 'ephemeral' } })
     expect(textOf(answer)).toBe('/remediate typed NODE unit=STRING [count=NUMBER] [options=OBJECT] [reason …]')
     expect(textOf(await command(text))).toContain('/remediate anywhere [reason …]')
+  })
+
+  it('shows nothing as markup after what would end a block of code', () => {
+    expect(codeSection('a ``` *b* `````` <c>')).toMatchObject({
+      text: { text: expect.stringMatching(/^```(?:(?!```).)*```$/) },
+    })
   })
 
   it('shows nothing as markup that comes from elsewhere', async () => {

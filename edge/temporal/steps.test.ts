@@ -70,6 +70,15 @@ test('what runs has its attempts from Describe', () => {
   ])
 })
 
+test.each([
+  ['https://user:pass@web-1:8080/health?token=secret#secret', 'https://web-1:8080/health?…'],
+  ['http://web-1/', 'http://web-1/'],
+  ['https://user:pass@git.example.org/fleet.git', 'https://git.example.org/fleet.git'],
+  ['a://b c', 'a://b c'],
+])('what it is about holds no secret: %s', (url, subject) => {
+  expect(stepsOf([scheduled('5', 1, 'checkHttp', { url })], NO_ANSWER)).toMatchObject([{ subject }])
+})
+
 describe('an answer', () => {
   test('with a page', () => {
     const body = { history: { events: [{ eventId: '1' }] }, nextPageToken: 'more' }

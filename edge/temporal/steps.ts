@@ -122,9 +122,16 @@ function subjectOf(input: Payloads | undefined): string | null {
   if (typeof argument !== 'object' || argument === null) return null
   for (const field of SUBJECTS) {
     const value: unknown = Reflect.get(argument, field)
-    if (typeof value === 'string') return cut(value)
+    if (typeof value === 'string') return cut(withoutSecrets(value))
   }
   return null
+}
+
+/** What a URL leads to, without what may be a password or a token. Any other text is as it was. */
+function withoutSecrets(text: string): string {
+  if (!text.includes('://') || !URL.canParse(text)) return text
+  const { protocol, host, pathname, search } = new URL(text)
+  return `${protocol}//${host}${pathname}${search === '' ? '' : '?…'}`
 }
 
 function messageOf(failure: FailureText | undefined): string | null {

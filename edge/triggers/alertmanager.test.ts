@@ -5,6 +5,7 @@ import { BODY_LIMIT } from '../../shared/body-limit.ts'
 import type { Config } from '../../shared/config.ts'
 import { problemSchema, type TriggerItem, triggerItemsSchema } from '../../shared/wire.ts'
 import { Ledger } from '../ledger/ledger.ts'
+import { Signals } from '../signals/signals.ts'
 import { configured, post, rules } from '../testing/configured.ts'
 import { type Answer, beatAll, request } from '../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../testing/fresh.ts'
@@ -139,6 +140,19 @@ describe('a firing alert', () => {
     ])
     const typed = (await decisions()).find(({ workflow }) => workflow === 'typed')
     expect(typed).toMatchObject({ target: { node: 'web-1' }, trigger: { name: 'sick' } })
+  })
+
+  it('is not told of at any length', async () => {
+    const alertname = 'A'.repeat(300_000)
+    const { items, body } = await deliver([
+      alert({ alertname, remediation: 'free', node: 'web-1' }),
+      alert({ alertname, remediation: 'b'.repeat(300_000) }),
+    ])
+    expect(items).toMatchObject([
+      { outcome: 'admitted' },
+      { outcome: 'refused', code: 'unknown_workflow', workflow: 'b'.repeat(255) },
+    ])
+    expect(JSON.stringify([body, await decisions()]).length).toBeLessThan(4000)
   })
 
   it('is known by its labels where no fingerprint came', async () => {
@@ -315,6 +329,21 @@ describe('a large group', () => {
       body: { detail: 'the request body is over 1024 KiB' },
     })
     expect((await post(OPEN, '/v1/workflows/free/executions', large, JSON_TYPE)).status).toBe(413)
+  })
+
+  it('may have 2000 alerts, and no more episodes are taken down', { timeout: 60_000 }, async () => {
+    const recorded = vi.spyOn(Signals.prototype, 'record')
+    const tiny = (index: number) => ({
+      status: 'resolved',
+      labels: { alertname: 'Twofold', remediation: 'anywhere', index: String(index) },
+      startsAt: '2026-01-01T00:00:00Z',
+    })
+    const sent = Array.from({ length: 2001 }, (_, index) => tiny(index))
+    expect((await deliver(sent.slice(1))).status).toBe(200)
+    expect(recorded.mock.calls.map(([episodes]) => episodes.length)).toEqual([2000])
+    const { status, body } = await deliver(sent)
+    expect(status).toBe(400)
+    expect(body.errors).toMatchObject([{ path: '/alerts' }])
   })
 
   it('that was cut by its sender says so', async () => {

@@ -16,6 +16,11 @@ import type { Signal, Wanted } from './fire.ts'
 /** The label of an alert that names the workflow which heals it. */
 const WORKFLOW_LABEL = 'remediation'
 const SOURCE = 'alertmanager'
+/** Most of a name that is told, in characters: it comes back in answers, decisions and the log. */
+const NAME_MOST = 255
+
+/** Most alerts of a group: real ones are not so small that more fit into a body, and each is held against all detectors. */
+const ALERTS_MOST = 2000
 
 const texts = z.record(z.string(), z.string())
 const alertSchema = z.looseObject({
@@ -35,7 +40,7 @@ export const alertGroupSchema = z.looseObject({
   /** How many more alerts the group has, by the sender's `max_alerts`. */
   truncatedAlerts: z.number().int().nonnegative().default(0),
   receiver: z.string().optional(),
-  alerts: z.array(alertSchema),
+  alerts: z.array(alertSchema).max(ALERTS_MOST, { error: `a group may have ${ALERTS_MOST} alerts; see max_alerts` }),
 })
 
 /** One alert of a group. */
@@ -84,7 +89,8 @@ function wantedByAlert(config: Config, { labels, annotations, fingerprint, start
   const wanted = detectorsWith(config, 'alert')
     .filter(({ source }) => Object.entries(source.labels).every(([name, value]) => labelOf(labels, name) === value))
     .map((detector) => wantedBy(detector, { labels, annotations, value: null }, what))
-  const named = labelOf(labels, WORKFLOW_LABEL)
+  // One that is longer is no name; what is kept of it is none either.
+  const named = labelOf(labels, WORKFLOW_LABEL)?.slice(0, NAME_MOST).toWellFormed()
   if (named === undefined || named === '' || wanted.some(({ workflow }) => workflow === named)) return wanted
   const byLabel: Wanted = {
     detector: null,
@@ -110,5 +116,5 @@ function labelOf(labels: Readonly<Record<string, string>>, name: string): string
 }
 
 function nameOf(labels: Readonly<Record<string, string>>): string {
-  return labelOf(labels, 'alertname') ?? 'an alert without a name'
+  return labelOf(labels, 'alertname')?.slice(0, NAME_MOST).toWellFormed() ?? 'an alert without a name'
 }

@@ -304,6 +304,16 @@ describe('who sends it', () => {
     })
   })
 
+  it('signs the body alone, so what stands in headers is not signed at all', async () => {
+    const data = '{"unit":"nginx","load":1}'
+    const { 'content-type': _, ...signature } = signed(data)
+    expect(await deliverBinary(data, { ...signature, 'ce-subject': 'web-2' })).toMatchObject({
+      status: 415,
+      body: { detail: expect.stringContaining('structured mode') },
+    })
+    expect(temporal.starts).toEqual([])
+  })
+
   it('is not known at the door of other webhooks', async () => {
     const body = JSON.stringify({ workflow: 'free', target: { node: 'web-1' } })
     expect((await post(OPEN, '/v1/triggers/webhook/events', body, signed(body), { bindings: BINDINGS })).status).toBe(
@@ -322,6 +332,7 @@ describe('what is no event is refused', () => {
     [event({ id: null }), ['/id']],
     [event({ source: 5 }), ['/source']],
     [event({ type: '' }), ['/type']],
+    [event({ subject: 's'.repeat(1025) }), ['/subject']],
     [event({ time: 'now' }), ['/time']],
     [event({ time: '2020-01-01T00:00:00Z' }), ['/time']],
     [event({ time: new Date(Date.now() + 400_000).toISOString() }), ['/time']],

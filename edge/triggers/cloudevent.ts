@@ -23,6 +23,8 @@ export interface CloudEvent {
   data: unknown
   /** JSON Pointer of where the data stands in the request's body. */
   place: string
+  /** Whether all of it stands in the body; else its attributes stand in headers. */
+  isStructured: boolean
 }
 
 const attributesSchema = z
@@ -31,7 +33,7 @@ const attributesSchema = z
     id: z.string().min(1, { error: 'must not be empty' }).max(1024),
     source: z.string().min(1, { error: 'must not be empty' }).max(1024),
     type: z.string().min(1, { error: 'must not be empty' }).max(1024),
-    subject: z.string().min(1).optional(),
+    subject: z.string().min(1).max(1024).optional(),
     time: z.iso.datetime({ offset: true, error: 'must be a time as RFC 3339 writes it' }).optional(),
     datacontenttype: z.string().optional(),
   })
@@ -50,7 +52,7 @@ export function readEvent(request: Request, body: Uint8Array): CloudEvent {
   const type = mediaType(request.headers)
   const event = type.startsWith('application/cloudevents') ? structured(type, body) : binary(request.headers, body)
   const { time } = event.attributes
-  if (time !== undefined) refuseStale(time, event.place === '' ? '/ce-time' : '/time')
+  if (time !== undefined) refuseStale(time, event.isStructured ? '/time' : '/ce-time')
   return event
 }
 
@@ -67,7 +69,9 @@ function structured(type: string, body: Uint8Array): CloudEvent {
     Object.entries(given).filter(([, value]) => value !== null),
     (name) => [name],
   )
-  if (data_base64 === undefined || data_base64 === null) return { attributes, data: data ?? undefined, place: '/data' }
+  if (data_base64 === undefined || data_base64 === null) {
+    return { attributes, data: data ?? undefined, place: '/data', isStructured: true }
+  }
   const encoded = checkJson(z.object({ data_base64: z.base64() }), json).data_base64
   if (Object.hasOwn(json, 'data'))
     throw invalid([{ path: '/data_base64', message: 'data and data_base64 exclude each other' }])
@@ -76,6 +80,7 @@ function structured(type: string, body: Uint8Array): CloudEvent {
     attributes,
     data: isJson(attributes.datacontenttype) ? checkAt('/data_base64', () => decodeJson(bytes)) : undefined,
     place: '/data_base64',
+    isStructured: true,
   }
 }
 
@@ -97,7 +102,7 @@ function binary(headers: Headers, body: Uint8Array): CloudEvent {
   if (mistakes.length > 0) throw invalid(mistakes)
   const attributes = attributesOf(given, (name) => [`ce-${name}`])
   const isData = body.byteLength > 0 && isJson(headers.get('content-type') ?? undefined)
-  return { attributes, data: isData ? decodeJson(body) : undefined, place: '' }
+  return { attributes, data: isData ? decodeJson(body) : undefined, place: '', isStructured: false }
 }
 
 /** Checks attributes. @throws ProblemError `bad_request` with the place of each mistake */

@@ -4,8 +4,10 @@ import type { SignalEpisode, TriggerItem } from '../../shared/wire.ts'
 import type { AppContext } from '../http/context.ts'
 import { signalsOf } from '../ledgers.ts'
 
-/** Most of a name, in characters. */
-const NAME_MOST = 255
+/** Most of a name and of a fingerprint, in characters, as of those that detectors tell. */
+const TEXT_MOST = 255
+/** Most episodes of one request: an alert has one for each detector that it is meant for. */
+const EPISODES_MOST = 2000
 
 /** What an episode is known by, and when it was. */
 export interface EpisodeFacts extends Pick<SignalEpisode, 'source' | 'name' | 'workflow' | 'fingerprint'> {
@@ -20,7 +22,8 @@ export function episodeOf({ began, ended, ...facts }: EpisodeFacts, item: Trigge
   const execution = item?.execution ?? null
   return {
     ...facts,
-    name: facts.name.slice(0, NAME_MOST).toWellFormed(),
+    name: shortened(facts.name),
+    fingerprint: shortened(facts.fingerprint),
     began: new Date(began).toISOString(),
     ended: ended === null ? null : new Date(Math.max(began, ended)).toISOString(),
     admitted: execution === null ? 0 : 1,
@@ -42,8 +45,12 @@ export function momentsOf(source: string, items: readonly TriggerItem[], now: nu
 /** Has episodes recorded. Nothing waits for that, and what can't be recorded is only missed in the analysis. */
 export function record({ env, executionCtx }: AppContext, episodes: readonly SignalEpisode[]): void {
   if (episodes.length === 0) return
-  const recorded = async (): Promise<void> => signalsOf(env).record(episodes)
+  const recorded = async (): Promise<void> => signalsOf(env).record(episodes.slice(0, EPISODES_MOST))
   executionCtx.waitUntil(
     recorded().catch((error: unknown) => log('warn', 'signals_not_recorded', { detail: messageOf(error) })),
   )
+}
+
+function shortened(text: string): string {
+  return text.slice(0, TEXT_MOST).toWellFormed()
 }

@@ -264,6 +264,7 @@ describe('an event is refused', () => {
     [event('x', { id: '' }), ['/event/id']],
     [event('x', { occurred_at: 'now' }), ['/event/occurred_at']],
     [event('x', {}, { title: 5 }), ['/event/data/title']],
+    [event('x', {}, { id: 'P'.repeat(256) }), ['/event/data/id']],
     [event('x', {}, { service: { summary: 'x' } }), ['/event/data/service/id']],
   ])('%j', async (sent, paths) => {
     const answer = await deliver(sent)

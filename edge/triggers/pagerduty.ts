@@ -15,14 +15,15 @@ import { refuseStale } from './recent.ts'
 const PING = 'pagey.ping'
 const SOURCE = 'pagerduty'
 
-const reference = z.looseObject({ id: z.string(), summary: z.string().nullish(), name: z.string().nullish() }).nullish()
+const identifier = z.string().max(255)
+const reference = z.looseObject({ id: identifier, summary: z.string().nullish(), name: z.string().nullish() }).nullish()
 const eventSchema = z.looseObject({
   id: z.string().min(1).max(255),
   event_type: z.string().min(1).max(255),
   occurred_at: z.iso.datetime({ offset: true }),
   data: z
     .looseObject({
-      id: z.string().nullish(),
+      id: identifier.nullish(),
       type: z.string().nullish(),
       number: z.number().nullish(),
       title: z.string().nullish(),

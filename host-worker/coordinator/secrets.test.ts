@@ -1,9 +1,13 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type ConfigDocument, coordinatorSchema } from '../../shared/config.ts'
 import { temporaryDirectory } from '../../test/support/files.ts'
 import { readSecrets } from './secrets.ts'
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
 
 /** Reads the secrets of a coordinator whose files hold these; `config` is what coordinator.hcl says. */
 async function read(config: object, files: Record<string, string> = {}) {
@@ -19,6 +23,21 @@ test('two webhooks can not have the same secret: a message to one would be good 
     read({ webhook: Object.fromEntries(names.map((file) => [`hook-${file}`, { secret_file: file }])) }, files)
   await expect(readHooks('a', 'b')).rejects.toThrow('webhooks hook-a and hook-b have the same secret')
   await expect(readHooks('a', 'c')).resolves.toMatchObject({ secrets: { WEBHOOK_SECRET_1: 'another' } })
+})
+
+test.each(['whsec_c2VjcmV0', ' c2VjcmV0= ', 'c2VjcmV0'])('nor the same in another spelling: %j', async (other) => {
+  vi.stubEnv('RESILE_TEST_SECRET', other)
+  const files = { a: 'whsec_c2VjcmV0==' }
+  const webhook = { one: { secret_file: 'a' }, two: { secret_env: 'RESILE_TEST_SECRET' } }
+  await expect(read({ webhook }, files)).rejects.toThrow('webhooks one and two have the same secret')
+  const slack = { signing_secret_env: 'RESILE_TEST_SECRET' }
+  await expect(read({ slack, webhook: { one: webhook.one } }, files)).rejects.toThrow(
+    'webhook one and slack have the same secret',
+  )
+  const receiver = { duty: { pagerduty: { routing_key_env: 'RESILE_TEST_SECRET' } } }
+  await expect(read({ receiver, webhook: { one: webhook.one } }, files)).rejects.toThrow(
+    'webhook one and receiver duty have the same secret',
+  )
 })
 
 describe('the secret of a receiver', () => {

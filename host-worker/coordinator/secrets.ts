@@ -43,9 +43,9 @@ export async function readSecrets(
   const receivers = await receiverSecrets(project, coordinator)
   const senders = new Map([...webhooks.owners].map(([secret, name]) => [secret, `webhook ${name}`]))
   if (slack !== null) {
-    const owner = senders.get(slack.secret)
+    const owner = senders.get(essence(slack.secret))
     if (owner !== undefined) throw new CommandError(`${owner} and slack have the same secret`)
-    senders.set(slack.secret, 'slack')
+    senders.set(essence(slack.secret), 'slack')
   }
   for (const [secret, name] of receivers.owners) {
     const sender = senders.get(secret)
@@ -71,9 +71,18 @@ export async function readSecrets(
   }
 }
 
+/** What of a secret counts, however it is written: whoever knows one spelling knows the others. */
+function essence(secret: string): string {
+  return secret
+    .trim()
+    .replace(/^whsec_/, '')
+    .replace(/=+$/, '')
+}
+
 /** Secrets of one kind of block: by binding, whose each one is, and the blocks that speak of the bindings. */
 interface BlockSecrets<Block> {
   secrets: Record<string, string>
+  /** By {@link essence}. */
   owners: Map<string, string>
   blocks: Record<string, Block>
 }
@@ -88,10 +97,10 @@ async function webhookSecrets(
   for (const [index, [name, { workflow, format, ...place }]] of Object.entries(webhook).entries()) {
     const variable = `WEBHOOK_SECRET_${index}`
     const secret = await readSecret(project, `webhook ${name}`, place)
-    const owner = found.owners.get(secret)
+    const owner = found.owners.get(essence(secret))
     // What is signed names no webhook: a message to one would be good for the other.
     if (owner !== undefined) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
-    found.owners.set(secret, name)
+    found.owners.set(essence(secret), name)
     found.secrets[variable] = secret
     found.blocks[name] = { secret_env: variable, format, ...(workflow === undefined ? {} : { workflow }) }
   }
@@ -122,7 +131,7 @@ async function receiverSecrets(
     if (block.slack !== undefined && !isHttpUrl(secret)) {
       throw new CommandError(`receiver ${name}: its secret is no http:// or https:// URL`)
     }
-    found.owners.set(secret, name)
+    found.owners.set(essence(secret), name)
     found.secrets[variable] = secret
   }
   return found

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
 import { CF_HEADER } from '../coordinator/workerd.ts'
 import { connectionFacts, rememberPeer } from './client-auth.ts'
+import { LargeBodies } from './large-bodies.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
 import { type RequestHead, readHead, readRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
@@ -49,6 +50,7 @@ export class Front {
   /** All connections; what closes them in the server leaves those out whose TLS handshake is not over. */
   readonly #connections = new Set<Socket>()
   readonly #underWay = new Set<ServerResponse>()
+  readonly #largeBodies = new LargeBodies()
   /** Connections on which a request was malformed: where the next one would begin is anybody's guess. */
   readonly #distrusted = new WeakSet<Socket>()
   readonly #ended = new AbortController()
@@ -166,7 +168,7 @@ export class Front {
 
   async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
     try {
-      const request = await readRequest(incoming, head)
+      const request = await readRequest(incoming, head, () => this.#largeBodies.enter(incoming, response))
       request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
       const answer = await this.#options.upstream.send(request, () => response.closed)
       // Whoever hangs up lets go of the answer, too.

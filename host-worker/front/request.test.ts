@@ -81,8 +81,9 @@ describe('the head of a request', () => {
 
 describe('the body of a request', () => {
   let last: WholeRequest | Error | undefined
+  let mayBeLarge = true
   const server = createServer((incoming, response) => {
-    readRequest(incoming, readHead(incoming, 'x-cf')).then(
+    readRequest(incoming, readHead(incoming, 'x-cf'), () => mayBeLarge).then(
       (request) => {
         last = request
         response.end()
@@ -127,5 +128,17 @@ describe('the body of a request', () => {
     }
     expect(await sent(1024 * 1024 + 1, '/v1/triggers/alertmanager')).toMatchObject({ status: 413 })
     expect(await sent(70_000, '/v1/triggers/alertmanager/')).toMatchObject({ status: 413 })
+  })
+
+  it('is no larger than any other while there is no room', async () => {
+    mayBeLarge = false
+    const sent = (size: number) => send([`Content-Length: ${size}`], 'x'.repeat(size), '/v1/triggers/alertmanager')
+    expect(await sent(64 * 1024)).toMatchObject({ body: { length: 64 * 1024 } })
+    expect(await sent(64 * 1024 + 1)).toMatchObject({ status: 503, code: 'overloaded' })
+    expect(await sent(1024 * 1024 + 1)).toMatchObject({ status: 413 })
+    const chunks = `10001\r\n${'x'.repeat(0x10001)}\r\n0\r\n\r\n`
+    expect(await send(['Transfer-Encoding: chunked'], chunks, '/v1/triggers/alertmanager')).toMatchObject({
+      status: 503,
+    })
   })
 })

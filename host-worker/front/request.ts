@@ -1,6 +1,6 @@
 /** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
 import type { IncomingMessage } from 'node:http'
-import { bodyLimit } from '../../shared/body-limit.ts'
+import { BODY_LIMIT, bodyLimit } from '../../shared/body-limit.ts'
 import { decodedPath } from '../../shared/path.ts'
 import { malformed, Refusal } from './refusal.ts'
 
@@ -96,11 +96,16 @@ export function readHead(
 /**
  * Reads the rest of a request.
  *
+ * @param mayBeLarge asked when the body is larger than it usually may be
  * @throws Refusal
  */
-export async function readRequest(incoming: IncomingMessage, head: RequestHead): Promise<WholeRequest> {
+export async function readRequest(
+  incoming: IncomingMessage,
+  head: RequestHead,
+  mayBeLarge: () => boolean,
+): Promise<WholeRequest> {
   const { headers } = incoming
-  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)))
+  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), mayBeLarge)
   const hasBody =
     body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
@@ -126,18 +131,24 @@ function refuseOddPath(url: string): void {
  * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
  * comes before, least of all on a connection that ends with it.
  *
- * @param limit most bytes
- * @throws Refusal 413
+ * @param limit      most bytes
+ * @param mayBeLarge asked once, if it is larger than bodies usually may be
+ * @throws Refusal 413, or 503 where it may not
  */
-function readBody(incoming: IncomingMessage, limit: number): Promise<Buffer> {
+function readBody(incoming: IncomingMessage, limit: number, mayBeLarge: () => boolean): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
+    let granted = Math.min(limit, BODY_LIMIT)
     let dropping: NodeJS.Timeout | undefined
-    const refuse = (): void =>
-      reject(new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`))
+    let refusal = new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`)
+    const refuse = (): void => reject(refusal)
     const dropAbove = (bytes: number): void => {
-      if (bytes > limit) dropping ??= setTimeout(refuse, DROP_WITHIN)
+      if (dropping === undefined && bytes > granted && bytes <= limit && granted < limit) {
+        if (mayBeLarge()) granted = limit
+        else refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many large bodies are being read at this time')
+      }
+      if (bytes > granted) dropping ??= setTimeout(refuse, DROP_WITHIN)
     }
     dropAbove(Number(incoming.headers['content-length'] ?? 0))
     incoming.on('data', (chunk: Buffer) => {
