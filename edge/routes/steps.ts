@@ -7,10 +7,12 @@ import { isExecutionId } from '../ledger/ids.ts'
 import { findOrRefuse, ledgerOf } from '../ledgers.ts'
 import { isPathSafe, TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
-import { type HistoryEvent, historyPage, stepsOf } from '../temporal/steps.ts'
+import { historyPage, StepReader } from '../temporal/steps.ts'
 
 /** Pages of a history that are read at most. */
 const MOST_PAGES = 10
+/** After this time, in milliseconds, no further page is asked for. */
+const READ_WITHIN = 8000
 
 /** `GET /v1/executions/{id}/steps`: the execution, and what it has done so far; `steps` is null when Temporal doesn't say. */
 export async function showSteps(context: AppContext, config: Config): Promise<Response> {
@@ -26,14 +28,15 @@ async function readSteps(env: Env, config: Config, { workflow_id, run_id }: Exec
   const { port, httpUrl } = temporalPort(env)
   const client = new TemporalClient(port, httpUrl, config.coordinator.temporal.namespace, 'resile-coordinator')
   const described = client.describe(workflow_id)
-  const events: HistoryEvent[] = []
+  const reader = new StepReader()
+  const deadline = Date.now() + READ_WITHIN
   let token = ''
-  for (let page = 0; page < MOST_PAGES; page += 1) {
+  for (let page = 0; page < MOST_PAGES && Date.now() < deadline; page += 1) {
     const read = historyPage(await client.history(workflow_id, run_id, token))
     if (read === null) return null
-    events.push(...read.events)
+    reader.add(read.events)
     token = read.nextPageToken
     if (token === '') break
   }
-  return stepsOf(events, await described)
+  return reader.steps(await described)
 }

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest'
 import { encodePayload } from '../../shared/payload.ts'
-import { historyPage, stepsOf } from './steps.ts'
+import type { Step } from '../../shared/wire.ts'
+import type { TemporalAnswer } from './client.ts'
+import { type HistoryEvent, historyPage, StepReader } from './steps.ts'
+
+/** As they come, an event a page. */
+function stepsOf(events: readonly HistoryEvent[], described: TemporalAnswer): Step[] {
+  const reader = new StepReader()
+  for (const event of events) reader.add([event])
+  return reader.steps(described)
+}
 
 const NO_ANSWER = { ok: null, message: 'gone' } as const
 const at = (second: number): string => `2026-01-01T00:00:0${second}Z`

@@ -24,28 +24,33 @@ export function historyPage(answer: TemporalAnswer): { events: HistoryEvent[]; n
   return { events: history?.events ?? [], nextPageToken }
 }
 
-/**
- * The activities of a run, in the order in which they were scheduled.
- *
- * @param described answer to a Describe: history has an activity's attempts only once it has ended
- */
-export function stepsOf(events: readonly HistoryEvent[], described: TemporalAnswer): Step[] {
-  const steps = new Map<string, Step & { id: string }>()
-  for (const event of events) {
-    const scheduled = event.activityTaskScheduledEventAttributes
-    if (scheduled !== undefined) steps.set(event.eventId ?? '', begun(event, scheduled))
-    const [status, end] = endOf(event)
-    const step = steps.get(end?.scheduledEventId ?? '')
-    if (step === undefined || end === undefined) continue
-    if (status === 'started') step.attempts = end.attempt ?? 1
-    else Object.assign(step, { status, ended_at: timeOf(event), failure: messageOf(end.failure) })
+/** The activities of a run, in the order in which they were scheduled; pages of its history come one by one. */
+export class StepReader {
+  readonly #steps = new Map<string, Step & { id: string }>()
+
+  /** Takes the next page in. Of it only what is shown is kept: arguments and results may be large. */
+  add(events: readonly HistoryEvent[]): void {
+    for (const event of events) {
+      const scheduled = event.activityTaskScheduledEventAttributes
+      if (scheduled !== undefined) this.#steps.set(event.eventId ?? '', begun(event, scheduled))
+      const [status, end] = endOf(event)
+      const step = this.#steps.get(end?.scheduledEventId ?? '')
+      if (step === undefined || end === undefined) continue
+      if (status === 'started') step.attempts = end.attempt ?? 1
+      else Object.assign(step, { status, ended_at: timeOf(event), failure: messageOf(end.failure) })
+    }
   }
-  for (const pending of pendingOf(described)) {
-    const step = [...steps.values()].find(({ id, status }) => status === 'running' && id === pending.activityId)
-    if (step !== undefined)
-      Object.assign(step, { attempts: pending.attempt ?? 1, failure: messageOf(pending.lastFailure) })
+
+  /** @param described answer to a Describe: history has an activity's attempts only once it has ended */
+  steps(described: TemporalAnswer): Step[] {
+    const all = [...this.#steps.values()]
+    for (const pending of pendingOf(described)) {
+      const step = all.find(({ id, status }) => status === 'running' && id === pending.activityId)
+      if (step !== undefined)
+        Object.assign(step, { attempts: pending.attempt ?? 1, failure: messageOf(pending.lastFailure) })
+    }
+    return all.slice(-MOST_STEPS).map(({ id: _, ...step }) => step)
   }
-  return [...steps.values()].slice(-MOST_STEPS).map(({ id: _, ...step }) => step)
 }
 
 /** One event of a history, as far as it is read. */

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -157,4 +158,15 @@ it('of an episode only the newest report waits, until it was taken', () => {
   expect(store.reports(10).map(({ episode }) => [episode.fingerprint, episode.admitted])).toEqual([['f', 1]])
   store.taken(store.reports(10))
   expect(open().reports(10)).toEqual([])
+})
+
+it('on a disk that is full later it still has room for what it writes', () => {
+  const store = open()
+  const sizes = (): number[] => [file, `${file}-wal`].map((name) => statSync(name).size)
+  const before = sizes()
+  for (let now = 0; now < 300; now += 1) {
+    const episodes = new Map([...EPISODES].map(([key, episode]) => [key, { ...episode, notBefore: now }]))
+    store.save('a', { episodes, limited: [now], source: { at: now } }, now)
+  }
+  expect(sizes()).toEqual(before)
 })

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { log, messageOf } from '../../shared/log.ts'
 import type { SignalEpisode } from '../../shared/wire.ts'
+import { takeRoom } from '../sqlite-room.ts'
 import { type Episode, type Episodes, shiftEpisodes } from './episodes.ts'
 
 /** After a longer absence than this, in milliseconds, and than two looks, a condition that holds is a new episode. */
@@ -15,6 +16,10 @@ const LONGEST_ABSENCE = 3_600_000
 const REFRESH = 60_000
 /** Reports that wait to be sent, at most; the oldest go first. */
 const MOST_REPORTS = 10_000
+/** Room that it takes for itself while there is some, in pages: what fills a disk is to be triggered on a full one. */
+const ROOM = 256
+/** Pages after which its log is begun anew: fewer than the room that it has. */
+const CHECKPOINT = 64
 /** SQLite's codes for a file that is none of its own, or broken. */
 const BROKEN = new Set([11, 26])
 
@@ -245,6 +250,7 @@ function open(path: string): DatabaseSync {
     database.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT};
       CREATE TABLE IF NOT EXISTS detectors (name TEXT PRIMARY KEY, saved_at INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS episodes (
         detector TEXT NOT NULL, fingerprint TEXT NOT NULL, episode TEXT NOT NULL, PRIMARY KEY (detector, fingerprint)
@@ -252,6 +258,7 @@ function open(path: string): DatabaseSync {
       CREATE TABLE IF NOT EXISTS reports (
         number INTEGER PRIMARY KEY AUTOINCREMENT, episode TEXT NOT NULL UNIQUE, document TEXT NOT NULL);
     `)
+    makeRoom(path, database)
     return database
   } catch (error) {
     database.close()
@@ -261,4 +268,13 @@ function open(path: string): DatabaseSync {
 
 function isBroken(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && BROKEN.has(Number(error.errcode) & 0xff)
+}
+
+function makeRoom(file: string, database: DatabaseSync): void {
+  try {
+    takeRoom(database, ROOM)
+  } catch (error) {
+    // What can't be written down won't be triggered; it is tried at each look.
+    log('warn', 'detector_state_without_room', { file, detail: messageOf(error) })
+  }
 }

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { UNKNOWN_BOOT } from '../boot-id.ts'
 import { isAlive, type ProcessIdentity } from '../process/process-identity.ts'
+import { takeRoom } from '../sqlite-room.ts'
 
 /** Which order it is: one scheduled activity of one run, whatever the attempt. */
 export interface OrderId {
@@ -80,12 +81,7 @@ const KEPT_FOR = 32 * 24 * 3_600_000
 /** How many are kept whatever the clock says: after a boot it may be years ahead for a moment. */
 const KEPT_LAST = 1000
 
-/**
- * Room that the journal takes for itself while there is some, in pages of 4 KB: on a disk that is full the order to free it
- * has to be written down.
- *
- * @see https://sqlite.org/wal.html, "Avoiding Excessively Large WAL Files": a checkpointed log is overwritten, not cut
- */
+/** Room that the journal takes for itself while there is some, in pages. */
 const ROOM = 128
 /** Pages after which the log is begun anew: fewer than the room that it has. */
 const CHECKPOINT = 32
@@ -138,12 +134,7 @@ export class Journal {
 
   /** Takes the room that it needs when the disk is full later. @throws Error when the disk is full already */
   makeRoom(): void {
-    this.#database.exec(`
-      CREATE TABLE IF NOT EXISTS room (bytes BLOB);
-      INSERT INTO room VALUES (zeroblob(${ROOM * 4096}));
-      DROP TABLE room;
-      PRAGMA wal_checkpoint(RESTART);
-    `)
+    takeRoom(this.#database, ROOM)
   }
 
   /** A change by its key; null when there is none. */
