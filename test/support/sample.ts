@@ -21,11 +21,12 @@ export function keepRunning(port: number): Sample {
     const running: Running = run(process.execPath, [join(repository, 'host-worker/sample/service.ts'), String(port)])
     starts += 1
     writeFileSync(pidFile, `${running.pid}\n`)
+    // What was opened last is closed first: before this one is killed nobody wants another.
+    atEnd(() => {
+      wanted = false
+    })
     void running.ended.then(() => wanted && start())
   }
   start()
-  atEnd(() => {
-    wanted = false
-  })
   return { pidFile, starts: () => starts }
 }
