@@ -1,6 +1,6 @@
-import type { ReceiverPort } from './escalations/deliver.ts'
 import type { GlobalLedger } from './global-ledger/global-ledger.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import type { ReceiverPort } from './notify/deliver.ts'
 import type { Roster } from './roster/roster.ts'
 import type { Signals } from './signals/signals.ts'
 import type { TemporalPort } from './temporal/client.ts'

@@ -1,9 +1,9 @@
 /** The coordinator as a Worker: its doors, its Durable Objects, and the cron that wakes them. */
 import { WorkerEntrypoint } from 'cloudflare:workers'
+import { wakeLedgers } from './api/health.ts'
 import { createApp } from './app.ts'
 import { config } from './config.ts'
 import type { Env } from './env.ts'
-import { wakeLedgers } from './routes/health.ts'
 
 export { GlobalLedger } from './global-ledger/global-ledger.ts'
 export { Ledger } from './ledger/ledger.ts'

@@ -56,7 +56,7 @@ async function run(script, scriptArgs) {
 
 /** Sees to it that there is a Temporal CLI; it says so itself when it has to fetch one. */
 function temporalCli() {
-  return runGuarded(join(root, 'host-worker/temporal/cli-main.ts'), ['--quiet'])
+  return runGuarded(join(root, 'host-worker/dev/temporal-cli/cli-main.ts'), ['--quiet'])
 }
 
 /** Runs the tests that send anything at all to what reads it, so often. */
@@ -65,7 +65,7 @@ function fuzz(runs = '100000') {
     console.error(`how often? ${JSON.stringify(runs)} is no number`)
     return 2
   }
-  const files = ['edge/fuzz.test.ts', 'host-worker/config/fuzz.test.ts']
+  const files = ['edge/testing/fuzz/fuzz.test.ts', 'host-worker/config/hcl/fuzz.test.ts']
   const environment = { ...process.env, RESILE_FUZZ_RUNS: runs }
   return runGuarded(join(root, 'tools/test.ts'), [...files, '--silent=false'], environment)
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
+import { PACKAGE_ROOT } from '../host-worker/process/package-root.ts'
 import { startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import { replayAndRecord } from './testing/recorded-histories.ts'
 

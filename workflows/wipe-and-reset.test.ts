@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { PACKAGE_ROOT } from '../host-worker/package-root.ts'
+import { PACKAGE_ROOT } from '../host-worker/process/package-root.ts'
 import { type PlayedHost, startWorkflowRig, type WorkflowRig } from '../host-worker/testing/workflow-rig.ts'
 import type { CheckResult } from './sdk/index.ts'
 import { playedPool } from './testing/played-pool.ts'

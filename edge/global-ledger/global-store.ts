@@ -1,6 +1,6 @@
 /** A GlobalLedger's rows: every SQL statement on them, and nothing that decides. */
 import type { ScopeUse } from '../../shared/constraints.ts'
-import { Starts } from '../ledger/starts.ts'
+import { Starts } from '../ledger/store/starts.ts'
 import type { HandIn, Settlement } from '../ledger/types.ts'
 
 /** What one datacenter handed in. */

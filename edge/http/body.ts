@@ -1,7 +1,7 @@
 /** Request bodies: read under a limit before anything else is looked at, then parsed and checked. */
 import canonicalize from 'canonicalize'
 import type { z } from 'zod'
-import { sha256 } from '../digest.ts'
+import { sha256 } from '../../shared/sha256.ts'
 import { type InputError, jsonPointer, ProblemError } from './problem.ts'
 
 /** Most levels of nesting in a JSON body; more is an attack on whoever walks it. */

@@ -6,14 +6,14 @@ import { log, messageOf } from '../../shared/log.ts'
 import type { Decision, Execution, ExecutionStatus, Freeze } from '../../shared/wire.ts'
 import { config } from '../config.ts'
 import type { Env } from '../env.ts'
-import { allWorkflows } from '../find-workflow.ts'
+import { TOLERANCE } from '../integrations/webhook/signature.ts'
 import { within } from '../patience.ts'
 import { type Signer, signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { ClockWatch } from '../temporal/clock.ts'
 import { namespaceId } from '../temporal/outcome.ts'
 import { temporalPort } from '../temporal/port.ts'
-import { TOLERANCE } from '../webhooks/signature.ts'
+import { allWorkflows } from '../trigger/workflow.ts'
 import {
   type Admission,
   ATTEMPT_LIFE,
@@ -23,17 +23,18 @@ import {
   judgeConstraints,
   judgeTrigger,
   settleReservation,
-} from './admission.ts'
-import { type AuditContext, audit, importAll } from './audit.ts'
-import { EscalationSender, LONGEST_ESCALATION_WAIT } from './escalation-sender.ts'
-import { askGlobal, reserve, settle } from './global.ts'
-import type { MessageAnswer } from './message-store.ts'
-import { beginVoid, close, type OutboxContext, step } from './outbox.ts'
-import { forget } from './retention.ts'
-import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
-import { scopeName } from './scopes.ts'
-import { type ExecutionRow, LedgerStore, toWire } from './store.ts'
-import { Storms } from './storms.ts'
+} from './admission/admit.ts'
+import { askGlobal, reserve, settle } from './admission/global.ts'
+import { Storms } from './admission/storms.ts'
+import { EscalationSender, LONGEST_ESCALATION_WAIT } from './escalation/sender.ts'
+import { beginVoid, close, type OutboxContext, step } from './outbox/outbox.ts'
+import { Waiters } from './outbox/waiters.ts'
+import { type AuditContext, audit, importAll } from './reconcile/audit.ts'
+import { forget } from './reconcile/retention.ts'
+import { type ExecutionRow, LedgerStore, toWire } from './store/executions.ts'
+import type { MessageAnswer } from './store/messages.ts'
+import { LEDGER_MIGRATIONS, migrate } from './store/schema.ts'
+import { scopeName } from './store/scopes.ts'
 import type {
   Approval,
   ApprovalResult,
@@ -52,7 +53,6 @@ import type {
   Undecided,
   Waiting,
 } from './types.ts'
-import { Waiters } from './waiters.ts'
 
 /** Executions that one run of the alarm looks at, and how many of them at the same time. */
 const ALARM_BATCH = { size: 256, parallel: 16 }

@@ -2,7 +2,7 @@
 import type { Constraint } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import type { Decision, Execution, Target, TriggerSource } from '../../shared/wire.ts'
-import type { EscalationStore } from './escalation-store.ts'
+import type { EscalationStore } from './store/escalations.ts'
 
 /** Why a start can't be routed now; the code of the denial and what to tell the caller. */
 export interface Unavailable {

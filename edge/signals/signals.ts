@@ -1,9 +1,9 @@
 import { DurableObject } from 'cloudflare:workers'
+import { isExecutionId } from '../../shared/execution-id.ts'
 import { log } from '../../shared/log.ts'
 import type { ExecutionStatus, SignalEpisode, SignalSummary } from '../../shared/wire.ts'
 import type { Env } from '../env.ts'
-import { isExecutionId } from '../ledger/ids.ts'
-import { migrate } from '../ledger/schema.ts'
+import { migrate } from '../ledger/store/schema.ts'
 import { analyse, type Episode } from './analysis.ts'
 
 /** How long episodes are kept, in milliseconds: a day longer than what is looked back on. */

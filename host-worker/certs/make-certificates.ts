@@ -6,11 +6,11 @@ import { type Authority, issue, type Leaf, namesOf, selfSign, type Validity } fr
 import { BadCertificateFile } from './bad-file.ts'
 import type { Client } from './clients.ts'
 import { LOCAL_HOSTS } from './hosts.ts'
+import { stillGood } from './is-reusable.ts'
 import { loadOrCreateKey } from './key-file.ts'
 import { type CertificatePaths, certificatePaths, clientPaths } from './paths.ts'
 import { loadOrCreatePermitKeys, publicKeys, rotate } from './permit-keys.ts'
 import { readIfThere, replaceFile } from './private-file.ts'
-import { stillGood } from './still-good.ts'
 
 export interface CertificateOptions {
   directory: string

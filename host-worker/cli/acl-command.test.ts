@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { CommandError } from '../process/exit-codes.ts'
 import { explainAcl } from './acl-command.ts'
-import { CommandError } from './exit-codes.ts'
 
 const ADMIN = 'spiffe://example.org/admin'
 

@@ -6,8 +6,8 @@ import { decodedPath } from '../../shared/path.ts'
 import { findPass, isCaller, isLogged, matchingRules, type Pass } from '../../shared/route-rules.ts'
 import { isSlackPattern } from '../../shared/slack-id.ts'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
-import { usage } from './exit-codes.ts'
-import { loadOrFail } from './load-or-fail.ts'
+import { loadOrFail } from '../config/load-or-fail.ts'
+import { usage } from '../process/exit-codes.ts'
 import { table } from './tables.ts'
 
 /** The command line. */

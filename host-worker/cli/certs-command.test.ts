@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { CertificateFile } from '../certs/make-certificates.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type CertsOptions, certs } from './certs-command.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
 
 let project: string
 beforeEach(async () => {

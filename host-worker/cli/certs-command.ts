@@ -13,7 +13,7 @@ import {
 import { formatDiagnostic } from '../config/check.ts'
 import { list } from '../config/directory.ts'
 import { loadFile } from '../config/load-file.ts'
-import { CommandError, usage } from './exit-codes.ts'
+import { CommandError, usage } from '../process/exit-codes.ts'
 import { table } from './tables.ts'
 
 /** As the command line has them. */

@@ -1,5 +1,5 @@
 import { checkProject, formatDiagnostic, toJson } from '../config/check.ts'
-import { EXIT } from './exit-codes.ts'
+import { EXIT } from '../process/exit-codes.ts'
 
 /** `resile check`: prints every mistake of every file; exit code 1 when there is one. */
 export async function check(options: { project: string; json: boolean }): Promise<void> {

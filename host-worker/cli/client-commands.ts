@@ -1,8 +1,8 @@
 /** The verbs that talk to a coordinator. */
 import { type Command, Option } from '@commander-js/extra-typings'
 import { type Decision, type Execution, OUTCOMES } from '../../shared/wire.ts'
+import { CommandError, EXIT, usage } from '../process/exit-codes.ts'
 import { type ClientOptions, call, clientVerb, queryOf, report } from './client.ts'
-import { CommandError, EXIT, usage } from './exit-codes.ts'
 import { exitCodeOf, followExecution } from './follow.ts'
 import { decisionDetails, decisionTable, executionDetails, executionTable, nodeTable } from './tables.ts'
 

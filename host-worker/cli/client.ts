@@ -1,9 +1,9 @@
 /** One call to the coordinator, printed, and turned into an exit code. */
 import type { Command } from '@commander-js/extra-typings'
 import type { Problem } from '../../shared/wire.ts'
-import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
+import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type CoordinatorOptions, coordinatorAddress } from './coordinator-address.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
 import { problemDetails } from './tables.ts'
 
 /** Options that every client command has. */

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { CommandError } from './exit-codes.ts'
-import { loadOrFail } from './load-or-fail.ts'
+import { loadOrFail } from '../config/load-or-fail.ts'
+import { CommandError } from '../process/exit-codes.ts'
 
 /** `resile compile`: HCL in, the coordinator's JSON document out. */
 export async function compileProject(options: { project: string; out: string; development?: boolean }): Promise<void> {

@@ -2,11 +2,11 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { ClientTlsFiles } from '../client-tls.ts'
 import { socketPath } from '../coordinator/socket-path.ts'
-import type { CoordinatorAddress } from '../coordinator-client.ts'
 import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import type { ClientTlsFiles } from '../net/client-tls.ts'
+import type { CoordinatorAddress } from '../net/coordinator-client.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 
 /** Options that say where the coordinator is, and who the caller is there. */
 export interface CoordinatorOptions extends TlsOptions {

@@ -1,9 +1,9 @@
 /** Waits for the end of an execution, and tells on stderr how it goes on. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Execution, Step } from '../../shared/wire.ts'
-import type { CoordinatorAnswer } from '../coordinator-client.ts'
+import type { CoordinatorAnswer } from '../net/coordinator-client.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type ClientOptions, call } from './client.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
 import { printable, targetText } from './tables.ts'
 
 /** How often it is looked, in milliseconds. */

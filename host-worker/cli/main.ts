@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError, Option } from '@commander-js/extra-typings'
 import { messageOf } from '../../shared/log.ts'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import { addClientCommands } from './client-commands.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
 import { addOperatorCommands } from './operator-commands.ts'
 import { addSignalsCommand } from './signals-command.ts'
 
@@ -69,7 +69,7 @@ function program(): Command {
         'A socket passed by systemd (LISTEN_FDS) is used instead of --listen.',
     )
     .action(async (options) => {
-      const { runCoordinator } = await import('../coordinator/run-coordinator.ts')
+      const { runCoordinator } = await import('../coordinator/run.ts')
       await runCoordinator(options)
     })
 

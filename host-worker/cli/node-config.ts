@@ -1,10 +1,10 @@
 /** Which node a command is about, and whom that node talks to. */
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
-import { systemdCommands } from '../activities/systemd-commands.ts'
 import type { Project } from '../config/project.ts'
-import type { CoordinatorAddress } from '../coordinator-client.ts'
+import { systemdCommands } from '../config/systemd-commands.ts'
+import type { CoordinatorAddress } from '../net/coordinator-client.ts'
+import { usage } from '../process/exit-codes.ts'
 import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
-import { usage } from './exit-codes.ts'
 
 /** What the command line says of a node; what it leaves out stands in worker.hcl. */
 export interface NodeOptions extends TlsOptions {

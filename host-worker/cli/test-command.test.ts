@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { expect, onTestFinished, test } from 'vitest'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 
 /** Runs `resile test` on a project elsewhere with these tests of workflows. */
 async function resileTest(files: Record<string, string>, ...filters: string[]) {

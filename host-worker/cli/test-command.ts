@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path'
 import { list } from '../config/directory.ts'
-import { PACKAGE_ROOT } from '../package-root.ts'
-import { CommandError, EXIT } from './exit-codes.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 
 /**
  * `resile test`: runs the tests of a project's workflows under Resile's own Node, vitest and Temporal, wherever the

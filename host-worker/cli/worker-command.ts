@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { log } from '../../shared/log.ts'
+import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
+import { usage } from '../process/exit-codes.ts'
+import { stopSignal } from '../process/stop-signal.ts'
 import { becomeWorker, type WorkerPlan } from '../worker/become-worker.ts'
 import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
 import { dataDirectory } from './coordinator-address.ts'
-import { usage } from './exit-codes.ts'
-import { loadOrFail } from './load-or-fail.ts'
 import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
-import { stopSignal } from './stop-signal.ts'
 
 interface WorkerOptions extends NodeOptions {
   data?: string

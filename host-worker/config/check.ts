@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { CODE_KEY, type Diagnostic } from './diagnostic.ts'
 import { list } from './directory.ts'
+import { CODE_KEY, type Diagnostic } from './hcl/diagnostic.ts'
 import { loadProject } from './project.ts'
 
 /** What a check found; `ok` when there are no errors, whatever the warnings. */
@@ -27,7 +27,7 @@ async function checkCode(dir: string): Promise<Diagnostic[]> {
   if (typeof listing === 'string') return []
   const own = listing.filter((name) => name.endsWith('.ts') && listing.includes(name.replace(/ts$/, 'hcl')))
   if (own.length === 0) return []
-  const { lintWorkflows } = await import('../determinism/lint-workflows.ts')
+  const { lintWorkflows } = await import('./determinism/lint-workflows.ts')
   return lintWorkflows(
     dir,
     own.map((name) => join(dir, 'workflows', name)),

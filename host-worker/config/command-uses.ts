@@ -1,8 +1,8 @@
 /** Whether the commands that blocks of worker.hcl name are there, and fit. */
 import type { CommandConfig, WorkerConfig, workerSchema } from '../../shared/config.ts'
-import { type Diagnostic, type Path, problem } from './diagnostic.ts'
+import { type Diagnostic, type Path, problem } from './hcl/diagnostic.ts'
+import { didYouMean } from './hcl/suggest.ts'
 import type { LoadedFile } from './load-file.ts'
-import { didYouMean } from './suggest.ts'
 
 /** One place that names a command, and what it wants of it. */
 interface Use {

@@ -8,7 +8,7 @@ import {
   documentSchema,
   isPushed,
 } from '../../shared/config.ts'
-import { type Diagnostic, type Path, problem } from './diagnostic.ts'
+import { type Diagnostic, type Path, problem } from './hcl/diagnostic.ts'
 import type { LoadedFile } from './load-file.ts'
 import type { WorkflowFile } from './workflows.ts'
 

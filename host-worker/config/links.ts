@@ -1,7 +1,7 @@
 import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
-import type { Places } from './compile.ts'
-import { type Diagnostic, problem } from './diagnostic.ts'
-import { didYouMean } from './suggest.ts'
+import type { Places } from './hcl/compile.ts'
+import { type Diagnostic, problem } from './hcl/diagnostic.ts'
+import { didYouMean } from './hcl/suggest.ts'
 import type { WorkflowFile } from './workflows.ts'
 
 /** What is doubtful about a detector in view of the workflow that it starts. */

@@ -1,10 +1,10 @@
 import type { z } from 'zod'
-import { compile, Places } from './compile.ts'
-import { byPosition, type Diagnostic, FILE_KEY, type Problem, problem } from './diagnostic.ts'
-import { fileForm } from './form.ts'
-import { parseHcl } from './hcl.ts'
-import { MAX_BYTES, MAX_BYTES_OF_MANY, readSource, type Source } from './source.ts'
-import { problemsOf } from './validate.ts'
+import { compile, Places } from './hcl/compile.ts'
+import { byPosition, type Diagnostic, FILE_KEY, type Problem, problem } from './hcl/diagnostic.ts'
+import { fileForm } from './hcl/form.ts'
+import { parseHcl } from './hcl/parse.ts'
+import { MAX_BYTES, MAX_BYTES_OF_MANY, readSource, type Source } from './hcl/source.ts'
+import { problemsOf } from './hcl/validate.ts'
 
 /** A configuration file: what it says, if nothing is wrong with it, and where. */
 export interface LoadedFile<S extends z.ZodObject> {

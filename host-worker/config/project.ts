@@ -10,13 +10,13 @@ import {
   workerSchema,
 } from '../../shared/config.ts'
 import { commandErrors } from './command-uses.ts'
-import { type Diagnostic, FILE_KEY, problem } from './diagnostic.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
+import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
+import { suggest } from './hcl/suggest.ts'
 import { detectorWarnings, escalationErrors } from './links.ts'
 import { inFile, type LoadedFile, loadFile } from './load-file.ts'
 import { scheduleErrors } from './schedules.ts'
-import { suggest } from './suggest.ts'
 import { loadWorkflows, type ProjectWorkflow, type WorkflowFile } from './workflows.ts'
 
 /** A project that is fit to run. */

@@ -1,6 +1,6 @@
 import type { detectorsSchema } from '../../shared/config.ts'
-import { cronProblem } from '../detector/sources/cron.ts'
-import { type Diagnostic, problem } from './diagnostic.ts'
+import { cronProblem } from './cron.ts'
+import { type Diagnostic, problem } from './hcl/diagnostic.ts'
 import type { LoadedFile } from './load-file.ts'
 
 /** What is wrong with the schedules of detectors, which no schema can tell. */

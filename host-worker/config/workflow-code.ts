@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { BuildFailure, BuildOptions } from 'esbuild'
-import { CODE_KEY, type Diagnostic, type Position, problem } from './diagnostic.ts'
+import { CODE_KEY, type Diagnostic, type Position, problem } from './hcl/diagnostic.ts'
 
 /** Where a workflow's code is, and if nowhere, why. */
 export type WorkflowCode = { code: string; warnings: [] } | { code: null; warnings: Diagnostic[] }

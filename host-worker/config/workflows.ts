@@ -1,8 +1,8 @@
 import { join, parse } from 'node:path'
 import { defaultWorkflowType, type WorkflowConfig, workflowSchema } from '../../shared/config.ts'
 import { isName, NAME_RULE } from '../../shared/names.ts'
-import { type Diagnostic, FILE_KEY, problem } from './diagnostic.ts'
 import { list } from './directory.ts'
+import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
 import { type LoadedFile, loadFile } from './load-file.ts'
 import { findCode } from './workflow-code.ts'
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 
 /** Name of the configuration module beside the bundle. */
 export const CONFIG_MODULE = 'config.json'

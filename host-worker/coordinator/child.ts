@@ -1,7 +1,7 @@
 /** The coordinator as a child process of a supervisor. */
 import { join } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
-import { CoordinatorClient } from '../coordinator-client.ts'
+import { CoordinatorClient } from '../net/coordinator-client.ts'
 import type { ChildSpec } from '../process/supervisor.ts'
 import { type NetworkDoor, prepareCoordinator } from './workerd.ts'
 

@@ -1,7 +1,7 @@
 /** Where a coordinator listens: an address, or a socket that systemd holds for it. */
 import { isIPv4 } from 'node:net'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
-import type { Listen } from '../front/front.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
+import type { Listen } from './front/front.ts'
 
 /** Names of what listens on loopback, without port. */
 export const LOOPBACK_HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]']

@@ -6,7 +6,7 @@ import { messageOf } from '../../shared/log.ts'
 import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
 import { loadOrCreatePermitKeys, readPermitKeys } from '../certs/permit-keys.ts'
-import { CommandError } from '../cli/exit-codes.ts'
+import { CommandError } from '../process/exit-codes.ts'
 
 /** The binding that holds the keys which sign permits. */
 const PERMIT_KEYS = 'PERMIT_KEYS'

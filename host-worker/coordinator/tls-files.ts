@@ -2,8 +2,8 @@ import { access } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ServerConfig } from '../../shared/config.ts'
 import { certificatePaths } from '../certs/paths.ts'
-import { CommandError } from '../cli/exit-codes.ts'
-import type { ServerTlsFiles } from '../front/server-tls.ts'
+import { CommandError } from '../process/exit-codes.ts'
+import type { ServerTlsFiles } from './front/server-tls.ts'
 
 type TlsKeys = Partial<Pick<ServerConfig, 'cert_file' | 'key_file' | 'client_ca_file' | 'crl_file'>>
 

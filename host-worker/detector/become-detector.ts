@@ -1,9 +1,9 @@
 import { dirname, join } from 'node:path'
 import { log } from '../../shared/log.ts'
-import { PACKAGE_ROOT } from '../package-root.ts'
 import { become, SMALL_HEAP } from '../process/become.ts'
 import { compileCache } from '../process/compile-cache.ts'
-import type { DetectorRun } from './run-detectors.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
+import type { DetectorRun } from './daemon.ts'
 
 /** All that the daemon has to know: JSON. */
 export type DetectorPlan = Omit<DetectorRun, 'signal'>

@@ -4,13 +4,13 @@
  */
 import { dirname } from 'node:path'
 import { log, messageOf } from '../../shared/log.ts'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
-import { lockOrFail } from '../cli/lock-or-fail.ts'
-import { stopSignal } from '../cli/stop-signal.ts'
 import { takePlan } from '../process/become.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
+import { stopSignal } from '../process/stop-signal.ts'
 import type { DetectorPlan } from './become-detector.ts'
-import { runDetectors } from './run-detectors.ts'
+import { runDetectors } from './daemon.ts'
 
 const [planFile = ''] = process.argv.slice(2)
 if (planFile !== '--warm') await main(planFile)

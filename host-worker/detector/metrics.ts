@@ -1,6 +1,6 @@
 /** The detector daemon's own metrics, as Prometheus text. */
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
-import { addProcessMetrics } from '../process-metrics.ts'
+import { addProcessMetrics } from '../net/process-metrics.ts'
 import type { TriggerAnswer } from './episodes.ts'
 
 /** What the daemon counts, by detector. */

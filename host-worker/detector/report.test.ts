@@ -7,11 +7,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { BODY_LIMIT } from '../../shared/body-limit.ts'
 import { type SignalEpisode, signalReportSchema } from '../../shared/wire.ts'
-import { CoordinatorClient } from '../coordinator-client.ts'
-import { DetectorStore } from './detector-store.ts'
+import { CoordinatorClient } from '../net/coordinator-client.ts'
 import { DetectorMetrics } from './metrics.ts'
+import type { Surroundings } from './poll.ts'
 import { reportOnce } from './report.ts'
-import type { Surroundings } from './watch.ts'
+import { DetectorStore } from './store.ts'
 
 let directory: string
 let coordinator: Server

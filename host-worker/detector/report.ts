@@ -1,7 +1,7 @@
 /** Tells the coordinator of episodes, for its analysis of signals. Whatever fails here keeps nobody from triggering. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
-import type { Surroundings } from './watch.ts'
+import type { Surroundings } from './poll.ts'
 
 /** How often it is looked whether there is something to tell, in milliseconds. */
 const INTERVAL = 2000

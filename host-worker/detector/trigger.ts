@@ -2,7 +2,7 @@
 import { type DetectorConfig, sourceOf } from '../../shared/config.ts'
 import { InterpolationError, interpolate } from '../../shared/interpolate.ts'
 import { log, messageOf } from '../../shared/log.ts'
-import { type CoordinatorAnswer, type CoordinatorClient, CoordinatorUnreachable } from '../coordinator-client.ts'
+import { type CoordinatorAnswer, type CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
 import { type Episode, type TriggerAnswer, triggerKey } from './episodes.ts'
 import type { Firing } from './observation.ts'
 

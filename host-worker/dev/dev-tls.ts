@@ -3,9 +3,9 @@ import type { ConfigDocument } from '../../shared/config.ts'
 import { clientsOf } from '../certs/clients.ts'
 import { makeCertificates } from '../certs/make-certificates.ts'
 import type { Project } from '../config/project.ts'
+import type { ServerTlsFiles } from '../coordinator/front/server-tls.ts'
 import { certificatesDirectory } from '../coordinator/secrets.ts'
 import { serverTlsFiles } from '../coordinator/tls-files.ts'
-import type { ServerTlsFiles } from '../front/server-tls.ts'
 
 /** What TLS takes: certificates, and a configuration that looks at them. */
 export interface DevTls {

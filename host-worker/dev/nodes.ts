@@ -1,7 +1,7 @@
 import { datacentersOf } from '../../shared/config.ts'
 import { isName, NAME_RULE } from '../../shared/names.ts'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
 import type { Project } from '../config/project.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 
 /** A node that `resile dev` runs a worker for. */
 export interface DevNode {

@@ -1,7 +1,7 @@
 /** Temporal for `resile dev`: its own dev server, or one that is there already. */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 import type { ChildSpec } from '../process/supervisor.ts'
 
 /** Where Temporal answers. */
@@ -41,7 +41,7 @@ export async function ownTemporal(
   [grpc, http, ui]: readonly [number, number, number],
   progress: (line: string) => void,
 ): Promise<{ addresses: TemporalAddresses; spec: ChildSpec }> {
-  const { findTemporalCli } = await import('../temporal/cli.ts')
+  const { findTemporalCli } = await import('./temporal-cli/cli.ts')
   const cli = await findTemporalCli({ log: progress })
   const directory = join(data, 'temporal')
   const prepare = async (): Promise<void> => {

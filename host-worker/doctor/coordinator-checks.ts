@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { messageOf } from '../../shared/log.ts'
 import { JWKS_PATH, publicKeySchema, publicKeySetSchema } from '../../shared/permit.ts'
 import type { LiveNode, Problem } from '../../shared/wire.ts'
-import type { CoordinatorAnswer, CoordinatorClient } from '../coordinator-client.ts'
+import type { CoordinatorAnswer, CoordinatorClient } from '../net/coordinator-client.ts'
 import { type Finding, fail, ok, warn, worst } from './check.ts'
 import { judgeClock } from './clock.ts'
 

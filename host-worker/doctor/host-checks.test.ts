@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import type { CommandConfig } from '../../shared/config.ts'
-import { problem } from '../config/diagnostic.ts'
+import { problem } from '../config/hcl/diagnostic.ts'
 import { checkCertificates, checkCommands, checkConfig, checkData, checkRuntime } from './host-checks.ts'
 
 let directory: string

@@ -11,7 +11,7 @@ import { existsSync } from 'node:fs'
 import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { messageOf } from '../../shared/log.ts'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { PACKAGE_ROOT } from './package-root.ts'
 
 /** What the modules lie in. */
 const SOURCES = ['host-worker', 'shared', 'workflows/sdk']

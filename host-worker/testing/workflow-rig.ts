@@ -15,7 +15,7 @@ import { Runtime, Worker } from '@temporalio/worker'
 import { defaultWorkflowType } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import type { CheckResult, CommandResult, HostActivities, Run } from '../../workflows/sdk/index.ts'
-import { findTemporalCli } from '../temporal/cli.ts'
+import { findTemporalCli } from '../dev/temporal-cli/cli.ts'
 import { bundleWorkflows, type WorkflowSource } from '../worker/bundle-workflows.ts'
 import { quietLogger } from '../worker/temporal-logger.ts'
 

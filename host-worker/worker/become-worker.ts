@@ -1,11 +1,11 @@
 /** From the command that has read the project to the process that serves the queues. */
 import { join } from 'node:path'
 import { log } from '../../shared/log.ts'
-import { PACKAGE_ROOT } from '../package-root.ts'
 import { become, SMALL_HEAP } from '../process/become.ts'
 import { compileCache } from '../process/compile-cache.ts'
 import { GUARDIAN_PROGRAM } from '../process/guardian.ts'
-import type { WorkerRun } from './run-worker.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
+import type { WorkerRun } from './run.ts'
 
 /** All that a worker has to know: JSON. */
 export type WorkerPlan = Omit<WorkerRun, 'signal'>

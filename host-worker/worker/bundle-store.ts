@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 import type { WorkflowBundle, WorkflowSource } from './bundle-workflows.ts'
 
 /** A bundle in a file. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BundleOptions, bundleWorkflowCode } from '@temporalio/worker'
-import { PACKAGE_ROOT } from '../package-root.ts'
+import { PACKAGE_ROOT } from '../process/package-root.ts'
 import { quietLogger } from './temporal-logger.ts'
 
 /** One workflow function to register. */

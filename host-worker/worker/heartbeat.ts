@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import { log, messageOf } from '../../shared/log.ts'
 import type { heartbeatSchema } from '../../shared/wire.ts'
-import type { CoordinatorClient } from '../coordinator-client.ts'
+import type { CoordinatorClient } from '../net/coordinator-client.ts'
 
 /** How often a node beats, and how long one beat may take, in milliseconds. */
 const INTERVAL = 5000

@@ -4,7 +4,7 @@ import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import { CancelledFailure } from '@temporalio/common'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { PERMIT_REFUSALS, type PermitRefusal } from '../../shared/permit.ts'
-import { addProcessMetrics, addReading } from '../process-metrics.ts'
+import { addProcessMetrics, addReading } from '../net/process-metrics.ts'
 import type { Condition, Readiness } from './readiness.ts'
 
 /** Who counts. */

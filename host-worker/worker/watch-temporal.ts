@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NativeConnection } from '@temporalio/worker'
 import { messageOf } from '../../shared/log.ts'
-import { untilAborted } from '../cli/stop-signal.ts'
+import { untilAborted } from '../process/stop-signal.ts'
 
 /** How often it is asked, and how long an answer may take, in milliseconds. */
 const INTERVAL = 10_000

@@ -3,13 +3,13 @@
  * so that an idle worker costs its host little.
  */
 import { log, messageOf } from '../../shared/log.ts'
-import { CommandError, EXIT } from '../cli/exit-codes.ts'
-import { lockOrFail } from '../cli/lock-or-fail.ts'
-import { stopSignal } from '../cli/stop-signal.ts'
 import { takePlan } from '../process/become.ts'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
+import { stopSignal } from '../process/stop-signal.ts'
 import type { WorkerPlan } from './become-worker.ts'
-import { runWorker } from './run-worker.ts'
+import { runWorker } from './run.ts'
 
 /** From the order to stop until the process ends whatever still holds it, in milliseconds. */
 const LONGEST_DRAIN = 14_000

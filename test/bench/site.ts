@@ -2,9 +2,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { CoordinatorClient } from '../../host-worker/coordinator-client.ts'
-import { PACKAGE_ROOT } from '../../host-worker/package-root.ts'
+import { CoordinatorClient } from '../../host-worker/net/coordinator-client.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
+import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { Supervisor } from '../../host-worker/process/supervisor.ts'
 
 const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PACKAGE_ROOT } from '../../host-worker/package-root.ts'
+import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import type { Kind, Rule } from './kinds.ts'
 
 /** The command line of this repository's `resile`, to be run by this Node. */

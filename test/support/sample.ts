@@ -18,7 +18,10 @@ export function keepRunning(port: number): Sample {
   let wanted = true
   let starts = 0
   const start = () => {
-    const running: Running = run(process.execPath, [join(repository, 'host-worker/sample/service.ts'), String(port)])
+    const running: Running = run(process.execPath, [
+      join(repository, 'host-worker/dev/sample/service.ts'),
+      String(port),
+    ])
     starts += 1
     writeFileSync(pidFile, `${running.pid}\n`)
     // What was opened last is closed first: before this one is killed nobody wants another.

@@ -1,6 +1,6 @@
 /** A Temporal of a test's own, which it may kill and start again. */
 import { join } from 'node:path'
-import { findTemporalCli } from '../../host-worker/temporal/cli.ts'
+import { findTemporalCli } from '../../host-worker/dev/temporal-cli/cli.ts'
 import { temporaryDirectory } from './files.ts'
 import { freePort, type Running, run } from './processes.ts'
 import { Temporal } from './temporal.ts'

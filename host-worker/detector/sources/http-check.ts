@@ -1,6 +1,6 @@
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { formatDuration } from '../../../shared/duration.ts'
-import { checkHttp } from '../../activities/check-http.ts'
+import { checkHttp } from '../../net/check-http.ts'
 import { fingerprintOf } from '../observation.ts'
 import type { Source } from './source.ts'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ScheduleConfig } from '../../../shared/config.ts'
-import { cronOf, cronProblem } from './cron.ts'
+import { cronOf, cronProblem } from '../../config/cron.ts'
 import { watchSchedule } from './schedule.ts'
 
 const at = (text: string): number => Date.parse(text)

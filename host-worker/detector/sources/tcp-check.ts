@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import type { DetectorConfig } from '../../../shared/config.ts'
-import { failureOf } from '../../http-client.ts'
+import { failureOf } from '../../net/http-client.ts'
 import { fingerprintOf } from '../observation.ts'
 import type { Source } from './source.ts'
 

@@ -1,0 +1,90 @@
+/** Whether the coordinator lives, and whether it can decide. */
+import type { Config } from '../../shared/config.ts'
+import { formatDuration, parseDuration } from '../../shared/duration.ts'
+import { messageOf } from '../../shared/log.ts'
+import { PERMIT_ALGORITHM } from '../../shared/permit.ts'
+import type { AppContext } from '../context.ts'
+import type { Env } from '../env.ts'
+import { ProblemError } from '../http/problem.ts'
+import { everyDatacenter, ledgerOf } from '../ledgers.ts'
+import { signerOf } from '../permits/signer.ts'
+import { TemporalClient } from '../temporal/client.ts'
+import { temporalPort } from '../temporal/port.ts'
+
+/** `GET /healthz`: it runs. */
+export function healthz(context: AppContext): Response {
+  return context.json({ status: 'ok' })
+}
+
+/**
+ * `GET /.well-known/jwks.json`: the keys that check permits (RFC 7517). Workers ask for them again every minute.
+ *
+ * @throws ProblemError `starting` without keys: an empty set would have workers drop those that they trust
+ */
+export async function jwks(context: AppContext): Promise<Response> {
+  const { keys, problem } = await signerOf(context.env.PERMIT_KEYS)
+  if (problem !== null) throw new ProblemError('starting', problem)
+  return context.json({ keys: keys.map((key) => ({ ...key, alg: PERMIT_ALGORITHM, use: 'sig' })) }, 200, {
+    'content-type': 'application/jwk-set+json',
+    'cache-control': 'max-age=60',
+  })
+}
+
+/** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
+export async function readyz(context: AppContext, config: Config): Promise<Response> {
+  const [ledgers, temporal] = await Promise.all([
+    everyDatacenter(config, (datacenter) => probeLedger(context.env, datacenter)),
+    probeTemporal(context.env, config),
+  ])
+  const ready = ledgers.every((ledger) => ledger.ok)
+  const body = {
+    status: ready ? 'ready' : 'not_ready',
+    config: { hash: config.hash, development: config.development },
+    ledgers,
+    temporal,
+  }
+  return context.json(body, ready ? 200 : 503)
+}
+
+/** Wakes every ledger and has it set its alarm again: what a cron trigger or the host calls now and then. */
+export async function wakeLedgers(env: Env, config: Config): Promise<void> {
+  await everyDatacenter(config, (datacenter) => probeLedger(env, datacenter))
+}
+
+async function probeLedger(
+  env: Env,
+  datacenter: string,
+): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
+  try {
+    const { open, pending, starting, clock } = await ledgerOf(env, datacenter).probe()
+    const detail = starting ?? clock
+    return { datacenter, ok: starting === null, open, pending, ...(detail === null ? {} : { detail }) }
+  } catch (error) {
+    return { datacenter, ok: false, detail: messageOf(error) }
+  }
+}
+
+async function probeTemporal(env: Env, config: Config): Promise<object> {
+  const { namespace } = config.coordinator.temporal
+  const { port, httpUrl } = temporalPort(env)
+  const answer = await new TemporalClient(port, httpUrl, namespace, 'resile-coordinator').namespace()
+  if (answer.ok !== true) return { ok: false, namespace, detail: answer.message }
+  const kept = retentionOf(answer.body)
+  const longest = longestPeriod(config)
+  const warning =
+    kept !== null && kept < longest
+      ? `closed executions are kept for ${formatDuration(kept)}, less than the longest period ${formatDuration(longest)}`
+      : null
+  return { ok: true, namespace, retention: kept === null ? null : formatDuration(kept), warning }
+}
+
+/** The namespace's `workflowExecutionRetentionTtl`, a protobuf duration such as `"86400s"`, in milliseconds. */
+function retentionOf(body: Record<string, unknown>): number | null {
+  const config = body.config as { workflowExecutionRetentionTtl?: string } | undefined
+  return parseDuration(config?.workflowExecutionRetentionTtl ?? '')
+}
+
+function longestPeriod(config: Config): number {
+  const constraints = Object.values(config.workflows).flatMap((workflow) => workflow.constraint)
+  return Math.max(0, ...constraints.map((constraint) => constraint.period ?? 0))
+}

@@ -1,0 +1,83 @@
+/** Live nodes and their heartbeats. */
+import { type Config, datacentersOf } from '../../shared/config.ts'
+import { isExecutionId } from '../../shared/execution-id.ts'
+import { isName, NAME_RULE, queuesOfNode } from '../../shared/names.ts'
+import { type Heartbeat, heartbeatSchema, type LiveNode } from '../../shared/wire.ts'
+import type { AppContext } from '../context.ts'
+import { parseBody } from '../http/body.ts'
+import { namedPage } from '../http/paging.ts'
+import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
+import { everyDatacenter, findOrRefuse, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
+
+/** `GET /v1/nodes` */
+export async function listNodes(context: AppContext, config: Config): Promise<Response> {
+  const lists = await orUnavailable(() =>
+    everyDatacenter(config, async (datacenter): Promise<LiveNode[]> => rosterOf(context.env, datacenter).nodes()),
+  )
+  const nodes = lists.flat().sort((a, b) => (a.node < b.node ? -1 : 1))
+  return context.json(namedPage(context.req.url, nodes, (node) => node.node))
+}
+
+/** `GET /v1/nodes/{node}` */
+export async function showNode(context: AppContext, config: Config): Promise<Response> {
+  const name = context.req.param('node') ?? ''
+  const ask = async (datacenter: string): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name)
+  return context.json(await findOrRefuse(config, isName(name), 'live node', ask))
+}
+
+/** `PUT /v1/nodes/{node}`: a heartbeat. */
+export async function beat(context: AppContext, config: Config): Promise<Response> {
+  const node = context.req.param('node') ?? ''
+  if (!isName(node)) throw new ProblemError('not_found', `a node's name is ${NAME_RULE}`)
+  const { value: heartbeat } = parseBody(heartbeatSchema, context.req.raw, context.var.body)
+  const owned = datacentersOf(config.coordinator)
+  const errors = mistakes(node, heartbeat, owned)
+  if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
+  // A hint that can't be one is ignored: it must not cost a node its life.
+  const closed = heartbeat.closed.filter((id) => isExecutionId(id))
+  await orUnavailable(() =>
+    Promise.all([
+      ...owned.map(async (datacenter) => {
+        if (datacenter === heartbeat.datacenter) await rosterOf(context.env, datacenter).beat(node, heartbeat)
+        else await rosterOf(context.env, datacenter).forget(node)
+      }),
+      // The ledger hears of a heartbeat only when it says that something ended.
+      ...(closed.length === 0 ? [] : [ledgerOf(context.env, heartbeat.datacenter).hintClosed(closed)]),
+    ]),
+  )
+  return context.body(null, 204)
+}
+
+/** `POST /v1/nodes/{node}/forget`: it is gone for good, and no longer missed. One that lives is known again by its next beat. */
+export async function forgetNode(context: AppContext, config: Config): Promise<Response> {
+  const node = context.req.param('node') ?? ''
+  const known = isName(node)
+    ? await orUnavailable(() =>
+        everyDatacenter(config, async (datacenter): Promise<boolean> => rosterOf(context.env, datacenter).forget(node)),
+      )
+    : []
+  if (!known.includes(true)) throw new ProblemError('not_found', 'no such node is known')
+  return context.body(null, 204)
+}
+
+/** What a node may claim of itself: names that are names, and no queue but its own. */
+function mistakes(node: string, heartbeat: Heartbeat, owned: readonly string[]): InputError[] {
+  const { datacenter, types, queues } = heartbeat
+  const errors: InputError[] = []
+  const check = (ok: boolean, path: readonly PropertyKey[], message: string): void => {
+    if (!ok) errors.push({ path: jsonPointer(path), message })
+  }
+  check(owned.includes(datacenter), ['datacenter'], `this coordinator serves ${owned.join(', ')}`)
+  types.forEach((type, index) => {
+    check(isName(type), ['types', index], `not a name: ${NAME_RULE}`)
+  })
+  const permitted = queuesOfNode(datacenter, node, types)
+  queues.forEach((queue, index) => {
+    check(
+      permitted.includes(queue.name),
+      ['queues', index, 'name'],
+      `not a queue of this node: ${permitted.join(', ')}`,
+    )
+  })
+  return errors
+}

@@ -1,0 +1,69 @@
+/**
+ * Alerts for Prometheus' Alertmanager.
+ *
+ * @see https://github.com/prometheus/alertmanager/blob/v0.25.0/api/v2/openapi.yaml
+ */
+import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
+import type { Delivery } from '../../notify/deliver.ts'
+import { commandsFor, cut, evidenceOf, receiptOf, resetCommand, SEVERITIES } from '../../notify/wording.ts'
+
+const ALERT_NAME = 'ResileEscalation'
+const HOUR = 3_600_000
+/** Most of an annotation, in characters: they end in mails and chats. */
+const ANNOTATION_MOST = 4096
+
+/** How long an alert holds, in milliseconds, if nothing ends it before; one of `lost` as long as that may last. */
+const HOLDS = { most: 24 * HOUR, lost: 744 * HOUR }
+
+/**
+ * The alert on an execution, which is known by its labels: posted again, it is the same.
+ *
+ * @param url     Alertmanager's base URL
+ * @param status  what is told
+ * @param endedAt when the status had passed, in milliseconds since the epoch; null while it holds
+ */
+export function toAlertmanager(
+  url: string,
+  status: EscalatedStatus,
+  message: Escalation,
+  endedAt: number | null,
+): Delivery {
+  const startsAt = Date.parse(message.at)
+  const { execution, decision } = message
+  const { node, node_type } = execution.target
+  const evidence = evidenceOf(execution)
+  const alert = {
+    labels: {
+      alertname: ALERT_NAME,
+      severity: SEVERITIES[status],
+      status,
+      workflow: message.workflow,
+      datacenter: message.datacenter,
+      execution: execution.id ?? execution.workflow_id,
+      ...(node === undefined ? {} : { node }),
+      ...(node_type === undefined ? {} : { node_type }),
+    },
+    annotations: {
+      summary: cut(message.summary, ANNOTATION_MOST),
+      description: cut(describe(status, message), ANNOTATION_MOST),
+      ...(decision === null ? {} : { receipt: cut(receiptOf(decision), ANNOTATION_MOST) }),
+      ...(evidence === null ? {} : { evidence: cut(evidence, ANNOTATION_MOST) }),
+    },
+    startsAt: message.at,
+    // Without one it would be resolved after five minutes.
+    endsAt: new Date(
+      endedAt === null ? startsAt + (status === 'lost' ? HOLDS.lost : HOLDS.most) : Math.max(endedAt, startsAt),
+    ).toISOString(),
+  }
+  return { url: `${url.replace(/\/+$/, '')}/api/v2/alerts`, body: JSON.stringify([alert]) }
+}
+
+function describe(status: EscalatedStatus, { summary, execution, decision, tripped }: Escalation): string {
+  return [
+    summary,
+    ...(decision?.reason ? [`Reason of the trigger: ${decision.reason}`] : []),
+    ...(decision === null ? [] : [`Triggered at ${decision.at} by ${decision.caller}.`]),
+    ...commandsFor(status, execution.id ?? ''),
+    ...(tripped.length === 0 ? [] : [resetCommand(execution.workflow)]),
+  ].join('\n')
+}

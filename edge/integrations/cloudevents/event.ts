@@ -1,0 +1,186 @@
+/**
+ * CloudEvents 1.0 over HTTP, in binary and in structured mode.
+ *
+ * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md
+ * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+ * @see https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+ */
+import { z } from 'zod'
+import type { Config } from '../../../shared/config.ts'
+import { checkJson, decodeJson, mediaType } from '../../http/body.ts'
+import { checkAt, type InputError, jsonPointer, ProblemError } from '../../http/problem.ts'
+import type { Signal } from '../../trigger/batch.ts'
+import { refuseStale } from '../../trigger/freshness.ts'
+import { detectorsWith, wantedBy } from '../../trigger/push-detectors.ts'
+
+const STRUCTURED = 'application/cloudevents+json'
+const SOURCE = 'cloudevents'
+
+/** One event. */
+export interface CloudEvent {
+  attributes: Attributes
+  /** Undefined where it is no JSON, or there is none. */
+  data: unknown
+  /** JSON Pointer of where the data stands in the request's body. */
+  place: string
+  /** Whether all of it stands in the body; else its attributes stand in headers. */
+  isStructured: boolean
+}
+
+const attributesSchema = z
+  .object({
+    specversion: z.literal('1.0', { error: 'must be 1.0' }),
+    id: z.string().min(1, { error: 'must not be empty' }).max(1024),
+    source: z.string().min(1, { error: 'must not be empty' }).max(1024),
+    type: z.string().min(1, { error: 'must not be empty' }).max(1024),
+    subject: z.string().min(1).max(1024).optional(),
+    time: z.iso.datetime({ offset: true, error: 'must be a time as RFC 3339 writes it' }).optional(),
+    datacontenttype: z.string().optional(),
+  })
+  .catchall(
+    z.union([z.string(), z.boolean(), z.number()], { error: 'an attribute is a text, a number, true or false' }),
+  )
+type Attributes = z.output<typeof attributesSchema>
+
+/**
+ * Reads an event. Its mode is told by the media type: `application/cloudevents+json` is structured, any that doesn't begin
+ * with `application/cloudevents` binary.
+ *
+ * @throws ProblemError `unsupported_media_type` for batches and other formats, else `bad_request`
+ */
+export function readEvent(request: Request, body: Uint8Array): CloudEvent {
+  const type = mediaType(request.headers)
+  const event = type.startsWith('application/cloudevents') ? structured(type, body) : binary(request.headers, body)
+  const { time } = event.attributes
+  if (time !== undefined) refuseStale(time, event.isStructured ? '/time' : '/ce-time')
+  return event
+}
+
+function structured(type: string, body: Uint8Array): CloudEvent {
+  if (type !== STRUCTURED) {
+    throw new ProblemError('unsupported_media_type', `events come one by one, as ${STRUCTURED} or in binary mode`, {
+      headers: { accept: `${STRUCTURED}, application/json` },
+    })
+  }
+  const json = checkJson(z.record(z.string(), z.unknown()), decodeJson(body))
+  const { data, data_base64, ...given } = json
+  // Null stands for an attribute that isn't there.
+  const attributes = attributesOf(
+    Object.entries(given).filter(([, value]) => value !== null),
+    (name) => [name],
+  )
+  if (data_base64 === undefined || data_base64 === null) {
+    return { attributes, data: data ?? undefined, place: '/data', isStructured: true }
+  }
+  const encoded = checkJson(z.object({ data_base64: z.base64() }), json).data_base64
+  if (Object.hasOwn(json, 'data'))
+    throw invalid([{ path: '/data_base64', message: 'data and data_base64 exclude each other' }])
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))
+  return {
+    attributes,
+    data: isJson(attributes.datacontenttype) ? checkAt('/data_base64', () => decodeJson(bytes)) : undefined,
+    place: '/data_base64',
+    isStructured: true,
+  }
+}
+
+function binary(headers: Headers, body: Uint8Array): CloudEvent {
+  const pairs = [...headers].flatMap(([name, value]) =>
+    name.startsWith('ce-') ? [[name.slice(3), value] as const] : [],
+  )
+  const mistakes: InputError[] = []
+  const given = pairs.map(([name, value]): [string, unknown] => {
+    const decoded = decodedHeader(value)
+    if (decoded === null) {
+      mistakes.push({ path: jsonPointer([`ce-${name}`]), message: 'header: must be there once, percent-encoded UTF-8' })
+    }
+    return [name, decoded ?? '']
+  })
+  if (given.some(([name]) => name === 'datacontenttype')) {
+    mistakes.push({ path: '/ce-datacontenttype', message: 'header: is Content-Type in binary mode' })
+  }
+  if (mistakes.length > 0) throw invalid(mistakes)
+  const attributes = attributesOf(given, (name) => [`ce-${name}`])
+  const isData = body.byteLength > 0 && isJson(headers.get('content-type') ?? undefined)
+  return { attributes, data: isData ? decodeJson(body) : undefined, place: '', isStructured: false }
+}
+
+/** Checks attributes. @throws ProblemError `bad_request` with the place of each mistake */
+function attributesOf(given: [string, unknown][], placeOf: (name: string) => string[]): Attributes {
+  const odd = given.filter(([name]) => !/^[a-z0-9]{1,64}$/.test(name))
+  const parsed = attributesSchema.safeParse(Object.fromEntries(given))
+  const mistakes = [
+    ...odd.map(([name]) => ({
+      path: jsonPointer(placeOf(name)),
+      message: 'a name is of lower-case letters and digits',
+    })),
+    ...(parsed.error?.issues ?? []).map(({ path: [name], message }) => ({
+      path: jsonPointer(placeOf(String(name))),
+      message: given.some(([other]) => other === name) ? message : 'is required',
+    })),
+  ]
+  if (mistakes.length > 0 || parsed.data === undefined) throw invalid(mistakes)
+  return parsed.data
+}
+
+/**
+ * The value of a header, by section 3.1.3.2 of the binding: percent-encoded, or between quotes as older senders write
+ * it. A header that is there twice comes as one with a comma and a space, which stands in no value that isn't quoted.
+ */
+function decodedHeader(value: string): string | null {
+  const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value)?.[1]
+  if (quoted === undefined && !/^[\x21\x23-\x7e]*$/.test(value)) return null
+  try {
+    return decodeURIComponent(quoted === undefined ? value : quoted.replaceAll(/\\(.)/g, '$1'))
+  } catch {
+    return null
+  }
+}
+
+function isJson(type: string | undefined): boolean {
+  return type !== undefined && /^application\/(?:[^;]+\+)?json\s*(?:;|$)/i.test(type.trim())
+}
+
+function invalid(errors: InputError[]): ProblemError {
+  return new ProblemError('bad_request', 'the request is no CloudEvent', { errors })
+}
+
+/**
+ * An event as a signal: it wants what each detector wants that is meant for it.
+ *
+ * @param workflow the only one that its sender starts; undefined for any
+ */
+export function cloudeventSignal(config: Config, event: CloudEvent, workflow: string | undefined): Signal {
+  const { id, source, type, subject } = event.attributes
+  const fingerprint = subject ?? id
+  const facts = { labels: labelsOf(event), annotations: {}, value: null }
+  const what = {
+    source: SOURCE,
+    fingerprint,
+    reason: `${type} from ${source}${subject === undefined ? '' : `: ${subject}`}`,
+    occasion: occasionOf(event),
+  }
+  const wanted = detectorsWith(config, 'cloudevent')
+    .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
+    .filter(({ source: meant }) => meant.type === type && (meant.source === undefined || meant.source === source))
+    .map((detector) => wantedBy(detector, facts, what))
+  return {
+    fingerprint,
+    status: type,
+    wanted,
+    otherwise: { outcome: 'ignored', detail: `no detector is meant for ${type}` },
+  }
+}
+
+/** What tells an event from all others. */
+export function occasionOf({ attributes: { source, id } }: CloudEvent): string[] {
+  return [SOURCE, source, id]
+}
+
+/** What of an event detectors may speak of: its attributes, and what is plain in its data. */
+function labelsOf({ attributes, data }: CloudEvent): Record<string, string> {
+  const { specversion: _, datacontenttype: __, ...rest } = attributes
+  const members = typeof data === 'object' && data !== null && !Array.isArray(data) ? Object.entries(data) : []
+  const plain = members.filter(([, value]) => ['string', 'number', 'boolean'].includes(typeof value))
+  return Object.fromEntries([...plain, ...Object.entries(rest)].map(([name, value]) => [name, String(value)]))
+}

@@ -1,0 +1,108 @@
+/**
+ * Events of PagerDuty's webhooks, version 3.
+ *
+ * @see https://developer.pagerduty.com/docs/webhooks-overview
+ * @see https://support.pagerduty.com/main/docs/webhooks
+ */
+import { RE2JS } from 're2js'
+import { z } from 'zod'
+import type { Config } from '../../../shared/config.ts'
+import type { Signal } from '../../trigger/batch.ts'
+import { refuseStale } from '../../trigger/freshness.ts'
+import { type Detector, detectorsWith, wantedBy } from '../../trigger/push-detectors.ts'
+
+/** What is sent to try a webhook. */
+const PING = 'pagey.ping'
+const SOURCE = 'pagerduty'
+
+const identifier = z.string().max(255)
+const reference = z.looseObject({ id: identifier, summary: z.string().nullish(), name: z.string().nullish() }).nullish()
+const eventSchema = z.looseObject({
+  id: z.string().min(1).max(255),
+  event_type: z.string().min(1).max(255),
+  occurred_at: z.iso.datetime({ offset: true }),
+  data: z
+    .looseObject({
+      id: identifier.nullish(),
+      type: z.string().nullish(),
+      number: z.number().nullish(),
+      title: z.string().nullish(),
+      urgency: z.string().nullish(),
+      service: reference,
+      priority: reference,
+      /** Of what belongs to an incident, such as a note. */
+      incident: reference,
+    })
+    .nullish(),
+})
+
+/** Body of `POST /v1/triggers/pagerduty`. */
+export const pagerdutySchema = z.looseObject({ event: eventSchema })
+
+/** One event. */
+type PagerDutyEvent = z.output<typeof eventSchema>
+
+/**
+ * An event as a signal: it wants what each detector wants that is meant for it.
+ *
+ * @param workflow the only one that its sender starts; undefined for any
+ * @throws ProblemError `bad_request` for an event that is too old
+ */
+export function pagerdutySignal(config: Config, event: PagerDutyEvent, workflow: string | undefined): Signal {
+  const { id, event_type, occurred_at } = event
+  const labels = labelsOf(event)
+  const fingerprint = labels['incident_id'] ?? id
+  const told = { fingerprint, status: event_type }
+  if (event_type === PING) return { ...told, wanted: [], otherwise: { outcome: 'ignored', detail: 'the ping arrived' } }
+  refuseStale(occurred_at, '/event/occurred_at')
+  const number = labels['incident_number'] === undefined ? '' : `#${labels['incident_number']} `
+  const what = {
+    source: SOURCE,
+    fingerprint,
+    reason: `${number}${labels['title'] ?? event_type}`,
+    // PagerDuty signs no time: it is the event's id that a second delivery is known by.
+    occasion: [SOURCE, id],
+  }
+  const wanted = detectorsWith(config, 'pagerduty')
+    .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
+    .flatMap((detector) => {
+      const groups = matched(detector, labels)
+      return groups === null
+        ? []
+        : [wantedBy(detector, { labels: { ...labels, ...groups }, annotations: {}, value: null }, what)]
+    })
+  return { ...told, wanted, otherwise: { outcome: 'ignored', detail: `no detector is meant for ${event_type}` } }
+}
+
+/** What of an event detectors may speak of. */
+function labelsOf({ event_type, data }: PagerDutyEvent): Record<string, string> {
+  const { number, title, urgency, service, priority } = data ?? {}
+  const pairs: [string, string | null | undefined][] = [
+    ['event_type', event_type],
+    ['incident_id', data?.type === 'incident' ? data.id : data?.incident?.id],
+    ['incident_number', number === null || number === undefined ? null : String(number)],
+    ['service_id', service?.id],
+    ['service_name', service?.summary ?? service?.name],
+    ['urgency', urgency],
+    ['priority', priority?.summary ?? priority?.name],
+    ['title', title],
+  ]
+  return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])))
+}
+
+/** What the named groups of a detector's pattern took from the title; null when the event isn't meant for it. */
+function matched(
+  { source }: Detector<{ event_types: string[]; services: string[]; title?: string | undefined }>,
+  labels: Readonly<Record<string, string>>,
+): Record<string, string> | null {
+  const { event_types, services, title: pattern } = source
+  if (!event_types.includes(labels['event_type'] ?? '')) return null
+  if (services.length > 0 && !services.includes(labels['service_id'] ?? '')) return null
+  if (pattern === undefined) return {}
+  // RE2 runs in linear time: whoever words incidents can't keep the coordinator busy.
+  const matcher = RE2JS.compile(pattern).matcher(labels['title'] ?? '')
+  if (!matcher.find()) return null
+  return Object.fromEntries(
+    Object.entries(matcher.getNamedGroups()).filter((pair): pair is [string, string] => pair[1] !== null),
+  )
+}

@@ -1,0 +1,63 @@
+/**
+ * Events for PagerDuty, by its Events API, version 2.
+ *
+ * @see https://developer.pagerduty.com/docs/send-alert-event
+ * @see https://github.com/PagerDuty/api-schema/blob/main/reference/events-v2/openapiv3.json
+ */
+import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
+import type { Delivery } from '../../notify/deliver.ts'
+import { commandsFor, cut, evidenceOf, receiptOf, resetCommand, SEVERITIES } from '../../notify/wording.ts'
+
+/** Most of a summary, by PagerDuty's rule, less what tells that it was cut. */
+const SUMMARY_MOST = 1000
+/** Most of a detail, in characters. */
+const DETAIL_MOST = 8192
+
+/**
+ * The event on an execution, which is known by the message's id: sent again, it is the same alert.
+ *
+ * @param key     the integration's
+ * @param endedAt when the status had passed, in milliseconds since the epoch; null while it holds
+ */
+export function toPagerDuty(
+  url: string,
+  key: string,
+  status: EscalatedStatus,
+  message: Escalation,
+  endedAt: number | null,
+): Delivery {
+  const told = { routing_key: key, dedup_key: message.id }
+  if (endedAt !== null) return { url, body: JSON.stringify({ ...told, event_action: 'resolve' }) }
+  const { execution, datacenter, workflow, summary, at, type } = message
+  const { node, node_type } = execution.target
+  const event = {
+    ...told,
+    event_action: 'trigger',
+    client: 'Resile',
+    payload: {
+      summary: cut(summary, SUMMARY_MOST),
+      source: node ?? node_type ?? datacenter,
+      severity: SEVERITIES[status],
+      timestamp: at,
+      component: workflow,
+      group: datacenter,
+      class: type,
+      custom_details: details(status, message),
+    },
+  }
+  return { url, body: JSON.stringify(event) }
+}
+
+function details(status: EscalatedStatus, { execution, decision, tripped }: Escalation): Record<string, string> {
+  const id = execution.id ?? execution.workflow_id
+  const evidence = evidenceOf(execution)
+  const commands = [...commandsFor(status, id), ...(tripped.length === 0 ? [] : [resetCommand(execution.workflow)])]
+  return {
+    execution: id,
+    ...(decision === null ? {} : { caller: decision.caller, receipt: cut(receiptOf(decision), DETAIL_MOST) }),
+    ...(decision?.reason ? { reason: cut(decision.reason, DETAIL_MOST) } : {}),
+    ...(evidence === null ? {} : { evidence: cut(evidence, DETAIL_MOST) }),
+    ...(tripped.length === 0 ? {} : { tripped: tripped.join(', ') }),
+    commands: commands.join('\n'),
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * Signatures of PagerDuty's webhooks, version 3: HMAC-SHA256 of the body with the subscription's secret. No time is
+ * signed with it.
+ *
+ * @see https://developer.pagerduty.com/docs/verifying-webhook-signatures
+ * @see https://github.com/PagerDuty/go-pagerduty/blob/main/webhookv3/webhookv3.go, `VerifySignature`
+ */
+import { isHmac } from '../hmac.ts'
+
+/** Most signatures of one message: one of each secret while secrets are changed. */
+const MOST = 10
+
+/** What the header says, as far as it needs no secret to be judged: the HMACs in hex. */
+export function readSignatures(headers: Headers): { signatures: string[] } | { refused: string } {
+  const header = headers.get('x-pagerduty-signature')
+  if (header === null) return { refused: 'there is no header x-pagerduty-signature' }
+  // A header that is there twice comes as one with a comma and a space.
+  if (!/^v\d=[0-9a-f]+(?:,v\d=[0-9a-f]+)*$/i.test(header)) {
+    return { refused: 'header x-pagerduty-signature: must be there once, a list such as v1=HEX,v1=HEX' }
+  }
+  const signatures = header.split(',').flatMap((one) => /^v1=([0-9a-f]{64})$/i.exec(one)?.[1] ?? [])
+  if (signatures.length > MOST) return { refused: `header x-pagerduty-signature: has more than ${MOST} signatures` }
+  return { signatures }
+}
+
+/** Whether one of a message's signatures is right for its body. */
+export async function isSignedByPagerDuty(
+  secret: string,
+  signatures: readonly string[],
+  body: Uint8Array,
+): Promise<boolean> {
+  const right = await Promise.all(signatures.map((signature) => isHmac(secret, signature, body)))
+  return right.includes(true)
+}

@@ -1,0 +1,55 @@
+/**
+ * Messages to a channel of Slack, by an incoming webhook.
+ *
+ * @see https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+ */
+import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
+import type { Delivery } from '../../notify/deliver.ts'
+import { commandsFor, cut, evidenceOf, receiptOf, resetCommand } from '../../notify/wording.ts'
+import { approvalButtons, type Block, codeSection, escaped, plainSection } from './message.ts'
+
+/** Most of a fact and of evidence, in characters: escaped, a fact must still fit into 2000. */
+const FACT_MOST = 350
+const EVIDENCE_MOST = 2000
+
+/**
+ * The message on an execution.
+ *
+ * @param url    of the webhook; whoever knows it can write there
+ * @param isOver whether the status has passed meanwhile: then nothing is to be decided any more
+ */
+export function toSlack(url: string, status: EscalatedStatus, message: Escalation, isOver: boolean): Delivery {
+  const { execution, decision, summary, tripped } = message
+  const id = execution.id ?? execution.workflow_id
+  const evidence = evidenceOf(execution)
+  const commands = [...commandsFor(status, id), ...(tripped.length === 0 ? [] : [resetCommand(execution.workflow)])]
+  const blocks: Block[] = [
+    plainSection(isOver ? `${summary} (this has passed meanwhile)` : summary),
+    facts(message),
+    ...(decision === null ? [] : [codeSection(receiptOf(decision))]),
+    ...(evidence === null ? [] : [codeSection(cut(evidence, EVIDENCE_MOST))]),
+    codeSection(commands.join('\n')),
+    ...(status === 'awaiting_approval' && !isOver ? [approvalButtons(id)] : []),
+  ]
+  return { url, body: JSON.stringify({ text: escaped(summary), blocks }) }
+}
+
+function facts({ workflow, datacenter, execution, decision }: Escalation): Block {
+  const { target, status } = execution
+  const pairs: [string, string | null | undefined][] = [
+    ['Workflow', workflow],
+    ['Status', status],
+    ['Datacenter', datacenter],
+    ['Node', target.node],
+    ['Node type', target.node_type],
+    ['Execution', execution.id],
+    ['Triggered by', decision?.caller],
+    ['Reason', decision?.reason],
+  ]
+  const fields = pairs.flatMap(([name, value]) =>
+    value === null || value === undefined || value === ''
+      ? []
+      : [{ type: 'mrkdwn', text: `*${name}*\n${escaped(cut(value, FACT_MOST))}`, verbatim: true }],
+  )
+  return { type: 'section', fields }
+}

@@ -1,0 +1,29 @@
+/** Who is told of what becomes of an execution: written down in the turn that changes it, and sent by the alarm. */
+import { ESCALATED_STATUSES, type EscalatedStatus, type ExecutionStatus } from '../../../shared/wire.ts'
+import { escalationMessage } from '../../notify/message.ts'
+import { type ExecutionRow, type LedgerStore, toWire } from '../store/executions.ts'
+
+/**
+ * Has a human told how an execution stands now, if it was admitted, its workflow escalates and its status is one of those
+ * that are told.
+ *
+ * @param at      since when it is so, in milliseconds since the epoch
+ * @param tripped the scopes whose `maxFailure` its end has tripped
+ */
+export function escalate(
+  store: LedgerStore,
+  { id, forward: { receiver } }: Pick<ExecutionRow, 'id' | 'forward'>,
+  at: number,
+  tripped: readonly string[] = [],
+): void {
+  const row = receiver === null ? null : store.execution(id)
+  if (receiver === null || row === null || !row.admitted || !isEscalated(row.status)) return
+  const { status, validUntil } = row
+  const occasion = { status, at, validUntil, tripped }
+  const message = escalationMessage({ ...toWire(row), id }, store.decisions.get(id), occasion)
+  store.escalations.put(id, status, receiver, message)
+}
+
+function isEscalated(status: ExecutionStatus): status is EscalatedStatus {
+  return (ESCALATED_STATUSES as readonly ExecutionStatus[]).includes(status)
+}

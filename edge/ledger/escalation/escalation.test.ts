@@ -1,0 +1,496 @@
+import { abortAllDurableObjects, env, reset } from 'cloudflare:test'
+import { Webhook } from 'standardwebhooks'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { escalationSchema } from '../../../shared/wire.ts'
+import { alarm, alarmNow, beatAll, execution, request, sql, start } from '../../testing/coordinator.ts'
+import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
+import { type Alert, FakeReceivers } from '../../testing/receiver.ts'
+import type { FakeTemporal } from '../../testing/temporal.ts'
+
+let temporal: FakeTemporal
+let receivers: FakeReceivers
+beforeEach(async () => {
+  temporal = await freshTemporal()
+  receivers = new FakeReceivers()
+  receivers.install()
+})
+afterEach(cleanUp)
+
+const onNode = (node: string) => ({ target: { node } })
+
+/** Starts an execution that then ends like this; the ledger has seen it, and has sent what there is to send. */
+async function ended(workflow: string, how: Parameters<FakeTemporal['close']>[1], body?: object): Promise<string> {
+  const { id } = (await start(workflow, {}, body)).body.execution
+  temporal.close(id, how, 'too few servers')
+  await settled()
+  return id
+}
+
+/** Lets the alarm see all that has happened, and send what comes of it. */
+async function settled(): Promise<void> {
+  for (let round = 0; round < 3; round++) await alarmNow()
+}
+
+/** Makes everything fall due that is to be sent again. */
+async function again(): Promise<void> {
+  await sql('UPDATE escalations SET next_at = 0 WHERE next_at IS NOT NULL')
+  await alarm()
+}
+
+const metric = async (name: string): Promise<string[]> =>
+  String((await request('GET', '/metrics')).body.answer)
+    .split('\n')
+    .filter((line) => line.startsWith(name))
+
+/** The namespace is made anew, without the executions that ran: the ledger doesn't know how they ended. */
+async function lose(id: string): Promise<() => Promise<void>> {
+  const lost = temporal.executions.get(id)
+  const namespace = temporal.namespaceId
+  temporal.executions.delete(id)
+  temporal.namespaceId = crypto.randomUUID()
+  await settled()
+  expect(await execution(id)).toMatchObject({ status: 'lost' })
+  return async () => {
+    if (lost !== undefined) temporal.executions.set(id, lost)
+    temporal.namespaceId = namespace
+    await settled()
+  }
+}
+
+describe('a human is told', () => {
+  it('of an execution that failed, once, with its evidence and its receipt, signed', async () => {
+    const id = await ended('told', 'FAILED')
+    for (let round = 0; round < 3; round++) await alarmNow()
+    const [message, ...more] = receivers.messages('hook')
+    expect(more).toEqual([])
+    expect(escalationSchema.parse(message)).toEqual(message)
+    expect(message).toMatchObject({
+      type: 'execution.failed',
+      id: `${id}_failed`,
+      summary: 'told on web-1 failed: too few servers',
+      workflow: 'told',
+      datacenter: 'dc1',
+      execution: { id, status: 'failed', target: { node: 'web-1' }, error: { message: 'too few servers' } },
+      decision: { id, outcome: 'admitted', constraints: [{ kind: 'maxFailure', used: 0, limit: 2 }] },
+      tripped: [],
+    })
+    expect(message?.execution).toEqual(await execution(id))
+    const [{ url, headers, redirect, text } = received()] = receivers.received
+    expect({ url, redirect }).toEqual({ url: 'http://hook.receiver.test/in?a=b', redirect: 'manual' })
+    expect(headers.get('webhook-id')).toBe(`${id}_failed`)
+    const key = new Webhook(String((env as Record<string, unknown>).RECEIVER_SECRET))
+    expect(key.verify(text, Object.fromEntries(headers))).toEqual(message)
+    expect(await metric('resile_escalations_total{receiver="hook",outcome="sent"}')).toEqual([
+      'resile_escalations_total{receiver="hook",outcome="sent"} 1',
+    ])
+  })
+
+  it.each([
+    ['TIMED_OUT', 'timed_out', /^told-plainly on web-1 timed out: /],
+    ['TERMINATED', 'terminated', /^told-plainly on web-1 was terminated: /],
+  ] as const)('of one that %s', async (how, status, summary) => {
+    const id = await ended('told-plainly', how)
+    expect(receivers.messages('plain')).toMatchObject([
+      { type: `execution.${status}`, id: `${id}_${status}`, summary: expect.stringMatching(summary) },
+    ])
+    expect(receivers.received[0]?.headers.has('webhook-signature')).toBe(false)
+    expect(receivers.received[0]?.headers.get('webhook-timestamp')).toMatch(/^\d{10}$/)
+  })
+
+  it('of one that could not be started in time', async () => {
+    temporal.fault = 'unreachable'
+    const { id } = (await start('told-quick', { prefer: 'wait=0' })).body.execution
+    await sql('UPDATE executions SET valid_until = 1 WHERE id = ?', id)
+    temporal.fault = 'none'
+    await settled()
+    expect(receivers.messages('plain')).toMatchObject([
+      {
+        type: 'execution.expired',
+        summary: expect.stringMatching(/^told-quick on web-1 was not started: .*valid_for/),
+      },
+    ])
+  })
+
+  it('of one that Temporal refused to start', async () => {
+    temporal.fault = { code: 3, message: 'no such thing' }
+    expect((await start('told-plainly')).status).toBe(500)
+    temporal.fault = 'none'
+    await settled()
+    expect(receivers.messages('plain')).toMatchObject([
+      { type: 'execution.failed', summary: expect.stringContaining('no such thing') },
+    ])
+  })
+
+  it('of one that is lost, and of how it was settled', async () => {
+    const { id } = (await start('told-plainly')).body.execution
+    const find = await lose(id)
+    await find()
+    await lose(id)
+    await request('POST', `/v1/executions/${id}/settle`, { status: 'failed', reason: 'the host says so' })
+    await settled()
+    expect(receivers.messages('plain')).toMatchObject([
+      { type: 'execution.lost', execution: { status: 'lost' }, summary: expect.stringContaining('is lost') },
+      { type: 'execution.failed', summary: expect.stringContaining('the host says so') },
+    ])
+  })
+
+  it('of one that waits for approval, with its receipt, and when nobody approved it in time', async () => {
+    const body = { ...onNode('web-1'), reason: '5xx\nabove 20%' }
+    const { id } = (await start('told-asked', {}, body)).body.execution
+    await settled()
+    expect(receivers.messages('plain')).toMatchObject([
+      {
+        type: 'execution.awaiting_approval',
+        summary: expect.stringMatching(/^told-asked on web-1 waits for approval until 20.*Z: 5xx above 20%$/),
+        execution: { id, status: 'awaiting_approval' },
+        decision: { id, outcome: 'awaiting_approval', constraints: [] },
+      },
+    ])
+    await sql('UPDATE executions SET valid_until = 1 WHERE id = ?', id)
+    await settled()
+    expect(receivers.messages('plain').map(({ type }) => type)).toEqual([
+      'execution.awaiting_approval',
+      'execution.expired',
+    ])
+  })
+
+  it('of a limit of failures in the message on the execution that tripped it, and not in another', async () => {
+    await ended('told', 'FAILED')
+    await ended('told', 'FAILED', onNode('web-2'))
+    expect(receivers.messages('hook')).toMatchObject([
+      { tripped: [] },
+      {
+        type: 'execution.failed',
+        tripped: ['told'],
+        summary: 'told on web-2 failed: too few servers. maxFailure tripped (told): nothing more until it is reset',
+      },
+    ])
+  })
+
+  it('at once: the alarm is set for it', async () => {
+    for (const count of [1, 2]) {
+      await start('told-asked')
+      await vi.waitFor(() => expect(receivers.received).toHaveLength(count), { timeout: 8000 })
+    }
+  }, 30_000)
+
+  it.each(['told-plainly', 'alerting'])(
+    'not again of one of %s that fails once more after a reset',
+    async (workflow) => {
+      const id = await ended(workflow, 'FAILED')
+      temporal.resetExecution(id)
+      await abortAllDurableObjects()
+      await beatAll()
+      await alarm()
+      expect(await execution(id)).toMatchObject({ status: 'running' })
+      temporal.close(id, 'FAILED', 'again')
+      await settled()
+      expect(await execution(id)).toMatchObject({ status: 'failed', error: { message: 'again' } })
+      expect(receivers.received).toHaveLength(1)
+      expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 0'])
+    },
+  )
+
+  it('of nothing that is none of their business', async () => {
+    await ended('told', 'COMPLETED')
+    await ended('told', 'CANCELED')
+    await ended('free', 'FAILED')
+    await start('told-watched')
+    const waiting = (await start('told-asked')).body.execution.id
+    await sql("UPDATE escalations SET outcome = 'sent', next_at = NULL")
+    await request('POST', `/v1/executions/${waiting}/reject`)
+    await settled()
+    expect(receivers.received).toEqual([])
+  })
+
+  it('not of what had passed before anyone could be told', async () => {
+    receivers.answers.set('plain', 'unreachable')
+    const id = (await start('told-asked')).body.execution.id
+    await sql('UPDATE escalations SET next_at = 0, attempts = 0')
+    expect((await request('POST', `/v1/executions/${id}/approve`)).status).toBe(201)
+    receivers.received.length = 0
+    receivers.answers.clear()
+    await settled()
+    expect(receivers.received).toEqual([])
+    expect(await sql('SELECT status, outcome FROM escalations')).toEqual([
+      { status: 'awaiting_approval', outcome: 'dropped' },
+    ])
+    expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 0'])
+  })
+})
+
+describe('a message', () => {
+  it.each([500, 404, 301, 'unreachable'] as const)(
+    'that was answered with %s is sent again, as the same',
+    async (how) => {
+      const log = vi.spyOn(console, 'log')
+      receivers.answers.set('hook', how)
+      const id = await ended('told', 'FAILED')
+      const tries = receivers.received.length
+      expect(tries).toBeGreaterThanOrEqual(1)
+      expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
+      receivers.answers.clear()
+      for (let round = 0; round < 3; round++) await again()
+      expect(receivers.received).toHaveLength(tries + 1)
+      expect(new Set(receivers.received.map(({ text }) => text)).size).toBe(1)
+      expect(new Set(receivers.received.map(({ headers }) => headers.get('webhook-id')))).toEqual(
+        new Set([`${id}_failed`]),
+      )
+      const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as Record<string, unknown>)
+      const facts = { execution: id, status: 'failed', receiver: 'hook' }
+      expect(lines.filter(({ event }) => event === 'escalation_failed')).toHaveLength(tries)
+      expect(lines).toContainEqual(expect.objectContaining({ event: 'escalation_failed', level: 'warn', ...facts }))
+      expect(lines).toContainEqual(expect.objectContaining({ event: 'escalation_sent', attempt: tries + 1, ...facts }))
+    },
+  )
+
+  it('waits longer after each attempt, and as long as it is asked to', async () => {
+    receivers.answers.set('plain', 503)
+    await ended('told-plainly', 'FAILED')
+    const wait = async (attempts: number): Promise<number> => {
+      await sql('UPDATE escalations SET next_at = 0, attempts = ?', attempts - 1)
+      await alarm()
+      const [row] = await sql('SELECT next_at FROM escalations')
+      return Number(row?.next_at) - Date.now()
+    }
+    const [first, third, late] = [await wait(1), await wait(3), await wait(100)]
+    expect(first).toBeGreaterThan(3000)
+    expect(first).toBeLessThan(6001)
+    expect(third).toBeGreaterThan(15_000)
+    expect(third).toBeLessThan(24_001)
+    expect(late).toBeGreaterThan(470_000)
+    expect(late).toBeLessThan(720_001)
+    receivers.answers.set('plain', { status: 429, retryAfter: '120' })
+    expect(await wait(1)).toBeGreaterThan(110_000)
+    const at = new Date(Date.now() + 240_000).toUTCString()
+    receivers.answers.set('plain', { status: 503, retryAfter: at })
+    expect(await wait(1)).toBeGreaterThan(230_000)
+    receivers.answers.set('plain', { status: 503, retryAfter: '999999999' })
+    expect(await wait(1)).toBeLessThan(3_600_001)
+  })
+
+  it('that nobody takes is given up after about a day, and says so', async () => {
+    const log = vi.spyOn(console, 'log')
+    receivers.answers.set('plain', 500)
+    const id = await ended('told-plainly', 'FAILED')
+    await sql('UPDATE escalations SET attempts = 149')
+    await again()
+    receivers.answers.clear()
+    receivers.received.length = 0
+    await settled()
+    expect(receivers.received).toEqual([])
+    const lines = log.mock.calls.map(([line]) => JSON.parse(String(line)) as Record<string, unknown>)
+    expect(lines).toContainEqual(
+      expect.objectContaining({ event: 'escalation_given_up', level: 'error', execution: id, detail: 'HTTP 500' }),
+    )
+    expect(await metric('resile_escalations_total{receiver="plain"')).toEqual([
+      'resile_escalations_total{receiver="plain",outcome="sent"} 0',
+      'resile_escalations_total{receiver="plain",outcome="given_up"} 1',
+    ])
+  })
+
+  it('to a receiver that is gone is given up', async () => {
+    receivers.answers.set('plain', 500)
+    await ended('told-plainly', 'FAILED')
+    await sql("UPDATE escalations SET receiver = 'gone'")
+    receivers.received.length = 0
+    await again()
+    expect(receivers.received).toEqual([])
+    expect(await sql('SELECT outcome, next_at FROM escalations')).toEqual([{ outcome: 'given_up', next_at: null }])
+  })
+
+  it('that can not be signed is not sent unsigned', async () => {
+    const log = vi.spyOn(console, 'log')
+    await ended('told-mutely', 'FAILED')
+    expect(receivers.received).toEqual([])
+    expect(log.mock.calls.join()).toContain('its secret is missing, or not base64 of at least 16 bytes')
+    expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
+  })
+
+  it('that was written is sent, although the ledger was restarted before', async () => {
+    receivers.answers.set('plain', 'unreachable')
+    const id = await ended('told-plainly', 'FAILED')
+    await abortAllDurableObjects()
+    receivers.answers.clear()
+    receivers.received.length = 0
+    await sql('UPDATE escalations SET next_at = 0, attempts = 0')
+    await beatAll()
+    await alarm()
+    expect(receivers.messages('plain')).toMatchObject([{ id: `${id}_failed` }])
+  })
+
+  it('that was cut off while it was sent is sent again, as the same', async () => {
+    receivers.answers.set('plain', 'hangs')
+    const { id } = (await start('told-plainly')).body.execution
+    temporal.close(id, 'FAILED', 'x')
+    await alarmNow()
+    await alarm()
+    expect(receivers.received).toHaveLength(1)
+    await abortAllDurableObjects()
+    receivers.answers.clear()
+    await again()
+    expect(receivers.received).toHaveLength(2)
+    expect(new Set(receivers.received.map(({ text }) => text)).size).toBe(1)
+  }, 30_000)
+
+  it('is not kept from its receiver by another one that hangs', async () => {
+    receivers.answers.set('plain', 'hangs')
+    for (let count = 0; count < 10; count++) {
+      const { id } = (await start('told-plainly')).body.execution
+      temporal.close(id, 'FAILED', 'x')
+    }
+    const { id } = (await start('told')).body.execution
+    temporal.close(id, 'FAILED', 'x')
+    await settled()
+    expect(receivers.messages('hook')).toMatchObject([{ id: `${id}_failed` }])
+    expect(receivers.messages('plain')).toHaveLength(8)
+  }, 30_000)
+
+  it('has its evidence cut when it would be too large, and says so', async () => {
+    const { id } = (await start('told-plainly')).body.execution
+    temporal.close(id, 'FAILED', 'ä'.repeat(200_000))
+    await settled()
+    const [{ text } = received()] = receivers.received
+    expect(new TextEncoder().encode(text).byteLength).toBeLessThan(256 * 1024)
+    expect(receivers.messages('plain')).toMatchObject([
+      {
+        summary: expect.stringMatching(/^told-plainly on web-1 failed: ä+…$/),
+        execution: { error: { truncated: true, bytes: expect.any(Number), message: expect.stringMatching(/^ä+$/) } },
+      },
+    ])
+  })
+})
+
+describe('an alert', () => {
+  it('is what Alertmanager takes: the same labels always, and explicit times', async () => {
+    const id = await ended('alerting', 'FAILED', { ...onNode('web-1'), reason: 'load' })
+    expect(receivers.received[0]?.url).toBe('http://alerts.receiver.test/prefix/api/v2/alerts')
+    const [alert = missing(), ...more] = receivers.alerts('alerts')
+    expect(more).toEqual([])
+    const { closed_at } = await execution(id)
+    expect(alert).toMatchObject({
+      labels: {
+        alertname: 'ResileEscalation',
+        severity: 'critical',
+        status: 'failed',
+        workflow: 'alerting',
+        datacenter: 'dc1',
+        node: 'web-1',
+        execution: id,
+      },
+      annotations: {
+        summary: 'alerting on web-1 failed: too few servers',
+        description: expect.stringContaining('Reason of the trigger: load'),
+        receipt: 'admitted, without constraints',
+        evidence: expect.stringContaining('too few servers'),
+      },
+      startsAt: closed_at,
+    })
+    expect(Date.parse(alert.endsAt) - Date.parse(alert.startsAt)).toBe(24 * 3_600_000)
+  })
+
+  it('on one that waits for approval is resolved once that is decided', async () => {
+    const ids = await Promise.all(
+      ['web-1', 'web-2'].map(async (node) => (await start('alerting-asked', {}, onNode(node))).body.execution.id),
+    )
+    await settled()
+    expect(receivers.alerts('alerts')).toHaveLength(2)
+    const [first = '', second = ''] = ids
+    await request('POST', `/v1/executions/${first}/approve`)
+    await request('POST', `/v1/executions/${second}/reject`)
+    await settled()
+    for (const id of ids) {
+      const [firing = missing(), resolved = missing(), ...more] = receivers
+        .alerts('alerts')
+        .filter(({ labels }) => labels.execution === id)
+      expect(more).toEqual([])
+      expect(resolved.labels).toEqual(firing.labels)
+      expect(resolved.startsAt).toBe(firing.startsAt)
+      expect(Date.parse(firing.endsAt)).toBeGreaterThan(Date.now())
+      expect(Date.parse(resolved.endsAt)).toBeLessThanOrEqual(Date.now())
+    }
+    expect(await metric('resile_escalations_total{receiver="alerts",outcome="sent"}')).toEqual([
+      'resile_escalations_total{receiver="alerts",outcome="sent"} 2',
+    ])
+  })
+
+  it('on a lost one is resolved when it is found, and stands again when it is lost again', async () => {
+    const { id } = (await start('alerting')).body.execution
+    const find = await lose(id)
+    await find()
+    expect(await execution(id)).toMatchObject({ status: 'running' })
+    await lose(id)
+    const firing = receivers.alerts('alerts').map(({ endsAt }) => Date.parse(endsAt) > Date.now())
+    expect(firing).toEqual([true, false, true])
+  })
+
+  it('that may have arrived is resolved, although it was not acknowledged', async () => {
+    receivers.answers.set('alerts', 500)
+    const { id } = (await start('alerting-asked')).body.execution
+    await settled()
+    await request('POST', `/v1/executions/${id}/reject`)
+    receivers.answers.clear()
+    receivers.received.length = 0
+    await settled()
+    const alerts = receivers.alerts('alerts')
+    expect(alerts).toHaveLength(1)
+    expect(Date.parse(alerts[0]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('on what is decided while the alert is on its way is resolved after it', async () => {
+    let isHeld = true
+    const alerts: Alert[] = []
+    const spy = vi.spyOn(globalThis, 'fetch')
+    const others = spy.getMockImplementation()
+    spy.mockImplementation(async (input, init) => {
+      if (!String(input).includes('alerts.receiver.test')) return (others ?? fetch)(input, init)
+      alerts.push(...(JSON.parse(String(init?.body)) as Alert[]))
+      while (isHeld) await new Promise((resolve) => setTimeout(resolve, 10))
+      return new Response()
+    })
+    const { id } = (await start('alerting-asked')).body.execution
+    const sending = alarm()
+    await vi.waitFor(() => expect(alerts).toHaveLength(1))
+    await request('POST', `/v1/executions/${id}/reject`)
+    isHeld = false
+    await sending
+    await settled()
+    expect(alerts).toHaveLength(2)
+    expect(Date.parse(alerts[1]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
+  })
+
+  it('has annotations of a size that can be read', async () => {
+    const { id } = (await start('alerting')).body.execution
+    temporal.close(id, 'FAILED', 'x'.repeat(100_000))
+    await settled()
+    for (const text of Object.values(receivers.alerts('alerts')[0]?.annotations ?? {})) {
+      expect(text.length).toBeLessThan(5000)
+    }
+    expect(receivers.alerts('alerts')[0]?.annotations.evidence).toMatch(/… \(cut\)$/)
+  })
+})
+
+describe('a ledger that lost its disk', () => {
+  it('tells of what ends after it, to the receiver that is configured now, and of nothing that had ended', async () => {
+    const { id } = (await start('told-plainly')).body.execution
+    const past = (await start('told-plainly', {}, onNode('web-2'))).body.execution.id
+    temporal.close(past, 'FAILED', 'x')
+    temporal.startForeign('foreign', 'toldPlainly', 'dc1:node:web-1')
+    await reset()
+    await beatAll()
+    temporal.close(id, 'FAILED', 'y')
+    temporal.close('foreign', 'FAILED', 'z')
+    await settled()
+    expect(receivers.messages('plain')).toMatchObject([{ id: `${id}_failed`, decision: null }])
+  })
+})
+
+it('GET /v1/workflows shows whom a workflow escalates to', async () => {
+  expect((await request('GET', '/v1/workflows/told')).body).toMatchObject({ escalation: { receiver: 'hook' } })
+  expect((await request('GET', '/v1/workflows/free')).body).toMatchObject({ escalation: null })
+})
+
+function received(): never {
+  throw new Error('nothing was received')
+}
+const missing = received

@@ -1,0 +1,284 @@
+import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { encodePayload } from '../../../shared/payload.ts'
+import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from '../../testing/coordinator.ts'
+import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
+import type { FakeTemporal } from '../../testing/temporal.ts'
+import { IMPORT } from '../ledger.ts'
+
+let temporal: FakeTemporal
+beforeEach(async () => {
+  temporal = await freshTemporal()
+})
+afterEach(cleanUp)
+
+/** The disk is lost: every object begins anew. */
+async function loseDisk(): Promise<void> {
+  await reset()
+}
+
+/** Makes the next run of the alarm audit. */
+async function auditNow(): Promise<void> {
+  await abortAllDurableObjects()
+  await beatAll()
+  await alarm()
+}
+
+const list = async (query = ''): Promise<Record<string, unknown>[]> =>
+  (await request('GET', `/v1/executions${query}`)).body.items as Record<string, unknown>[]
+
+describe('a ledger that lost its disk', () => {
+  it('counts what Temporal shows before it admits anything', async () => {
+    const running = (await start('single')).body.execution.id
+    const done = await Promise.all([start('thrice'), start('thrice')])
+    for (const { body } of done) temporal.close(body.execution.id, 'COMPLETED')
+    await loseDisk()
+    await beatAll()
+    expect((await start('single')).status).toBe(429)
+    expect((await start('thrice')).status).toBe(201)
+    expect(await start('thrice')).toMatchObject({ status: 429, body: { decision: { constraints: [{ used: 3 }] } } })
+    expect(await execution(running)).toMatchObject({
+      id: running,
+      workflow: 'single',
+      status: 'running',
+      target: { node: 'web-1' },
+      task_queue: 'dc1:node:web-1',
+    })
+    temporal.close(running, 'COMPLETED')
+    await alarmNow()
+    expect((await start('single')).status).toBe(201)
+  })
+
+  it('admits nothing while Temporal does not tell', async () => {
+    await start('single')
+    await loseDisk()
+    temporal.fault = 'unreachable'
+    await beatAll()
+    expect(await start('single')).toMatchObject({ status: 503, body: { code: 'starting' } })
+    expect((await request('GET', '/readyz')).status).toBe(503)
+    temporal.fault = 'none'
+    expect((await start('single')).status).toBe(429)
+  })
+
+  it('waits for what Visibility does not show yet', async () => {
+    const [first, second] = [(await start('thrice')).body.execution.id, (await start('thrice')).body.execution.id]
+    temporal.hidden.add(second)
+    await loseDisk()
+    IMPORT.pause = 800
+    setTimeout(() => temporal.hidden.clear(), 400)
+    await beatAll()
+    IMPORT.pause = 0
+    expect(await execution(first)).toMatchObject({ status: 'running' })
+    expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 2 }])
+  })
+
+  it('that came back with old rows stops until it has imported the rest', async () => {
+    const { id } = (await start('single')).body.execution
+    for (const table of ['executions', 'decisions', 'starts']) await sql(`DELETE FROM ${table}`)
+    await auditNow()
+    expect(await execution(id)).toMatchObject({ status: 'running', workflow: 'single' })
+    expect((await start('single')).status).toBe(429)
+  })
+})
+
+describe('an execution that was started past the coordinator', () => {
+  it('is listed without an id, counted, and followed to its end', async () => {
+    temporal.startForeign('by-hand', 'single', 'dc1')
+    await auditNow()
+    expect(await list()).toMatchObject([
+      { id: null, workflow: 'single', workflow_id: 'by-hand', status: 'running', admitted_at: null },
+    ])
+    expect(String((await request('GET', '/metrics')).body.answer)).toContain(
+      'resile_executions_unadmitted_total{workflow="single"} 1',
+    )
+    expect((await start('single')).status).toBe(429)
+    temporal.close('by-hand', 'COMPLETED')
+    await alarmNow()
+    expect(await list()).toMatchObject([{ id: null, status: 'completed' }])
+    expect((await start('single')).status).toBe(201)
+  })
+
+  it.each(['a/terminate', '..', 'a%2Fb', 'x"y'])('with the id %j is not taken for another path', async (id) => {
+    temporal.startForeign(id, 'oddType', 'dc1:node:web-2')
+    await auditNow()
+    await alarmNow()
+    expect(await list()).toMatchObject([{ workflow: 'oddType', workflow_id: id, target: { node: 'web-2' } }])
+    expect(temporal.paths.filter((path) => path.includes(encodeURIComponent(id)))).toEqual([])
+  })
+
+  it.each(['by-hand', 'odd/id'])('(%s) and deleted again does not count for ever', async (id) => {
+    temporal.startForeign(id, 'single', 'dc1')
+    await auditNow()
+    expect((await start('single')).status).toBe(429)
+    temporal.executions.delete(id)
+    await alarmNow()
+    expect(await list()).toMatchObject([{ workflow_id: id, status: 'terminated' }])
+    expect((await start('single')).status).toBe(201)
+  })
+
+  it('pages with the others', async () => {
+    for (const id of ['f1', 'f2', 'f3']) temporal.startForeign(id, 'free', 'dc1')
+    await auditNow()
+    const { body } = await request('GET', '/v1/executions?limit=2')
+    const rest = await list(`?limit=2&cursor=${String(body.next_cursor)}`)
+    const ids = [...(body.items as { workflow_id: string }[]), ...rest].map((item) => item.workflow_id)
+    expect(ids.sort()).toEqual(['f1', 'f2', 'f3'])
+  })
+
+  it('claims to be one of ours with a memo, and counts as one', async () => {
+    const id = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
+    temporal.startForeign(id, 'single', 'dc1')
+    const forged = temporal.executions.get(id)
+    const memo = { decision: id, workflow: 'single', target: { node: 'web-1' } }
+    if (forged !== undefined) forged.body.memo = { fields: { resile: encodePayload(memo) } }
+    await auditNow()
+    expect(await execution(id)).toMatchObject({ workflow: 'single', status: 'running' })
+    expect((await start('single')).status).toBe(429)
+  })
+
+  it('as the child of one that is known is not foreign', async () => {
+    const { id } = (await start('free')).body.execution
+    temporal.startForeign('child', 'helper', 'dc1')
+    const child = temporal.executions.get('child')
+    if (child !== undefined) child.rootWorkflowId = id
+    await auditNow()
+    expect(await list()).toMatchObject([{ id }])
+  })
+})
+
+describe('an execution that ended', () => {
+  it('and was reset runs again, and counts as open', async () => {
+    const { id } = (await start('single')).body.execution
+    temporal.close(id, 'FAILED', 'x')
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'failed' })
+    temporal.resetExecution(id)
+    await auditNow()
+    expect(await execution(id)).toMatchObject({ status: 'running', closed_at: null, error: null })
+    expect((await start('single')).status).toBe(429)
+    temporal.close(id, 'COMPLETED', 'well')
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'completed', result: 'well' })
+  })
+
+  it('and was deleted is closed, in the namespace where it ran', async () => {
+    const { id } = (await start('single')).body.execution
+    temporal.executions.delete(id)
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'terminated', error: { type: 'Deleted' } })
+  })
+
+  it('is lost in a namespace that was made anew, and counts until an operator settles it', async () => {
+    const { id } = (await start('single')).body.execution
+    const settle = (body: object) => request('POST', `/v1/executions/${id}/settle`, body)
+    expect(await settle({ status: 'completed', reason: 'x' })).toMatchObject({
+      status: 409,
+      body: { code: 'not_lost' },
+    })
+    temporal.executions.delete(id)
+    temporal.namespaceId = crypto.randomUUID()
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'lost', closed_at: null })
+    expect((await start('single')).status).toBe(429)
+    expect(await settle({ status: 'pending', reason: 'x' })).toMatchObject({ body: { errors: [{ path: '/status' }] } })
+    expect(await settle({ status: 'completed' })).toMatchObject({ body: { errors: [{ path: '/reason' }] } })
+    expect(await settle({ status: 'failed', reason: 'seen on the host' })).toMatchObject({
+      status: 200,
+      body: { status: 'failed', error: { type: 'Settled', message: expect.stringContaining('seen on the host') } },
+    })
+    expect((await start('single')).status).toBe(201)
+  })
+
+  it('continued as new is open', async () => {
+    const { id } = (await start('single')).body.execution
+    const running = temporal.executions.get(id)
+    if (running !== undefined) running.status = 'WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW'
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'running' })
+  })
+})
+
+describe('clocks more than 10 s apart', () => {
+  it.each([60_000, -60_000])('(%i ms): nothing is admitted or sent until they agree', async (ahead) => {
+    temporal.fault = 'unreachable'
+    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    await abortAllDurableObjects()
+    await beatAll()
+    temporal.fault = 'none'
+    temporal.clockAhead = ahead
+    await new Promise((resolve) => setTimeout(resolve, 1100))
+    expect(await start('free')).toMatchObject({ status: 503, body: { code: 'clock_skew' } })
+    temporal.starts.length = 0
+    await alarmNow()
+    expect(temporal.starts).toEqual([])
+    expect(await execution(id)).toMatchObject({ status: 'pending' })
+    temporal.clockAhead = 0
+    await vi.waitFor(async () => expect((await start('free')).status).toBe(201), { timeout: 5000, interval: 200 })
+    // By itself, and soon: it has a valid_for.
+    const isRunning = async (): Promise<void> => expect(await execution(id)).toMatchObject({ status: 'running' })
+    await vi.waitFor(isRunning, { timeout: 15_000, interval: 200 })
+  })
+
+  it('are noticed when this machine jumps', async () => {
+    expect((await start('free')).status).toBe(201)
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const real = Date.now()
+    vi.setSystemTime(real + 86_400_000)
+    temporal.clockAhead = -86_400_000
+    await beatAll()
+    expect((await start('free')).body.code).toBe('clock_skew')
+  })
+
+  it('set back, this machine goes on with what is due, and nobody lives who beat in the future', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const right = Date.now()
+    vi.setSystemTime(right + 3_600_000)
+    await beatAll()
+    temporal.fault = 'unreachable'
+    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    await alarmNow()
+    vi.setSystemTime(right)
+    temporal.fault = 'none'
+    expect((await start('free')).body.code).toBe('no_worker')
+    await alarm()
+    await alarm()
+    expect(await execution(id)).toMatchObject({
+      status: 'expired',
+      error: { message: expect.stringContaining('clock') },
+    })
+  })
+
+  it('what was admitted by a clock that was ahead is not sent once it is right', async () => {
+    temporal.fault = 'unreachable'
+    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    const ahead = Date.now() + 3_600_000
+    await sql('UPDATE executions SET admitted_at = ?, valid_until = ? WHERE id = ?', ahead, ahead + 600_000, id)
+    temporal.fault = 'none'
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({
+      status: 'expired',
+      error: { message: expect.stringContaining('clock') },
+    })
+    expect([...temporal.executions.values()].map(({ type }) => type)).not.toContain('free')
+  })
+
+  it('an answer without a date says nothing', async () => {
+    temporal.clockAhead = Number.NaN
+    await abortAllDurableObjects()
+    await beatAll()
+    expect((await start('free')).status).toBe(201)
+  })
+})
+
+it('a change of limits counts what really ran', async () => {
+  for (let index = 0; index < 3; index++) expect((await start('thrice')).status).toBe(201)
+  // Two days ago, so outside the period of then; a longer one sees them again.
+  await sql('UPDATE starts SET at = at - 172800000')
+  expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 0 }])
+  await runInDurableObject(ledger(), async (instance) => {
+    const longer = { kind: 'maxExecution', value: 1, period: 744 * 3_600_000, is_global: false } as const
+    const asked = { datacenter: 'dc1', exclusive: [], fleets: [], datacenters: ['dc1'] }
+    const uses = instance.uses('thrice', longer, asked)
+    expect(uses).toMatchObject([{ used: 4, limit: 1, allowed: false }])
+  })
+})

@@ -1,0 +1,111 @@
+/** What a human is told of an execution. */
+import type { Decision, EscalatedStatus, Escalation, Execution } from '../../shared/wire.ts'
+import { placeOf } from './wording.ts'
+
+/** Most of a message, in bytes of JSON. */
+const MESSAGE_MOST = 256 * 1024
+/** What is shown of evidence that doesn't fit, in characters. */
+const BEGINNING = 8 * 1024
+/** Most of a reason within a summary, in characters. */
+const REASON_MOST = 300
+
+/** How an execution came to be in a status that is told. */
+export interface Occasion {
+  status: EscalatedStatus
+  /** Since when, in milliseconds since the epoch. */
+  at: number
+  /** Until when it may start, in milliseconds since the epoch. */
+  validUntil: number
+  /** Scopes whose `maxFailure` it has tripped. */
+  tripped: readonly string[]
+}
+
+/** The message on an execution in a status; evidence that would make it too large is cut, and says so. */
+export function escalationMessage(
+  execution: Execution & { id: string },
+  decision: Decision | null,
+  occasion: Occasion,
+): Escalation {
+  const { status, at, tripped } = occasion
+  return bounded({
+    type: `execution.${status}`,
+    // Not random: should it be written again after a disk was lost, its receiver knows it.
+    id: `${execution.id}_${status}`,
+    at: new Date(at).toISOString(),
+    summary: summary(execution, decision, occasion),
+    workflow: execution.workflow,
+    datacenter: execution.datacenter,
+    execution,
+    decision,
+    tripped: [...tripped],
+  })
+}
+
+function summary(execution: Execution, decision: Decision | null, { status, validUntil, tripped }: Occasion): string {
+  const what = `${execution.workflow} ${placeOf(execution.target, execution.datacenter)} ${SAID[status]}`
+  const until = status === 'awaiting_approval' ? ` until ${new Date(validUntil).toISOString()}` : ''
+  const why = status === 'lost' ? LOST : status === 'awaiting_approval' ? decision?.reason : reasonOf(execution)
+  const because = why === null || why === undefined || why === '' ? '' : `: ${oneLine(why)}`
+  const limits =
+    tripped.length === 0 ? '' : `. maxFailure tripped (${tripped.join(', ')}): nothing more until it is reset`
+  return `${what}${until}${because}${limits}`
+}
+
+const SAID: Readonly<Record<EscalatedStatus, string>> = {
+  failed: 'failed',
+  timed_out: 'timed out',
+  terminated: 'was terminated',
+  expired: 'was not started',
+  lost: 'is lost',
+  awaiting_approval: 'waits for approval',
+}
+const LOST = 'Temporal does not know it any more; it still counts, until it is found or settled'
+
+/** Why it ended badly. What only says that something within failed is left out for its cause. */
+function reasonOf({ error }: Execution): string | null {
+  let reason: unknown = error
+  while (isRecord(reason) && WRAPPERS.has(reason['type']) && isRecord(reason['cause'])) reason = reason['cause']
+  return isRecord(reason) && typeof reason['message'] === 'string' ? reason['message'] : null
+}
+
+const WRAPPERS: ReadonlySet<unknown> = new Set(['ActivityFailure', 'Failure'])
+
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim()
+  return line.length <= REASON_MOST ? line : `${line.slice(0, REASON_MOST).toWellFormed()}…`
+}
+
+function bounded(message: Escalation): Escalation {
+  const { execution } = message
+  if (sizeOf(message) <= MESSAGE_MOST) return message
+  const { result, error } = execution
+  return {
+    ...message,
+    execution: {
+      ...execution,
+      result: result === null ? null : { truncated: true, bytes: sizeOf(result), beginning: beginningOf(result) },
+      error:
+        error === null
+          ? null
+          : {
+              type: error.type.slice(0, REASON_MOST).toWellFormed(),
+              message: error.message.slice(0, BEGINNING).toWellFormed(),
+              truncated: true,
+              bytes: sizeOf(error),
+              beginning: beginningOf(error),
+            },
+    },
+  }
+}
+
+function beginningOf(value: unknown): string {
+  return JSON.stringify(value).slice(0, BEGINNING).toWellFormed()
+}
+
+function sizeOf(value: unknown): number {
+  return new TextEncoder().encode(JSON.stringify(value)).byteLength
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}

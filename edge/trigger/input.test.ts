@@ -1,0 +1,39 @@
+import { expect, it } from 'vitest'
+import type { InputField } from '../../shared/config.ts'
+import { ProblemError } from '../http/problem.ts'
+import { validateInput } from './input.ts'
+
+const FIELDS: Record<string, InputField> = {
+  unit: { type: 'string', required: true, pattern: '^[a-z]+$' },
+  count: { type: 'number', required: false, default: 2 },
+  force: { type: 'bool', required: false },
+  options: { type: 'object', required: false },
+}
+
+function mistakes(input: Record<string, unknown>): string[] {
+  try {
+    validateInput(FIELDS, input)
+    return []
+  } catch (error) {
+    return error instanceof ProblemError && error.code === 'invalid_input'
+      ? (error.errors ?? []).map(({ path }) => path)
+      : ['?']
+  }
+}
+
+it('fills in defaults, and only those', () =>
+  expect(validateInput(FIELDS, { unit: 'a' })).toEqual({ unit: 'a', count: 2 }))
+
+it('takes any object when nothing is declared', () => expect(validateInput(undefined, { x: [1] })).toEqual({ x: [1] }))
+
+it.each([
+  [{}, ['/input/unit']],
+  [{ unit: 'A' }, ['/input/unit']],
+  [
+    { unit: 5, count: '2', force: 'yes', options: [] },
+    ['/input/unit', '/input/count', '/input/force', '/input/options'],
+  ],
+  [{ unit: 'a', options: null }, ['/input/options']],
+  [{ unit: 'a', 'x/y': 1 }, ['/input/x~1y']],
+  [JSON.parse('{"unit":"a","__proto__":{}}') as Record<string, unknown>, ['/input/__proto__']],
+])('%j: wrong at %j', (input, paths) => expect(mistakes(input)).toEqual(paths))

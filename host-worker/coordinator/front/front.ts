@@ -1,0 +1,223 @@
+/**
+ * The door of a coordinator in a datacenter: ends TLS, verifies client certificates, and hands requests with what it
+ * verified to workerd, which can't tell a Worker about certificates itself.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { log, messageOf } from '../../../shared/log.ts'
+import { CF_HEADER } from '../workerd.ts'
+import { connectionFacts, rememberPeer } from './client-auth.ts'
+import { LargeBodies } from './large-bodies.ts'
+import { Refusal, refuse, unavailable } from './refusal.ts'
+import { type RequestHead, readHead, readRequest } from './request.ts'
+import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Where a front listens: an address, or a socket that it was given. */
+export type Listen = { host: string; port: number } | { fd: number }
+
+export interface FrontOptions {
+  upstream: Upstream
+  /** Null to listen without TLS: then nobody is anybody. */
+  tls: ServerTlsFiles | null
+}
+
+/** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
+const HEAD_WITHIN = 10_000
+const REQUEST_WITHIN = 30_000
+/** How often it is looked for those that take longer, in milliseconds. */
+const LOOK_FOR_SLOW = 1000
+/** Most connections; more are refused before they cost anything. */
+const CONNECTIONS = 5000
+/** How often the certificates' files are looked at, in milliseconds. */
+const LOOK_INTERVAL = 2000
+/** On the way out connections are told to come back elsewhere for so long, before idle ones are closed; milliseconds. */
+const LAME_DUCK = 500
+/** How long requests under way may take at the end, in milliseconds. */
+const DRAIN_WITHIN = 35_000
+const LOOK_AT_END = 50
+/** Most characters of a path in the log. */
+const LONGEST_LOGGED = 200
+/** Headers of an answer that are for one connection alone. */
+const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade'])
+
+/** A running front. */
+export class Front {
+  readonly #options: FrontOptions
+  readonly #server: Server | HttpsServer
+  /** All connections; what closes them in the server leaves those out whose TLS handshake is not over. */
+  readonly #connections = new Set<Socket>()
+  readonly #underWay = new Set<ServerResponse>()
+  readonly #largeBodies = new LargeBodies()
+  /** Connections on which a request was malformed: where the next one would begin is anybody's guess. */
+  readonly #distrusted = new WeakSet<Socket>()
+  readonly #ended = new AbortController()
+  #tls: ServerTls | null
+
+  private constructor(options: FrontOptions, tls: ServerTls | null) {
+    this.#options = options
+    this.#tls = tls
+    const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
+      this.#underWay.add(response)
+      response.once('close', () => this.#underWay.delete(response))
+      const head = this.#head(incoming, response)
+      if (head === null) return
+      this.#answer(incoming, head, response).catch((error: unknown) => {
+        log('error', 'front_failed', { detail: messageOf(error) })
+        response.destroy()
+      })
+    }
+    const http = {
+      headersTimeout: HEAD_WITHIN,
+      requestTimeout: REQUEST_WITHIN,
+      connectionsCheckingInterval: LOOK_FOR_SLOW,
+      keepAliveTimeout: 65_000,
+    }
+    this.#server =
+      tls === null
+        ? createHttpServer(http, answer)
+        : createHttpsServer(
+            // Refused only when it is known who knocks: with the reason, and in the access log.
+            {
+              ...http,
+              ...tls.context,
+              requestCert: true,
+              rejectUnauthorized: false,
+              handshakeTimeout: HEAD_WITHIN,
+              ALPNProtocols: ['http/1.1'],
+            },
+            answer,
+          )
+    this.#server.on('secureConnection', rememberPeer)
+    this.#server.maxConnections = CONNECTIONS
+    this.#server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
+    })
+  }
+
+  /**
+   * Reads the certificates and begins to listen.
+   *
+   * @throws BadTlsFile, or what listening throws
+   */
+  static async start(options: FrontOptions, listen: Listen): Promise<Front> {
+    const front = new Front(options, options.tls === null ? null : await readServerTls(options.tls))
+    await new Promise<void>((resolve, reject) => {
+      front.#server.once('error', reject)
+      front.#server.listen(listen, () => {
+        front.#server.off('error', reject)
+        resolve()
+      })
+    })
+    front.#server.on('error', (error) => log('error', 'front_failed', { detail: messageOf(error) }))
+    front.#watch().catch((error: unknown) => log('error', 'front_failed', { detail: messageOf(error) }))
+    return front
+  }
+
+  /** The TCP port that it listens on; null for a socket that is none. */
+  get port(): number | null {
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : null
+  }
+
+  /** Reads the certificates anew. New connections get them; what was verified is judged by them from now on. */
+  async reload(): Promise<void> {
+    const { tls: files } = this.#options
+    if (files === null || this.#tls === null) return
+    try {
+      const tls = await readServerTls(files)
+      if (tls.version === this.#tls.version) return
+      if (this.#server instanceof HttpsServer) this.#server.setSecureContext(tls.context)
+      this.#tls = tls
+      log('info', 'certificates_reloaded', { cert: files.cert })
+    } catch (error) {
+      // Perhaps it is half written; what is there goes on.
+      log('error', 'certificates_not_reloaded', { detail: messageOf(error) })
+    }
+  }
+
+  /** Takes no new connections, finishes what is under way, and returns: nobody who only stays connected delays it. */
+  async drain(): Promise<void> {
+    this.#ended.abort()
+    await sleep(LAME_DUCK)
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const deadline = performance.now() + DRAIN_WITHIN
+    while (this.#underWay.size > 0 && performance.now() < deadline) await sleep(LOOK_AT_END)
+    // The last answers may still be on their way. From here on the server no longer looks who takes too long.
+    await Promise.race([closed, sleep(LAME_DUCK)])
+    for (const connection of this.#connections) connection.destroy()
+    await closed
+  }
+
+  /** The head of a request that may be passed on; null for one that was refused, or that came after such a one. */
+  #head(incoming: IncomingMessage, response: ServerResponse): RequestHead | null {
+    const { socket } = incoming
+    if (this.#distrusted.has(socket)) return null
+    try {
+      return readHead(incoming, CF_HEADER)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      this.#distrusted.add(socket)
+      this.#refuse(incoming, response, error, true)
+      return null
+    }
+  }
+
+  async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
+    try {
+      const request = await readRequest(incoming, head, () => this.#largeBodies.enter(incoming, response))
+      request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
+      const answer = await this.#options.upstream.send(request, () => response.closed)
+      // Whoever hangs up lets go of the answer, too.
+      response.once('close', () => answer.destroy())
+      if (response.closed) answer.destroy()
+      this.#sayFarewell(response)
+      response.writeHead(answer.statusCode ?? 502, passedBack(answer))
+      answer.once('error', () => response.destroy())
+      answer.once('close', () => answer.complete || response.destroy())
+      answer.pipe(response)
+    } catch (error) {
+      // Whoever asked may be gone, and with them the request.
+      if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
+      const refusal =
+        error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
+      this.#sayFarewell(response)
+      this.#refuse(incoming, response, refusal, false)
+    }
+  }
+
+  /** Refuses a request, and puts into the access log what the coordinator never sees. */
+  #refuse({ method, url, socket }: IncomingMessage, response: ServerResponse, refusal: Refusal, close: boolean): void {
+    const path = url?.split('?', 1)[0]?.slice(0, LONGEST_LOGGED)
+    const { status, message } = refusal
+    log('info', 'request_refused', { method, path, status, client_ip: socket.remoteAddress, detail: message })
+    refuse(response, refusal, close)
+  }
+
+  /** On the way out no connection is kept, not even one whose request came before. */
+  #sayFarewell(response: ServerResponse): void {
+    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
+  }
+
+  /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */
+  async #watch(): Promise<void> {
+    const { signal } = this.#ended
+    while (!signal.aborted) {
+      await sleep(LOOK_INTERVAL, undefined, { signal, ref: false }).catch(() => undefined)
+      if (!signal.aborted) await this.reload()
+    }
+  }
+}
+
+function passedBack(answer: IncomingMessage): string[] {
+  const { rawHeaders } = answer
+  const headers: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (!NOT_PASSED_BACK.has(name.toLowerCase())) headers.push(name, rawHeaders[index + 1] ?? '')
+  }
+  return headers
+}

@@ -1,0 +1,169 @@
+/** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
+import type { IncomingMessage } from 'node:http'
+import { BODY_LIMIT, bodyLimit } from '../../../shared/body-limit.ts'
+import { decodedPath } from '../../../shared/path.ts'
+import { malformed, Refusal } from './refusal.ts'
+
+/** A request that may be sent as often as it takes. */
+export interface WholeRequest {
+  method: string
+  /** Path and query. */
+  path: string
+  /** Names and values in turn. */
+  headers: string[]
+  body: Buffer
+}
+
+/** Methods that workerd reads; others it refuses in words of its own. */
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+/** How long the rest of a larger one may take to come before it is refused; milliseconds. */
+const DROP_WITHIN = 2000
+/** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
+const NOT_PASSED_ON = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+/** Headers of which two would let two readers choose differently. */
+const AT_MOST_ONCE = new Set([
+  'authorization',
+  'ce-id',
+  'ce-source',
+  'ce-specversion',
+  'ce-type',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'host',
+  'idempotency-key',
+  'origin',
+  'traceparent',
+  'transfer-encoding',
+  'webhook-id',
+  'webhook-signature',
+  'webhook-timestamp',
+  'x-pagerduty-signature',
+  'x-request-id',
+  'x-slack-request-timestamp',
+  'x-slack-signature',
+])
+
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?$/
+
+/** All of a request but its body. */
+export type RequestHead = Omit<WholeRequest, 'body'>
+
+/**
+ * Reads a request's head.
+ *
+ * @param removed name of a header, in lower case, that no client may send
+ * @throws Refusal
+ */
+export function readHead(
+  { method = '', url = '', rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>,
+  removed: string,
+): RequestHead {
+  if (!METHODS.has(method)) throw malformed(`nothing here has the method ${method}`)
+  refuseOddPath(url)
+  const headers: string[] = []
+  const seen = new Set<string>()
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    const value = rawHeaders[index + 1] ?? ''
+    const key = name.toLowerCase()
+    if (AT_MOST_ONCE.has(key) && seen.has(key)) throw malformed(`there is more than one header ${key}`)
+    seen.add(key)
+    if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') throw malformed('a body may only be chunked')
+    if (key === 'host') refuseOddHost(value)
+    // One reader takes _ for -, as CGI has it: to another it would be another header.
+    if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, value)
+  }
+  if (seen.has('content-length') && seen.has('transfer-encoding')) {
+    throw malformed('Content-Length and Transfer-Encoding exclude each other')
+  }
+  if (!seen.has('host')) throw malformed('there is no header host')
+  return { method, path: url, headers }
+}
+
+/**
+ * Reads the rest of a request.
+ *
+ * @param mayBeLarge asked when the body is larger than it usually may be
+ * @throws Refusal
+ */
+export async function readRequest(
+  incoming: IncomingMessage,
+  head: RequestHead,
+  mayBeLarge: () => boolean,
+): Promise<WholeRequest> {
+  const { headers } = incoming
+  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), mayBeLarge)
+  const hasBody =
+    body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
+  return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
+}
+
+/** Only a name or an address: workerd puts it before the path, so that whatever else is in it would become part of that. */
+function refuseOddHost(host: string): void {
+  if (HOST.test(host) && URL.canParse(`http://${host}/`)) return
+  throw malformed('the header host must be a name or an address, with a port or without')
+}
+
+/** Only a path as it will be read: no other host's, and none that changes when it is normalised. */
+function refuseOddPath(url: string): void {
+  if (!url.startsWith('/')) throw malformed('the request target must be a path')
+  const [path = ''] = url.split(/[?#]/, 1)
+  if (path.startsWith('//')) throw malformed('the path begins with an empty segment')
+  if (/[\\\p{Cc}]/u.test(url)) throw malformed('the path has a character that no path has')
+  const segments = path.split('/').map((segment) => segment.replace(/%2e/gi, '.'))
+  if (segments.some((segment) => segment === '.' || segment === '..')) throw malformed('the path has dot segments')
+}
+
+/**
+ * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
+ * comes before, least of all on a connection that ends with it.
+ *
+ * @param limit      most bytes
+ * @param mayBeLarge asked once, if it is larger than bodies usually may be
+ * @throws Refusal 413, or 503 where it may not
+ */
+function readBody(incoming: IncomingMessage, limit: number, mayBeLarge: () => boolean): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    let size = 0
+    let granted = Math.min(limit, BODY_LIMIT)
+    let dropping: NodeJS.Timeout | undefined
+    let refusal = new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`)
+    const refuse = (): void => reject(refusal)
+    const dropAbove = (bytes: number): void => {
+      if (dropping === undefined && bytes > granted && bytes <= limit && granted < limit) {
+        if (mayBeLarge()) granted = limit
+        else refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many large bodies are being read at this time')
+      }
+      if (bytes > granted) dropping ??= setTimeout(refuse, DROP_WITHIN)
+    }
+    dropAbove(Number(incoming.headers['content-length'] ?? 0))
+    incoming.on('data', (chunk: Buffer) => {
+      size += chunk.length
+      dropAbove(size)
+      if (dropping === undefined) chunks.push(chunk)
+    })
+    incoming.once('end', () => {
+      if (dropping === undefined) resolve(Buffer.concat(chunks))
+      else refuse()
+    })
+    incoming.once('error', reject)
+    incoming.once('close', () => {
+      clearTimeout(dropping)
+      reject(new Error('the caller is gone'))
+    })
+  })
+}

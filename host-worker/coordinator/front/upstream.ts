@@ -1,0 +1,100 @@
+/** The coordinator on workerd behind the front: requests wait for it while it is started again. */
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../../../shared/log.ts'
+import { unavailable } from './refusal.ts'
+import type { WholeRequest } from './request.ts'
+
+/** How long a request waits for workerd to come back, in milliseconds. */
+const PATIENCE = 20_000
+const TRY_AGAIN = 50
+/** Longest time without an answer, in milliseconds: an answer may wait 30 s for Temporal. */
+const ANSWER_WITHIN = 60_000
+/** What may be asked twice without anything happening twice. */
+const REPEATABLE = new Set(['GET', 'HEAD', 'PUT'])
+
+/** Sends requests to workerd's unix socket. */
+export class Upstream {
+  readonly #socket: string
+  readonly #patience: number
+  #paused: Promise<void> | null = null
+
+  constructor(socket: string, patience = PATIENCE) {
+    this.#socket = socket
+    this.#patience = patience
+  }
+
+  /** Lets requests wait until the returned function is called, as while workerd is replaced. */
+  pause(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#paused = promise
+    return () => {
+      this.#paused = null
+      resolve()
+    }
+  }
+
+  /**
+   * Sends a request until somebody takes it.
+   *
+   * @param isGone whether whoever asked is gone: what was not sent by then never is
+   * @throws Refusal 503 when nobody does in time, or when what was sent may have had its effect
+   */
+  async send(request: WholeRequest, isGone: () => boolean): Promise<IncomingMessage> {
+    const deadline = performance.now() + this.#patience
+    for (;;) {
+      await this.#resumed(deadline)
+      if (isGone()) throw unavailable('the caller is gone')
+      const outcome = await this.#attempt(request)
+      if ('answer' in outcome) return outcome.answer
+      if (outcome.sent && !REPEATABLE.has(request.method)) {
+        throw unavailable(
+          `the coordinator ended before it answered (${outcome.message}); whether it acted is not known`,
+        )
+      }
+      if (performance.now() > deadline) throw unavailable(`the coordinator is not running: ${outcome.message}`)
+      await sleep(TRY_AGAIN)
+    }
+  }
+
+  /** @throws Refusal 503 when it is paused for longer than a request waits */
+  async #resumed(deadline: number): Promise<void> {
+    if (this.#paused === null) return
+    const resumed = new AbortController()
+    const late = sleep(deadline - performance.now(), true, { signal: resumed.signal }).catch(() => false)
+    const isLate = await Promise.race([this.#paused.then(() => false), late])
+    resumed.abort()
+    if (isLate) throw unavailable('the coordinator is being replaced')
+  }
+
+  /** @returns the answer, or whether anything may have been sent when it failed */
+  #attempt({ method, path, headers, body }: WholeRequest): Promise<{ answer: IncomingMessage } | Failure> {
+    return new Promise((resolve) => {
+      let connected = false
+      const sent = httpRequest({
+        socketPath: this.#socket,
+        method,
+        path,
+        headers,
+        // A connection of its own for each: on one that is kept it can't be told whether a request was taken.
+        agent: false,
+        timeout: ANSWER_WITHIN,
+        setDefaultHeaders: false,
+      })
+      sent.once('socket', (socket) =>
+        socket.once('connect', () => {
+          connected = true
+        }),
+      )
+      sent.once('timeout', () => sent.destroy(new Error('no answer')))
+      sent.once('response', (answer) => resolve({ answer }))
+      sent.on('error', (error) => resolve({ sent: connected, message: messageOf(error) }))
+      sent.end(body)
+    })
+  }
+}
+
+interface Failure {
+  sent: boolean
+  message: string
+}

@@ -1,0 +1,206 @@
+/** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that ends mutual TLS. */
+import { chmod } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { documentSchema } from '../../shared/config.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import { JWKS_PATH } from '../../shared/permit.ts'
+import { findPass } from '../../shared/route-rules.ts'
+import { loadOrFail } from '../config/load-or-fail.ts'
+import type { Project } from '../config/project.ts'
+import { CommandError } from '../process/exit-codes.ts'
+import { fileVersion } from '../process/file-version.ts'
+import { startGuardian } from '../process/guardian.ts'
+import { lockOrFail } from '../process/lock-or-fail.ts'
+import { endOrphans } from '../process/orphans.ts'
+import { stopSignal, untilAborted } from '../process/stop-signal.ts'
+import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
+import { coordinatorChild } from './child.ts'
+import { Front } from './front/front.ts'
+import { BadTlsFile } from './front/server-tls.ts'
+import { Upstream } from './front/upstream.ts'
+import { isLoopback, LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
+import { watchCoordinator } from './liveness.ts'
+import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
+import { frontSocketPath, makeSocketDirectory, socketPath } from './socket-path.ts'
+import { serverTlsFiles } from './tls-files.ts'
+
+/** The command line. */
+export interface CoordinatorRunOptions {
+  project: string
+  data?: string
+  listen?: string
+}
+
+/** How often it is looked whether the keys that sign permits have changed, in milliseconds. */
+const LOOK_INTERVAL = 2000
+/** How soon workerd is started again that did not start, in milliseconds. */
+const START_AGAIN = 1000
+
+/** Runs until it is told to stop, then finishes what is under way. */
+export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
+  const passed = passedSocket(process.env)
+  const project = await loadOrFail(options.project, { development: false })
+  refuseWithoutRules(project)
+  warnOfHiddenKeys(project)
+  const signal = stopSignal(['SIGINT', 'SIGTERM'])
+  const data = resolve(options.data ?? join(options.project, '.resile'))
+  const lock = await lockOrFail(data, 'coordinator')
+  try {
+    await endOrphans(data)
+    await new CoordinatorRun(project, data, signal).run(options, passed)
+  } finally {
+    lock.release()
+  }
+}
+
+function refuseWithoutRules({ coordinator }: Project): void {
+  if ((coordinator.server_config?.route_rule.length ?? 0) > 0) return
+  throw new CommandError(
+    'coordinator.hcl has no route rules: nobody could call this coordinator. Write server_config { route_rule { … } }; ' +
+      'only `resile dev` runs without',
+  )
+}
+
+/** Workers that can't read the keys would refuse every permit. */
+function warnOfHiddenKeys({ document }: Project): void {
+  const config = documentSchema.parse(document)
+  const worker = config.coordinator.server_config?.worker_id?.replace('{node}', 'node')
+  if (worker === undefined || findPass(config, worker, 'GET', JWKS_PATH) !== null) return
+  const detail = `no rule lets ${worker} GET ${JWKS_PATH}: workers can't check permits, unless they have the keys in a file`
+  log('warn', 'permit_keys_hidden', { detail })
+}
+
+class CoordinatorRun {
+  readonly #project: Project
+  readonly #data: string
+  readonly #signal: AbortSignal
+  readonly #upstream: Upstream
+
+  constructor(project: Project, data: string, signal: AbortSignal) {
+    this.#project = project
+    this.#data = data
+    this.#signal = signal
+    this.#upstream = new Upstream(frontSocketPath(data))
+  }
+
+  async run({ listen }: CoordinatorRunOptions, passed: { fd: number } | null): Promise<void> {
+    const server = this.#project.coordinator.server_config
+    if (server === undefined) return
+    const address = parseListen(listen ?? server.listen)
+    const directory = certificatesDirectory(this.#data)
+    const tls = server.enable_tls ? await serverTlsFiles(this.#project.dir, directory, server) : null
+    if (tls === null && !isLoopback(address.host)) {
+      log('warn', 'no_tls', { listen: address, detail: 'enable_tls is false: every caller is anonymous' })
+    }
+    const hosts = isLoopback(address.host) && passed === null ? [...LOOPBACK_HOSTS, ...server.hosts] : server.hosts
+    const guardian = await startGuardian()
+    const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
+    supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
+    try {
+      await makeSocketDirectory(this.#data)
+      await supervisor.start(await this.#child(hosts))
+      await chmod(frontSocketPath(this.#data), 0o600)
+      const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)
+      this.#announce(front, address.host, tls !== null)
+      const watching = this.#watch(front, supervisor, hosts)
+      await untilAborted(this.#signal)
+      log('info', 'stopping')
+      await front.drain()
+      await watching
+    } catch (error) {
+      if (error instanceof ChildStartError || error instanceof BadTlsFile) throw new CommandError(error.message)
+      if ((error as NodeJS.ErrnoException).syscall === 'listen') throw new CommandError(messageOf(error))
+      throw error
+    } finally {
+      await supervisor.stopAll()
+      await guardian.close()
+    }
+  }
+
+  async #child(hosts: readonly string[]): Promise<ChildSpec> {
+    const { dir, coordinator, document } = this.#project
+    const socket = socketPath(this.#data)
+    const { logFile: _, ...child } = await coordinatorChild({
+      ...(await readSecrets(dir, this.#data, document, coordinator)),
+      directory: join(this.#data, 'coordinator'),
+      door: { front: frontSocketPath(this.#data) },
+      hosts: hosts.length === 0 ? null : hosts,
+      socket,
+      temporalUrl: coordinator.temporal.http_url,
+      // Without Temporal it has something to say too.
+      readyPath: '/healthz',
+    })
+    // Its access log is this process's: whoever runs a service keeps what it prints.
+    return { ...child, onLine: (line) => process.stdout.write(`${line}\n`) }
+  }
+
+  #announce(front: Front, host: string, isTls: boolean): void {
+    const name = host.includes(':') ? `[${host}]` : host
+    const url = `${isTls ? 'https' : 'http'}://${name}${front.port === null ? '' : `:${front.port}`}`
+    process.stdout.write(`resile ready coordinator=${url} socket=${socketPath(this.#data)} pid=${process.pid}\n`)
+  }
+
+  /** Reloads what has changed, until told to stop. */
+  async #watch(front: Front, supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    const onHangup = (): void => {
+      front.reload().catch((error: unknown) => log('error', 'not_reloaded', { detail: messageOf(error) }))
+    }
+    process.on('SIGHUP', onHangup)
+    const hung = (): void => {
+      log('error', 'coordinator_hangs', { detail: 'it is ended and started again' })
+      supervisor.kill('coordinator')
+    }
+    await Promise.all([
+      watchCoordinator(socketPath(this.#data), this.#signal, hung),
+      this.#watchKeys(supervisor, hosts),
+    ])
+    process.off('SIGHUP', onHangup)
+  }
+
+  /** A new key signs as soon as it is there: workerd is given its secrets only when it starts. */
+  async #watchKeys(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    const file = permitKeysFile(this.#project.dir, this.#data, this.#project.coordinator)
+    const version = (): Promise<string | null> => fileVersion(file).catch(() => null)
+    let known = await version()
+    while (!this.#signal.aborted) {
+      await this.#wait(LOOK_INTERVAL)
+      const now = await version()
+      if (this.#signal.aborted || now === null || now === known) continue
+      known = now
+      await this.#replace(supervisor, hosts)
+    }
+  }
+
+  /** Starts workerd anew while requests wait. Secrets that can't be read leave the one that runs. */
+  async #replace(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    let child: ChildSpec
+    try {
+      child = await this.#child(hosts)
+    } catch (error) {
+      log('error', 'permit_keys_not_reloaded', { detail: messageOf(error) })
+      return
+    }
+    const resume = this.#upstream.pause()
+    await supervisor.stop('coordinator')
+    while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(START_AGAIN)
+    resume()
+  }
+
+  /** Waits, but not beyond the order to stop. */
+  async #wait(time: number): Promise<void> {
+    await sleep(time, undefined, { signal: this.#signal, ref: false }).catch(() => undefined)
+  }
+}
+
+/** Starts what was stopped on purpose: nobody else would try again. */
+async function isStarted(supervisor: Supervisor, child: ChildSpec): Promise<boolean> {
+  try {
+    await supervisor.start(child)
+    log('info', 'permit_keys_reloaded')
+    return true
+  } catch (error) {
+    log('error', 'coordinator_not_started', { detail: messageOf(error) })
+    return false
+  }
+}

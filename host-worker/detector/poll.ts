@@ -1,0 +1,294 @@
+/** One detector: looks again and again, and triggers what is due. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
+import { type DetectorConfig, sourceOf } from '../../shared/config.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import type { SignalEpisode } from '../../shared/wire.ts'
+import type { CoordinatorClient } from '../net/coordinator-client.ts'
+import { answerEpisode, beginAttempt, type Episode, type Episodes, observeEpisodes, shiftEpisodes } from './episodes.ts'
+import type { DetectorMetrics } from './metrics.ts'
+import type { Observation } from './observation.ts'
+import { openSource } from './sources/open-source.ts'
+import type { Notice, Source } from './sources/source.ts'
+import type { DetectorState, DetectorStore } from './store.ts'
+import { sendTrigger } from './trigger.ts'
+import { limitTriggers } from './trigger-limit.ts'
+
+/** What all detectors of a daemon share. */
+export interface Surroundings {
+  client: CoordinatorClient
+  store: DetectorStore
+  metrics: DetectorMetrics
+  /** Of the project. */
+  directory: string
+  /** Ends everything when it aborts. */
+  signal: AbortSignal
+}
+
+/** An episode whose trigger goes out. */
+type Attempt = ReturnType<typeof beginAttempt>
+
+/** Triggers sent at the same time by one detector. */
+const PARALLEL_TRIGGERS = 8
+/** How much longer than its own timeouts a look may take, in milliseconds: a file on a dead mount is read for ever. */
+const LOOK_MOST = 60_000
+/** The clock was set when it went otherwise than time itself by more than this, in milliseconds. */
+const CLOCK_STEP = 5000
+
+/** A detector at work. */
+export class Watch {
+  readonly #name: string
+  readonly #detector: DetectorConfig
+  readonly #around: Surroundings
+  readonly #source: Source
+  #episodes: Episodes
+  #limited: readonly number[]
+  /** Triggers that wait for their turn or for an answer, by fingerprint: what ends them, and when they are over. */
+  readonly #underWay = new Map<string, { abort: AbortController; over: Promise<void> }>()
+  readonly #inTurn = pLimit(PARALLEL_TRIGGERS)
+  #failures = 0
+  #isHeld = false
+  /** What the source had to keep after the last look. */
+  #sourceState: unknown
+  /** A look that took too long, and has not ended yet. */
+  #isStuck = false
+  /** By the clock, and in elapsed time. */
+  #lookedAt = { clock: Date.now(), elapsed: performance.now() }
+
+  constructor(name: string, detector: DetectorConfig, around: Surroundings) {
+    this.#name = name
+    this.#detector = detector
+    this.#around = around
+    const state = around.store.load(name, detector.interval, Date.now())
+    this.#episodes = state.episodes
+    this.#limited = state.limited
+    this.#sourceState = state.source
+    this.#source = openSource(detector, around.directory, state.source)
+  }
+
+  /** Looks at each interval, a little later each time by chance, until it is told to end. */
+  async run(): Promise<void> {
+    const { interval, jitter } = this.#detector
+    const { signal } = this.#around
+    const pause = (ms: number): Promise<void> =>
+      sleep(ms, undefined, { signal }).then(
+        () => undefined,
+        () => undefined,
+      )
+    try {
+      for (let turn = performance.now(); !signal.aborted; turn = Math.max(turn + interval, performance.now())) {
+        await pause(Math.max(0, turn - performance.now()) + Math.random() * jitter)
+        if (!signal.aborted) await this.look()
+      }
+    } finally {
+      await this.close()
+    }
+  }
+
+  /** Waits for the answers to what it has sent, and lets go of its source. */
+  async close(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all([...this.#underWay.values()].map(({ over }) => over))
+    await this.#source.close?.()
+  }
+
+  /**
+   * Looks once, and has what is due triggered. It doesn't wait for the answers: a coordinator that hangs must not keep it
+   * from seeing that a condition has cleared.
+   *
+   * @returns whether it could see
+   */
+  async look(): Promise<boolean> {
+    try {
+      return await this.#look()
+    } catch (error) {
+      // A fault of ours in one detector: it must not stop this one for good, and none of the others.
+      this.#judge({ unknown: `unexpected error: ${messageOf(error)}` }, 0)
+      return false
+    }
+  }
+
+  async #look(): Promise<boolean> {
+    const { signal } = this.#around
+    const began = performance.now()
+    const observation = await this.#observe()
+    for (const notice of this.#source.notices?.() ?? []) this.#tell(notice)
+    if (signal.aborted) return true
+    this.#judge(observation, (performance.now() - began) / 1000)
+    const now = Date.now()
+    this.#followClock(now)
+    const before = this.#episodes
+    const { episodes, due, ended } = observeEpisodes(before, observation, this.#detector, now)
+    const free = due.filter(({ firing }) => !this.#underWay.has(firing.fingerprint))
+    const { send, held, times, until } = limitTriggers(free, this.#limited, this.#detector.limit, now)
+    const sending = send.map(beginAttempt)
+    const limited = this.#limited
+    this.#limited = times
+    this.#episodes = withEpisodes(episodes, sending)
+    this.#sourceState = this.#source.state?.() ?? null
+    this.#around.metrics.firing(this.#name, episodes.size)
+    const reports = this.#logChanges(before, episodes, ended, now)
+    // On disk before a trigger goes out: should this process die, the next one sends it with the same key.
+    const isSaved = this.#save(now, reports)
+    for (const { firing } of ended) this.#underWay.get(firing.fingerprint)?.abort.abort()
+    if (isSaved) {
+      this.#tellHeld(held.length, `the limit of this detector is reached until ${new Date(until).toISOString()}`)
+      for (const episode of sending) this.#send(episode)
+    } else {
+      this.#limited = limited
+      this.#episodes = episodes
+      this.#tellHeld(
+        sending.length + held.length,
+        'its state can not be written: a restart would trigger them once more',
+      )
+    }
+    return !('unknown' in observation)
+  }
+
+  /** What the source says; that nothing can be seen, when it throws or doesn't come to an end. */
+  async #observe(): Promise<Observation> {
+    if (this.#isStuck) return { unknown: 'an earlier look has not ended yet' }
+    const most = LOOK_MOST + timeoutOf(this.#detector)
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<Observation>((resolve) => {
+      timer = setTimeout(() => {
+        this.#isStuck = true
+        resolve({ unknown: `the look has not ended after ${most} ms` })
+      }, most)
+    })
+    const asked = this.#source
+      .observe(Date.now())
+      .catch((error: unknown): Observation => ({ unknown: `unexpected error: ${messageOf(error)}` }))
+      .finally(() => {
+        clearTimeout(timer)
+        this.#isStuck = false
+      })
+    return Promise.race([asked, tooLate])
+  }
+
+  /** When the clock was set, or the machine slept, no time that a condition waits for has passed by that. */
+  #followClock(clock: number): void {
+    const elapsed = performance.now()
+    const step = Math.round(clock - this.#lookedAt.clock - (elapsed - this.#lookedAt.elapsed))
+    this.#lookedAt = { clock, elapsed }
+    if (Math.abs(step) <= CLOCK_STEP) return
+    this.#tell({ level: 'warn', event: 'clock_set', by_ms: step })
+    this.#episodes = shiftEpisodes(this.#episodes, step)
+    this.#limited = this.#limited.map((time) => time + step)
+  }
+
+  #send(episode: Attempt): void {
+    const { fingerprint } = episode.firing
+    const abort = new AbortController()
+    const over = this.#inTurn(() => this.#trigger(episode, AbortSignal.any([this.#around.signal, abort.signal])))
+      .catch((error: unknown) => {
+        log('error', 'trigger_failed', { detector: this.#name, detail: messageOf(error) })
+      })
+      .finally(() => this.#underWay.delete(fingerprint))
+    this.#underWay.set(fingerprint, { abort, over })
+  }
+
+  async #trigger(sent: Attempt, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return
+    const { client, metrics } = this.#around
+    const answer = await sendTrigger(client, this.#name, this.#detector, sent, signal)
+    if (signal.aborted) return
+    metrics.triggered(this.#name, answer.kind)
+    const now = this.#episodes.get(sent.firing.fingerprint)
+    // It has ended meanwhile.
+    if (now === undefined || now.began !== sent.began) return
+    const answered = answerEpisode(now, answer, this.#detector, Date.now())
+    this.#episodes = withEpisodes(this.#episodes, [answered])
+    const isNews = answer.kind === 'admitted' || sent.denials === 0
+    this.#save(Date.now(), isNews ? [reportOf(this.#name, this.#detector, answered, null)] : [])
+  }
+
+  /** @returns false when it can't be written */
+  #save(now: number, reports: readonly SignalEpisode[]): boolean {
+    const state: DetectorState = { episodes: this.#episodes, limited: this.#limited, source: this.#sourceState }
+    return this.#around.store.save(this.#name, state, now, reports)
+  }
+
+  /** Every look that saw nothing is told: whoever relies on a detector wants to know how long it was blind. */
+  #judge(observation: Observation, seconds: number): void {
+    const detector = this.#name
+    const isBlind = 'unknown' in observation
+    this.#around.metrics.looked(detector, isBlind ? 'unknown' : 'ok', seconds)
+    if (isBlind) {
+      this.#failures += 1
+      log('warn', 'evaluation_failed', { detector, detail: observation.unknown, failures: this.#failures })
+    } else if (this.#failures > 0) {
+      log('info', 'detector_sees', { detector, after_failures: this.#failures })
+      this.#failures = 0
+    }
+  }
+
+  #tell({ level, event, ...fields }: Notice): void {
+    this.#around.metrics.noticed(this.#name, event)
+    log(level, event, { detector: this.#name, ...fields })
+  }
+
+  #tellHeld(conditions: number, detail: string): void {
+    this.#around.metrics.held(this.#name, conditions)
+    if (conditions > 0 && !this.#isHeld) {
+      log('warn', 'triggers_held', {
+        detector: this.#name,
+        workflow: this.#detector.workflow,
+        conditions,
+        detail,
+      })
+    }
+    this.#isHeld = conditions > 0
+  }
+
+  /** @returns what is to be reported of them */
+  #logChanges(before: Episodes, after: Episodes, ended: readonly Episode[], now: number): SignalEpisode[] {
+    const reports: SignalEpisode[] = []
+    for (const [fingerprint, episode] of after) {
+      if (episode.began === null || (before.get(fingerprint)?.began ?? null) !== null) continue
+      log('warn', 'condition', { detector: this.#name, fingerprint, detail: episode.firing.summary })
+      reports.push(reportOf(this.#name, this.#detector, episode, null))
+    }
+    for (const episode of ended) {
+      const { firing, began } = episode
+      log('info', 'cleared', {
+        detector: this.#name,
+        fingerprint: firing.fingerprint,
+        after_ms: now - (began ?? now),
+        detail: firing.summary,
+      })
+      reports.push(reportOf(this.#name, this.#detector, episode, now))
+    }
+    return reports
+  }
+}
+
+/** How long a detector's source waits for answers, in milliseconds. */
+function timeoutOf({ http_check, tcp_check, command_check, prometheus }: DetectorConfig): number {
+  if (prometheus !== undefined) return prometheus.timeout * prometheus.urls.length
+  return (http_check ?? tcp_check ?? command_check)?.timeout ?? 0
+}
+
+/** How an episode stands, as the coordinator is told. */
+function reportOf(
+  name: string,
+  detector: DetectorConfig,
+  { firing, since, began, triggers, denials, code, executions }: Episode,
+  ended: number | null,
+): SignalEpisode {
+  return {
+    source: sourceOf(detector),
+    name,
+    workflow: detector.workflow,
+    fingerprint: firing.fingerprint,
+    began: new Date(began ?? since).toISOString(),
+    ended: ended === null ? null : new Date(ended).toISOString(),
+    admitted: triggers,
+    denied: denials,
+    code,
+    executions: [...executions],
+  }
+}
+
+function withEpisodes(episodes: Episodes, changed: readonly Episode[]): Episodes {
+  return new Map([...episodes, ...changed.map((episode) => [episode.firing.fingerprint, episode] as const)])
+}

@@ -1,0 +1,201 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { z } from 'zod'
+import type { JournalConfig } from '../../../../shared/config.ts'
+import { messageOf } from '../../../../shared/log.ts'
+import type { Observation } from '../../observation.ts'
+import { type LinePattern, linePattern } from '../matching/line-pattern.ts'
+import { MatchWindow, matchWindowState } from '../matching/match-window.ts'
+import { Notices } from '../matching/notices.ts'
+import type { Notice, Source } from '../source.ts'
+import { type JournalEntry, timeOf } from './journal-entry.ts'
+import { findEntry, followEntries, type JournalStart } from './journalctl.ts'
+
+const stateSchema = z.object({
+  kind: z.literal('journal'),
+  version: z.literal(1),
+  /** A cursor says nothing in another directory's journal. */
+  directory: z.string().nullable(),
+  /** Matches of another pattern are none. */
+  pattern: z.string(),
+  matches: matchWindowState,
+  /** The last entry that was read; null before the first. */
+  cursor: z.string().min(1).nullable(),
+})
+
+/** Characters of a message that are looked at. */
+const LONGEST_MESSAGE = 64 * 1024
+/** Milliseconds that `journalctl` must run before it is believed that it shows what there is. */
+const SETTLED = 1000
+/** Milliseconds that the first look waits for that. */
+const FIRST_LOOK = 10_000
+const FIRST_DELAY = 1000
+const LONGEST_DELAY = 60_000
+/** One that ran for this long is started again without delay. */
+const CALM = 60_000
+/** What it says when it hides entries from this user; it goes on with the others. */
+const NOT_ALLOWED = /not seeing messages from other users|insufficient permissions/
+
+/**
+ * Counts the entries of the systemd journal that have a pattern.
+ *
+ * @param state what {@link Source.state} gave before a restart; anything else is as good as none, and a notice
+ */
+export function followJournal(config: JournalConfig, state: unknown): Required<Source> {
+  return new FollowedJournal(config, state)
+}
+
+class FollowedJournal implements Required<Source> {
+  readonly #config: JournalConfig
+  readonly #pattern: LinePattern
+  readonly #window: MatchWindow
+  readonly #notices = new Notices()
+  readonly #closing = new AbortController()
+  #running: Promise<void> | undefined
+  #cursor: string | null
+  /** It has been seen to be empty: all that comes is new. */
+  #wasEmpty = false
+  /** Why it can't be told what fires. */
+  #problem: string | null = 'journalctl has not been started yet'
+  /** Resolves when that is known for the first time. */
+  readonly #known = Promise.withResolvers<void>()
+
+  constructor(config: JournalConfig, state: unknown) {
+    this.#config = config
+    this.#pattern = linePattern(config.pattern)
+    const kept = this.#keptState(state)
+    this.#window = new MatchWindow(config, kept?.pattern === config.pattern ? kept.matches : undefined)
+    this.#cursor = kept?.directory === (config.directory ?? null) ? kept.cursor : null
+  }
+
+  async observe(now: number): Promise<Observation> {
+    if (this.#running === undefined) {
+      this.#running = this.#run()
+      // Who looks only once is to see something.
+      await Promise.race([this.#known.promise, sleep(FIRST_LOOK, undefined, { ref: false })])
+    }
+    const observation = this.#window.observe(now)
+    return this.#problem === null ? observation : { unknown: this.#problem }
+  }
+
+  state(): z.output<typeof stateSchema> {
+    return {
+      kind: 'journal',
+      version: 1,
+      directory: this.#config.directory ?? null,
+      pattern: this.#config.pattern,
+      matches: this.#window.state(),
+      cursor: this.#cursor,
+    }
+  }
+
+  notices(): Notice[] {
+    return this.#notices.take()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  /** Keeps `journalctl` running. Never throws. */
+  async #run(): Promise<void> {
+    const { signal } = this.#closing
+    let delay = FIRST_DELAY
+    while (!signal.aborted) {
+      const began = performance.now()
+      try {
+        await this.#follow(signal)
+      } catch (error) {
+        if (!signal.aborted) this.#tellProblem(messageOf(error))
+      }
+      if (performance.now() - began >= CALM) delay = FIRST_DELAY
+      await sleep(delay, undefined, { signal }).catch(() => undefined)
+      delay = Math.min(2 * delay, LONGEST_DELAY)
+    }
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const start = await this.#start(signal)
+    // The one that was read last comes again.
+    let expected = start !== 'oldest' && start.cursor === this.#cursor ? this.#cursor : null
+    let allowed = true
+    const timer = setTimeout(() => {
+      if (!allowed) return
+      this.#problem = null
+      this.#known.resolve()
+    }, SETTLED)
+    try {
+      await followEntries(
+        this.#config,
+        start,
+        {
+          entry: (entry) => {
+            if (entry.cursor !== expected) this.#take(entry)
+            expected = null
+          },
+          unreadable: (detail) => this.#notices.add({ event: 'journal_entry_unreadable', level: 'warn', detail }),
+          says: (text) => {
+            if (!NOT_ALLOWED.test(text)) return
+            allowed = false
+            this.#tellProblem(`the journal may not be read: be root or in the group systemd-journal (${text})`)
+          },
+        },
+        signal,
+      )
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Where to begin: after what was read last, or at the first start after what is there. */
+  async #start(signal: AbortSignal): Promise<JournalStart> {
+    const cursor = this.#cursor
+    if (cursor !== null) {
+      const entry = await findEntry(this.#config, cursor, signal)
+      if (entry?.cursor !== cursor) this.#tellLost(cursor)
+      if (entry !== null) return entry
+    }
+    const newest = await findEntry(this.#config, null, signal)
+    if (newest === null) {
+      this.#wasEmpty = true
+      throw new Error('the journal has no entries')
+    }
+    if (cursor === null && this.#wasEmpty) return 'oldest'
+    this.#cursor = newest.cursor
+    return newest
+  }
+
+  #take(entry: JournalEntry): void {
+    this.#cursor = entry.cursor
+    if (entry.message === null) return
+    const message = entry.message.slice(0, LONGEST_MESSAGE)
+    const labels = this.#pattern.match(message)
+    if (labels !== null) this.#window.add(labels, Math.min(entry.at, Date.now()), entry.from, message)
+  }
+
+  #tellLost(cursor: string): void {
+    const since = timeOf(cursor)
+    this.#notices.add({
+      event: 'journal_entries_lost',
+      level: 'warn',
+      ...(since === null ? {} : { since: new Date(since).toISOString() }),
+      detail: 'the entry that was read last is not there any more, and others after it may be gone as well',
+    })
+  }
+
+  #tellProblem(problem: string): void {
+    if (problem !== this.#problem) this.#notices.add({ event: 'journal_unreadable', level: 'warn', detail: problem })
+    this.#problem = problem
+    this.#known.resolve()
+  }
+
+  #keptState(state: unknown): z.output<typeof stateSchema> | undefined {
+    if (state === undefined || state === null) return undefined
+    const parsed = stateSchema.safeParse(state)
+    if (!parsed.success) {
+      const detail = z.prettifyError(parsed.error).slice(0, 500)
+      this.#notices.add({ event: 'journal_state_unusable', level: 'warn', detail })
+    }
+    return parsed.data
+  }
+}

@@ -1,0 +1,191 @@
+/** Reads all logs that some patterns name, each line once. */
+import { basename, dirname, join } from 'node:path'
+import { z } from 'zod'
+import { messageOf } from '../../../../shared/log.ts'
+import type { Notices } from '../matching/notices.ts'
+import { type OnLine, readBuffer } from './followed-file.ts'
+import { FollowedLog, logState } from './followed-log.ts'
+import type { Look } from './losses.ts'
+import { type PathPattern, pathPattern } from './path-pattern.ts'
+import { isCompressed, rotatedFrom } from './rotation-names.ts'
+import { Moved } from './snapshot.ts'
+
+/** What is followed, and how. */
+export interface LogOrder {
+  /** Absolute paths with `*` and `?`. */
+  files: readonly string[]
+  /** Where to begin with files that are there at the very first start. Those that appear later are read from their beginning. */
+  from: 'beginning' | 'end'
+  /** How often it is looked, in milliseconds. */
+  interval: number
+  onLine: OnLine
+  notices: Notices
+}
+
+/** Positions as plain JSON. */
+export const followerState = z.object({
+  files: z.array(z.string()),
+  looked: z.number().nullable(),
+  logs: z.array(logState),
+  /** Paths that were there at the very first start, and could not be opened yet. */
+  waiting: z.array(z.string()),
+})
+
+const MINUTE = 60_000
+/** More are a pattern that says too much. */
+const MOST_LOGS = 500
+/** Bytes read at a look; more is left to the next ones, so that nothing else has to wait for long. */
+const MOST_BYTES = 16 * 1024 * 1024
+
+/**
+ * Follows logs through all that happens to them: renamed and made anew, several times between two looks and while it
+ * did not run; removed; copied and truncated, also when they grew beyond the old position before the next look.
+ *
+ * Not `@logdna/tail-file` (4.0.2), which is fine for one file: it knows a truncation by the size alone, loses what was
+ * rotated twice between two looks or while it did not run, and reads nothing that comes late to a file that was renamed.
+ */
+export class LogFollower {
+  readonly #order: LogOrder
+  readonly #patterns: PathPattern[]
+  readonly #logs = new Map<string, FollowedLog>()
+  readonly #waiting: Set<string>
+  /** Patterns whose files have been there from the beginning of a look on: what they name anew has appeared since. */
+  readonly #known: Set<string>
+  #looked: number | null
+  #turn = 0
+  #lagging = false
+  #problems: string[] = []
+
+  constructor(order: LogOrder, state?: z.output<typeof followerState>) {
+    this.#order = order
+    this.#patterns = order.files.map(pathPattern)
+    this.#known = new Set(state?.files)
+    this.#looked = state?.looked ?? null
+    this.#waiting = new Set(state?.waiting)
+    for (const log of state?.logs ?? []) {
+      if (this.#isMeant(log.path)) this.#logs.set(log.path, new FollowedLog(log.path, order.notices, log))
+    }
+  }
+
+  state(): z.output<typeof followerState> {
+    return {
+      files: [...this.#order.files],
+      // Not to the millisecond: what says the same each time need not be written each time.
+      looked: this.#looked === null ? null : Math.floor(this.#looked / MINUTE) * MINUTE,
+      logs: [...this.#logs.values()].map((log) => log.state()),
+      waiting: [...this.#waiting],
+    }
+  }
+
+  /**
+   * Reads what there is. Never throws, and never concurrently.
+   *
+   * @returns why not all of it can be read; null when it can
+   */
+  async look(now: number): Promise<string | null> {
+    const problems: string[] = []
+    const paths = await this.#paths(problems)
+    await this.#find(paths, now, problems)
+    await this.#read(now, problems)
+    this.#looked = now
+    this.#tellProblems(problems)
+    return problems[0] ?? null
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#logs.values()].map((log) => log.close()))
+  }
+
+  #isMeant(path: string): boolean {
+    return this.#patterns.some((pattern) => pattern.matches(path))
+  }
+
+  /** The logs that there are by name: neither compressed files nor the older generations of another log. */
+  async #paths(problems: string[]): Promise<string[]> {
+    const found = new Set<string>()
+    for (const pattern of this.#patterns) {
+      try {
+        const paths = await pattern.expand()
+        for (const path of paths) if (pattern.literal || !isCompressed(path)) found.add(path)
+      } catch (error) {
+        problems.push(`${pattern.text}: ${messageOf(error)}`)
+      }
+    }
+    const isOlder = (path: string): boolean =>
+      rotatedFrom(basename(path)).some((name) => {
+        const log = join(dirname(path), name)
+        return found.has(log) || this.#logs.has(log)
+      })
+    const logs = [...new Set([...this.#logs.keys(), ...[...found].filter((path) => !isOlder(path))])]
+    if (logs.length > MOST_LOGS)
+      problems.push(`more than ${MOST_LOGS} files are meant by ${this.#order.files.join(', ')}`)
+    return logs.slice(0, MOST_LOGS)
+  }
+
+  async #find(paths: readonly string[], now: number, problems: string[]): Promise<void> {
+    for (const path of paths) {
+      const log = this.#logs.get(path) ?? new FollowedLog(path, this.#order.notices)
+      const look = this.#lookOf(log, now)
+      try {
+        if (this.#logs.has(path)) await log.find(look)
+        else if (this.#isOld(path)) await log.begin(look, this.#order.from)
+        else await log.find(look)
+        this.#logs.set(path, log)
+        this.#waiting.delete(path)
+        const isNamed = this.#order.files.includes(path)
+        if (log.isEmpty && !isNamed) this.#logs.delete(path)
+      } catch (error) {
+        if (!this.#logs.has(path) && this.#isOld(path)) this.#waiting.add(path)
+        // Otherwise they are found at the next look.
+        if (!(error instanceof Moved)) problems.push(messageOf(error))
+      }
+    }
+    for (const file of this.#order.files) this.#known.add(file)
+  }
+
+  /** Whether a file that is not followed yet was there before anyone looked for it. */
+  #isOld(path: string): boolean {
+    if (this.#waiting.has(path)) return true
+    return !this.#patterns.some((pattern) => this.#known.has(pattern.text) && pattern.matches(path))
+  }
+
+  #lookOf(log: FollowedLog, now: number): Look {
+    return {
+      now,
+      last: this.#looked,
+      interval: this.#order.interval,
+      isOthers: (key) => [...this.#logs.values()].some((other) => other !== log && other.reads(key)),
+      isLog: (path) => this.#logs.has(path),
+    }
+  }
+
+  async #read(now: number, problems: string[]): Promise<void> {
+    const logs = [...this.#logs.values()]
+    const buffer = readBuffer()
+    let left = MOST_BYTES
+    // Another one comes first each time: one that grows without end must not keep all others waiting.
+    this.#turn += 1
+    for (const index of logs.keys()) {
+      const log = logs[(index + this.#turn) % logs.length]
+      if (log === undefined) continue
+      try {
+        left -= await log.read(this.#lookOf(log, now), buffer, left, this.#order.onLine)
+      } catch (error) {
+        problems.push(messageOf(error))
+      }
+    }
+    const lags = left <= 0
+    if (lags !== this.#lagging) {
+      const bytes = logs.reduce((sum, { unread }) => sum + unread, 0)
+      this.#order.notices.add({ event: lags ? 'log_lags' : 'log_caught_up', level: lags ? 'warn' : 'info', bytes })
+    }
+    this.#lagging = lags
+  }
+
+  #tellProblems(problems: string[]): void {
+    for (const detail of problems) {
+      if (!this.#problems.includes(detail)) this.#order.notices.add({ event: 'log_unreadable', level: 'warn', detail })
+    }
+    this.#problems = problems
+  }
+}

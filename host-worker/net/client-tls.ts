@@ -1,0 +1,71 @@
+/** A program's side of mutual TLS: whom it trusts, and who it is. */
+import { readFile } from 'node:fs/promises'
+import { fileVersion } from '../process/file-version.ts'
+
+/** Paths of PEM files. */
+export interface ClientTlsFiles {
+  /** Authorities that vouch for the server; default: those that Node trusts. */
+  ca_file?: string | undefined
+  /** Its own certificate, with what is between it and the authority. */
+  cert_file?: string | undefined
+  key_file?: string | undefined
+}
+
+/** What they hold. */
+export interface ClientTlsMaterial {
+  ca?: string
+  cert?: string
+  key?: string
+}
+
+/** How often it is looked whether the files have changed, in milliseconds: certificates may live for an hour alone. */
+const LOOK_INTERVAL = 5000
+
+/** Reads the files, and again when they have changed. */
+export class ClientTls {
+  readonly #files: ClientTlsFiles
+  #material: ClientTlsMaterial = {}
+  #version = ''
+  #lookedAt = Number.NEGATIVE_INFINITY
+
+  constructor(files: ClientTlsFiles) {
+    this.#files = files
+  }
+
+  /**
+   * What the files hold; the same object as long as they don't change.
+   *
+   * @throws Error when a file can't be read and never could; later the last good content stays in use
+   */
+  async material(): Promise<ClientTlsMaterial> {
+    if (performance.now() - this.#lookedAt < LOOK_INTERVAL) return this.#material
+    try {
+      const version = await versionOf(this.#files)
+      if (version !== this.#version) {
+        this.#material = await read(this.#files)
+        this.#version = version
+      }
+    } catch (error) {
+      if (this.#version === '') throw error
+    }
+    this.#lookedAt = performance.now()
+    return this.#material
+  }
+}
+
+async function versionOf({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<string> {
+  const files = [ca_file, cert_file, key_file].filter((file) => file !== undefined)
+  const versions = await Promise.all(files.map(fileVersion))
+  return versions.join() || 'none'
+}
+
+async function read({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<ClientTlsMaterial> {
+  const [ca, cert, key] = await Promise.all(
+    [ca_file, cert_file, key_file].map(async (file) => (file === undefined ? undefined : readFile(file, 'utf8'))),
+  )
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  }
+}

@@ -1,0 +1,164 @@
+/** One process of its own group, with captured output, ended as a whole when it may not go on. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Socket } from 'node:net'
+import { constants } from 'node:os'
+import type { Readable } from 'node:stream'
+import type { CommandResult } from '../../workflows/sdk/activities.ts'
+import { type Guardian, startGuardian } from './guardian.ts'
+import { endGroups } from './process-group.ts'
+import { identify, type ProcessIdentity } from './process-identity.ts'
+
+/** What to run. Times in milliseconds. */
+export interface ProcessOrder {
+  argv: readonly string[]
+  directory: string
+  /** The whole environment; nothing is inherited. */
+  env: Record<string, string>
+  /** Most bytes kept of each output stream: the first ones, or the last. */
+  outputCap: number
+  keeps?: 'head' | 'tail'
+  /** Ends the process when it aborts. */
+  signal: AbortSignal
+  /** From SIGTERM to SIGKILL. */
+  killGrace: number
+  /** Whether what it leaves behind in its group is ended too; otherwise a service that a command starts goes on. */
+  leavesNothing?: boolean
+  /** Told of the process once it runs. */
+  onStart?: (leader: ProcessIdentity) => void
+}
+
+/** How long output may still come after the process has ended, from children that it left behind. */
+const OUTPUT_GRACE = 200
+/** Exit code of a program that could not be started, as shells have it. */
+const NOT_STARTED = 127
+
+/** Ends what this process has started when it dies itself, by whatever means. One for all commands, from the first on. */
+let guardian: Promise<Guardian> | undefined
+
+/**
+ * Runs a process. Never throws for what the process does; `killed` when the signal ended it, with all of its group: then
+ * nothing of that runs any more.
+ */
+export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
+  const [program = '', ...args] = order.argv
+  const watcher = await ensureGuardian()
+  const began = performance.now()
+  const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
+  const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
+  // A group of its own, so that what the command has started ends with it.
+  const child = spawn(program, args, {
+    cwd: order.directory,
+    env: order.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  // One that ended at once may have left children behind: its group still has its number.
+  const leader =
+    child.pid === undefined ? undefined : (identify(child.pid) ?? { pid: child.pid, started: 'ended at once' })
+  if (leader !== undefined) {
+    watcher.watch(leader)
+    order.onStart?.(leader)
+  }
+  child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
+  child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
+  const ending: { done?: Promise<void> } = {}
+  const kill = (): void => {
+    ending.done ??= leader === undefined ? Promise.resolve() : endGroups([leader], { graceMs: order.killGrace })
+  }
+  if (order.signal.aborted) kill()
+  order.signal.addEventListener('abort', kill, { once: true })
+  try {
+    const exitCode = await ended(child, stderr)
+    const killed = ending.done !== undefined
+    if (order.leavesNothing) kill()
+    await ending.done
+    return {
+      output: {
+        exitCode,
+        stdout: stdout.text(),
+        stderr: stderr.text(),
+        durationMs: Math.round(performance.now() - began),
+      },
+      killed,
+    }
+  } finally {
+    if (leader !== undefined) watcher.forget(leader)
+    order.signal.removeEventListener('abort', kill)
+    // What it left behind may hold its output open for ever; this process need not wait for that.
+    letGo(child.stdout)
+    letGo(child.stderr)
+  }
+}
+
+function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
+  return new Promise((resolve) => {
+    child.once('error', (error) => {
+      stderr.add(Buffer.from(`${error.message}\n`))
+      resolve(NOT_STARTED)
+    })
+    child.once('exit', (code, signal) => {
+      const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+      child.once('close', () => resolve(exitCode))
+      setTimeout(() => resolve(exitCode), OUTPUT_GRACE).unref()
+    })
+  })
+}
+
+/** One that can't be started now may be later. */
+function ensureGuardian(): Promise<Guardian> {
+  guardian ??= startGuardian().catch((error: unknown) => {
+    guardian = undefined
+    throw error
+  })
+  return guardian
+}
+
+/** @param stream of a child process, which is a socket */
+function letGo(stream: Readable): void {
+  ;(stream as Socket).unref()
+}
+
+/** Keeps the first or the last bytes of a stream and counts the rest. */
+class CappedOutput {
+  readonly #cap: number
+  readonly #keeps: 'head' | 'tail'
+  #chunks: Buffer[] = []
+  #kept = 0
+  #cut = 0
+
+  constructor(cap: number, keeps: 'head' | 'tail') {
+    this.#cap = cap
+    this.#keeps = keeps
+  }
+
+  add(chunk: Buffer): void {
+    if (this.#keeps === 'tail') {
+      this.#chunks.push(chunk)
+      this.#kept += chunk.length
+      // Seldom, so that a chatty command costs little.
+      if (this.#kept > 2 * this.#cap) this.#dropHead()
+      return
+    }
+    const room = Math.min(this.#cap - this.#kept, chunk.length)
+    if (room > 0) this.#chunks.push(chunk.subarray(0, room))
+    this.#kept += room
+    this.#cut += chunk.length - room
+  }
+
+  text(): string {
+    if (this.#keeps === 'tail') this.#dropHead()
+    const text = Buffer.concat(this.#chunks).toString('utf8')
+    if (this.#cut === 0) return text
+    const note = `[${this.#cut} more bytes were cut]`
+    return this.#keeps === 'tail' ? `${note}\n${text}` : `${text}\n${note}\n`
+  }
+
+  #dropHead(): void {
+    const all = Buffer.concat(this.#chunks)
+    const last = all.subarray(Math.max(all.length - this.#cap, 0))
+    this.#cut += all.length - last.length
+    // A copy: a view would keep all of it in memory.
+    this.#chunks = [Buffer.from(last)]
+    this.#kept = last.length
+  }
+}

@@ -1,0 +1,178 @@
+import { execFileSync } from 'node:child_process'
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { FreeDiskRule } from '../../../../shared/config.ts'
+import type { FreeDiskReport } from '../../../../workflows/sdk/activities.ts'
+import { DirectoryHandle } from './directory-handle.ts'
+import { freeDisk } from './free-disk.ts'
+
+const HOUR = 3_600_000
+const NOW = Date.parse('2026-06-01T00:00:00Z')
+
+function scratch(): string {
+  const directory = realpathSync(mkdtempSync(join(tmpdir(), 'resile-disk-')))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
+  return directory
+}
+
+/** Writes files with their ages in hours. */
+function fill(directory: string, ages: Record<string, number>, bytes = 5000): void {
+  for (const [name, age] of Object.entries(ages)) {
+    const path = join(directory, name)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, Buffer.alloc(bytes, 'x'))
+    const at = (NOW - age * HOUR) / 1000
+    utimesSync(path, at, at)
+  }
+}
+
+function run(directory: string, more: Partial<FreeDiskRule> = {}, options: object = {}): Promise<FreeDiskReport> {
+  return freeDisk({
+    rule: { paths: [directory], pattern: '.*\\.log(?:\\..*)?', older_than: HOUR, min_size: 0, keep: 0, ...more },
+    now: NOW,
+    untilFreePercent: null,
+    dryRun: false,
+    signal: new AbortController().signal,
+    ...options,
+  })
+}
+
+describe('what is removed', () => {
+  it('is old, matches as a whole, and is below the directory, oldest first', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 0.5, 'b.log': 2, 'c.log.1': 5, 'd.txt': 9, 'below/e.log': 3, 'f.log2': 9 })
+    const report = await run(directory)
+    expect(report.removed.map(({ path }) => path.slice(directory.length + 1))).toEqual([
+      'c.log.1',
+      'below/e.log',
+      'b.log',
+    ])
+    expect(report).toMatchObject({ files: 3, errors: [], removed: [{ modified: '2026-05-31T19:00:00.000Z' }, {}, {}] })
+    expect(report.bytes).toBeGreaterThanOrEqual(3 * 5000)
+    expect(['a.log', 'd.txt', 'f.log2'].every((name) => existsSync(join(directory, name)))).toBe(true)
+    expect(existsSync(join(directory, 'below'))).toBe(true)
+  })
+
+  it('spares the newest of each directory, and small ones', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 2, 'b.log': 3, 'c.log': 4, 'x/d.log': 9 })
+    fill(directory, { 'small.log': 50 }, 10)
+    const report = await run(directory, { keep: 1, min_size: 100 })
+    expect(report.removed.map(({ path }) => path.slice(directory.length + 1))).toEqual(['c.log', 'b.log'])
+  })
+
+  it('ends when enough is free', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 2, 'b.log': 3 })
+    expect(await run(directory, {}, { untilFreePercent: 0.1 })).toMatchObject({ files: 0 })
+    expect(await run(directory, {}, { untilFreePercent: 100 })).toMatchObject({ files: 2 })
+  })
+
+  it('is nothing in a dry run, and the report says what it would be', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 2, 'b.log': 3 })
+    expect(await run(directory, {}, { dryRun: true })).toMatchObject({ files: 2 })
+    expect([existsSync(join(directory, 'a.log')), existsSync(join(directory, 'b.log'))]).toEqual([true, true])
+  })
+})
+
+it('the report fits into what Temporal takes, whatever files are called', async () => {
+  const directory = scratch()
+  const names = Array.from({ length: 250 }, (_, index) => `${String.fromCharCode(1).repeat(240)}${index}.log`)
+  fill(directory, Object.fromEntries(names.map((name) => [name, 9])), 1)
+  const report = await run(directory)
+  expect(report.files).toBe(250)
+  expect(JSON.stringify(report).length).toBeLessThan(1_000_000)
+})
+
+describe('what is never removed', () => {
+  it('what a symbolic link leads to, and the link', async () => {
+    const [directory, outside] = [scratch(), scratch()]
+    fill(outside, { 'precious.log': 9 })
+    symlinkSync(outside, join(directory, 'away'))
+    symlinkSync(join(outside, 'precious.log'), join(directory, 'link.log'))
+    expect(await run(directory)).toMatchObject({ files: 0, errors: [] })
+    expect(existsSync(join(outside, 'precious.log'))).toBe(true)
+  })
+
+  it('a file with a second name: it would free nothing', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 9 })
+    linkSync(join(directory, 'a.log'), join(directory, 'kept'))
+    expect(await run(directory)).toMatchObject({ files: 0 })
+  })
+
+  it('anything below a directory that is a symbolic link itself, or on the way to it', async () => {
+    const [directory, outside] = [scratch(), scratch()]
+    fill(outside, { 'below/precious.log': 9 })
+    symlinkSync(outside, join(directory, 'root'))
+    for (const path of [join(directory, 'root'), join(directory, 'root/below')]) {
+      const { errors, files } = await run(path).catch((error: unknown) => ({ errors: [String(error)], files: 0 }))
+      expect(files).toBe(0)
+      expect(errors[0]).toContain('leads to')
+    }
+  })
+
+  it('what is not a regular file', async () => {
+    const directory = scratch()
+    execFileSync('mkfifo', [join(directory, 'pipe.log')])
+    mkdirSync(join(directory, 'directory.log'))
+    expect(await run(directory)).toMatchObject({ files: 0, errors: [] })
+  })
+})
+
+it('a directory that is held stays the same when its name leads elsewhere', async () => {
+  const [directory, outside] = [scratch(), scratch()]
+  fill(outside, { 'a.log': 9 })
+  fill(directory, { 'logs/a.log': 9 })
+  const held = await DirectoryHandle.open(join(directory, 'logs'))
+  execFileSync('mv', [join(directory, 'logs'), join(directory, 'moved')])
+  symlinkSync(outside, join(directory, 'logs'))
+  await held.remove('a.log')
+  await held.close()
+  expect([existsSync(join(directory, 'moved/a.log')), existsSync(join(outside, 'a.log'))]).toEqual([false, true])
+})
+
+it('a symbolic link that took the place of a directory meanwhile is not entered', async () => {
+  const [directory, outside] = [scratch(), scratch()]
+  symlinkSync(outside, join(directory, 'link'))
+  const held = await DirectoryHandle.open(directory)
+  await expect(held.enter('link')).rejects.toThrow(/ELOOP|ENOTDIR/)
+  await held.close()
+})
+
+it('a file that took the place of an old one meanwhile is not removed', async () => {
+  const directory = scratch()
+  fill(directory, { 'a.log': 9 })
+  let looks = 0
+  // Looked at once when the file is found, and once before it is removed.
+  const throwIfAborted = (): void => {
+    looks += 1
+    if (looks < 2) return
+    fill(directory, { 'new.log': 0 })
+    renameSync(join(directory, 'new.log'), join(directory, 'a.log'))
+  }
+  const report = await run(directory, {}, { signal: { throwIfAborted } })
+  expect(report).toMatchObject({ files: 0, errors: [expect.stringContaining('has changed meanwhile')] })
+  expect(existsSync(join(directory, 'a.log'))).toBe(true)
+})
+
+it('what can not be looked at is said, and the rest is done', async () => {
+  const directory = scratch()
+  fill(directory, { 'a.log': 9 })
+  const report = await run(directory, { paths: [directory, join(directory, 'none')] })
+  expect(report).toMatchObject({ files: 1, errors: [expect.stringContaining('ENOENT')] })
+})

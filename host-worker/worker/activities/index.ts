@@ -1,0 +1,29 @@
+import type { HostActivities } from '../../../workflows/sdk/index.ts'
+import { checkHttp } from '../../net/check-http.ts'
+import { bundleDiagnosticsActivity, type DiagnosticsHost } from './diagnostics/bundle-diagnostics.ts'
+import { collectDiagnosticsActivity } from './diagnostics/collect-diagnostics.ts'
+import { type DiskHost, freeDiskActivity } from './free-disk/activity.ts'
+import { heartbeating } from './heartbeating.ts'
+import { type PoolHost, poolActivities } from './load-balancer/activities.ts'
+import { rebootHostActivity } from './reboot-host.ts'
+import { describeCommandActivity, runCommandActivity } from './run-command.ts'
+import { type TestHost, testRevisionActivity } from './test-revision/activity.ts'
+
+/** A host with all that its activities need. */
+export type ActivityHost = PoolHost & DiagnosticsHost & DiskHost & TestHost
+
+/** The activities that a host's worker registers; each heartbeats. */
+export function hostActivities(host: ActivityHost): HostActivities {
+  const collectDiagnostics = collectDiagnosticsActivity(host.node)
+  return heartbeating({
+    runCommand: runCommandActivity(host),
+    describeCommand: describeCommandActivity(host),
+    rebootHost: rebootHostActivity(host),
+    checkHttp,
+    ...poolActivities(host),
+    freeDisk: freeDiskActivity(host),
+    testRevision: testRevisionActivity(host),
+    collectDiagnostics,
+    bundleDiagnostics: bundleDiagnosticsActivity(host, collectDiagnostics),
+  })
+}

@@ -1,0 +1,99 @@
+/** Taking a node out of its pool, and bringing it back: never so that too few servers are left. */
+import { ApplicationFailure } from '@temporalio/common'
+import { TOO_FEW_SERVERS } from '../../../../shared/failure-types.ts'
+import type { PoolChange, PoolState } from '../../../../workflows/sdk/activities.ts'
+import { servingWithout } from '../../../../workflows/sdk/serving.ts'
+import type { LoadBalancer } from './load-balancer.ts'
+
+/** A pool as a host is configured for it. */
+export interface Pool {
+  name: string
+  /** Fewest servers that a drain may leave serving. */
+  minServers: number
+  /** What the load balancer calls nodes that have another name there, by node. */
+  serverNames: Readonly<Record<string, string>>
+  balancer: LoadBalancer
+}
+
+/** The pool as its load balancer sees it, by the names of nodes; with `only`, of that node's servers alone. */
+export async function readPool({ name, minServers, serverNames, balancer }: Pool, only?: string): Promise<PoolState> {
+  const nodes = new Map(Object.entries(serverNames).map(([node, server]) => [server, node]))
+  const servers = (await balancer.read()).map(({ name: server, ...rest }) => ({
+    node: nodes.get(server) ?? server,
+    ...rest,
+  }))
+  return { pool: name, minServers, servers: only === undefined ? servers : servers.filter(({ node }) => node === only) }
+}
+
+/**
+ * Takes a node out of rotation. What the node works on, it may finish.
+ *
+ * The pool is counted before, and again after: of two that are drained at once, each sees that the other is gone too,
+ * and goes back. Nobody has to hold a lock for that.
+ *
+ * @param minServers fewest servers to leave serving; the pool's own if that is more
+ * @throws ApplicationFailure, not retried: `too_few_servers`, `UnknownServer`, `NotDrained`
+ * @throws Error when the load balancer doesn't answer as it should
+ */
+export async function drainServer(pool: Pool, node: string, minServers = 0): Promise<PoolChange> {
+  const before = await readPool(pool)
+  const { inRotation } = find(before, node)
+  refuseTooFew(before, node, minServers, `draining ${node}`)
+  if (!inRotation) return { changed: false, before, after: before }
+  await pool.balancer.setInRotation(serverOf(pool, node), false)
+  const after = await readPool(pool)
+  try {
+    refuseTooFew(after, node, minServers, `${node} was drained and returned at once: others went meanwhile, which`)
+  } catch (error) {
+    await pool.balancer.setInRotation(serverOf(pool, node), true)
+    throw error
+  }
+  if (find(after, node).inRotation) {
+    throw failure('NotDrained', `the load balancer still sends requests to ${node}`, { before, after })
+  }
+  return { changed: true, before, after }
+}
+
+/**
+ * Brings a node back into rotation; whether it is healthy is the load balancer's own to see.
+ *
+ * @throws ApplicationFailure, not retried: `UnknownServer`, `NotReturned`
+ * @throws Error when the load balancer doesn't answer as it should
+ */
+export async function returnServer(pool: Pool, node: string): Promise<PoolChange> {
+  const before = await readPool(pool)
+  if (isBack(find(before, node))) return { changed: false, before, after: before }
+  await pool.balancer.setInRotation(serverOf(pool, node), true)
+  const after = await readPool(pool)
+  if (!isBack(find(after, node))) {
+    throw failure('NotReturned', `the load balancer does not take ${node} back`, { before, after })
+  }
+  return { changed: true, before, after }
+}
+
+/** Whether all that balance the load would send it requests. */
+function isBack({ inRotation, partly }: PoolState['servers'][number]): boolean {
+  return inRotation && partly !== true
+}
+
+function refuseTooFew(state: PoolState, node: string, minServers: number, what: string): void {
+  const { left, least } = servingWithout(state, node, minServers)
+  if (left >= least) return
+  const message = `${what} would leave ${left} serving in pool ${state.pool}, and ${least} have to be`
+  throw failure(TOO_FEW_SERVERS, message, { node, left, min_servers: least, pool: state })
+}
+
+function find(state: PoolState, node: string): PoolState['servers'][number] {
+  const server = state.servers.find((candidate) => candidate.node === node)
+  if (server !== undefined) return server
+  const known = state.servers.map((candidate) => candidate.node).join(', ')
+  throw failure('UnknownServer', `pool ${state.pool} has no server for ${node}; it has ${known}`, { pool: state })
+}
+
+function serverOf({ serverNames }: Pool, node: string): string {
+  return (Object.hasOwn(serverNames, node) ? serverNames[node] : undefined) ?? node
+}
+
+function failure(type: string, message: string, details: Record<string, unknown>): ApplicationFailure {
+  return ApplicationFailure.create({ type, message, nonRetryable: true, details: [details] })
+}

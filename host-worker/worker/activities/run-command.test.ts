@@ -1,0 +1,196 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { MockActivityEnvironment } from '@temporalio/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { CommandConfig } from '../../../shared/config.ts'
+import type { CommandResult } from '../../../workflows/sdk/activities.ts'
+import { Journal } from '../journal/journal.ts'
+import { type CommandHost, runCommandActivity } from './run-command.ts'
+
+let directory: string
+let journal: Journal
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'resile-command-'))
+  journal = new Journal(join(directory, '.journal'))
+})
+afterAll(async () => {
+  journal.close()
+  await rm(directory, { recursive: true })
+})
+
+function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConfig {
+  return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
+}
+
+/** Permits everything, and tells how often it was asked. */
+const permits = {
+  asked: 0,
+  refuses: false,
+  async check(): Promise<{ execution: string }> {
+    this.asked += 1
+    if (this.refuses) throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
+    return { execution: Context.current().info.workflowExecution?.workflowId ?? '' }
+  },
+}
+
+/** Each run is another order. */
+function order(workflowId = 'exec-1'): MockActivityEnvironment {
+  return new MockActivityEnvironment({ workflowExecution: { workflowId, runId: randomUUID() } })
+}
+
+function host(commands: Record<string, CommandConfig>, more: Partial<CommandHost> = {}): CommandHost {
+  return { node: 'web-1', directory, commands, permits, journal, bootId: async () => 'boot-1', ...more }
+}
+
+function run(commands: Record<string, CommandConfig>, request: unknown, environment = order()): Promise<CommandResult> {
+  return environment.run(runCommandActivity(host(commands)), request as { name: string })
+}
+
+const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
+
+describe('permits', () => {
+  it('a command that may change the host is not run without one', async () => {
+    permits.refuses = true
+    const commands = { touch: command(['touch', 'touched']) }
+    await expect(run(commands, { name: 'touch' })).rejects.toEqual(failure('PermitRefused'))
+    permits.refuses = false
+    await expect(readFile(join(directory, 'touched'))).rejects.toThrow('ENOENT')
+    await expect(run(commands, { name: 'touch' })).resolves.toMatchObject({ exitCode: 0 })
+  })
+
+  it('a command that was cancelled while its permit was checked does not begin', async () => {
+    const environment = order()
+    const slow = {
+      async check(): Promise<{ execution: string }> {
+        environment.cancel()
+        return { execution: 'exec-1' }
+      },
+    }
+    const activity = runCommandActivity(host({ touch: command(['touch', 'too-late']) }, { permits: slow }))
+    await expect(environment.run(activity, { name: 'touch' })).rejects.toThrow('before it began')
+    await expect(readFile(join(directory, 'too-late'))).rejects.toThrow('ENOENT')
+  })
+
+  it('one that only reads needs none', async () => {
+    const before = permits.asked
+    await run({ look: command(['true'], { read_only: true }) }, { name: 'look' })
+    expect(permits.asked).toBe(before)
+  })
+})
+
+describe('what is allowed', () => {
+  it('runs argv as it is, without a shell', async () => {
+    const result = await run(
+      { say: command(['printf', '%s', '$HOME; `id` {word}'], { params: { word: '.*' } }) },
+      { name: 'say', params: { word: 'a b' } },
+    )
+    expect(result).toMatchObject({ exitCode: 0, stdout: '$HOME; `id` a b', stderr: '' })
+  })
+
+  it.each(['other', 'toString', '__proto__', ''])('refuses the command %j', async (name) => {
+    await expect(run({ say: command(['true']) }, { name })).rejects.toEqual(failure('CommandNotAllowed'))
+  })
+
+  it.each([
+    [{ unit: 'nginx; reboot' }],
+    [{ unit: 'nginx\nreboot' }],
+    [{ unit: '' }],
+    [{}],
+    [{ unit: 5 }],
+    [{ unit: 'nginx', more: 'x' }],
+    [{ unit: 'a\0b' }],
+  ])('refuses the parameters %j', async (params) => {
+    const commands = { restart: command(['echo', '{unit}'], { params: { unit: '^[a-z0-9@.-]+$' } }) }
+    await expect(run(commands, { name: 'restart', params })).rejects.toEqual(failure('InvalidParams'))
+  })
+
+  it('wants the whole value to match, also without anchors in the pattern', async () => {
+    const commands = { restart: command(['echo', '{unit}'], { params: { unit: 'nginx' } }) }
+    await expect(run(commands, { name: 'restart', params: { unit: 'nginx2' } })).rejects.toEqual(
+      failure('InvalidParams'),
+    )
+  })
+})
+
+describe('what comes back', () => {
+  it('a non-zero exit, a signal and a missing program are results', async () => {
+    expect(await run({ c: command(['sh', '-c', 'echo out; echo err >&2; exit 3']) }, { name: 'c' })).toMatchObject({
+      exitCode: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    })
+    expect(await run({ c: command(['sh', '-c', 'kill -9 $$']) }, { name: 'c' })).toMatchObject({ exitCode: 137 })
+    expect(await run({ c: command(['/nonexistent/program']) }, { name: 'c' })).toMatchObject({
+      exitCode: 127,
+      stderr: expect.stringContaining('ENOENT'),
+    })
+  })
+
+  it('output is cut at its cap, and the command goes on', async () => {
+    const result = await run(
+      { c: command(['sh', '-c', 'head -c 200000 /dev/zero | tr "\\0" x; echo done >&2']) },
+      { name: 'c' },
+    )
+    expect(result).toMatchObject({ exitCode: 0, stderr: 'done\n' })
+    expect(result.stdout).toHaveLength(64 * 1024 + '\n[134464 more bytes were cut]\n'.length)
+  })
+
+  it('the environment holds four variables and nothing else', async () => {
+    const { stdout } = await run({ c: command(['env']) }, { name: 'c' })
+    const names = stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')[0])
+      .sort()
+    expect(names).toEqual(
+      ['HOME', 'PATH', 'RESILE_EXECUTION_ID', 'RESILE_NODE'].filter(
+        (name) => name.startsWith('RESILE') || process.env[name] !== undefined,
+      ),
+    )
+    expect(stdout).toContain('RESILE_EXECUTION_ID=exec-1')
+  })
+
+  it('the project is the working directory', async () => {
+    expect((await run({ c: command(['pwd']) }, { name: 'c' })).stdout.trim()).toBe(directory)
+  })
+
+  it('a child that keeps the output open does not keep the command', async () => {
+    expect(await run({ c: command(['sh', '-c', 'sleep 60 & echo $! > left.pid']) }, { name: 'c' })).toMatchObject({
+      exitCode: 0,
+    })
+    process.kill(Number(await readFile(join(directory, 'left.pid'), 'utf8')))
+  })
+})
+
+describe('what may not go on', () => {
+  it('a command that runs too long is ended with all that it started', async () => {
+    const commands = { c: command(['sh', '-c', 'sleep 60 & echo $! > slow.pid; wait'], { timeout: 500 }) }
+    await expect(run(commands, { name: 'c' })).rejects.toEqual(failure('CommandTimeout'))
+    const pid = Number(await readFile(join(directory, 'slow.pid'), 'utf8'))
+    await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false)
+  })
+
+  it('a cancelled command is ended', async () => {
+    const environment = order()
+    const running = run({ c: command(['sleep', '60']) }, { name: 'c' }, environment)
+    environment.cancel()
+    await expect(running).rejects.toBeInstanceOf(CancelledFailure)
+  })
+
+  it('failures are Temporal application failures', async () => {
+    await expect(run({}, { name: 'c' })).rejects.toBeInstanceOf(ApplicationFailure)
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,92 @@
+import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
+import { MockActivityEnvironment } from '@temporalio/testing'
+import type { ActivityInterceptorsFactory } from '@temporalio/worker'
+import { CompactSign, importJWK } from 'jose'
+import { expect, it } from 'vitest'
+import { encodePayloads } from '../../../shared/payload.ts'
+import { digestPayloads, PERMIT_TYPE } from '../../../shared/permit.ts'
+import { generatePermitKey } from '../../certs/permit-keys.ts'
+import { keepHeaders, type PermitGate, permitGate } from './gate.ts'
+
+const HOST = { namespace: 'default', datacenter: 'dc1', node: 'lb-1', types: ['lb'] }
+
+/** Asks a gate from within an activity of execution `e1`, admitted for `web-1`. */
+async function ask(bind: () => boolean, check: (gate: PermitGate) => Promise<unknown>): Promise<unknown> {
+  const { kty, crv, kid, x, d } = await generatePermitKey()
+  const input = encodePayloads([{}]).payloads ?? []
+  const now = Date.now() / 1000
+  const claims = {
+    sub: 'e1',
+    iat: now,
+    begin_by: now + 600,
+    exp: now + 4200,
+    namespace: 'default',
+    workflow: 'drain-node',
+    workflow_type: 'drainNode',
+    datacenter: 'dc1',
+    target: { node: 'web-1' },
+    input_sha256: await digestPayloads(input),
+  }
+  const permit = await new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+    .setProtectedHeader({ alg: 'EdDSA', typ: PERMIT_TYPE, kid })
+    .sign(await importJWK({ kty, crv, kid, x, d }, 'EdDSA'))
+  const gate = permitGate({
+    host: HOST,
+    keys: { find: async () => ({ kty, crv, kid, x }) },
+    readRun: async ({ workflowId }) => ({
+      workflowId,
+      firstRunId: 'r1',
+      workflowType: 'drainNode',
+      startedAt: Date.now(),
+      input,
+      isOpen: true,
+    }),
+    onRefused: () => undefined,
+    bind,
+  })
+  const environment = new MockActivityEnvironment({ workflowExecution: { workflowId: 'e1', runId: 'r1' } })
+  const headers = { resile: defaultPayloadConverter.toPayload({ permit }) }
+  return environment.run(() => intercepted(keepHeaders, environment, headers, () => check(gate)))
+}
+
+function intercepted(
+  factory: ActivityInterceptorsFactory,
+  { context }: MockActivityEnvironment,
+  headers: object,
+  work: () => Promise<unknown>,
+): Promise<unknown> {
+  const { inbound } = factory(context)
+  const next = (): Promise<unknown> => work()
+  return inbound?.execute?.({ args: [], headers: headers as never }, next) ?? work()
+}
+
+it('permits what is done to the node that it is for, wherever that is done', async () => {
+  expect(
+    await ask(
+      () => true,
+      (gate) => gate.check('web-1'),
+    ),
+  ).toEqual({ execution: 'e1' })
+})
+
+it.each([[undefined], ['lb-1'], ['web-2']])('permits nothing to another: %s', async (subject) => {
+  await expect(
+    ask(
+      () => true,
+      (gate) => gate.check(subject),
+    ),
+  ).rejects.toMatchObject({
+    type: 'PermitRefused',
+    details: [{ reason: 'wrong_node' }],
+  })
+})
+
+it('a journal that takes nothing is not taken for a permit that could not be checked', async () => {
+  const bind = (): never => {
+    throw ApplicationFailure.nonRetryable('full', 'JournalUnavailable')
+  }
+  await expect(ask(bind, (gate) => gate.check('web-1'))).rejects.toMatchObject({
+    type: 'JournalUnavailable',
+    nonRetryable: true,
+  })
+})

@@ -1,0 +1,132 @@
+/** Lets an activity change the host only under a permit. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Context } from '@temporalio/activity'
+import { ApplicationFailure } from '@temporalio/common'
+import type { ActivityInterceptorsFactory } from '@temporalio/worker'
+import { log, messageOf } from '../../../shared/log.ts'
+import { decodePayload } from '../../../shared/payload.ts'
+import { PERMIT_REFUSED, type PermitRefusal } from '../../../shared/permit.ts'
+import { isFinal } from '../final-failure.ts'
+import type { PermitKeyStore } from './key-store.ts'
+import { fromProto, type ProtoPayload } from './proto-payload.ts'
+import { PermitRefused } from './refused.ts'
+import type { RunId, RunRecord } from './run-record.ts'
+import { checkExecution, checkPlace, keyIdOf, type PermitHost, readPermit } from './verify.ts'
+
+/** Asked before a host is changed. */
+export interface PermitGate {
+  /**
+   * Resolves when the running activity holds a valid permit for this host.
+   *
+   * @param subject the node that is changed, when it is not this host: a load balancer takes another one out of use
+   * @returns the execution that the permit is for
+   * @throws ApplicationFailure `PermitRefused` and `JournalUnavailable`, not retried; `PermitUnverified` when it could not
+   *   be checked
+   */
+  check(subject?: string): Promise<{ execution: string }>
+}
+
+/** What a gate needs. */
+export interface PermitGateOptions {
+  host: PermitHost
+  keys: Pick<PermitKeyStore, 'find'>
+  /** What Temporal recorded of a run. */
+  readRun: (run: RunId) => Promise<RunRecord>
+  /** Told of every refusal. */
+  onRefused: (reason: PermitRefusal) => void
+  /** Binds an execution's permit to the run that first uses it; false when that was another. */
+  bind: (execution: string, firstRunId: string) => boolean
+}
+
+/** How often, and how soon, a check is tried again that failed because somebody didn't answer; milliseconds. */
+const TRIES = { count: 6, pause: 1000 }
+
+/** Headers of the activities under way, which the SDK shows to interceptors alone. */
+const headersOf = new WeakMap<Context, Headers>()
+type Headers = Record<string, ProtoPayload>
+
+/** Keeps an activity's headers for {@link PermitGate.check}. */
+export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
+  inbound: {
+    execute(input, next) {
+      headersOf.set(context, input.headers)
+      return next(input)
+    },
+  },
+})
+
+/** Makes the gate of a host's worker. */
+export function permitGate(options: PermitGateOptions): PermitGate {
+  async function verify(context: Context, subject: string | undefined): Promise<{ execution: string }> {
+    const { workflowExecution } = context.info
+    if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
+    if (context.info.isLocal)
+      throw new PermitRefused('missing', 'a local activity has no permit: schedule it as an activity')
+    const token = tokenOf(context)
+    if (token === null) throw new PermitRefused('missing', 'no coordinator admitted this execution: it has no permit')
+    const key = await options.keys.find(keyIdOf(token))
+    if (key === null) throw new KeyUnknown()
+    const permit = await readPermit(token, key)
+    checkPlace(permit, options.host, Date.now(), subject)
+    const record = await options.readRun(workflowExecution)
+    await checkExecution(permit, record)
+    if (!options.bind(permit.sub, record.firstRunId)) {
+      throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
+    }
+    return { execution: permit.sub }
+  }
+
+  return {
+    async check(subject) {
+      const context = Context.current()
+      try {
+        return await patiently(() => verify(context, subject), context.cancellationSignal)
+      } catch (thrown) {
+        const error =
+          thrown instanceof KeyUnknown
+            ? new PermitRefused('bad_signature', 'the permit is signed with a key of no trusted coordinator')
+            : thrown
+        const { activityType, workflowExecution, workflowType } = context.info
+        const facts = { activity: activityType, execution: workflowExecution?.workflowId, workflow_type: workflowType }
+        if (error instanceof PermitRefused) {
+          options.onRefused(error.reason)
+          log('warn', 'permit_refused', { ...facts, reason: error.reason, detail: error.message })
+          const message = `permit refused on ${options.host.node} (${error.reason}): ${error.message}`
+          throw ApplicationFailure.create({
+            type: PERMIT_REFUSED,
+            message,
+            nonRetryable: true,
+            details: [{ reason: error.reason }],
+          })
+        }
+        // Said already, as by a journal that takes nothing.
+        if (isFinal(error)) throw error
+        log('error', 'permit_unverified', { ...facts, detail: messageOf(error) })
+        throw ApplicationFailure.retryable(`the permit could not be checked: ${messageOf(error)}`, 'PermitUnverified')
+      }
+    },
+  }
+}
+
+/** Nobody names the key: perhaps it is so new that not every part of a coordinator knows it yet. */
+class KeyUnknown extends Error {}
+
+/** The permit among an activity's headers; null when there is none. */
+function tokenOf(context: Context): string | null {
+  const payload = headersOf.get(context)?.resile
+  if (payload === undefined) return null
+  const header = decodePayload(fromProto(payload)) as { permit?: unknown } | null
+  return typeof header?.permit === 'string' ? header.permit : null
+}
+
+/** Tries again what failed for any other reason than a refusal: Temporal or a coordinator may be away for a moment. */
+async function patiently<Result>(attempt: () => Promise<Result>, signal: AbortSignal): Promise<Result> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await attempt()
+    } catch (error) {
+      if (error instanceof PermitRefused || isFinal(error) || tries === TRIES.count || signal.aborted) throw error
+      await sleep(TRIES.pause, undefined, { signal })
+    }
+  }
+}

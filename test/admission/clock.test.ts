@@ -1,0 +1,171 @@
+/** A Temporal whose clock is not ours, and one that stops for a minute: over a line that can shift what it says. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { kill } from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { atEnd } from '../support/cleanup.ts'
+import { type Dev, startDev } from '../support/dev.ts'
+import { napping, writeProject } from '../support/files.ts'
+import { admitted, type Decision, type List, problem, type Started } from '../support/http.ts'
+import { anywhere, atOnce, limited, long, patient, usesOf } from '../support/limits.ts'
+import { stays, until } from '../support/until.ts'
+
+/** A way to Temporal that changes the `Date` of its answers. */
+class Clock {
+  shiftMs = 0
+  /** Whether starts get lost on it. */
+  losesStarts = false
+  url = ''
+}
+
+async function layClock(temporalUrl: string): Promise<Clock> {
+  const clock = new Clock()
+  const server = createServer((incoming, response) => {
+    const pass = async () => {
+      const chunks: Buffer[] = []
+      for await (const chunk of incoming) chunks.push(chunk as Buffer)
+      const { method = 'GET', url = '/' } = incoming
+      if (clock.losesStarts && method === 'POST') return response.destroy()
+      const answer = await fetch(temporalUrl + url, {
+        method,
+        headers: { accept: incoming.headers.accept ?? '*/*', 'content-type': 'application/json' },
+        ...(method === 'GET' ? {} : { body: Buffer.concat(chunks) }),
+      })
+      const body = Buffer.from(await answer.arrayBuffer())
+      const date = new Date(Date.now() + clock.shiftMs).toUTCString()
+      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '', date }).end(body)
+    }
+    pass().catch(() => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atEnd(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  clock.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return clock
+}
+
+const project = writeProject({
+  ...napping('nap', anywhere),
+  ...napping('skewed', `${anywhere}\n${limited('maxExecution', 'value = 5; period = "1h"')}`),
+  ...napping('pending', anywhere),
+  ...napping('stopped', anywhere),
+})
+
+let temporal: Dev
+let clock: Clock
+let dev: Dev
+beforeAll(async () => {
+  temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
+  clock = await layClock(temporal.at('temporal_http'))
+  const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', clock.url]
+  dev = await startDev({ project, nodes: ['web-1'], flags })
+})
+
+/** Starts until the answer is this one; the coordinator learns the time with the answers that it gets. */
+const answered = async (name: string, status: number, headers = patient) =>
+  until(
+    `a start of ${name} is answered ${status}`,
+    async () => {
+      const answer = await dev.start(name, {}, headers)
+      return answer.status === status && answer
+    },
+    { within: 60_000, every: 500 },
+  )
+
+describe.each([60_000, -60_000])('a clock that is %i ms away', (shiftMs) => {
+  test('is 503 until they agree', async () => {
+    await answered('nap', 201)
+    clock.shiftMs = shiftMs
+    const answer = await answered('nap', 503)
+    problem(answer, 503, 'clock_skew')
+    expect(answer.headers.get('retry-after')).toBe('5')
+    const before = (await usesOf(dev, 'skewed')).map(({ used }) => used)
+    const started = (await dev.temporal.list('skewed')).length
+    for (let count = 0; count < 3; count += 1) problem(await dev.start('skewed', {}, patient), 503, 'clock_skew')
+    expect((await usesOf(dev, 'skewed')).map(({ used }) => used)).toEqual(before)
+    expect(await dev.temporal.list('skewed')).toHaveLength(started)
+    // It still says what there is.
+    expect((await dev.call('/v1/executions')).status).toBe(200)
+    clock.shiftMs = 0
+    admitted(await answered('skewed', 201))
+  })
+})
+
+/** The one that was pending while they disagreed. */
+let pending: string
+
+test('what is pending is not sent while they disagree', async () => {
+  clock.losesStarts = true
+  const { execution } = admitted(await dev.start('pending', long, atOnce), 202)
+  clock.shiftMs = 60_000
+  problem(await answered('nap', 503, atOnce), 503, 'clock_skew')
+  clock.losesStarts = false
+  const waits = async () => (await dev.execution(execution.id)).status === 'pending'
+  await stays('it is pending', async () => (await waits()) && (await dev.temporal.list('pending')).length === 0, 8_000)
+  clock.shiftMs = 0
+  pending = execution.id
+})
+
+test('a few seconds are no matter', async () => {
+  clock.shiftMs = 5_000
+  for (let count = 0; count < 3; count += 1) expect((await dev.start('nap', {}, patient)).status).toBe(201)
+  clock.shiftMs = 0
+})
+
+test('100 triggers while Temporal stands still for a minute: each runs exactly once, or says why not', async () => {
+  const pid = temporal.pid('temporal')
+  const stoppedAt = Date.now()
+  kill(pid, 'SIGSTOP')
+  const asked: Promise<Started>[] = []
+  try {
+    for (let index = 0; index < 100; index += 1) {
+      // Some can't wait for so long; some could just about.
+      const validFor = index % 4 === 0 ? { valid_for: '10s' } : index % 4 === 1 ? { valid_for: '50s' } : {}
+      const answer = dev.start('stopped', { ...long, ...validFor }, index % 2 === 0 ? atOnce : {})
+      asked.push(answer.then((found) => admitted(found, 202)))
+      await delay(400)
+    }
+    await Promise.all(asked)
+    await delay(Math.max(0, stoppedAt + 60_000 - Date.now()))
+  } finally {
+    kill(pid, 'SIGCONT')
+  }
+  await temporal.temporal.isBack()
+  const started = await Promise.all(asked)
+  /** An execution of which Temporal says the same. */
+  const decided = async ({ execution: { id } }: Started) => {
+    const execution = await dev.execution(id)
+    const run = await dev.temporal.describe(id)
+    const runs = run?.type === 'stopped' && run.status === 'RUNNING'
+    if (execution.status === 'running' && runs && run.runId === execution.run_id) return execution
+    return execution.status === 'expired' && !runs && execution
+  }
+  const listed = async () => (await dev.temporal.list('stopped')).filter(({ status }) => status === 'RUNNING')
+  // A start that arrived too late runs for a moment, until its first task finds that out.
+  const fates = await until(
+    'all are decided, and Temporal lists those that run, once',
+    async () => {
+      const all = await Promise.all(started.map(decided))
+      const running = all.filter((execution) => execution !== false && execution.status === 'running')
+      return all.every((execution) => execution !== false) && (await listed()).length === running.length && all
+    },
+    { within: 120_000, every: 1_000 },
+  )
+  for (const execution of fates.filter(({ status }) => status === 'expired')) {
+    expect(execution).toMatchObject({ result: null, error: expect.anything(), closed_at: expect.any(String) })
+  }
+  // Only what could not wait is void.
+  const patientOnes = fates.filter((_, index) => index % 4 > 1)
+  expect(new Set(patientOnes.map(({ status }) => status))).toEqual(new Set(['running']))
+  expect(fates.some(({ status }) => status === 'expired')).toBe(true)
+  const { body } = await dev.call<List<Decision>>('/v1/decisions?workflow=stopped&limit=500')
+  expect(body.items).toHaveLength(100)
+})
+
+test('what was pending while the clocks disagreed runs', async () => {
+  await dev.reaches(pending, 'running', { within: 40_000 })
+  expect((await dev.temporal.listOnce('pending', 1)).map(({ workflowId }) => workflowId)).toEqual([pending])
+})

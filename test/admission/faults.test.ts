@@ -1,0 +1,237 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { kill } from 'node:process'
+import { setTimeout as delay } from 'node:timers/promises'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type Dev, startDev } from '../support/dev.ts'
+import { commanding, napping, writeProject } from '../support/files.ts'
+import { admitted, type ConstraintUse, type Execution, problem, type Started } from '../support/http.ts'
+import { type Line, layLine } from '../support/line.ts'
+import { stays, until } from '../support/until.ts'
+
+const anywhere = 'task_queue_target = "datacenter"'
+const names = ['killed', 'killed-waiting', 'stopped', 'abandoned', 'brief', 'restarted', 'crowd', 'unwaited', 'nap']
+const once = 'constraint {\n  kind = "maxExecution"\n  value = 1\n  period = "24h"\n}'
+const project = writeProject(Object.fromEntries(names.flatMap((name) => Object.entries(napping(name, anywhere)))))
+const long = { input: { ms: 300_000 } }
+const atOnce = { prefer: 'wait=0' }
+
+let dev: Dev
+beforeAll(async () => {
+  dev = await startDev({ project, nodes: ['web-1'] })
+})
+
+/** A start that was admitted without waiting for Temporal. */
+const startedAtOnce = async (name: string, body: unknown = long) => admitted(await dev.start(name, body, atOnce), 202)
+
+/** Runs within 30 s from now, by the coordinator's word and by Temporal's, once. */
+async function runsOnce(started: Started): Promise<Execution> {
+  const { id, workflow } = started.execution
+  const execution = await dev.reaches(id, 'running', { within: 30_000 })
+  const type = workflow.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
+  const run = await dev.temporal.describe(id)
+  expect(run).toMatchObject({ type, status: 'RUNNING', runId: execution.run_id })
+  const runs = (await dev.temporal.listOnce(type, 1)).filter(({ workflowId }) => workflowId === id)
+  expect(runs).toMatchObject([{ runId: execution.run_id }])
+  return execution
+}
+
+const cancel = async (of: Dev, { execution }: Started) => {
+  expect((await of.call(`/v1/executions/${execution.id}/cancel`, { body: {} })).status).toBe(202)
+}
+/** What Temporal knows of a start that should not run: its place taken by something else, or how it ended. */
+async function fateOf({ execution }: Started): Promise<string | undefined> {
+  const run = await dev.temporal.describe(execution.id)
+  return run?.type === execution.workflow ? run.status : 'VOID'
+}
+
+/** Until an execution was admitted this long ago: nothing tells when it is void. */
+async function delayedBy({ execution }: Started, ms: number): Promise<void> {
+  await delay(Math.max(0, Date.parse(execution.admitted_at) + ms - Date.now()))
+}
+
+test('Prefer: wait=0 is answered when the admission is durable', async () => {
+  const answer = await dev.start('unwaited', long, atOnce)
+  const started = admitted(answer, 202)
+  expect(['pending', 'running']).toContain(started.execution.status)
+  await runsOnce(started)
+})
+
+describe('Temporal is killed with -9', () => {
+  test('a start in the meantime gets 202 and runs within 30 s after Temporal is back, once', async () => {
+    kill(dev.pid('temporal'), 'SIGKILL')
+    const first = await startedAtOnce('killed')
+    // This one waits, so it may see Temporal come back.
+    const second = await dev.start('killed-waiting', long)
+    expect([201, 202]).toContain(second.status)
+    await dev.temporal.isBack()
+    await runsOnce(first)
+    await runsOnce(admitted(second, second.status))
+    expect(await dev.temporal.list('killed')).toHaveLength(1)
+    expect(await dev.temporal.list('killedWaiting')).toHaveLength(1)
+  })
+
+  test('what ran before still runs, and ends', async () => {
+    const { execution } = await dev.started('nap', { input: { ms: 3_000 } })
+    kill(dev.pid('temporal'), 'SIGKILL')
+    expect(await dev.reaches(execution.id, 'completed', { within: 90_000 })).toMatchObject({ result: { slept: 3_000 } })
+  })
+})
+
+describe('Temporal does not answer for 15 s', () => {
+  test('starts get 202 after 2 s and run afterwards, once; what they are said to be is so', async () => {
+    const pid = dev.pid('temporal')
+    kill(pid, 'SIGSTOP')
+    const frozenAt = Date.now()
+    let started: Started
+    let others: [Started, Started]
+    try {
+      const brief = await startedAtOnce('brief', { ...long, valid_for: '2s' })
+      const sent = Date.now()
+      started = admitted(await dev.start('stopped', long), 202)
+      expect(Date.now() - sent).toBeGreaterThan(1_500)
+      expect(Date.now() - sent).toBeLessThan(6_000)
+      expect(started.execution.status).toBe('pending')
+      const unwanted = await startedAtOnce('abandoned')
+      await cancel(dev, unwanted)
+      others = [brief, unwanted]
+      // Temporal's state is told, and no reason to be down.
+      expect((await dev.call('/readyz')).status).toBe(200)
+      const isPending = async () => (await dev.execution(started.execution.id)).status === 'pending'
+      await stays('the start is pending', isPending, 15_000 - (Date.now() - frozenAt))
+    } finally {
+      kill(pid, 'SIGCONT')
+    }
+    await dev.temporal.isBack()
+    await runsOnce(started)
+    expect((await dev.temporal.list('stopped')).map(({ workflowId }) => workflowId)).toEqual([started.execution.id])
+    // A start may have lain in Temporal's socket all the time. What was void by then did nothing.
+    const [brief, unwanted] = others
+    expect(await dev.reaches(brief.execution.id, 'expired', { within: 40_000 })).toMatchObject({ result: null })
+    expect(['VOID', 'FAILED']).toContain(await fateOf(brief))
+    expect(await dev.reaches(unwanted.execution.id, 'canceled', { within: 40_000 })).toMatchObject({ result: null })
+    expect(['VOID', 'CANCELED']).toContain(await fateOf(unwanted))
+  })
+})
+
+describe('the way to Temporal fails', () => {
+  let line: Line
+  let far: Dev
+  beforeAll(async () => {
+    const temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
+    line = await layLine(temporal.at('temporal_http'))
+    const project = writeProject({
+      'worker.hcl': `node = "web-1"
+        datacenter = "dc1"
+        command "leave-a-trace" {
+          argv = ["/usr/bin/touch", "{file}"]
+          params = { file = "^[a-z]+$" }
+        }`,
+      ...napping('brief', `${anywhere}\n${once}`),
+      ...napping('abandoned', anywhere),
+      ...commanding('late', anywhere),
+    })
+    const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', line.url]
+    far = await startDev({ project, flags })
+  })
+  const startedAtOnceFar = async (name: string, body: unknown) => admitted(await far.start(name, body, atOnce), 202)
+
+  test('what is void or canceled before it comes back never runs', async () => {
+    line.cut()
+    const brief = await startedAtOnceFar('brief', { ...long, valid_for: '2s' })
+    // It counts as long as it may yet start.
+    problem(await far.start('brief'), 429, 'constraint_denied')
+    const unwanted = await startedAtOnceFar('abandoned', long)
+    await cancel(far, unwanted)
+    await delayedBy(brief, 3_000)
+    await line.restore()
+    const expired = await far.reaches(brief.execution.id, 'expired', { within: 40_000 })
+    expect(expired).toMatchObject({ run_id: null, result: null, closed_at: expect.any(String) })
+    await far.reaches(unwanted.execution.id, 'canceled', { within: 40_000 })
+    const nothingRan = async () => {
+      const runs = [...(await far.temporal.list('brief')), ...(await far.temporal.list('abandoned'))]
+      return runs.length === 0
+    }
+    await stays('neither ever ran', nothingRan, 3_000)
+  })
+
+  test('what is proven never to have started does not count', async () => {
+    const { body } = await far.call<{ constraints: ConstraintUse[] }>('/v1/workflows/brief')
+    expect(body.constraints).toMatchObject([{ kind: 'maxExecution', limit: 1, used: 0 }])
+    await far.started('brief')
+    problem(await far.start('brief'), 429, 'constraint_denied')
+  })
+
+  test('a start that arrives when it is void does nothing any more', async () => {
+    line.hold()
+    const input = { name: 'leave-a-trace', params: { file: 'void' } }
+    const late = await startedAtOnceFar('late', { input, valid_for: '2s' })
+    await until('the start is on its way', () => line.heldStarts > 0)
+    await delayedBy(late, 4_000)
+    await line.restore()
+    const ended = async () => (await far.execution(late.execution.id)).closed_at !== null
+    await until('it has ended', ended, { within: 40_000 })
+    expect(existsSync(join(far.project, 'void'))).toBe(false)
+    expect(await far.execution(late.execution.id)).toMatchObject({ status: 'expired' })
+  })
+
+  test('of a start that arrives when it is canceled the truth is told', async () => {
+    line.hold()
+    const input = { name: 'leave-a-trace', params: { file: 'canceled' } }
+    const late = await startedAtOnceFar('late', { input })
+    await until('the start is on its way', () => line.heldStarts > 0)
+    await cancel(far, late)
+    await line.restore()
+    const { status } = await until('it has ended', async () => {
+      const execution = await far.execution(late.execution.id)
+      return execution.closed_at !== null && execution
+    })
+    const run = await far.temporal.describe(late.execution.id)
+    expect(status).toBe(run?.type === 'late' ? run.status.toLowerCase() : 'canceled')
+    expect(existsSync(join(far.project, 'canceled'))).toBe(status === 'completed')
+  })
+})
+
+describe('the coordinator is killed with -9', () => {
+  const isBack = async () => {
+    await until('the coordinator answers', async () => (await dev.call('/readyz')).status === 200, { within: 60_000 })
+    // Nodes are unknown until they beat.
+    const known = async () => (await dev.call<{ items: unknown[] }>('/v1/nodes')).body.items.length > 0
+    await until('the worker is known again', known, { within: 30_000 })
+  }
+
+  test('right after a 202, it runs within 30 s, once', async () => {
+    const coordinator = dev.pid('coordinator')
+    const started = await startedAtOnce('restarted')
+    kill(coordinator, 'SIGKILL')
+    await until('it is another process', () => !dev.pids('coordinator').includes(coordinator))
+    await isBack()
+    await runsOnce(started)
+    expect(await dev.temporal.list('restarted')).toHaveLength(1)
+  })
+
+  test('in the middle of many starts, what it answered is so, and what it did not may be asked again', async () => {
+    const coordinator = dev.pid('coordinator')
+    const ask = async (key: number) => dev.start('crowd', long, { ...atOnce, 'idempotency-key': `crowd-${key}` })
+    const asked = Array.from({ length: 40 }, async (_, key) => ask(key).catch(() => undefined))
+    await Promise.race(asked)
+    kill(coordinator, 'SIGKILL')
+    const answers = await Promise.all(asked)
+    await until('it is another process', () => !dev.pids('coordinator').includes(coordinator))
+    await isBack()
+    const acknowledged = answers.flatMap((answer) =>
+      answer?.status === 202 ? [admitted(answer, 202).execution.id] : [],
+    )
+    expect(acknowledged.length).toBeGreaterThan(0)
+    const again = await Promise.all(answers.map((_, key) => ask(key)))
+    const ids = again.map(({ status, body }) => {
+      expect([200, 201, 202]).toContain(status)
+      const found = body as Started | Execution
+      return 'execution' in found ? found.execution.id : found.id
+    })
+    expect(new Set(ids).size).toBe(40)
+    expect(ids).toEqual(expect.arrayContaining(acknowledged))
+    const runs = await dev.temporal.listOnce('crowd', 40)
+    expect(runs.map(({ workflowId }) => workflowId).sort()).toEqual(ids.sort())
+  })
+})

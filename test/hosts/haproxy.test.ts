@@ -1,0 +1,232 @@
+/** An errant server behind a real HAProxy, seen by a real Prometheus: out of rotation, repaired, back. */
+import { writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { lacks, titled } from '../../tools/debian-packages.ts'
+import { atEnd } from '../support/cleanup.ts'
+import { type Dev, startDev } from '../support/dev.ts'
+import { temporaryDirectory, writeProject } from '../support/files.ts'
+import type { Execution, List } from '../support/http.ts'
+import { freePort, run } from '../support/processes.ts'
+import { startPrometheus } from '../support/prometheus.ts'
+import { stays, until } from '../support/until.ts'
+
+const backends = ['web-1', 'web-2', 'web-3']
+const sick = new Set<string>()
+/** What came in at the receiver. */
+const told: { type: string; execution: Execution }[] = []
+
+describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a real HAProxy', 'haproxy')}`, () => {
+  let dev: Dev
+  let frontend: string
+  let socket: string
+  const clients = { answers: 0, errors: 0 }
+
+  beforeAll(async () => {
+    const ports = new Map<string, number>()
+    for (const name of backends) {
+      ports.set(name, await listen((_, response) => void response.writeHead(sick.has(name) ? 500 : 200).end(name)))
+    }
+    // What a host asks its own service; here they are all on one machine.
+    const health = await listen((request, response) => {
+      response.writeHead(sick.has((request.url ?? '').slice(1)) ? 500 : 200).end()
+    })
+    const receiver = await listen((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString()
+      })
+      request.on('end', () => {
+        told.push(JSON.parse(body) as (typeof told)[number])
+        response.end()
+      })
+    })
+    const haproxy = await startHaproxy(ports)
+    frontend = haproxy.url
+    socket = haproxy.socket
+    const prometheus = await startPrometheus({ haproxy: { target: haproxy.metrics, node: 'lb' } })
+    const project = writeProject({
+      'coordinator.hcl': `
+        datacenter = "dc1"
+        receiver "oncall" {
+          webhook { url = "http://127.0.0.1:${receiver}/" }
+        }`,
+      'worker.hcl': `
+        node = "web-1"
+        datacenter = "dc1"
+        load_balancer "web" {
+          min_servers = 1
+          haproxy {
+            addresses = ["unix:${socket}"]
+            backend   = "web"
+          }
+        }`,
+      'detectors.hcl': `
+        detector "errant-server" {
+          workflow = "drain-node"
+          interval = "1s"
+          target { node = "\${labels.server}" }
+          input = {
+            pool = "web"
+            check = { url = "http://127.0.0.1:${health}/\${labels.server}" }
+            return_within = "5m"
+            healthy_for = "3s"
+          }
+          prometheus {
+            url = "${prometheus.url}"
+            query = "sum by (server) (rate(haproxy_server_http_responses_total{code=\\"5xx\\"}[5s])) > 1"
+          }
+        }`,
+      'workflows/drain-node.hcl': `
+        task_queue_target = "node"
+        timeout = "1h"
+        constraint {
+          kind = "concurrency"
+          value = 1
+          per = "node"
+        }
+        escalation { receiver = "oncall" }`,
+    })
+    dev = await startDev({ project, nodes: backends })
+    keepAsking(frontend, clients)
+  })
+
+  const states = async (): Promise<Record<string, string>> => {
+    const csv = await ask(socket, 'show stat web 4 -1')
+    const [header = '', ...lines] = csv.trim().split('\n')
+    const column = (name: string): number => header.replace('# ', '').split(',').indexOf(name)
+    return Object.fromEntries(
+      lines.map((line) => [line.split(',')[column('svname')] ?? '', line.split(',')[column('status')] ?? '']),
+    )
+  }
+  const executions = async (status: string) => {
+    const { body } = await dev.call<List<Execution>>(`/v1/executions?workflow=drain-node&status=${status}`)
+    return body.items
+  }
+
+  test('all is well', async () => {
+    await until('clients get answers', () => clients.answers > 20)
+    expect(await states()).toEqual({ 'web-1': 'UP', 'web-2': 'UP', 'web-3': 'UP' })
+    expect(clients.errors).toBe(0)
+  })
+
+  test('a server that answers 500 is taken out of rotation with nobody touching it', async () => {
+    sick.add('web-1')
+    await until('clients see it', () => clients.errors > 0)
+    await until('it is drained', async () => (await states())['web-1'] === 'DRAIN', { within: 60_000 })
+  })
+
+  test('clients see no errors then', async () => {
+    const before = { ...clients }
+    await until('some hundred more answers', () => clients.answers > before.answers + 200)
+    expect(clients.errors).toBe(before.errors)
+    expect((await executions('running')).map(({ target }) => target)).toEqual([{ node: 'web-1' }])
+  })
+
+  test('it is returned after it is repaired, and the execution has the evidence', async () => {
+    sick.delete('web-1')
+    await until('it serves again', async () => (await states())['web-1'] === 'UP', { within: 60_000 })
+    const before = clients.errors
+    const [execution] = await until('the execution is completed', async () => {
+      const items = await executions('completed')
+      return items.length > 0 && items
+    })
+    expect(execution?.result).toMatchObject({
+      health: { status: 500 },
+      drained: { changed: true, before: { pool: 'web' }, sessionsLeft: 0 },
+      returned: { changed: true },
+      after: { ok: true },
+    })
+    expect(clients.errors).toBe(before)
+    expect(told).toEqual([])
+  })
+
+  test('with two of three out it is refused: too_few_servers, and a human is told once', async () => {
+    for (const name of ['web-2', 'web-3']) await ask(socket, `set server web/${name} state maint`)
+    sick.add('web-1')
+    const [execution] = await until(
+      'the execution has failed',
+      async () => {
+        const items = await executions('failed')
+        return items.length > 0 && items
+      },
+      { within: 60_000 },
+    )
+    expect(execution).toMatchObject({ status: 'failed', error: { type: 'too_few_servers' } })
+    expect((await states())['web-1']).toBe('UP')
+    await until('the receiver was told', () => told.length > 0)
+    await stays('it is told once', async () => told.length === 1, 10_000)
+    expect(told[0]).toMatchObject({ type: 'execution.failed', execution: { id: execution?.id } })
+    expect((await executions('failed')).length).toBe(1)
+  })
+})
+
+async function listen(handler: Parameters<typeof createServer>[1]): Promise<number> {
+  const server = createServer(handler)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atEnd(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** Three servers that are taken for up as long as they take connections, whatever they answer. */
+async function startHaproxy(ports: Map<string, number>): Promise<{ url: string; metrics: string; socket: string }> {
+  const directory = temporaryDirectory()
+  const socket = join(directory, 'admin.sock')
+  const config = join(directory, 'haproxy.cfg')
+  const [front, metrics] = [await freePort(), await freePort()]
+  const servers = [...ports].map(([name, port]) => `  server ${name} 127.0.0.1:${port} check inter 500ms`)
+  writeFileSync(
+    config,
+    `global
+  stats socket ${socket} mode 600 level admin
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+frontend clients
+  bind 127.0.0.1:${front}
+  default_backend web
+frontend metrics
+  bind 127.0.0.1:${metrics}
+  http-request use-service prometheus-exporter if { path /metrics }
+backend web
+  balance roundrobin
+${servers.join('\n')}
+`,
+  )
+  run('haproxy', ['-db', '-f', config])
+  const url = `http://127.0.0.1:${front}/`
+  await until('HAProxy answers', async () => (await fetch(url)).ok)
+  return { url, metrics: `127.0.0.1:${metrics}`, socket }
+}
+
+/** Asks all the time, as clients do, and counts. */
+function keepAsking(url: string, counts: { answers: number; errors: number }): void {
+  let wanted = true
+  const asking = (async () => {
+    while (wanted) {
+      const { status } = await fetch(url, { headers: { connection: 'close' } }).catch(() => ({ status: 0 }))
+      if (status === 200) counts.answers += 1
+      else counts.errors += 1
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  })()
+  atEnd(async () => {
+    wanted = false
+    await asking
+  })
+}
+
+async function ask(path: string, command: string): Promise<string> {
+  const socket = connect({ path })
+  socket.write(`${command}\n`)
+  return text(socket)
+}

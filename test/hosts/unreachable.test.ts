@@ -1,0 +1,88 @@
+/** A host that goes down: its orders end with a clear failure, and a human is told once. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { kill } from 'node:process'
+import { beforeAll, expect, test } from 'vitest'
+import { atEnd } from '../support/cleanup.ts'
+import { type Dev, startDev } from '../support/dev.ts'
+import { workflow, writeProject } from '../support/files.ts'
+import type { Execution } from '../support/http.ts'
+import { until } from '../support/until.ts'
+
+const told: { type: string; summary: string; execution: Execution }[] = []
+const receiver = createServer((request, response) => {
+  let body = ''
+  request.on('data', (chunk: Buffer) => {
+    body += chunk.toString()
+  })
+  request.on('end', () => {
+    told.push(JSON.parse(body) as (typeof told)[number])
+    response.end()
+  })
+})
+
+let dev: Dev
+beforeAll(async () => {
+  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
+  atEnd(() => {
+    receiver.closeAllConnections()
+    receiver.close()
+  })
+  const { port } = receiver.address() as AddressInfo
+  const hcl = `task_queue_target = "node"
+    timeout = "1h"
+    escalation { receiver = "oncall" }`
+  const project = writeProject({
+    'coordinator.hcl': `
+      datacenter = "dc1"
+      receiver "oncall" {
+        webhook { url = "http://127.0.0.1:${port}/" }
+      }`,
+    'worker.hcl': `
+      node = "web-1"
+      datacenter = "dc1"
+      command "touch" { argv = ["/usr/bin/touch", "touched"] }`,
+    // Written by somebody who has never heard of queues and limits.
+    ...workflow(
+      'look',
+      hcl,
+      `const { checkHttp } = proxyActivities({ startToCloseTimeout: '1m' })
+      export async function look({ times }) {
+        for (let time = 0; time < times; time++) {
+          await checkHttp({ url: 'http://127.0.0.1:1/' })
+          await sleep(500)
+        }
+      }`,
+    ),
+  })
+  dev = await startDev({ project, nodes: ['web-1', 'web-2', 'web-3'], flags: ['--no-restart'] })
+})
+
+const workerOf = (node: string) => dev.file.processes.find(({ name, role }) => role === 'worker' && name === node)
+const toldOf = (id: string) => told.filter(({ execution }) => execution.id === id)
+
+test('an order for a host that is down, or goes down, fails with host_unreachable', { timeout: 300_000 }, async () => {
+  kill(workerOf('web-2')?.pid ?? 0, 'SIGKILL')
+  const gone = await dev.started('look', { target: { node: 'web-2' }, input: { times: 1 } })
+  const going = await dev.started('look', { target: { node: 'web-3' }, input: { times: 1000 } })
+  await until('it is under way', async () => (await dev.temporal.activityQueues(going.execution.id)).length > 2)
+  kill(workerOf('web-3')?.pid ?? 0, 'SIGKILL')
+  for (const [node, id] of [
+    ['web-2', gone.execution.id],
+    ['web-3', going.execution.id],
+  ] as const) {
+    const { error } = await dev.reaches(id, 'failed', { within: 250_000 })
+    expect(error).toMatchObject({
+      type: 'host_unreachable',
+      message: expect.stringContaining(`dc1:node:${node}`),
+      details: [{ queue: `dc1:node:${node}`, activity: 'checkHttp' }],
+    })
+    await until('a human was told', () => toldOf(id).length > 0)
+    expect(toldOf(id)).toMatchObject([{ type: 'execution.failed', execution: { error: { type: 'host_unreachable' } } }])
+  }
+})
+
+test('others go on', async () => {
+  await dev.ran('look', { target: { node: 'web-1' }, input: { times: 1 } })
+  expect(told).toHaveLength(2)
+})

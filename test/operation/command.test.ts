@@ -1,0 +1,531 @@
+import { existsSync, realpathSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type Dev, startDev } from '../support/dev.ts'
+import { napping, repository, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
+import type { Decision, Execution, List, Problem, Started } from '../support/http.ts'
+import { type Ended, freePort, resile, run, startResile } from '../support/processes.ts'
+import { until } from '../support/until.ts'
+
+const anywhere = 'task_queue_target = "datacenter"'
+const project = writeProject({
+  ...napping('nap', anywhere),
+  ...napping('node-nap', 'task_queue_target = "node"'),
+  ...napping('type-nap', 'task_queue_target = "node_type"'),
+  ...napping('never', `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 0\n  period = "1h"\n}`),
+  ...workflow(
+    'fail',
+    anywhere,
+    "export async function fail() { throw ApplicationFailure.nonRetryable('the disk is full') }",
+  ),
+})
+
+let dev: Dev
+beforeAll(async () => {
+  dev = await startDev({ project, nodes: ['web-1:web'] })
+})
+
+const said = ({ stdout, stderr }: Ended) => stdout + stderr
+/** What `--json` printed, which has to be the body of the same request by HTTP, byte for byte. */
+const printed = <T>({ stdout }: Ended) => JSON.parse(stdout) as T
+const withoutNewline = (text: string) => text.replace(/\n$/, '')
+const started = async (...args: string[]) => {
+  const ended = await dev.resile('trigger', ...args, '--json')
+  expect(ended).toMatchObject({ code: 0 })
+  return printed<Started>(ended)
+}
+
+describe('trigger', () => {
+  test('starts a workflow, and ends with 0', async () => {
+    const ended = await dev.resile('trigger', 'nap', '--reason', 'by hand')
+    expect(ended).toMatchObject({ code: 0, stderr: '' })
+    const { body } = await dev.call<List<Execution>>('/v1/executions?workflow=nap&limit=1')
+    expect(ended.stdout).toContain(body.items[0]?.id)
+  })
+
+  test('sends what its flags say', async () => {
+    const input = { ms: 5 }
+    const flags = ['--input', JSON.stringify(input), '--reason', 'by hand', '--idempotency-key', 'k1']
+    const { execution, decision } = await started('node-nap', '--node', 'web-1', ...flags)
+    expect(execution).toMatchObject({ workflow: 'node-nap', target: { node: 'web-1' }, task_queue: 'dc1:node:web-1' })
+    expect(decision).toMatchObject({ reason: 'by hand', caller: 'spiffe://resile.local/operator' })
+    const again = await dev.resile('trigger', 'node-nap', '--node', 'web-1', ...flags, '--json')
+    expect(again.code).toBe(0)
+    expect(again.stdout).toContain(execution.id)
+    expect(await dev.reaches(execution.id, 'completed')).toMatchObject({ result: { slept: 5 } })
+    expect((await started('type-nap', '--node-type', 'web')).execution.task_queue).toBe('dc1:type:web')
+    expect((await started('nap', '--datacenter', 'dc1')).execution.task_queue).toBe('dc1')
+  })
+
+  test('ends with 3 when it is denied, and shows the receipt', async () => {
+    const ended = await dev.resile('trigger', 'never')
+    expect(ended.code).toBe(3)
+    expect(said(ended)).toContain('maxExecution')
+    const asJson = await dev.resile('trigger', 'never', '--json')
+    expect(asJson.code).toBe(3)
+    expect(printed<Problem>(asJson)).toMatchObject({
+      status: 429,
+      code: 'constraint_denied',
+      decision: { workflow: 'never' },
+    })
+  })
+
+  test.each([
+    ['an unknown workflow', ['no-such'], 'unknown_workflow'],
+    ['a target that does not fit', ['node-nap'], 'invalid_target'],
+    ['a node that is not there', ['node-nap', '--node', 'nowhere'], 'no_worker'],
+    ['a name that is none', ['../executions'], /not_found|unknown_workflow/],
+    ['a name with a slash', ['nap/executions?x='], /not_found|unknown_workflow/],
+  ])('ends with 1 for %s', async (_, args, code) => {
+    const ended = await dev.resile('trigger', ...args)
+    expect(ended).toMatchObject({ code: 1 })
+    expect(ended.stderr).toMatch(/./)
+    const asJson = await dev.resile('trigger', ...args, '--json')
+    expect(asJson.code).toBe(1)
+    expect(printed<Problem>(asJson).code).toMatch(code)
+  })
+
+  test('--wait waits for the end, and tells it', async () => {
+    const well = await dev.resile('trigger', 'nap', '--input', '{"ms": 1500}', '--wait')
+    expect(well.code).toBe(0)
+    expect(said(well)).toContain('completed')
+    expect(well.stderr).toMatch(/running +nap on/)
+    const badly = await dev.resile('trigger', 'fail', '--wait')
+    expect(badly.code).toBe(1)
+    expect(said(badly)).toContain('the disk is full')
+  })
+
+  test('--wait --json prints one document: the execution at its end', async () => {
+    const ended = await dev.resile('trigger', 'nap', '--wait', '--json')
+    expect(ended.code).toBe(0)
+    expect(ended.stdout).toMatch(/"status":\s*"completed"/)
+    expect(() => printed(ended)).not.toThrow()
+  })
+
+  test('Ctrl-C ends the waiting with 130, and not the execution', async () => {
+    const reason = 'interrupted'
+    const args = ['trigger', 'nap', '--input', '{"ms": 60000}', '--reason', reason, '--wait']
+    const waiting = startResile([...args, '--project', dev.project, '--data', dev.data])
+    const decision = await until('it has started', async () => {
+      const { body } = await dev.call<List<Decision>>('/v1/decisions?workflow=nap&limit=5')
+      return body.items.find((item) => item.reason === reason)
+    })
+    await dev.reaches(decision.id, 'running')
+    waiting.interrupt()
+    const { code, stderr } = await waiting.ended
+    expect(code).toBe(130)
+    expect(stderr).toContain(`resile executions ${decision.id} --wait`)
+    expect(await dev.execution(decision.id)).toMatchObject({ status: 'running' })
+    // As it says: it can be followed further, here to its end by somebody else's hand.
+    const following = startResile(['executions', decision.id, '--wait', '--project', dev.project, '--data', dev.data])
+    await until('it is followed', () => following.said.stderr.includes('running'))
+    expect(await dev.resile('cancel', decision.id)).toMatchObject({ code: 0 })
+    expect(await following.ended).toMatchObject({ code: 1, stdout: expect.stringContaining('canceled') })
+  })
+})
+
+describe('the lists', () => {
+  test.each([
+    ['executions', '/v1/executions'],
+    ['decisions', '/v1/decisions'],
+  ])('%s --json prints the HTTP body unchanged', async (verb, path) => {
+    await dev.ran('nap')
+    // What runs may end between the two.
+    await until(
+      'both are the same',
+      async () => {
+        const { code, stdout } = await dev.resile(verb, '--json')
+        return code === 0 && withoutNewline(stdout) === withoutNewline((await dev.call(path)).text)
+      },
+      { within: 15_000 },
+    )
+  })
+
+  test('one of them --json, too', async () => {
+    const { id } = await dev.ran('nap')
+    for (const verb of ['executions', 'decisions']) {
+      const { code, stdout } = await dev.resile(verb, id, '--json')
+      expect(code).toBe(0)
+      expect(withoutNewline(stdout)).toBe(withoutNewline((await dev.call(`/v1/${verb}/${id}`)).text))
+    }
+  })
+
+  test('for people they have a line for each', async () => {
+    const { id } = await dev.ran('nap')
+    for (const verb of ['executions', 'decisions']) {
+      const ended = await dev.resile(verb)
+      expect(ended).toMatchObject({ code: 0, stderr: '' })
+      expect(ended.stdout).toContain(id)
+      expect((await dev.resile(verb, id)).stdout).toContain(id)
+    }
+    expect((await dev.resile('executions', id)).stdout).toContain('completed')
+    expect((await dev.resile('nodes')).stdout).toContain('web-1')
+    expect(printed<List<unknown>>(await dev.resile('nodes', '--json')).items).toHaveLength(1)
+  })
+
+  test('what is not there is 1', async () => {
+    for (const verb of ['executions', 'decisions', 'cancel']) {
+      for (const id of ['01912d68-783e-7a03-8467-5661c1243ad4', 'no-id', '../nodes', '..']) {
+        const ended = await dev.resile(verb, id, '--json')
+        expect({ verb, id, code: ended.code }).toEqual({ verb, id, code: 1 })
+        expect(printed<Problem>(ended)).toMatchObject({ status: 404, code: 'not_found' })
+      }
+    }
+  })
+})
+
+describe('cancel', () => {
+  test('cancels, once', async () => {
+    const { execution } = await started('nap', '--input', '{"ms": 60000}')
+    expect(await dev.resile('cancel', execution.id)).toMatchObject({ code: 0 })
+    await dev.reaches(execution.id, 'canceled')
+    const again = await dev.resile('cancel', execution.id, '--json')
+    expect(again.code).toBe(1)
+    expect(printed<Problem>(again)).toMatchObject({ status: 409, code: 'already_closed' })
+  })
+})
+
+describe('which coordinator', () => {
+  const nodes = async (args: string[], env: NodeJS.ProcessEnv = {}) =>
+    resile(['nodes', '--json', ...args], { cwd: temporaryDirectory(), env: { ...process.env, ...env } })
+
+  test('--coordinator, else $RESILE_COORDINATOR, else the local one', async () => {
+    expect(printed<List<unknown>>(await nodes(['--coordinator', dev.coordinator])).items).toHaveLength(1)
+    expect(printed<List<unknown>>(await nodes([], { RESILE_COORDINATOR: dev.coordinator })).items).toHaveLength(1)
+    const closed = `http://127.0.0.1:${await freePort()}`
+    expect(await nodes(['--coordinator', dev.coordinator], { RESILE_COORDINATOR: closed })).toMatchObject({ code: 0 })
+    expect(await nodes(['--coordinator', closed], { RESILE_COORDINATOR: dev.coordinator })).toMatchObject({ code: 4 })
+    const local = await resile(['nodes', '--json', '--data', dev.data], { cwd: dev.project })
+    expect(printed<List<unknown>>(local).items).toHaveLength(1)
+  })
+
+  test('one that does not answer is 4', async () => {
+    const closed = `http://127.0.0.1:${await freePort()}`
+    for (const args of [['nodes'], ['executions'], ['decisions'], ['trigger', 'nap'], ['cancel', 'x']]) {
+      const ended = await resile([...args, '--coordinator', closed])
+      expect({ args, code: ended.code, stdout: ended.stdout }).toEqual({ args, code: 4, stdout: '' })
+      expect(ended.stderr).toMatch(/./)
+    }
+    // No local one runs here.
+    expect(await nodes([])).toMatchObject({ code: 4, stdout: '' })
+  })
+})
+
+describe('wrong usage', () => {
+  test.each([
+    [[]],
+    [['no-such-verb']],
+    [['nodes', '--no-such-flag']],
+    [['trigger']],
+    [['trigger', 'nap', 'more']],
+    [['trigger', 'nap', '--input', '{']],
+    [['trigger', 'nap', '--input', '[]']],
+    [['trigger', 'nap', '--input']],
+    [['cancel']],
+    [['nodes', '--coordinator', 'not a url']],
+    [['dev', '--port', 'many']],
+    [['dev', '--port', '70000']],
+    [['dev', '--node', 'Web 1']],
+    [['dev', '--node', 'web-1:']],
+    [['dev', '--temporal-address', '127.0.0.1:1']],
+    [['check', '--no-such-flag']],
+  ])('%j is 2, and says why', async (args) => {
+    const cwd = writeProject({})
+    const ended = await resile(args, { cwd })
+    expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code: 2, stdout: '' })
+    expect(ended.stderr).toMatch(/./)
+    expect(ended.stderr).not.toMatch(/^\s+at /m)
+  })
+
+  test.each(['dev', 'worker', 'detector', 'check', 'trigger', 'executions', 'decisions', 'nodes', 'cancel'])(
+    '%s --help explains it',
+    async (verb) => {
+      const ended = await resile([verb, '--help'])
+      expect(ended).toMatchObject({ code: 0, stderr: '' })
+      expect(ended.stdout).toContain(`resile ${verb}`)
+      expect(ended.stdout).toMatch(/Usage/)
+    },
+  )
+
+  test('so does --help alone, with the exit codes', async () => {
+    const ended = await resile(['--help'])
+    expect(ended.code).toBe(0)
+    for (const verb of [
+      'dev',
+      'worker',
+      'detector',
+      'check',
+      'trigger',
+      'executions',
+      'decisions',
+      'nodes',
+      'cancel',
+    ]) {
+      expect(ended.stdout).toMatch(new RegExp(`^  ${verb}\\b`, 'm'))
+    }
+  })
+})
+
+describe('check', () => {
+  const check = async (files: Record<string, string>, ...flags: string[]) =>
+    resile(['check', '--project', writeProject(files), ...flags])
+  const report = (ended: Ended) => printed<{ ok: boolean; errors: Mistake[]; warnings: Mistake[] }>(ended)
+  interface Mistake {
+    file: string
+    line: number
+    column: number
+    key: string
+    message: string
+    permitted: unknown[]
+  }
+
+  test('a good project is 0', async () => {
+    expect(await resile(['check', '--project', project])).toMatchObject({ code: 0 })
+    const ended = await resile(['check', '--project', project, '--json'])
+    expect(ended.code).toBe(0)
+    expect(report(ended)).toEqual({ ok: true, errors: [], warnings: [] })
+  })
+
+  test("the repository's own project is good", async () => {
+    expect(await resile(['check'])).toMatchObject({ code: 0 })
+  })
+
+  test('all constructs and spellings of the public examples are good', async () => {
+    const files = {
+      'coordinator.hcl': `
+        datacenter = "dc1"
+        server_config {
+            enable_tls = true
+            route_rule {
+              name  = "global_get"
+              method = "GET"
+              route_patterns = ["/*"]
+              uris = ["spiffe://example.org/admin"]
+            }
+            route_rule {
+              name = "global_post"
+              method = "POST"
+              route_patterns = ["/*"]
+              uris = ["spiffe://example.org/admin"]
+              allow_public = true
+            }
+            route_rule {
+              name = "public_access"
+              method = "GET"
+              route_patterns = ["/metrics"]
+              uris = []
+              allow_public = true
+              skip_log_match = true
+            }
+        }`,
+      ...workflow(
+        'nap',
+        `
+        task_queue_target = "node"
+
+        # The following entries will ensure that
+        # it does not run too often.
+        #
+        constraint {
+            kind = "concurency"
+            value = "1"
+            period = "15m"
+        }
+
+        constraint {
+            kind = "maxExecution"
+            value = "1"
+            period = "1h"
+        }
+
+        constraint {
+            kind = "maxExecution"
+            value = "3"
+            period = "24h"
+            is_global = true
+        }`,
+        'export async function nap() {}',
+      ),
+    }
+    const ended = await check(files, '--json')
+    expect(report(ended)).toEqual({ ok: true, errors: [], warnings: [] })
+    expect(ended.code).toBe(0)
+  })
+
+  const mistakes = `task_queue_target = "everywhere"
+timeout = "25h"
+constraint {
+  kind = "maxExecutions"
+  value = 3
+  period = "1h"
+}
+constraint {
+  kind = "maxExecution"
+  value = -1
+  period = "24h"
+  is_globl = true
+}
+`
+
+  test('five mistakes of one file are five errors, each at its line and column', async () => {
+    const ended = await check({ 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' })
+    expect(ended.code).toBe(1)
+    const lines = said(ended)
+      .split('\n')
+      .filter((line) => line.startsWith('workflows/bad.hcl:'))
+    const places = lines.map((line) => /^(.+?:\d+:\d+): ([^:]+): (.+)$/.exec(line)?.slice(1, 3))
+    expect(places).toEqual([
+      ['workflows/bad.hcl:1:21', expect.stringContaining('task_queue_target')],
+      ['workflows/bad.hcl:2:11', expect.stringContaining('timeout')],
+      ['workflows/bad.hcl:4:10', expect.stringContaining('kind')],
+      ['workflows/bad.hcl:10:11', expect.stringContaining('value')],
+      ['workflows/bad.hcl:12:3', expect.stringContaining('is_globl')],
+    ])
+    expect(lines[0]).toMatch(/\(permitted: .*node_type.*\)/)
+  })
+
+  test('--json has the same', async () => {
+    const ended = await check(
+      { 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' },
+      '--json',
+    )
+    expect(ended.code).toBe(1)
+    const { ok, errors } = report(ended)
+    expect(ok).toBe(false)
+    expect(errors.map(({ file, line, column }) => [file, line, column])).toEqual([
+      ['workflows/bad.hcl', 1, 21],
+      ['workflows/bad.hcl', 2, 11],
+      ['workflows/bad.hcl', 4, 10],
+      ['workflows/bad.hcl', 10, 11],
+      ['workflows/bad.hcl', 12, 3],
+    ])
+    for (const error of errors) {
+      expect(error).toMatchObject({
+        key: expect.stringMatching(/./),
+        message: expect.stringMatching(/./),
+        permitted: expect.any(Array),
+      })
+    }
+  })
+
+  test('the mistakes of all files are told together', async () => {
+    const ended = await check(
+      {
+        'coordinator.hcl': 'datacentre = "dc1"\n',
+        'worker.hcl': 'node = "WEB"\ndatacenter = "dc1"\n',
+        'detectors.hcl': 'detector "sick" {\n}\n',
+        'workflows/bad.hcl': 'task_queue_target = \n',
+      },
+      '--json',
+    )
+    expect(ended.code).toBe(1)
+    expect(new Set(report(ended).errors.map(({ file }) => file))).toEqual(
+      new Set(['coordinator.hcl', 'worker.hcl', 'detectors.hcl', 'workflows/bad.hcl']),
+    )
+  })
+
+  test.each<[string, Record<string, string>]>([
+    ['a duplicate key', { 'coordinator.hcl': 'datacenter = "dc1"\ndatacenter = "dc2"\n' }],
+    ['a duplicate block', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal {}\n' }],
+    ['an attribute and a block of one name', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal = {}\n' }],
+    ['exclusive without a node', { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "exclusive"\n}\n` }],
+    ['what comes later', { 'workflows/w.hcl': `${anywhere}\nescalation { receiver = "oncall" }\n` }],
+    [
+      'per with is_global',
+      {
+        'workflows/w.hcl': `task_queue_target = "node"
+        constraint {
+          kind = "maxExecution"
+          value = 1
+          period = "1h"
+          per = "node"
+          is_global = true
+        }\n`,
+      },
+    ],
+    [
+      'per without a node',
+      {
+        'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "concurrency"\n  value = 1\n  per = "node"\n}\n`,
+      },
+    ],
+    [
+      'maxExecution without a period',
+      { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 1\n}\n` },
+    ],
+    [
+      'a period over 744h',
+      {
+        'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 1\n  period = "745h"\n}\n`,
+      },
+    ],
+    ['valid_for over 1h', { 'workflows/w.hcl': `${anywhere}\nvalid_for = "61m"\n` }],
+    ['an elision', { 'coordinator.hcl': 'datacenter = "dc1"\nserver_config {\n  enable_tls = true\n  [...]\n}\n' }],
+    ['no coordinator.hcl', { 'coordinator.hcl': '' }],
+    ['an expression', { 'coordinator.hcl': 'datacenter = upper("dc1")\n' }],
+  ])('%s is an error', async (_, files) => {
+    const ended = await check(files, '--json')
+    expect(ended.code).toBe(1)
+    expect(report(ended).ok).toBe(false)
+    expect(report(ended).errors.length).toBeGreaterThan(0)
+  })
+
+  test('a workflow without code is a warning', async () => {
+    const ended = await check({ 'workflows/ghost.hcl': `${anywhere}\n` }, '--json')
+    expect(ended.code).toBe(0)
+    expect(report(ended)).toMatchObject({ ok: true, errors: [], warnings: [{ file: 'workflows/ghost.hcl' }] })
+  })
+
+  test('dev does not start a project that check refuses', async () => {
+    const bad = writeProject({ 'workflows/bad.hcl': mistakes })
+    const ended = await resile(['dev', '--project', bad, '--data', temporaryDirectory(), '--port', '0'])
+    expect(ended.code).toBe(1)
+    expect(said(ended)).toContain('workflows/bad.hcl:1:21')
+    expect(ended.stdout).not.toContain('resile ready')
+  })
+
+  test('a directory that is no project is refused', async () => {
+    const ended = await resile(['check', '--project', temporaryDirectory()])
+    expect([1, 2]).toContain(ended.code)
+    expect(said(ended)).toContain('coordinator.hcl')
+  })
+})
+
+describe("under the system's own Node", () => {
+  const found = systemNode()
+  const title = found === undefined ? ' (skipped: no other Node is on the PATH)' : ` (${found})`
+  const underIt = async (...args: string[]) => {
+    const path = [join(found ?? '', '..'), '/usr/bin', '/bin'].join(':')
+    const home = temporaryDirectory()
+    return run('/usr/bin/env', ['-i', `PATH=${path}`, `HOME=${home}`, 'node', 'bin/resile.mjs', ...args]).ended
+  }
+
+  test.skipIf(found === undefined)(`the command does the same${title}`, async () => {
+    expect(await underIt('check', '--project', project)).toMatchObject({ code: 0 })
+    const nodes = await underIt('nodes', '--json', '--coordinator', dev.coordinator)
+    expect(nodes).toMatchObject({ code: 0, stderr: '' })
+    expect(printed<List<unknown>>(nodes).items).toHaveLength(1)
+    expect(await underIt('trigger', 'never', '--coordinator', dev.coordinator)).toMatchObject({ code: 3 })
+    expect(await underIt('trigger')).toMatchObject({ code: 2 })
+  })
+
+  test.skipIf(found === undefined)(`and as npx resile${title}`, async () => {
+    const path = [join(found ?? '', '..'), '/usr/bin', '/bin'].join(':')
+    const args = ['-i', `PATH=${path}`, `HOME=${temporaryDirectory()}`, 'npx', 'resile', 'nodes', '--json']
+    const ended = await run('/usr/bin/env', [...args, '--coordinator', dev.coordinator]).ended
+    expect(ended.code).toBe(0)
+    expect(printed<List<unknown>>(ended).items).toHaveLength(1)
+  })
+})
+
+/** The first Node on the PATH that is not one of the repository's. */
+function systemNode(): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, 'node'))
+    .find((file) => existsSync(file) && !realpathSync(file).startsWith(realpathSync(repository)) && !isThisNode(file))
+}
+
+function isThisNode(file: string): boolean {
+  return realpathSync(file) === realpathSync(process.execPath)
+}

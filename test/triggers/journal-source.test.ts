@@ -1,0 +1,257 @@
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Firing } from '../../host-worker/detector/observation.ts'
+import { followJournal } from '../../host-worker/detector/sources/journal/follow-journal.ts'
+import type { Notice, Source } from '../../host-worker/detector/sources/source.ts'
+import type { JournalConfig } from '../../shared/config.ts'
+import { lacks, titled } from '../../tools/debian-packages.ts'
+import { repository, temporaryDirectory } from '../support/files.ts'
+import { TestJournal } from '../support/journal.ts'
+import { gone, run } from '../support/processes.ts'
+import { stays, until } from '../support/until.ts'
+
+const app = (MESSAGE: string | Buffer): Record<string, string | Buffer> => ({
+  MESSAGE,
+  _TRANSPORT: 'syslog',
+  SYSLOG_IDENTIFIER: 'app',
+  _SYSTEMD_UNIT: 'app.service',
+})
+const kernel = (MESSAGE: string): Record<string, string> => ({
+  MESSAGE,
+  _TRANSPORT: 'kernel',
+  SYSLOG_IDENTIFIER: 'kernel',
+})
+
+let config: JournalConfig
+let source: Required<Source> | undefined
+const told: Notice[] = []
+
+const follow = async (changed: Partial<JournalConfig> = {}, state: unknown = null): Promise<void> => {
+  await source?.close()
+  source = followJournal({ ...config, ...changed }, JSON.parse(JSON.stringify(state)))
+}
+const observe = async (): Promise<readonly Firing[] | string> => {
+  if (source === undefined) throw new Error('nothing is followed')
+  const observation = await source.observe(Date.now())
+  told.push(...source.notices())
+  return 'unknown' in observation ? observation.unknown : observation.firing
+}
+const sees = (): Promise<unknown> => until('it sees', async () => typeof (await observe()) !== 'string')
+const fires = (value: string): Promise<readonly Firing[]> =>
+  until(`it fires with ${value}`, async () => {
+    const firing = await observe()
+    return typeof firing !== 'string' && firing.some((one) => one.value === value) ? firing : undefined
+  })
+
+beforeEach(() => {
+  told.length = 0
+})
+afterEach(async () => {
+  await source?.close()
+  source = undefined
+})
+
+describe.skipIf(lacks('systemd-journal-remote'))(`${titled('with real journals', 'systemd-journal-remote')}`, () => {
+  let journal: TestJournal
+  beforeEach(async () => {
+    journal = new TestJournal()
+    config = {
+      units: [],
+      identifiers: [],
+      kernel: false,
+      directory: journal.directory,
+      pattern: 'failed (?P<what>\\w+)',
+      count: 1,
+      within: 3_600_000,
+    }
+    await journal.append(app('failed before'))
+  })
+
+  test('it reads what is appended after the first start, and its labels', async () => {
+    await follow()
+    await sees()
+    await journal.append(app('fine'), app('failed disk'), app(Buffer.from('failed disk \xff', 'latin1')))
+    expect(await fires('2')).toMatchObject([{ labels: { what: 'disk' }, summary: 'app.service: failed disk \uFFFD' }])
+  })
+
+  test('it reads messages of any length, and those without text', async () => {
+    await follow()
+    await sees()
+    await journal.append(app(`failed long ${'x'.repeat(200_000)}`), app(Buffer.alloc(0)), app('failed long'))
+    expect(await fires('2')).toMatchObject([{ labels: { what: 'long' } }])
+  })
+
+  test('it goes on after the entry that was read last, with more than ten that came meanwhile', async () => {
+    await follow()
+    await sees()
+    await journal.append(app('failed disk'))
+    await fires('1')
+    const state = source?.state()
+    await source?.close()
+    await journal.append(...Array.from({ length: 30 }, () => app('failed disk')))
+    await follow({}, state)
+    expect(await fires('31')).toHaveLength(1)
+  })
+
+  test('it goes on although what it read last is none that its filters show', async () => {
+    await follow({ kernel: true })
+    await sees()
+    const state = source?.state()
+    await source?.close()
+    await journal.append(kernel('failed disk'))
+    await follow({ kernel: true }, state)
+    expect(await fires('1')).toMatchObject([{ summary: 'kernel: failed disk' }])
+  })
+
+  test('it shows only what was asked for', async () => {
+    await follow({ units: ['app*'], identifiers: ['app'] })
+    await sees()
+    await journal.append(
+      { ...app('failed other'), _SYSTEMD_UNIT: 'other.service' },
+      { ...app('failed other'), SYSLOG_IDENTIFIER: 'other' },
+      kernel('failed other'),
+      app('failed disk'),
+    )
+    expect(await fires('1')).toMatchObject([{ labels: { what: 'disk' } }])
+  })
+
+  test('it sees the kernel kill for want of memory: the process, and the unit whose limit it was', async () => {
+    const killed = 'Out of memory: Killed process (?P<pid>\\d+) \\((?P<process>[^)]+)\\)'
+    const limited = 'oom-kill:constraint=CONSTRAINT_MEMCG,.*,oom_memcg=(?:/[^/,]+)*/(?P<unit>[^/,]+\\.service),'
+    await follow({ kernel: true, pattern: `${killed}|${limited}` })
+    await sees()
+    await journal.append(
+      kernel(
+        'Out of memory: Killed process 4711 (java) total-vm:8388608kB, anon-rss:4194304kB, file-rss:0kB, ' +
+          'shmem-rss:0kB, UID:1000 pgtables:8400kB oom_score_adj:0',
+      ),
+      kernel(
+        'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,' +
+          'oom_memcg=/system.slice/app.service,task_memcg=/system.slice/app.service,task=node,pid=815,uid=33',
+      ),
+    )
+    const firing = await until('both fire', async () => {
+      const now = await observe()
+      return typeof now !== 'string' && now.length === 2 ? now : undefined
+    })
+    expect(firing.map(({ labels }) => labels)).toEqual([{ pid: '4711', process: 'java' }, { unit: 'app.service' }])
+  })
+
+  test('it says when entries are gone, and reads those that are left', async () => {
+    await follow()
+    await sees()
+    await journal.append(app('failed disk'))
+    await fires('1')
+    const state = source?.state()
+    await source?.close()
+    rmSync(join(journal.directory, 'test.journal'))
+    await journal.append(app('failed disk'))
+    await follow({}, state)
+    await fires('2')
+    expect(told).toMatchObject([{ event: 'journal_entries_lost', level: 'warn', since: expect.stringMatching(/Z$/) }])
+  })
+
+  test('it cannot tell while there is no journal, and reads all of it when it comes', async () => {
+    rmSync(join(journal.directory, 'test.journal'))
+    await follow()
+    expect(await observe()).toBe('the journal has no entries')
+    await journal.append(app('failed disk'))
+    await fires('1')
+  })
+
+  test('it cannot tell while journalctl does not run, which is started again', async () => {
+    await follow()
+    await sees()
+    const pid = await journalctlOf(journal.directory)
+    process.kill(pid, 'SIGKILL')
+    await until('it says so', async () => String(await observe()).includes('SIGKILL'))
+    await journal.append(app('failed disk'))
+    await fires('1')
+  })
+
+  test('journalctl ends with it, even when it is killed', async () => {
+    const program = `
+      import { followJournal } from ${JSON.stringify(join(repository, 'host-worker/detector/sources/journal/follow-journal.ts'))}
+      const source = followJournal(${JSON.stringify(config)}, null)
+      setInterval(() => source.observe(Date.now()), 100)`
+    const file = join(temporaryDirectory(), 'follow.ts')
+    writeFileSync(file, program)
+    const running = run(process.execPath, [file])
+    const pid = await journalctlOf(journal.directory)
+    running.kill('SIGKILL')
+    expect((await running.ended).signal).toBe('SIGKILL')
+    await gone([pid], 10_000)
+  })
+})
+
+describe('without a journalctl that works', () => {
+  const path = process.env['PATH'] ?? ''
+  const binaries = temporaryDirectory()
+  const journalctl = (script: string): void => {
+    writeFileSync(join(binaries, 'journalctl'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+  }
+  beforeEach(() => {
+    config = { units: [], identifiers: [], kernel: false, pattern: 'x', count: 1, within: 60_000 }
+    rmSync(join(binaries, 'journalctl'), { force: true })
+    process.env['PATH'] = binaries
+  })
+  afterEach(() => {
+    process.env['PATH'] = path
+  })
+
+  test('it says what to install', async () => {
+    await follow()
+    await until('it says so', async () =>
+      String(await observe()).includes('journalctl is not installed: install systemd'),
+    )
+    expect(told).toMatchObject([{ event: 'journal_unreadable', level: 'warn' }])
+  })
+
+  test('it says that it may not read all of the journal, for as long as that is so', async () => {
+    const entry = JSON.stringify({ __CURSOR: 's=1', __REALTIME_TIMESTAMP: '1', MESSAGE: 'x' })
+    journalctl(`
+      echo '${entry}'
+      case "$*" in *--follow*) ;; *) exit 0;; esac
+      echo 'Hint: You are currently not seeing messages from other users and the system.' >&2
+      echo '${entry.replace('s=1', 's=2')}'
+      exec /bin/sleep 60`)
+    await follow()
+    await until('it says so', async () => String(await observe()).includes('systemd-journal'))
+    await stays('it says so', async () => String(await observe()).includes('systemd-journal'), 3000)
+  })
+
+  test('it drops what is no entry, or too long, and says so', async () => {
+    const entry = (cursor: string): string =>
+      JSON.stringify({ __CURSOR: cursor, __REALTIME_TIMESTAMP: `${Date.now()}000`, MESSAGE: 'x' })
+    journalctl(`
+      echo '${entry('s=1')}'
+      case "$*" in *--follow*) ;; *) exit 0;; esac
+      echo garbage
+      /usr/bin/head -c 5000000 /dev/zero | /usr/bin/tr '\\0' x; echo
+      echo '${entry('s=2')}'
+      exec /bin/sleep 60`)
+    await follow()
+    await fires('1')
+    expect(told.map(({ event }) => event)).toEqual(['journal_entry_unreadable', 'journal_entry_unreadable'])
+  })
+})
+
+/** The `journalctl` that follows a directory. */
+async function journalctlOf(directory: string): Promise<number> {
+  return until('journalctl runs', () => {
+    for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
+      const line = commandLineOf(name)
+      if (line.includes('--follow') && line.includes(`--directory=${directory}`)) return Number(name)
+    }
+    return undefined
+  })
+}
+
+function commandLineOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
