@@ -1,4 +1,4 @@
-/** The coordinator's HTTP application: read → identify → limit → authorise → route. */
+/** The coordinator's HTTP application: read the body → identify → limit → authorise → route. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { BODY_LIMIT, bodyLimit } from '../shared/body-limit.ts'
 import { ANONYMOUS } from '../shared/callers.ts'
@@ -7,44 +7,47 @@ import { log } from '../shared/log.ts'
 import { decodedPath } from '../shared/path.ts'
 import { findPass, isLogged } from '../shared/route-rules.ts'
 import { authorise } from './access/authorise.ts'
-import { refuseForeignSites } from './access/cross-origin.ts'
-import { type Door, type Identity, identify } from './access/identify.ts'
-import { Shedding } from './access/load-shedding.ts'
-import { ROUTES } from './api/routes.ts'
+import { refuseCrossOrigin } from './access/cross-origin.ts'
+import { type Identity, identify, type Listener } from './access/identify.ts'
+import { LoadShedding } from './access/load-shedding.ts'
+import { ROUTES } from './api/index.ts'
 import type { App } from './context.ts'
 import { readBody } from './http/body.ts'
 import { requestId } from './http/headers.ts'
 import { ProblemError } from './http/problem.ts'
-import { identifySender } from './integrations/identify-sender.ts'
+import { verifySender } from './integrations/index.ts'
+import { Ledgers } from './ledgers.ts'
 
-/** Makes the application for requests that come in by one door. */
-export function createApp(config: Config, door: Door): Hono<App> {
+/** Makes the application for requests that one listener receives. */
+export function createApp(config: Config, listener: Listener): Hono<App> {
   const app = new Hono<App>({ getPath: (request) => decodedPath(request.url) })
   app.use(accessLog(config))
   const { server_config } = config.coordinator
-  const shedding = door === 'network' && server_config !== undefined ? new Shedding(server_config) : null
-  if (shedding !== null) app.use(keepInFlight(shedding))
+  const shedding = listener === 'network' && server_config !== undefined ? new LoadShedding(server_config) : null
+  if (shedding !== null) app.use(limitInFlight(shedding))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
-    const body = await readBody(raw, limitFor(config, door, raw, path))
+    const body = await readBody(raw, bodyLimitFor(config, listener, raw, path))
     context.set('body', body)
-    if (door === 'network') refuseForeignSites(raw.headers, context.env.HOSTS ?? null)
+    context.set('config', config)
+    context.set('ledgers', new Ledgers(context.env, config))
+    if (listener === 'network') refuseCrossOrigin(raw.headers, context.env.HOSTS ?? null)
     context.set('caller', ANONYMOUS)
     let identity: Identity
     try {
-      identity = identify(config, door, raw)
-      const sender = await identifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
+      identity = identify(config, listener, raw)
+      const sender = await verifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
       if (sender !== null) context.set('sender', sender)
       identity = sender?.identity ?? identity
       context.set('caller', identity.caller)
     } finally {
-      // Bad credentials count too, or they could be tried without end.
+      // Invalid credentials count too, or they could be tried without limit.
       shedding?.count(context.var.caller, method, path, raw)
     }
     context.set('pass', authorise(config, identity, method, path))
     await next()
   })
-  for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context, config))
+  for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context))
   for (const [path, routes] of Map.groupBy(ROUTES, (route) => route.path)) {
     const methods = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
     app.all(path, (context) => {
@@ -57,28 +60,30 @@ export function createApp(config: Config, door: Door): Hono<App> {
   app.onError((error, context) => {
     if (error instanceof ProblemError) return error.toResponse()
     log('error', 'request_failed', { request_id: context.var.requestId, detail: error.message, stack: error.stack })
-    return new ProblemError('internal', 'an internal error; the log has it under this request id').toResponse()
+    return new ProblemError('internal', 'an internal error; see this request id in the log').toResponse()
   })
   return app
 }
 
-/** Most bytes of a request's body: what some paths take beyond the usual is for callers alone that pass there. */
-function limitFor(config: Config, door: Door, request: Request, path: string): number {
+/** The largest body, in bytes, that a request may have: some paths take more than usual, from authorised callers only. */
+function bodyLimitFor(config: Config, listener: Listener, request: Request, path: string): number {
   const limit = bodyLimit(path)
   if (limit === BODY_LIMIT) return limit
   try {
-    return findPass(config, identify(config, door, request).caller, request.method, path) === null ? BODY_LIMIT : limit
+    return findPass(config, identify(config, listener, request).caller, request.method, path) === null
+      ? BODY_LIMIT
+      : limit
   } catch {
     return BODY_LIMIT
   }
 }
 
-/** Lets no more requests in than can be answered. */
-function keepInFlight(shedding: Shedding): MiddlewareHandler<App> {
+/** Sheds requests while too many are in flight. */
+function limitInFlight(shedding: LoadShedding): MiddlewareHandler<App> {
   return async function countInFlight(context, next) {
     const leave = shedding.enter(context.req.method, context.req.path)
     const answered = next().finally(leave)
-    // Whoever hangs up must not leave his request counted.
+    // A client that disconnects must not leave its request counted.
     context.executionCtx.waitUntil(answered)
     await answered
   }

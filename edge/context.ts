@@ -1,21 +1,24 @@
+/** Hono's type parameters of this app. */
 import type { Context } from 'hono'
 import type { Caller } from '../shared/callers.ts'
+import type { Config } from '../shared/config.ts'
 import type { Pass } from '../shared/route-rules.ts'
-import type { Env } from './env.ts'
-import type { Sender } from './integrations/identify-sender.ts'
+import type { Sender } from './access/sender.ts'
+import type { Ledgers } from './ledgers.ts'
 
-/** What the steps before a route have found out about its request. */
+/** What middleware has established about a request before its handler runs. */
 export interface RequestState {
+  config: Config
+  ledgers: Ledgers
   caller: Caller
-  /** What let the request pass; not there when it was refused. */
+  /** What authorised the request; absent when it was refused. */
   pass?: Pass
-  /** Of a request to a door for signed messages. */
+  /** The verified sender of a signed message; only set for endpoints that take signed messages. */
   sender?: Sender
   requestId: string
   body: Uint8Array
 }
 
-/** Hono's type parameters of this app. */
 export interface App {
   Bindings: Env
   Variables: RequestState

@@ -9,7 +9,7 @@ import {
   judgeExclusive,
   judgeFailures,
   judgeUnavailable,
-  type ScopeUse,
+  type ScopeUsage,
 } from './constraints.ts'
 
 const HOUR = 3_600_000
@@ -32,7 +32,7 @@ function useOf({
   starts?: number[]
   pending?: number
   open?: number
-}): ScopeUse {
+}): ScopeUsage {
   const sorted = [...starts].sort((a, b) => a - b)
   const after = (time: number): number[] => sorted.filter((start) => start > time)
   return {

@@ -10,7 +10,7 @@ import type { Constraint } from './config.ts'
 import { formatDuration } from './duration.ts'
 
 /** What a ledger knows of the executions that one constraint counts. All times are milliseconds since the epoch. */
-export interface ScopeUse {
+export interface ScopeUsage {
   /** Executions that have not ended, pending ones included. */
   readonly open: number
   /** Executions that were admitted and whose start is still unknown. */
@@ -60,7 +60,7 @@ export interface Verdict {
 }
 
 /** What a ledger knows of the failures that one `maxFailure` counts. */
-export interface FailureUse {
+export interface FailureUsage {
   /** Number of executions that failed, timed out or were terminated after `time`, since the last reset. */
   failuresAfter(time: number): number
   /** Set from when the limit was reached until a human resets it; `count` is how many failures reached it. */
@@ -68,7 +68,7 @@ export interface FailureUse {
 }
 
 /** What is known of the nodes of one type in a datacenter. */
-export interface FleetUse {
+export interface FleetUsage {
   type: string
   /** Nodes of the type, dead ones included. */
   known: number
@@ -85,7 +85,7 @@ export interface FleetUse {
 export function judge(
   constraint: Constraint,
   scope: ConstraintScope,
-  use: ScopeUse,
+  use: ScopeUsage,
   at: number,
   clock = at,
 ): Judgement {
@@ -121,7 +121,7 @@ export function judgeExclusive(node: string, used: number, at: number): Judgemen
  * Judges `maxUnavailable` for one type of the node: with the node itself, at most `value` nodes of the type may be
  * unavailable. A share is of the known nodes, rounded down, and at least one.
  */
-export function judgeUnavailable(constraint: Constraint, fleet: FleetUse, at: number): Judgement {
+export function judgeUnavailable(constraint: Constraint, fleet: FleetUsage, at: number): Judgement {
   const share = Math.max(1, Math.floor((fleet.known * constraint.value) / 100))
   const limit = constraint.percent === true ? share : constraint.value
   const allowed = fleet.unavailable < limit
@@ -136,7 +136,12 @@ export function judgeNoFleet({ kind }: Constraint): Judgement {
 }
 
 /** Judges `maxFailure`: once as many failed within the period as it names, only a human's reset allows more. */
-export function judgeFailures(constraint: Constraint, scope: ConstraintScope, use: FailureUse, at: number): Judgement {
+export function judgeFailures(
+  constraint: Constraint,
+  scope: ConstraintScope,
+  use: FailureUsage,
+  at: number,
+): Judgement {
   const base = { ...scope, kind: constraint.kind, limit: constraint.value, period: constraint.period ?? null }
   const counted = constraint.period === undefined ? constraint.value : use.failuresAfter(at - constraint.period)
   const used = Math.max(counted, use.trip?.count ?? 0)
@@ -181,7 +186,7 @@ export function joinReceipts(
 function judgeWindow(
   base: ConstraintScope & { kind: Constraint['kind']; limit: number; period: number | null },
   period: number | undefined,
-  use: ScopeUse,
+  use: ScopeUsage,
   at: number,
   clock: number,
 ): Judgement {

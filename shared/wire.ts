@@ -351,7 +351,7 @@ export type Target = z.output<typeof targetSchema>
 /** Body of a start, validated; `valid_for` in milliseconds. */
 export type StartBody = z.output<typeof startSchema>
 /** Where a trigger came from. */
-export type TriggerSource = NonNullable<StartBody['trigger']>
+export type TriggerMetadata = NonNullable<StartBody['trigger']>
 /** One heartbeat, validated. */
 export type Heartbeat = z.output<typeof heartbeatSchema>
 export type Decision = z.output<typeof decisionSchema>

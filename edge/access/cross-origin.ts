@@ -10,7 +10,7 @@ import { ProblemError } from '../http/problem.ts'
  * @param hosts the names that are its own, without port; null when any is
  * @throws ProblemError `forbidden`
  */
-export function refuseForeignSites(headers: Headers, hosts: readonly string[] | null): void {
+export function refuseCrossOrigin(headers: Headers, hosts: readonly string[] | null): void {
   const host = headers.get('host')?.toLowerCase() ?? ''
   if (hosts !== null && !hosts.includes(host.replace(/:\d+$/, ''))) {
     throw new ProblemError('forbidden', `this coordinator is not ${JSON.stringify(host)}`)
@@ -18,6 +18,6 @@ export function refuseForeignSites(headers: Headers, hosts: readonly string[] | 
   const origin = headers.get('origin')?.toLowerCase()
   // Browsers send it, programs don't.
   if (origin !== undefined && origin !== `http://${host}` && origin !== `https://${host}`) {
-    throw new ProblemError('forbidden', `pages of ${JSON.stringify(origin)} have no business here`)
+    throw new ProblemError('forbidden', `cross-origin request refused: origin ${JSON.stringify(origin)}`)
   }
 }

@@ -3,7 +3,7 @@ import { type Config, documentSchema } from '../../shared/config.ts'
 import { ProblemError } from '../http/problem.ts'
 import { type CertificateWish, certificate, verified } from '../testing/certificate.ts'
 import type { TlsClientAuth } from './client-certificate.ts'
-import { type Door, identify } from './identify.ts'
+import { identify, type Listener } from './identify.ts'
 
 const ADMIN = 'spiffe://example.org/admin'
 
@@ -19,7 +19,7 @@ function configWith(server: object): Config {
 
 const RULES = configWith({ route_rule: [{ name: 'all', method: '*', route_patterns: ['/*'], uris: [ADMIN] }] })
 
-function outcome(auth: TlsClientAuth | undefined, config = RULES, door: Door = 'network', headers = {}): string {
+function outcome(auth: TlsClientAuth | undefined, config = RULES, door: Listener = 'network', headers = {}): string {
   const request = new Request('https://coordinator.test/v1/nodes', {
     headers,
     ...(auth === undefined ? {} : { cf: { tlsClientAuth: auth } as unknown as RequestInitCfProperties }),

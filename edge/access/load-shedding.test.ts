@@ -4,7 +4,7 @@ import { afterEach, expect, it, vi } from 'vitest'
 import { type Config, documentSchema } from '../../shared/config.ts'
 import { createApp } from '../app.ts'
 import { type Answer, request, send } from '../testing/coordinator.ts'
-import type { Door } from './identify.ts'
+import type { Listener } from './identify.ts'
 
 afterEach(async () => {
   vi.useRealTimers()
@@ -27,7 +27,7 @@ const PUBLIC = {
 }
 
 /** Makes calls of one application, time standing still. */
-function caller(server: object | null, door: Door = 'network') {
+function caller(server: object | null, door: Listener = 'network') {
   vi.useFakeTimers({ toFake: ['Date'] })
   const app = createApp(configWith(server), door)
   return async (method: string, path: string, cf?: object, headers = {}): Promise<Answer> => {

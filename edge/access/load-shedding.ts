@@ -1,15 +1,15 @@
-/** Requests that are refused because there are too many: before they cost more than their refusal. */
+/** Load shedding: refuses requests early when there are too many. */
 
 import { ANONYMOUS, type Caller } from '../../shared/callers.ts'
 import type { ServerConfig } from '../../shared/config.ts'
 import { ProblemError } from '../http/problem.ts'
 import { InFlight, purposeOf, RateLimit } from './rate-limit.ts'
 
-/** Why requests are shed, and how many were since this isolate began. */
+/** Requests shed since this isolate started, by reason. */
 export const SHED = { too_many_requests: 0, overloaded: 0 }
 
-/** The limits of one door. */
-export class Shedding {
+/** The limits of one listener. */
+export class LoadShedding {
   readonly #inFlight = new InFlight()
   readonly #rate: RateLimit
 
@@ -18,20 +18,20 @@ export class Shedding {
   }
 
   /**
-   * Lets a request in, whoever makes it.
+   * Counts a request as in flight.
    *
-   * @returns what is to be called when it was answered
+   * @returns a function to call once it is answered
    * @throws ProblemError `overloaded`
    */
   enter(method: string, path: string): () => void {
     const leave = this.#inFlight.enter(purposeOf(method, path), Date.now())
     if (leave !== null) return leave
     SHED.overloaded += 1
-    throw new ProblemError('overloaded', 'too many requests are being answered at this time')
+    throw new ProblemError('overloaded', 'too many requests are in flight')
   }
 
   /**
-   * Counts a request against its caller, an anonymous one by its address where whoever ended TLS tells it.
+   * Counts a request against its caller, an anonymous one by its address where the TLS terminator passes it on.
    *
    * @throws ProblemError `too_many_requests`
    */
@@ -46,7 +46,7 @@ export class Shedding {
   }
 }
 
-/** In no header, since every caller may write there what it likes. */
+/** Not from a header, which any caller can set. */
 function addressOf(request: Request): string {
   const { clientIp } = (request.cf ?? {}) as { clientIp?: unknown }
   return typeof clientIp === 'string' ? clientIp : ''

@@ -4,7 +4,7 @@ import { decisionSchema, executionSchema, nodeSchema, problemSchema } from '../.
 import { config } from '../config.ts'
 import { beatAll, request, start } from '../testing/coordinator.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
-import { ROUTES } from './routes.ts'
+import { ROUTES } from './index.ts'
 
 beforeEach(async () => {
   new FakeTemporal().install()

@@ -1,14 +1,34 @@
-/** Reading decisions. */
-import type { Config } from '../../shared/config.ts'
+/** Decisions and their receipts. */
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { type Decision, OUTCOMES } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
 import { listQuery, oneOf, timeOf } from '../http/paging.ts'
+import type { Route } from '../http/route.ts'
 import type { LedgerPage } from '../ledger/types.ts'
-import { everyDatacenter, findOrRefuse, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
+import { mergePages, orUnavailable } from '../ledgers.ts'
 
-/** `GET /v1/decisions` */
-export async function listDecisions(context: AppContext, config: Config): Promise<Response> {
+export const decisionRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/decisions',
+    handler: listDecisions,
+    summary: 'Decisions, newest first',
+    query: ['limit', 'cursor', 'workflow', 'node', 'outcome', 'code', 'caller', 'since'],
+    answers: { 200: 'DecisionList' },
+    problems: ['bad_request'],
+  },
+  {
+    method: 'GET',
+    path: '/v1/decisions/:id',
+    handler: showDecision,
+    summary: 'One decision with its receipt',
+    answers: { 200: 'Decision' },
+    problems: ['not_found'],
+  },
+]
+
+async function listDecisions(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const { limit, before, filters } = listQuery(context.req.url, [
     'workflow',
     'node',
@@ -27,17 +47,14 @@ export async function listDecisions(context: AppContext, config: Config): Promis
     ...(since === undefined ? {} : { since }),
   }
   const lists = await orUnavailable(() =>
-    everyDatacenter(
-      config,
-      async (datacenter): Promise<LedgerPage<Decision>> => ledgerOf(context.env, datacenter).decisions(query),
-    ),
+    ledgers.every(async (datacenter): Promise<LedgerPage<Decision>> => ledgers.of(datacenter).decisions(query)),
   )
   return context.json(mergePages(lists, limit))
 }
 
-/** `GET /v1/decisions/{id}` */
-export async function showDecision(context: AppContext, config: Config): Promise<Response> {
+async function showDecision(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const id = context.req.param('id') ?? ''
-  const ask = async (datacenter: string): Promise<Decision | null> => ledgerOf(context.env, datacenter).decision(id)
-  return context.json(await findOrRefuse(config, isExecutionId(id), 'decision', ask))
+  const ask = async (datacenter: string): Promise<Decision | null> => ledgers.of(datacenter).decision(id)
+  return context.json(await ledgers.find(isExecutionId(id), 'decision', ask))
 }

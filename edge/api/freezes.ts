@@ -1,6 +1,6 @@
-/** Freezes: while one holds, nothing that it covers is started. */
+/** Freezes: while one is active, nothing that it covers is started. */
 import { v7 as uuidv7 } from 'uuid'
-import { type Config, datacentersOf } from '../../shared/config.ts'
+import type { Config } from '../../shared/config.ts'
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { isName, NAME_RULE } from '../../shared/names.ts'
 import { type Freeze, freezeSchema } from '../../shared/wire.ts'
@@ -8,15 +8,46 @@ import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { listQuery } from '../http/paging.ts'
 import { type InputError, ProblemError } from '../http/problem.ts'
-import { everyDatacenter, ledgerOf, mergePages, orUnavailable } from '../ledgers.ts'
+import type { Route } from '../http/route.ts'
+import { mergePages, orUnavailable } from '../ledgers.ts'
+
+export const freezeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/freezes',
+    handler: listFreezes,
+    summary: 'Freezes that hold, newest first',
+    query: ['limit', 'cursor'],
+    answers: { 200: 'FreezeList' },
+    problems: ['bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/freezes',
+    handler: addFreeze,
+    body: freezeSchema,
+    summary: 'Start nothing that the scope covers, until it is lifted or expires',
+    answers: { 201: 'Freeze' },
+    problems: ['unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'DELETE',
+    path: '/v1/freezes/:id',
+    handler: removeFreeze,
+    summary: 'Lift a freeze',
+    answers: { 204: null },
+    problems: ['not_found'],
+  },
+]
 
 /** `GET /v1/freezes`: those that hold, newest first. */
-export async function listFreezes(context: AppContext, config: Config): Promise<Response> {
+async function listFreezes(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const { limit, before } = listQuery(context.req.url, [])
   const lists = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter): Promise<Freeze[]> => ledgerOf(context.env, datacenter).freezes()),
+    ledgers.every(async (datacenter): Promise<Freeze[]> => ledgers.of(datacenter).freezes()),
   )
-  // One that covers several datacenters stands in the ledger of each.
+  // One that covers several datacenters is stored in the ledger of each.
   const freezes = [...new Map(lists.flat().map((freeze) => [freeze.id, freeze])).values()]
   const entries = freezes
     .filter(({ id }) => before === undefined || id < before)
@@ -24,14 +55,14 @@ export async function listFreezes(context: AppContext, config: Config): Promise<
   return context.json(mergePages([{ entries, more: false }], limit))
 }
 
-/** `POST /v1/freezes` */
-export async function addFreeze(context: AppContext, config: Config): Promise<Response> {
+async function addFreeze(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
   const { value } = parseBody(freezeSchema, context.req.raw, context.var.body)
   const now = Date.now()
-  const errors = mistakes(config, value.scope)
+  const errors = errorsIn(value.scope, config, ledgers.datacenters)
   const expiresAt = value.for !== undefined ? now + value.for : value.expires_at && Date.parse(value.expires_at)
   if (typeof expiresAt === 'number' && expiresAt <= now) {
-    errors.push({ path: '/expires_at', message: 'lies in the past' })
+    errors.push({ path: '/expires_at', message: 'is in the past' })
   }
   if (errors.length > 0) throw new ProblemError('bad_request', 'the freeze is not valid', { errors })
   const freeze: Freeze = {
@@ -42,37 +73,38 @@ export async function addFreeze(context: AppContext, config: Config): Promise<Re
     created_at: new Date(now).toISOString(),
     expires_at: typeof expiresAt === 'number' ? new Date(expiresAt).toISOString() : null,
   }
-  const covered = value.scope.datacenter === undefined ? datacentersOf(config.coordinator) : [value.scope.datacenter]
-  // Should one ledger fail, the others are frozen all the same: too much frozen is safe, and it can be said again.
+  const covered = value.scope.datacenter === undefined ? ledgers.datacenters : [value.scope.datacenter]
+  // Should one ledger fail, the others are frozen all the same: freezing too much is safe, and the request can be repeated.
   const outcomes = await Promise.allSettled(
-    covered.map((datacenter) => orUnavailable(async () => ledgerOf(context.env, datacenter).freeze(freeze))),
+    covered.map((datacenter) => orUnavailable(async () => ledgers.of(datacenter).freeze(freeze))),
   )
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason
   return context.json(freeze, 201, { location: `/v1/freezes/${freeze.id}` })
 }
 
-/** `DELETE /v1/freezes/{id}` */
-export async function removeFreeze(context: AppContext, config: Config): Promise<Response> {
+async function removeFreeze(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const id = context.req.param('id') ?? ''
   const found = isExecutionId(id)
-    ? await orUnavailable(() =>
-        everyDatacenter(config, async (datacenter): Promise<boolean> => ledgerOf(context.env, datacenter).thaw(id)),
-      )
+    ? await orUnavailable(() => ledgers.every(async (datacenter): Promise<boolean> => ledgers.of(datacenter).lift(id)))
     : []
   if (!found.includes(true)) throw new ProblemError('not_found', 'there is no such freeze')
   return context.body(null, 204)
 }
 
-/** A kill switch that covers nothing because of a slip of the pen would be worse than none. */
-function mistakes(config: Config, { workflow, datacenter, node }: Freeze['scope']): InputError[] {
+/** A kill switch that covers nothing because of a typo would be worse than none. */
+function errorsIn(
+  { workflow, datacenter, node }: Freeze['scope'],
+  config: Config,
+  datacenters: readonly string[],
+): InputError[] {
   const errors: InputError[] = []
   if (workflow !== undefined && !Object.hasOwn(config.workflows, workflow)) {
     errors.push({ path: '/scope/workflow', message: 'there is no such workflow' })
   }
-  const owned = datacentersOf(config.coordinator)
-  if (datacenter !== undefined && !owned.includes(datacenter)) {
-    errors.push({ path: '/scope/datacenter', message: `this coordinator serves ${owned.join(', ')}` })
+  if (datacenter !== undefined && !datacenters.includes(datacenter)) {
+    errors.push({ path: '/scope/datacenter', message: `this coordinator serves ${datacenters.join(', ')}` })
   }
   if (node !== undefined && !isName(node)) errors.push({ path: '/scope/node', message: `not a name: ${NAME_RULE}` })
   return errors

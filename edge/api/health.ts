@@ -2,17 +2,36 @@
 import type { Config } from '../../shared/config.ts'
 import { formatDuration, parseDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
-import { PERMIT_ALGORITHM } from '../../shared/permit.ts'
+import { JWKS_PATH, PERMIT_ALGORITHM } from '../../shared/permit.ts'
 import type { AppContext } from '../context.ts'
-import type { Env } from '../env.ts'
 import { ProblemError } from '../http/problem.ts'
-import { everyDatacenter, ledgerOf } from '../ledgers.ts'
+import type { Route } from '../http/route.ts'
+import type { Ledgers } from '../ledgers.ts'
 import { signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
 
+export const healthRoutes: readonly Route[] = [
+  { method: 'GET', path: '/healthz', handler: healthz, summary: 'It runs', answers: { 200: null } },
+  {
+    method: 'GET',
+    path: '/readyz',
+    handler: readyz,
+    summary: 'Config and ledgers work',
+    answers: { 200: null, 503: null },
+  },
+  {
+    method: 'GET',
+    path: JWKS_PATH,
+    handler: jwks,
+    summary: 'The public keys that check permits, as a JSON Web Key Set',
+    answers: { 200: null },
+    problems: ['starting'],
+  },
+]
+
 /** `GET /healthz`: it runs. */
-export function healthz(context: AppContext): Response {
+function healthz(context: AppContext): Response {
   return context.json({ status: 'ok' })
 }
 
@@ -21,7 +40,7 @@ export function healthz(context: AppContext): Response {
  *
  * @throws ProblemError `starting` without keys: an empty set would have workers drop those that they trust
  */
-export async function jwks(context: AppContext): Promise<Response> {
+async function jwks(context: AppContext): Promise<Response> {
   const { keys, problem } = await signerOf(context.env.PERMIT_KEYS)
   if (problem !== null) throw new ProblemError('starting', problem)
   return context.json({ keys: keys.map((key) => ({ ...key, alg: PERMIT_ALGORITHM, use: 'sig' })) }, 200, {
@@ -31,32 +50,33 @@ export async function jwks(context: AppContext): Promise<Response> {
 }
 
 /** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
-export async function readyz(context: AppContext, config: Config): Promise<Response> {
-  const [ledgers, temporal] = await Promise.all([
-    everyDatacenter(config, (datacenter) => probeLedger(context.env, datacenter)),
+async function readyz(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
+  const [probes, temporal] = await Promise.all([
+    ledgers.every((datacenter) => probeLedger(ledgers, datacenter)),
     probeTemporal(context.env, config),
   ])
-  const ready = ledgers.every((ledger) => ledger.ok)
+  const ready = probes.every(({ ok }) => ok)
   const body = {
     status: ready ? 'ready' : 'not_ready',
     config: { hash: config.hash, development: config.development },
-    ledgers,
+    ledgers: probes,
     temporal,
   }
   return context.json(body, ready ? 200 : 503)
 }
 
 /** Wakes every ledger and has it set its alarm again: what a cron trigger or the host calls now and then. */
-export async function wakeLedgers(env: Env, config: Config): Promise<void> {
-  await everyDatacenter(config, (datacenter) => probeLedger(env, datacenter))
+export async function wakeLedgers(ledgers: Ledgers): Promise<void> {
+  await ledgers.every((datacenter) => probeLedger(ledgers, datacenter))
 }
 
 async function probeLedger(
-  env: Env,
+  ledgers: Ledgers,
   datacenter: string,
 ): Promise<{ datacenter: string; ok: boolean; [field: string]: unknown }> {
   try {
-    const { open, pending, starting, clock } = await ledgerOf(env, datacenter).probe()
+    const { open, pending, starting, clock } = await ledgers.of(datacenter).probe()
     const detail = starting ?? clock
     return { datacenter, ok: starting === null, open, pending, ...(detail === null ? {} : { detail }) }
   } catch (error) {

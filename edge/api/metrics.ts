@@ -2,13 +2,18 @@
 import Counter from '@prometheus-io/client/lib/counter.js'
 import Gauge from '@prometheus-io/client/lib/gauge.js'
 import Registry from '@prometheus-io/client/lib/registry.js'
-import type { Config } from '../../shared/config.ts'
 import { SHED } from '../access/load-shedding.ts'
 import type { AppContext } from '../context.ts'
+import type { Route } from '../http/route.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
-import { everyDatacenter, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
+import { orUnavailable } from '../ledgers.ts'
 
-export async function metrics(context: AppContext, config: Config): Promise<Response> {
+export const metricsRoutes: readonly Route[] = [
+  { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },
+]
+
+async function metrics(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
   const registry = new Registry()
   const registers = [registry]
   const decisions = new Counter({
@@ -96,10 +101,10 @@ export async function metrics(context: AppContext, config: Config): Promise<Resp
     for (const outcome of ['sent', 'given_up']) escalations.inc({ receiver, outcome }, 0)
   }
   const perDatacenter = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter) => {
+    ledgers.every(async (datacenter) => {
       const [ledger, nodes] = await Promise.all([
-        ledgerOf(context.env, datacenter).metrics() as Promise<LedgerMetrics>,
-        rosterOf(context.env, datacenter).nodes(),
+        ledgers.of(datacenter).metrics() as Promise<LedgerMetrics>,
+        ledgers.roster(datacenter).nodes(),
       ])
       return { datacenter, ledger, live: nodes.length }
     }),

@@ -1,5 +1,4 @@
 /** Live nodes and their heartbeats. */
-import { type Config, datacentersOf } from '../../shared/config.ts'
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { isName, NAME_RULE, queuesOfNode } from '../../shared/names.ts'
 import { type Heartbeat, heartbeatSchema, type LiveNode } from '../../shared/wire.ts'
@@ -7,30 +6,68 @@ import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
 import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
-import { everyDatacenter, findOrRefuse, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
+import type { Route } from '../http/route.ts'
+import { orUnavailable } from '../ledgers.ts'
 
-/** `GET /v1/nodes` */
-export async function listNodes(context: AppContext, config: Config): Promise<Response> {
+export const nodeRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/nodes',
+    handler: listNodes,
+    summary: 'Live nodes',
+    query: ['limit', 'cursor'],
+    answers: { 200: 'NodeList' },
+  },
+  {
+    method: 'GET',
+    path: '/v1/nodes/:node',
+    handler: showNode,
+    summary: 'One live node',
+    answers: { 200: 'Node' },
+    problems: ['not_found'],
+  },
+  {
+    method: 'PUT',
+    path: '/v1/nodes/:node',
+    handler: beat,
+    body: heartbeatSchema,
+    summary: 'Heartbeat of a node',
+    answers: { 204: null },
+    problems: ['not_found', 'unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/nodes/:node/forget',
+    handler: forgetNode,
+    summary: 'Forget a node that is gone for good, so that it no longer counts as dead',
+    answers: { 204: null },
+    problems: ['not_found'],
+  },
+]
+
+async function listNodes(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const lists = await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter): Promise<LiveNode[]> => rosterOf(context.env, datacenter).nodes()),
+    ledgers.every(async (datacenter): Promise<LiveNode[]> => ledgers.roster(datacenter).nodes()),
   )
   const nodes = lists.flat().sort((a, b) => (a.node < b.node ? -1 : 1))
   return context.json(namedPage(context.req.url, nodes, (node) => node.node))
 }
 
-/** `GET /v1/nodes/{node}` */
-export async function showNode(context: AppContext, config: Config): Promise<Response> {
+async function showNode(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const name = context.req.param('node') ?? ''
-  const ask = async (datacenter: string): Promise<LiveNode | null> => rosterOf(context.env, datacenter).node(name)
-  return context.json(await findOrRefuse(config, isName(name), 'live node', ask))
+  const ask = async (datacenter: string): Promise<LiveNode | null> => ledgers.roster(datacenter).node(name)
+  return context.json(await ledgers.find(isName(name), 'live node', ask))
 }
 
 /** `PUT /v1/nodes/{node}`: a heartbeat. */
-export async function beat(context: AppContext, config: Config): Promise<Response> {
+async function beat(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const node = context.req.param('node') ?? ''
   if (!isName(node)) throw new ProblemError('not_found', `a node's name is ${NAME_RULE}`)
   const { value: heartbeat } = parseBody(heartbeatSchema, context.req.raw, context.var.body)
-  const owned = datacentersOf(config.coordinator)
+  const owned = ledgers.datacenters
   const errors = mistakes(node, heartbeat, owned)
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
   // A hint that can't be one is ignored: it must not cost a node its life.
@@ -38,22 +75,23 @@ export async function beat(context: AppContext, config: Config): Promise<Respons
   await orUnavailable(() =>
     Promise.all([
       ...owned.map(async (datacenter) => {
-        if (datacenter === heartbeat.datacenter) await rosterOf(context.env, datacenter).beat(node, heartbeat)
-        else await rosterOf(context.env, datacenter).forget(node)
+        if (datacenter === heartbeat.datacenter) await ledgers.roster(datacenter).beat(node, heartbeat)
+        else await ledgers.roster(datacenter).forget(node)
       }),
       // The ledger hears of a heartbeat only when it says that something ended.
-      ...(closed.length === 0 ? [] : [ledgerOf(context.env, heartbeat.datacenter).hintClosed(closed)]),
+      ...(closed.length === 0 ? [] : [ledgers.of(heartbeat.datacenter).hintClosed(closed)]),
     ]),
   )
   return context.body(null, 204)
 }
 
 /** `POST /v1/nodes/{node}/forget`: it is gone for good, and no longer missed. One that lives is known again by its next beat. */
-export async function forgetNode(context: AppContext, config: Config): Promise<Response> {
+async function forgetNode(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const node = context.req.param('node') ?? ''
   const known = isName(node)
     ? await orUnavailable(() =>
-        everyDatacenter(config, async (datacenter): Promise<boolean> => rosterOf(context.env, datacenter).forget(node)),
+        ledgers.every(async (datacenter): Promise<boolean> => ledgers.roster(datacenter).forget(node)),
       )
     : []
   if (!known.includes(true)) throw new ProblemError('not_found', 'no such node is known')

@@ -1,19 +1,24 @@
 /** `GET /openapi.json`: made from the route table and the schemas that also check requests. */
 import { z } from 'zod'
 import { escalationSchema, problemSchema } from '../../shared/wire.ts'
-import type { AppContext } from '../context.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../http/problem.ts'
-import { ANSWERS, type AnswerName, ROUTES, type Route } from './routes.ts'
+import { ANSWERS, type AnswerName, type Route } from '../http/route.ts'
 
-/** OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0 */
-export function openApi(context: AppContext): Response {
-  return context.json(openApiDocument())
+/** The route of the document, which describes itself too. OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0 */
+export function openApiRoute(others: readonly Route[]): Route {
+  const route: Route = {
+    method: 'GET',
+    path: '/openapi.json',
+    handler: (context) => context.json(openApiDocument([...others, route])),
+    summary: 'This API as an OpenAPI document',
+    answers: { 200: null },
+  }
+  return route
 }
 
-/** The OpenAPI document. */
-function openApiDocument(): object {
+function openApiDocument(routes: readonly Route[]): object {
   const paths: Record<string, Record<string, object>> = {}
-  for (const route of ROUTES) {
+  for (const route of routes) {
     const path = route.path.replace(/:(\w+)/g, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
   }
@@ -40,10 +45,10 @@ function escalationWebhook(): object {
   })
   return {
     post: {
-      summary: 'An execution came to a bad end, or needs a human',
+      summary: 'An execution failed, expired or was lost, or awaits approval',
       parameters: [header('webhook-id', true), header('webhook-timestamp', true), header('webhook-signature', false)],
       requestBody: { content: { 'application/json': { schema: jsonSchema(escalationSchema, 'output') } } },
-      responses: { '2XX': { description: 'Acknowledged; anything else is sent again' } },
+      responses: { '2XX': { description: 'Acknowledged; anything else is retried' } },
     },
   }
 }

@@ -1,36 +1,57 @@
-/** What detectors saw, and what it was worth. */
-import type { Config } from '../../shared/config.ts'
+/** Signals: what detectors observed, and how effective remediation was. */
 import { type ExecutionStatus, signalReportSchema } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
-import type { Env } from '../env.ts'
 import { parseBody } from '../http/body.ts'
 import { namedFilters } from '../http/paging.ts'
-import { everyDatacenter, ledgerOf, orUnavailable, signalsOf } from '../ledgers.ts'
+import type { Route } from '../http/route.ts'
+import { type Ledgers, orUnavailable } from '../ledgers.ts'
+
+export const signalRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/v1/signals',
+    handler: listSignals,
+    summary: 'What each signal was worth over the last 1, 7 and 30 days, the one that fired last first',
+    query: ['source', 'name', 'workflow'],
+    answers: { 200: 'SignalList' },
+    problems: ['bad_request'],
+  },
+  {
+    method: 'POST',
+    path: '/v1/signals',
+    handler: reportSignals,
+    body: signalReportSchema,
+    summary: 'A detector tells of its episodes',
+    answers: { 204: null },
+    problems: ['unsupported_media_type', 'bad_request'],
+  },
+]
 
 /** `POST /v1/signals`: a detector tells of its episodes. */
-export async function reportSignals(context: AppContext): Promise<Response> {
+async function reportSignals(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const { value } = parseBody(signalReportSchema, context.req.raw, context.var.body)
-  await orUnavailable(async () => signalsOf(context.env).record(value.episodes))
+  await orUnavailable(async () => ledgers.signals().record(value.episodes))
   return context.body(null, 204)
 }
 
 /** `GET /v1/signals`: what each signal was worth over the last 1, 7 and 30 days. */
-export async function listSignals(context: AppContext, config: Config): Promise<Response> {
+async function listSignals(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const filters = namedFilters(context.req.url, ['source', 'name', 'workflow'])
   const items = await orUnavailable(async () => {
-    await settleExecutions(context.env, config)
-    return signalsOf(context.env).summaries(filters)
+    await resolveOutcomes(ledgers)
+    return ledgers.signals().summaries(filters)
   })
   return context.json({ items, next_cursor: null })
 }
 
-/** Asks the ledgers how executions stand of which that is not known. */
-async function settleExecutions(env: Env, config: Config): Promise<void> {
-  const ids = await signalsOf(env).unsettled()
+/** Asks the ledgers for the status of executions whose outcome the signals' store does not know yet. */
+async function resolveOutcomes(ledgers: Ledgers): Promise<void> {
+  const ids = await ledgers.signals().unresolved()
   if (ids.length === 0) return
-  const found = await everyDatacenter(
-    config,
-    async (datacenter) => (await ledgerOf(env, datacenter).statuses(ids)) as Record<string, ExecutionStatus>,
+  const found = await ledgers.every(
+    async (datacenter) => (await ledgers.of(datacenter).statuses(ids)) as Record<string, ExecutionStatus>,
   )
-  await signalsOf(env).settle(ids, Object.fromEntries(found.flatMap((known) => Object.entries(known))))
+  await ledgers.signals().resolve(ids, Object.fromEntries(found.flatMap((known) => Object.entries(known))))
 }

@@ -1,10 +1,7 @@
 /** How an execution goes on. */
-import type { Config } from '../../shared/config.ts'
 import { isExecutionId } from '../../shared/execution-id.ts'
 import type { Execution, Step } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
-import type { Env } from '../env.ts'
-import { findOrRefuse, ledgerOf } from '../ledgers.ts'
 import { isPathSafe, TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
 import { historyPage, StepReader } from '../temporal/steps.ts'
@@ -15,15 +12,19 @@ const MOST_PAGES = 10
 const READ_WITHIN = 8000
 
 /** `GET /v1/executions/{id}/steps`: the execution, and what it has done so far; `steps` is null when Temporal doesn't say. */
-export async function showSteps(context: AppContext, config: Config): Promise<Response> {
+export async function showSteps(context: AppContext): Promise<Response> {
+  const { ledgers } = context.var
   const id = context.req.param('id') ?? ''
-  const ask = async (datacenter: string): Promise<Execution | null> => ledgerOf(context.env, datacenter).execution(id)
-  const execution = await findOrRefuse(config, isExecutionId(id), 'execution', ask)
-  const steps = execution.started_at === null ? [] : await readSteps(context.env, config, execution)
+  const ask = async (datacenter: string): Promise<Execution | null> => ledgers.of(datacenter).execution(id)
+  const execution = await ledgers.find(isExecutionId(id), 'execution', ask)
+  const steps = execution.started_at === null ? [] : await readSteps(context, execution)
   return context.json({ execution, steps })
 }
 
-async function readSteps(env: Env, config: Config, { workflow_id, run_id }: Execution): Promise<Step[] | null> {
+async function readSteps(
+  { env, var: { config } }: AppContext,
+  { workflow_id, run_id }: Execution,
+): Promise<Step[] | null> {
   if (!isPathSafe(workflow_id)) return null
   const { port, httpUrl } = temporalPort(env)
   const client = new TemporalClient(port, httpUrl, config.coordinator.temporal.namespace, 'resile-coordinator')

@@ -1,35 +1,69 @@
-/** Workflows: their config, each constraint with its present use, and the reset of a tripped one. */
-import { type Config, type Constraint, datacentersOf } from '../../shared/config.ts'
+/** Workflows: their config, the usage of each constraint, and the reset of a tripped one. */
+import type { Config } from '../../shared/config.ts'
 import { decide, type Judgement } from '../../shared/constraints.ts'
 import { formatDuration } from '../../shared/duration.ts'
 import { isName, NAME_RULE } from '../../shared/names.ts'
 import { resetSchema } from '../../shared/wire.ts'
+import {
+  allWorkflows,
+  exclusiveWorkflows,
+  type ResolvedConstraint,
+  resolveConstraints,
+  type Workflow,
+} from '../../shared/workflows.ts'
 import type { AppContext } from '../context.ts'
-import type { Env } from '../env.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
 import { ProblemError } from '../http/problem.ts'
-import { isCentral } from '../ledger/admission/admit.ts'
+import type { Route } from '../http/route.ts'
 import type { GlobalAnswer } from '../ledger/types.ts'
-import { everyDatacenter, globalLedgerOf, ledgerOf, orUnavailable, rosterOf } from '../ledgers.ts'
-import { exclusiveWorkflows } from '../trigger/resolve.ts'
-import { allWorkflows, findWorkflow, type Workflow } from '../trigger/workflow.ts'
+import { type Ledgers, orUnavailable } from '../ledgers.ts'
+import { findWorkflow } from '../trigger/workflow.ts'
 
-/** `GET /v1/workflows` */
-export async function listWorkflows(context: AppContext, config: Config): Promise<Response> {
+export const workflowRoutes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/v1/workflows/:workflow/reset',
+    handler: resetWorkflow,
+    body: resetSchema,
+    summary: 'Clear a tripped maxFailure',
+    answers: { 200: null },
+    problems: ['unknown_workflow', 'unsupported_media_type', 'bad_request'],
+  },
+  {
+    method: 'GET',
+    path: '/v1/workflows',
+    handler: listWorkflows,
+    summary: 'Workflows with the use of their constraints',
+    query: ['limit', 'cursor'],
+    answers: { 200: null },
+  },
+  {
+    method: 'GET',
+    path: '/v1/workflows/:workflow',
+    handler: showWorkflow,
+    summary: 'One workflow',
+    answers: { 200: null },
+    problems: ['unknown_workflow'],
+  },
+]
+
+async function listWorkflows(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
   const { items, next_cursor } = namedPage(context.req.url, allWorkflows(config), (workflow) => workflow.name)
-  const described = await Promise.all(items.map((workflow) => describe(context.env, config, workflow)))
+  const described = await Promise.all(items.map((workflow) => describe(ledgers, config, workflow)))
   return context.json({ items: described, next_cursor })
 }
 
-/** `GET /v1/workflows/{workflow}` */
-export async function showWorkflow(context: AppContext, config: Config): Promise<Response> {
+async function showWorkflow(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
   const workflow = findWorkflow(config, context.req.param('workflow') ?? '')
-  return context.json(await describe(context.env, config, workflow))
+  return context.json(await describe(ledgers, config, workflow))
 }
 
 /** `POST /v1/workflows/{workflow}/reset`: clears what its `maxFailure` has counted. */
-export async function resetWorkflow(context: AppContext, config: Config): Promise<Response> {
+async function resetWorkflow(context: AppContext): Promise<Response> {
+  const { config, ledgers } = context.var
   const workflow = findWorkflow(config, context.req.param('workflow') ?? '')
   const { value } = parseBody(resetSchema, context.req.raw, context.var.body)
   const refuse = (path: string, message: string): ProblemError =>
@@ -38,23 +72,25 @@ export async function resetWorkflow(context: AppContext, config: Config): Promis
   if (limits.length === 0) throw refuse('', 'the workflow has no maxFailure')
   if (value.node !== undefined && !isName(value.node)) throw refuse('/node', `not a name: ${NAME_RULE}`)
   if (value.node !== undefined && !limits.some(({ per }) => per === 'node')) {
-    throw refuse('/node', 'its maxFailure does not count each node for itself')
+    throw refuse('/node', 'its maxFailure does not count per node')
   }
-  const approval = { caller: context.var.caller, reason: value.reason }
+  const by = { caller: context.var.caller, reason: value.reason }
   await orUnavailable(() =>
-    everyDatacenter(config, async (datacenter) =>
-      ledgerOf(context.env, datacenter).reset(workflow.name, value.node ?? null, approval),
-    ),
+    ledgers.every(async (datacenter) => ledgers.of(datacenter).reset(workflow.name, value.node ?? null, by)),
   )
-  return context.json(await describe(context.env, config, workflow))
+  return context.json(await describe(ledgers, config, workflow))
 }
 
-async function describe(env: Env, config: Config, workflow: Workflow): Promise<object> {
-  const datacenters = datacentersOf(config.coordinator)
+async function describe(ledgers: Ledgers, config: Config, workflow: Workflow): Promise<object> {
   const exclusive = exclusiveWorkflows(config)
-  const local = workflow.constraint.filter((constraint) => !isCentral(constraint, datacenters))
-  const perDatacenter = await everyDatacenter(config, (datacenter) =>
-    Promise.all(local.map((constraint) => usesOf(env, workflow.name, datacenter, constraint, datacenters, exclusive))),
+  const constraints = resolveConstraints(config, workflow)
+  const central = constraints.filter(({ isCentral }) => isCentral)
+  const perDatacenter = await ledgers.every((datacenter) =>
+    Promise.all(
+      constraints
+        .filter(({ isCentral }) => !isCentral)
+        .map((constraint) => usagesOf(ledgers, workflow.name, datacenter, constraint, exclusive)),
+    ),
   )
   return {
     name: workflow.name,
@@ -66,22 +102,21 @@ async function describe(env: Env, config: Config, workflow: Workflow): Promise<o
     workflow_queue: workflow.workflow_queue,
     input: workflow.input ?? null,
     escalation: workflow.escalation ?? null,
-    constraints: [...perDatacenter.flat(2), ...(await globalUsesOf(env, workflow, datacenters))],
+    constraints: [...perDatacenter.flat(2), ...(await globalUsagesOf(ledgers, workflow.name, central))],
   }
 }
 
-/** A constraint's use in a datacenter: one line, or one for each node or type with any; one without a key when there is none. */
-async function usesOf(
-  env: Env,
+/** A constraint's usage in a datacenter: a line per node or type that has any, else one line without a key. */
+async function usagesOf(
+  ledgers: Ledgers,
   workflow: string,
   datacenter: string,
-  constraint: Constraint,
-  datacenters: readonly string[],
+  constraint: ResolvedConstraint,
   exclusive: readonly string[],
 ): Promise<object[]> {
   const judgements = await orUnavailable(async (): Promise<Judgement[]> => {
-    const fleets = constraint.kind === 'maxUnavailable' ? await rosterOf(env, datacenter).fleets() : []
-    return ledgerOf(env, datacenter).uses(workflow, constraint, { datacenter, datacenters, exclusive, fleets })
+    const fleets = constraint.kind === 'maxUnavailable' ? await ledgers.roster(datacenter).fleets() : []
+    return ledgers.of(datacenter).usages(workflow, constraint, { datacenter, exclusive, fleets })
   })
   const unused = {
     kind: constraint.kind,
@@ -97,17 +132,20 @@ async function usesOf(
   return (lines.length === 0 ? [unused] : lines).map((line) => ({ ...line, ...settingsOf(constraint) }))
 }
 
-/** The use of the constraints that are counted over all datacenters. */
-async function globalUsesOf(env: Env, workflow: Workflow, datacenters: readonly string[]): Promise<object[]> {
-  const constraints = workflow.constraint.filter((constraint) => isCentral(constraint, datacenters))
+/** The usage of the constraints that are counted over all datacenters. */
+async function globalUsagesOf(
+  ledgers: Ledgers,
+  workflow: string,
+  constraints: readonly ResolvedConstraint[],
+): Promise<object[]> {
   if (constraints.length === 0) return []
   const now = Date.now()
   const answer = await orUnavailable(
     async (): Promise<GlobalAnswer> =>
-      globalLedgerOf(env, workflow.name).judge({
-        workflow: workflow.name,
+      ledgers.global(workflow).judge({
+        workflow,
         constraints,
-        datacenters,
+        datacenters: ledgers.datacenters,
         at: now,
         clock: now,
       }),
@@ -123,6 +161,6 @@ function linesOf(judgements: readonly Judgement[]): object[] {
   return decide(judgements, Date.now()).receipts.map(({ binding: _, ...line }) => line)
 }
 
-function settingsOf({ value, percent, is_global, per }: Constraint): object {
+function settingsOf({ value, percent, is_global, per }: ResolvedConstraint): object {
   return { value: percent === true ? `${value}%` : value, is_global, per: per ?? null }
 }

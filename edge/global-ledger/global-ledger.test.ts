@@ -1,6 +1,5 @@
 import { abortAllDurableObjects, env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import type { Env } from '../env.ts'
 import type { Answer } from '../testing/coordinator.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, start } from '../testing/coordinator.ts'
 import { failing } from '../testing/global-ledger.ts'
@@ -78,7 +77,7 @@ it.each([true, false])(
 it('a reservation that comes after it was given up is refused', async () => {
   const stub = (env as unknown as Env).GLOBAL_LEDGER.getByName('global')
   const question = { workflow: 'global', constraints: [], datacenters: ['dc1', 'dc2'], at: 1, clock: 1 }
-  await stub.settle('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
+  await stub.report('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
   expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 1 }, question)).toMatchObject({ kind: 'void' })
   expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 2 }, question)).toMatchObject({ kind: 'reserved' })
 })
@@ -94,10 +93,10 @@ it('a settlement that comes late changes nothing', async () => {
     kind: 'reserved',
     judgements: [{ used: 0 }],
   })
-  await stub.settle('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
+  await stub.report('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
   expect(await used()).toMatchObject({ used: 1 })
-  await stub.settle('x', 'dc1', { startedAt: 1, closedAt: 2, attempt: 2, sequence: 3 })
-  await stub.settle('x', 'dc1', { startedAt: 1, closedAt: null, attempt: 2, sequence: 2 })
+  await stub.report('x', 'dc1', { startedAt: 1, closedAt: 2, attempt: 2, sequence: 3 })
+  await stub.report('x', 'dc1', { startedAt: 1, closedAt: null, attempt: 2, sequence: 2 })
   expect(await used()).toMatchObject({ used: 0 })
 })
 
@@ -106,7 +105,7 @@ it('what a ledger reserved before it lost its rows counts until nothing of it ca
   temporal.fault = 'unreachable'
   await here('global', { prefer: 'wait=0' })
   await runInDurableObject(ledger(), (_, { storage }) => {
-    for (const table of ['executions', 'settlements', 'drafts']) storage.sql.exec(`DELETE FROM ${table}`)
+    for (const table of ['executions', 'usage_reports', 'drafts']) storage.sql.exec(`DELETE FROM ${table}`)
   })
   temporal.fault = 'none'
   await abortAllDurableObjects()
@@ -178,7 +177,7 @@ it('a limit that becomes global counts what ran before, in every datacenter', as
 })
 
 it('settlements are sent again until they are acknowledged', async () => {
-  const broken = failing('settle', { before: true })
+  const broken = failing('report', { before: true })
   const { id } = (await here('everywhere-once-open')).body.execution
   temporal.close(id, 'COMPLETED')
   await alarmNow()

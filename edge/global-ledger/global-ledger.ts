@@ -1,25 +1,25 @@
 import { DurableObject } from 'cloudflare:workers'
-import { LONGEST_PERIOD_MS } from '../../shared/config.ts'
+import pTimeout from 'p-timeout'
+import { MAX_PERIOD_MS } from '../../shared/config.ts'
 import { decide, type Judgement, judge } from '../../shared/constraints.ts'
 import { log, messageOf } from '../../shared/log.ts'
-import type { Env } from '../env.ts'
-import { GLOBAL_MIGRATIONS, migrate } from '../ledger/store/schema.ts'
-import type { GlobalAnswer, GlobalQuestion, HandIn, ReserveAnswer, Settlement } from '../ledger/types.ts'
-import { within } from '../patience.ts'
+import type { GlobalAnswer, GlobalQuestion, HandIn, ReserveAnswer, UsageReport } from '../ledger/types.ts'
+import { migrate } from '../migrate.ts'
 import { GlobalStore, type HandedIn } from './global-store.ts'
+import { GLOBAL_MIGRATIONS } from './schema.ts'
 
-/** How long a reservation counts whose ledger has lost its disk since: by then no start of it can begin any more. */
-const ORPHAN_LIFE = 2 * 3_600_000
-/** Wait between two looks for what can be forgotten, in milliseconds. */
-const FORGET_INTERVAL = 60_000
-/** How long a datacenter's ledger may take to hand in a page of rows, in milliseconds. */
-const HAND_IN_TIMEOUT = 4000
+/** How long a reservation counts whose ledger has lost its disk since: by then it can no longer start. */
+const ORPHAN_LIFE_MS = 2 * 3_600_000
+/** Time between two searches for rows that are too old. */
+const FORGET_INTERVAL_MS = 60_000
+/** How long a datacenter's ledger may take to hand in a page of rows. */
+const HAND_IN_TIMEOUT_MS = 4000
 
 const NO_ANSWER: HandIn = { kind: 'not_ready', detail: 'it does not answer' }
 
 /**
  * Counts one workflow over all datacenters of a coordinator. A datacenter's ledger reserves here before it admits, and
- * settles when an execution has started, ended, or never will start; all three may come twice, late or in any order.
+ * reports when an execution has started, ended, or never will start; all of these may come twice, late or in any order.
  *
  * Reached by name, which is the workflow's. Expected outcomes are values; only faults throw.
  */
@@ -29,8 +29,8 @@ export class GlobalLedger extends DurableObject<Env> {
   readonly #complete = new Set<string>()
   #handingIn: Promise<string | null> | null = null
   #forgotAt = 0
-  /** What was settled while rows are being handed in. */
-  readonly #settledMeanwhile = new Set<string>()
+  /** What was reported while rows are being handed in. */
+  readonly #reportedMeanwhile = new Set<string>()
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -48,7 +48,7 @@ export class GlobalLedger extends DurableObject<Env> {
   /**
    * Reserves a place for an execution under all constraints, or none. To reserve again what is reserved changes nothing.
    *
-   * @param attempt one that was settled as void can only be reserved again by a later attempt
+   * @param attempt one that was reported void can only be reserved again by a later attempt
    */
   async reserve(
     { id, datacenter, attempt }: { id: string; datacenter: string; attempt: number },
@@ -71,19 +71,19 @@ export class GlobalLedger extends DurableObject<Env> {
   }
 
   /** Takes an execution's newest state. Without a start, one that ended is void, and refuses a reservation that comes late. */
-  settle(id: string, datacenter: string, settlement: Settlement): void {
-    if (this.#handingIn !== null) this.#settledMeanwhile.add(id)
+  report(id: string, datacenter: string, report: UsageReport): void {
+    if (this.#handingIn !== null) this.#reportedMeanwhile.add(id)
     this.ctx.storage.transactionSync(() => {
-      this.#store.settle(id, datacenter, settlement, Date.now())
+      this.#store.report(id, datacenter, report, Date.now())
     })
   }
 
   #judge({ constraints, at, clock }: GlobalQuestion): Judgement[] {
     const now = Date.now()
-    this.#store.forgetOrphans(now - ORPHAN_LIFE)
-    if (Math.abs(now - this.#forgotAt) > FORGET_INTERVAL) {
+    this.#store.forgetOrphans(now - ORPHAN_LIFE_MS)
+    if (Math.abs(now - this.#forgotAt) > FORGET_INTERVAL_MS) {
       this.#forgotAt = now
-      this.#store.forgetBefore(now - LONGEST_PERIOD_MS)
+      this.#store.forgetBefore(now - MAX_PERIOD_MS)
     }
     return constraints.map((constraint) =>
       judge(constraint, { scope: 'global', key: 'global' }, this.#store, at, clock),
@@ -96,7 +96,7 @@ export class GlobalLedger extends DurableObject<Env> {
       const missing = datacenters.filter((datacenter) => !this.#complete.has(datacenter))
       this.#handingIn ??= this.#takeIn(workflow, missing).finally(() => {
         this.#handingIn = null
-        this.#settledMeanwhile.clear()
+        this.#reportedMeanwhile.clear()
       })
       const problem = await this.#handingIn
       if (problem !== null) return problem
@@ -114,7 +114,7 @@ export class GlobalLedger extends DurableObject<Env> {
         handedIn.push(rows)
       }
       this.ctx.storage.transactionSync(() => {
-        this.#store.takeIn(handedIn, this.#settledMeanwhile)
+        this.#store.takeIn(handedIn, this.#reportedMeanwhile)
       })
       for (const datacenter of datacenters) this.#complete.add(datacenter)
       return null
@@ -128,8 +128,11 @@ export class GlobalLedger extends DurableObject<Env> {
     let { incarnation, number } = this.#store.cursor(datacenter)
     const starts: HandedIn['starts'] = []
     for (;;) {
-      const call: Promise<HandIn> = this.env.LEDGER.getByName(datacenter).handIn(workflow, { incarnation, number })
-      const page = await within(HAND_IN_TIMEOUT, call, (): HandIn => NO_ANSWER)
+      // An RPC promise is a proxy, on which p-timeout's own call of `cancel` would be another RPC.
+      const call = Promise.resolve<HandIn>(
+        this.env.LEDGER.getByName(datacenter).handIn(workflow, { incarnation, number }),
+      )
+      const page = await pTimeout(call, { milliseconds: HAND_IN_TIMEOUT_MS, fallback: (): HandIn => NO_ANSWER })
       if (page.kind === 'not_ready') return page.detail
       if (page.incarnation !== incarnation) {
         incarnation = page.incarnation

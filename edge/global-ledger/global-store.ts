@@ -1,7 +1,7 @@
 /** A GlobalLedger's rows: every SQL statement on them, and nothing that decides. */
-import type { ScopeUse } from '../../shared/constraints.ts'
-import { Starts } from '../ledger/store/starts.ts'
-import type { HandIn, Settlement } from '../ledger/types.ts'
+import type { ScopeUsage } from '../../shared/constraints.ts'
+import { StartStore } from '../ledger/store/starts.ts'
+import type { HandIn, UsageReport } from '../ledger/types.ts'
 
 /** What one datacenter handed in. */
 export interface HandedIn extends Pick<HandIn & { kind: 'rows' }, 'incarnation' | 'starts' | 'open'> {
@@ -14,24 +14,24 @@ interface Reservation {
   phase: 'reserved' | 'running' | 'closed' | 'void'
   attempt: number
   started: boolean
-  /** Of the newest settlement that was taken; 0 before the first. */
+  /** Of the newest report; 0 before the first. */
   sequence: number
 }
 
-/** What is known of an execution before anything was told of it. */
+/** What is known of an execution before the first report. */
 const UNKNOWN = { attempt: 0, sequence: 0 }
 
 /** All starts of the workflow are one scope. */
 const SCOPE = 'global'
 
 /** Typed access to the tables; itself what the constraints count. Times in milliseconds. */
-export class GlobalStore implements ScopeUse {
+export class GlobalStore implements ScopeUsage {
   readonly #sql: SqlStorage
-  readonly #starts: Starts
+  readonly #starts: StartStore
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
-    this.#starts = new Starts(sql)
+    this.#starts = new StartStore(sql)
   }
 
   get open(): number {
@@ -69,7 +69,8 @@ export class GlobalStore implements ScopeUse {
     this.#sql.exec("UPDATE reservations SET phase = 'void' WHERE id = ? AND phase = 'reserved'", id)
   }
 
-  settle(id: string, datacenter: string, { startedAt, closedAt, attempt, sequence }: Settlement, now: number): void {
+  /** Takes an execution's newest state. */
+  report(id: string, datacenter: string, { startedAt, closedAt, attempt, sequence }: UsageReport, now: number): void {
     const present = this.reservation(id)
     if (present !== null && present.sequence >= sequence) return
     // A later attempt has reserved since.
@@ -95,9 +96,9 @@ export class GlobalStore implements ScopeUse {
    * Takes in what datacenters know and this doesn't: starts, and which executions are open. What is open
    * here and nowhere else has ended.
    *
-   * @param settled executions that were settled since, of which the handed-in rows are out of date
+   * @param reported executions that were reported since, whose rows are out of date
    */
-  takeIn(handedIn: readonly HandedIn[], settled: ReadonlySet<string>): void {
+  takeIn(handedIn: readonly HandedIn[], reported: ReadonlySet<string>): void {
     const starts = handedIn.flatMap(({ datacenter, starts }) => starts.map((start) => ({ ...start, datacenter })))
     for (const { execution, at, datacenter } of starts.sort((a, b) => a.at - b.at)) {
       const present = this.reservation(execution)
@@ -109,8 +110,8 @@ export class GlobalStore implements ScopeUse {
     for (const { datacenter, incarnation, number, open } of handedIn) {
       const listed = new Set(open.map(({ id }) => id))
       for (const { id, phase } of this.#openIn(datacenter)) {
-        if (listed.has(id) || settled.has(id)) continue
-        // Its ledger will settle a reservation that it gave up; one that lost its rows never will.
+        if (listed.has(id) || reported.has(id)) continue
+        // Its ledger will report a reservation that it gave up; a ledger that lost its rows never will.
         this.#sql.exec(
           phase === 'reserved'
             ? 'UPDATE reservations SET orphaned = 1 WHERE id = ?'
@@ -119,7 +120,7 @@ export class GlobalStore implements ScopeUse {
         )
       }
       for (const { id, admittedAt, startedAt } of open) {
-        if (settled.has(id)) continue
+        if (reported.has(id)) continue
         const present = this.reservation(id)
         if (startedAt !== null && present?.started !== true) this.#starts.append(SCOPE, startedAt, id)
         const phase = startedAt === null ? 'reserved' : 'running'

@@ -35,7 +35,7 @@ type Command =
   | { kind: 'alarm'; datacenter: keyof typeof NODES }
   | { kind: 'crash' }
   | { kind: 'fault'; fault: Fault & string }
-  | { kind: 'global'; method: 'reserve' | 'settle'; before: boolean }
+  | { kind: 'global'; method: 'reserve' | 'report'; before: boolean }
   | { kind: 'deliver' | 'close' | 'cancel'; which: number }
   | { kind: 'time'; ms: number }
 
@@ -64,7 +64,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant('global' as const),
-      method: fc.constantFrom('reserve' as const, 'settle'),
+      method: fc.constantFrom('reserve' as const, 'report'),
       before: fc.boolean(),
     }),
   },

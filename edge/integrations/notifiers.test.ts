@@ -140,7 +140,7 @@ describe('a channel of Slack', () => {
       const log = vi.spyOn(console, 'log')
       await failed(workflow)
       expect(receivers.received).toEqual([])
-      expect(logged(log)).toContain('its URL is missing, or none')
+      expect(logged(log)).toContain('its URL is missing or not an http(s) URL')
       expect(logged(log)).not.toContain('a-secret')
     },
   )

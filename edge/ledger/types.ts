@@ -1,7 +1,8 @@
 /** What the Worker and a datacenter's ledger say to each other. Everything is plain data: it crosses an RPC boundary. */
 import type { Constraint } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
-import type { Decision, Execution, Target, TriggerSource } from '../../shared/wire.ts'
+import type { Decision, Execution, Target, TriggerMetadata } from '../../shared/wire.ts'
+import type { ResolvedConstraint } from '../../shared/workflows.ts'
 import type { EscalationStore } from './store/escalations.ts'
 
 /** Why a start can't be routed now; the code of the denial and what to tell the caller. */
@@ -18,7 +19,10 @@ export interface Fleet {
   dead: readonly string[]
 }
 
-/** A validated, authorised and routed trigger. Self-contained: the ledger needs no config to judge or to forward it. */
+/**
+ * A validated, authorised and resolved trigger: the one shape in which it goes to the ledger. Self-contained: the ledger
+ * needs no config to judge or to forward it.
+ */
 export interface Trigger {
   workflow: string
   datacenter: string
@@ -29,24 +33,27 @@ export interface Trigger {
   /** Where on-host activities run. */
   taskQueue: string
   reason: string | null
-  trigger: TriggerSource | null
+  trigger: TriggerMetadata | null
   /** What an admitted trigger does: start at once, wait for approval, or nothing but be recorded. */
   mode: 'auto' | 'approve' | 'shadow'
-  constraints: readonly Constraint[]
+  constraints: readonly ResolvedConstraint[]
   /** The workflows that are exclusive on their nodes now. */
   exclusive: readonly string[]
   /** The types of the node, when a constraint depends on numbers of nodes. */
   fleets: readonly Fleet[]
   /** Why it can't be judged yet, null when it can. */
   starting: string | null
-  /** All datacenters of the coordinator: with several, `is_global` constraints are counted by the GlobalLedger. */
+  /** All datacenters of the coordinator, over which central constraints are counted. */
   datacenters: readonly string[]
   /** Null when a live worker can take it. */
   unavailable: Unavailable | null
+  start: StartParameters
+  /** How long it may wait for its start, in milliseconds. */
+  validFor: number
 }
 
-/** How an admitted trigger is forwarded; stored with the execution. Times in milliseconds. */
-export interface ForwardOrder {
+/** How an admitted trigger is started in Temporal; stored with the execution. Times in milliseconds. */
+export interface StartParameters {
   namespace: string
   workflowType: string
   /** Where the workflow's own tasks run. */
@@ -54,7 +61,7 @@ export interface ForwardOrder {
   input: Record<string, unknown>
   timeout: number
   traceparent: string | null
-  /** Name of the receiver that is told when it comes to a bad end or needs a human; null when nobody is. */
+  /** Name of the receiver that is notified when it failed, expired or was lost, or awaits approval; null for none. */
   receiver: string | null
 }
 
@@ -63,9 +70,6 @@ export interface Submission {
   /** Id of the decision, and of the execution if it is admitted; made by the caller, so that it knows what to ask for. */
   id: string
   trigger: Trigger
-  order: ForwardOrder
-  /** How long the trigger may wait for its start, in milliseconds. */
-  validFor: number
   /** Set when the caller gave an `Idempotency-Key`. */
   idempotency: { key: string; bodyHash: string } | null
   /** How long the answer may wait for Temporal's confirmation, in milliseconds. */
@@ -81,10 +85,19 @@ export interface Undecided {
   decision: Decision | null
 }
 
+/**
+ * An admitted trigger, or one that awaits approval or was only recorded, as its decision says. `replayed` when it was
+ * admitted earlier, under the same `Idempotency-Key`.
+ */
+export interface Admitted {
+  kind: 'admitted' | 'replayed'
+  decision: Decision
+  execution: Execution
+}
+
 /** The ledger's answer to a {@link Submission}. */
 export type SubmissionResult =
-  | { kind: 'admitted'; decision: Decision; execution: Execution }
-  | { kind: 'replayed'; decision: Decision; execution: Execution }
+  | Admitted
   | { kind: 'denied'; decision: Decision; detail: string }
   | { kind: 'conflict' }
   | Undecided
@@ -92,11 +105,8 @@ export type SubmissionResult =
 /** Answer to a question. */
 export type Evaluation = { kind: 'judged'; decision: Decision } | Undecided
 
-/** A waiting execution: what it asked for, to be judged anew. */
-export type Waiting = Pick<Submission, 'trigger' | 'order' | 'validFor'>
-
-/** A human's word on a waiting execution. */
-export interface Approval {
+/** Who did something by hand, and why. */
+export interface Attribution {
   caller: string
   reason: string | null
 }
@@ -107,13 +117,13 @@ export type ApprovalResult = SubmissionResult | { kind: 'not_awaiting'; executio
 /** Answer to a request that needs an execution to be in a certain state. */
 export type ChangeResult = { kind: 'changed' | 'refused'; execution: Execution } | { kind: 'unknown' }
 
-/** What a GlobalLedger is told of an execution: when it started, and ended; ended without a start is void. */
-export interface Settlement {
+/** The state of an execution as reported to a GlobalLedger: when it started and ended; ended without a start is void. */
+export interface UsageReport {
   startedAt: number | null
   closedAt: number | null
   /** The attempt of the reservation that it belongs to, or a later one. */
   attempt: number
-  /** Grows from one settlement of a datacenter to the next: one that comes late is told from a newer one. */
+  /** Grows from one report of a datacenter to the next, so that a late one is told from a newer one. */
   sequence: number
 }
 
@@ -131,7 +141,7 @@ export interface GlobalQuestion {
 /** A GlobalLedger's answer. */
 export type GlobalAnswer = { kind: 'judged'; judgements: Judgement[] } | { kind: 'unavailable'; detail: string }
 
-/** Answer to a reservation; `void` when its execution was settled before. */
+/** Answer to a reservation; `void` when its execution was reported void before. */
 export type ReserveAnswer =
   | { kind: 'reserved' | 'denied'; judgements: Judgement[] }
   | { kind: 'unavailable' | 'void'; detail: string }

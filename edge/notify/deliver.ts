@@ -1,7 +1,7 @@
 /** One attempt to deliver a message to a receiver. */
 import { messageOf } from '../../shared/log.ts'
 
-/** The way to receivers: anything that fetches. */
+/** Whatever sends requests to receivers. */
 export interface ReceiverPort {
   fetch(input: string, init?: RequestInit): Promise<Response>
 }
@@ -14,18 +14,18 @@ export interface Delivery {
   body: string
 }
 
-/** What came of an attempt; `retryAfter` is how long the receiver wants to be left alone, in milliseconds. */
+/** The outcome of an attempt; `retryAfter` is what the receiver asked for, in milliseconds. */
 export type DeliveryOutcome = { kind: 'acknowledged' } | { kind: 'failed'; detail: string; retryAfter: number | null }
 
-/** The way to receivers that the coordinator is bound to. */
+/** The coordinator's binding to receivers. */
 export function receiversPort({ RECEIVERS }: { RECEIVERS?: ReceiverPort }): ReceiverPort {
   return RECEIVERS ?? { fetch: (input, init) => fetch(input, init) }
 }
 
-/** How long an attempt may take, in milliseconds. */
-export const DELIVERY_TIMEOUT = 10_000
-/** The longest that a receiver may ask to be left alone, in milliseconds. */
-export const LONGEST_RETRY_AFTER = 3_600_000
+/** How long an attempt may take. */
+export const DELIVERY_TIMEOUT_MS = 10_000
+/** The longest `Retry-After` that is honoured. */
+export const MAX_RETRY_AFTER_MS = 3_600_000
 
 /** Posts a message. Only 2xx acknowledges it: a redirect isn't followed, since nobody has permitted where it leads. */
 export async function deliver(
@@ -39,7 +39,7 @@ export async function deliver(
       headers: { 'content-type': 'application/json', 'user-agent': 'resile', ...headers },
       body,
       redirect: 'manual',
-      signal: AbortSignal.timeout(DELIVERY_TIMEOUT),
+      signal: AbortSignal.timeout(DELIVERY_TIMEOUT_MS),
     })
     await response.body?.cancel()
     if (response.ok) return { kind: 'acknowledged' }
@@ -54,5 +54,5 @@ export async function deliver(
 function retryAfterOf(header: string | null, now: number): number | null {
   if (header === null) return null
   const wait = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - now
-  return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), LONGEST_RETRY_AFTER)
+  return Number.isNaN(wait) ? null : Math.min(Math.max(wait, 0), MAX_RETRY_AFTER_MS)
 }

@@ -2,7 +2,6 @@
 import { Webhook } from 'standardwebhooks'
 import type { SecretPlace } from '../../shared/config.ts'
 import { log } from '../../shared/log.ts'
-import type { Env } from '../env.ts'
 
 /** Fewest bytes of a secret. */
 const SHORTEST = 16

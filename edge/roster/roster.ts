@@ -1,8 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Heartbeat, LiveNode } from '../../shared/wire.ts'
-import type { Env } from '../env.ts'
-import { migrate } from '../ledger/store/schema.ts'
 import type { Fleet, Unavailable } from '../ledger/types.ts'
+import { migrate } from '../migrate.ts'
 
 /** How long one heartbeat keeps a node alive, in milliseconds. */
 const HEARTBEAT_LIFE = 15_000

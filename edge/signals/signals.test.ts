@@ -2,9 +2,7 @@ import { env, runInDurableObject } from 'cloudflare:test'
 import { v7 as uuidv7 } from 'uuid'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { SignalEpisode, SignalSummary } from '../../shared/wire.ts'
-import type { Env } from '../env.ts'
-import { Ledger } from '../ledger/ledger.ts'
-import { signalsOf } from '../ledgers.ts'
+import { LedgerObject } from '../ledger/ledger.ts'
 import { alarmNow, request, start } from '../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../testing/fresh.ts'
 import type { FakeTemporal } from '../testing/temporal.ts'
@@ -164,7 +162,7 @@ test('after a month an episode is forgotten, with its executions', async () => {
   const id = '019a0000-0000-7000-8000-000000000001'
   await report(episode({ began: ago(32 * 24 * 60), ended: ago(32 * 24 * 60 - 5), admitted: 1, executions: [id] }))
   await report(episode())
-  const left = await runInDurableObject(signalsOf(env as unknown as Env), (_, { storage }) => [
+  const left = await runInDurableObject((env as unknown as Env).SIGNALS.getByName('signals'), (_, { storage }) => [
     storage.sql.exec<{ count: number }>('SELECT count(*) AS count FROM episodes').one().count,
     storage.sql.exec<{ count: number }>('SELECT count(*) AS count FROM executions').one().count,
   ])
@@ -173,13 +171,13 @@ test('after a month an episode is forgotten, with its executions', async () => {
 
 describe('whoever tells of episodes', () => {
   const inside = <Result>(look: (sql: SqlStorage) => Result): Promise<Result> =>
-    runInDurableObject(signalsOf(env as unknown as Env), (_, { storage }) => look(storage.sql))
+    runInDurableObject((env as unknown as Env).SIGNALS.getByName('signals'), (_, { storage }) => look(storage.sql))
   const countOf = (table: string): Promise<number> =>
     inside((sql) => sql.exec<{ count: number }>(`SELECT count(*) AS count FROM ${table}`).one().count)
 
   test('makes no ledger answer for many executions, nor again for those that it does not know', async () => {
     const asked: number[] = []
-    vi.spyOn(Ledger.prototype, 'statuses').mockImplementation((ids) => {
+    vi.spyOn(LedgerObject.prototype, 'statuses').mockImplementation((ids) => {
       asked.push(ids.length)
       return {}
     })
@@ -235,8 +233,9 @@ describe('whoever tells of episodes', () => {
     expect(all).toHaveLength(1000)
     expect(all[0]).toMatchObject({ name: 'sick' })
     // Nobody can have them summed up again and again.
-    const [sums, again, others] = await runInDurableObject(signalsOf(env as unknown as Env), (object) =>
-      [{}, {}, { name: 'sick' }].map((filter) => object.summaries(filter)),
+    const [sums, again, others] = await runInDurableObject(
+      (env as unknown as Env).SIGNALS.getByName('signals'),
+      (object) => [{}, {}, { name: 'sick' }].map((filter) => object.summaries(filter)),
     )
     expect(again).toBe(sums)
     expect(others).toHaveLength(1)

@@ -2,8 +2,7 @@ import { DurableObject } from 'cloudflare:workers'
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { log } from '../../shared/log.ts'
 import type { ExecutionStatus, SignalEpisode, SignalSummary } from '../../shared/wire.ts'
-import type { Env } from '../env.ts'
-import { migrate } from '../ledger/store/schema.ts'
+import { migrate } from '../migrate.ts'
 import { analyse, type Episode } from './analysis.ts'
 
 /** How long episodes are kept, in milliseconds: a day longer than what is looked back on. */
@@ -79,7 +78,7 @@ export class Signals extends DurableObject<Env> {
   }
 
   /** Executions of which it is not known how they have ended: so many as may be asked about, new ones first. */
-  unsettled(): string[] {
+  unresolved(): string[] {
     const passing = PASSING.map((status) => `'${status}'`).join(', ')
     return this.#sql
       .exec<{ id: string }>(
@@ -92,7 +91,7 @@ export class Signals extends DurableObject<Env> {
   }
 
   /** Takes down how executions stand that were asked about; nobody is asked again about those that have ended. */
-  settle(asked: readonly string[], statuses: Readonly<Record<string, ExecutionStatus>>): void {
+  resolve(asked: readonly string[], statuses: Readonly<Record<string, ExecutionStatus>>): void {
     for (const id of asked) {
       const status = Object.hasOwn(statuses, id) ? statuses[id] : undefined
       this.#sql.exec('UPDATE executions SET status = ?1 WHERE id = ?2 AND status IS NOT ?1', status ?? UNKNOWN, id)

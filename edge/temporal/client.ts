@@ -39,7 +39,7 @@ export const GRPC = {
 } as const
 
 /** What a start sends. Times in milliseconds. */
-export interface StartOrder {
+export interface StartRequest {
   workflowId: string
   requestId: string
   workflowType: string
@@ -79,7 +79,7 @@ export class TemporalClient {
   }
 
   /** Starts a workflow, at most once for one workflow id, whatever is sent again. */
-  start(order: StartOrder): Promise<TemporalAnswer> {
+  start(order: StartRequest): Promise<TemporalAnswer> {
     const timeout = `${order.executionTimeout / 1000}s`
     return this.#call(
       'POST',

@@ -4,7 +4,7 @@
  */
 
 /** More than this apart, in milliseconds, nothing is admitted or sent. */
-export const CLOCK_TOLERANCE = 10_000
+export const CLOCK_TOLERANCE_MS = 10_000
 /**
  * How long a comparison is good, in milliseconds. Being shorter than the tolerance, a jump of this clock makes the last
  * comparison look older than this, or younger than now: either way it is made again before anything is decided.
@@ -52,7 +52,7 @@ export class ClockWatch {
 
   /** Why nothing may be decided; null while the clocks agree, or nothing is known. */
   get problem(): string | null {
-    if (Math.abs(this.#ahead) <= CLOCK_TOLERANCE) return null
+    if (Math.abs(this.#ahead) <= CLOCK_TOLERANCE_MS) return null
     const seconds = Math.round(Math.abs(this.#ahead) / 1000)
     return `this machine's clock is ${seconds} s ${this.#ahead > 0 ? 'ahead of' : 'behind'} Temporal's`
   }
@@ -60,5 +60,5 @@ export class ClockWatch {
 
 /** Whether it is no longer ago than `span`. Clocks of requests at the same time may be a little apart in workerd. */
 function isWithin(now: number, then: number, span: number): boolean {
-  return now - then > -CLOCK_TOLERANCE / 2 && now - then < span
+  return now - then > -CLOCK_TOLERANCE_MS / 2 && now - then < span
 }

@@ -1,5 +1,4 @@
 import { config } from '../config.ts'
-import type { Env } from '../env.ts'
 import type { TemporalPort } from './client.ts'
 
 /** The way to Temporal's HTTP API: the bound service where there is one, else the network. */

@@ -2,7 +2,7 @@
 import { createExecutionContext, env, waitOnExecutionContext } from 'cloudflare:test'
 import compiled from 'resile:config'
 import { type Config, documentSchema } from '../../shared/config.ts'
-import type { Door } from '../access/identify.ts'
+import type { Listener } from '../access/identify.ts'
 import { createApp } from '../app.ts'
 import type { Answer } from './coordinator.ts'
 
@@ -41,7 +41,7 @@ export async function post(
   path: string,
   body: BodyInit,
   headers: Record<string, string> | [string, string][] | Headers,
-  { bindings = {}, door = 'network' }: { bindings?: object; door?: Door } = {},
+  { bindings = {}, door = 'network' }: { bindings?: object; door?: Listener } = {},
 ): Promise<Answer> {
   const context = createExecutionContext()
   const request = new Request(`http://coordinator.test${path}`, { method: 'POST', headers, body })

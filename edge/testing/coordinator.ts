@@ -3,11 +3,10 @@ import { createExecutionContext, env, runDurableObjectAlarm, runInDurableObject 
 import type { Decision, Execution, Problem } from '../../shared/wire.ts'
 import { createApp } from '../app.ts'
 import { config } from '../config.ts'
-import type { Env } from '../env.ts'
-import { IMPORT } from '../ledger/ledger.ts'
+import { IMPORT } from '../ledger/reconcile/reconciler.ts'
 
 // A test's Temporal lists at once what it has.
-IMPORT.pause = 0
+IMPORT.pauseMs = 0
 
 const bindings = env as unknown as Env
 const app = createApp(config, 'network')
@@ -89,7 +88,7 @@ export async function alarm(datacenter = 'dc1'): Promise<void> {
 export async function alarmNow(datacenter = 'dc1'): Promise<void> {
   await runInDurableObject(ledger(datacenter), (_, { storage }) => {
     storage.sql.exec('UPDATE executions SET next_at = 0 WHERE next_at IS NOT NULL')
-    storage.sql.exec('UPDATE settlements SET next_at = 0')
+    storage.sql.exec('UPDATE usage_reports SET next_at = 0')
     storage.sql.exec('UPDATE escalations SET next_at = 0 WHERE next_at IS NOT NULL')
   })
   await alarm(datacenter)

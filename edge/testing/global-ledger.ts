@@ -1,7 +1,7 @@
 import { vi } from 'vitest'
 import { GlobalLedger } from '../global-ledger/global-ledger.ts'
 
-type Method = 'judge' | 'reserve' | 'settle'
+type Method = 'judge' | 'reserve' | 'report'
 
 /**
  * Lets a method of every GlobalLedger fail, as when it can't be reached: before or after it took effect, so many times,

@@ -1,4 +1,4 @@
-import type { ExecutionRow } from '../ledger/store/executions.ts'
+import type { ExecutionRow } from '../ledger/store/execution-row.ts'
 
 /** An execution that was admitted just now. */
 export function executionRow(id: string, workflow: string, node: string | null, now: number): ExecutionRow {

@@ -1,148 +1,157 @@
-/** Starts what signals want: several things by one request, each judged for itself and with an answer of its own. */
+/** Starts what signals request: several workflows in one HTTP request, each admitted and answered separately. */
+import pLimit from 'p-limit'
+import pTimeout from 'p-timeout'
 import type { Caller } from '../../shared/callers.ts'
 import type { Config } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { sha256 } from '../../shared/sha256.ts'
-import type { Target, TriggerItem, TriggerSource } from '../../shared/wire.ts'
+import type { Target, TriggerItem, TriggerMetadata } from '../../shared/wire.ts'
 import { authorise } from '../access/authorise.ts'
-import type { Env } from '../env.ts'
+import type { AppContext } from '../context.ts'
+import { traceparent } from '../http/headers.ts'
 import { PROBLEM_STATUSES, ProblemError } from '../http/problem.ts'
-import { inParallel } from '../in-parallel.ts'
-import { within } from '../patience.ts'
-import { type Admitted, start } from './pipeline.ts'
+import type { Admitted } from '../ledger/types.ts'
+import type { Ledgers } from '../ledgers.ts'
+import { start } from './pipeline.ts'
 import { findWorkflow } from './workflow.ts'
 
-/** One thing that a signal wants to be started. */
-export interface Wanted {
-  /** The detector that speaks for it; null when the signal itself names the workflow. */
+/** One workflow that a signal requests to start. */
+export interface RequestedStart {
+  /** The detector that requests it; null when the signal itself names the workflow. */
   detector: string | null
   workflow: string
-  /** What it is to be started with. @throws ProblemError when that can't be made of the signal */
-  order: () => Order
+  /** Makes target and input from the signal. @throws ProblemError when that is not possible */
+  parameters: () => { target: Target; input: Record<string, unknown> }
   reason: string
-  trigger: TriggerSource
-  /** What, with workflow and caller, tells this one from all others: the same each time the signal is sent. */
-  occasion: readonly string[]
+  trigger: TriggerMetadata
+  /** With workflow and caller, identifies this start: equal each time the signal is sent. */
+  deduplicationKey: readonly string[]
 }
 
-/** What a workflow is to be started with. */
-export interface Order {
-  target: Target
-  input: Record<string, unknown>
-}
-
-/** Something that a sender tells, and what it wants; without anything wanted, what it is otherwise. */
+/** Something that a sender reports, and the starts that it requests; without any, the fallback is its outcome. */
 export interface Signal extends Pick<TriggerItem, 'fingerprint' | 'status'> {
-  wanted: readonly Wanted[]
-  otherwise: { outcome: 'resolved' | 'ignored'; detail: string }
+  requested: readonly RequestedStart[]
+  fallback: { outcome: 'resolved' | 'ignored'; detail: string }
 }
 
-/** What came of one wanted thing. */
+/** The outcome of one requested start. */
 type Outcome = Omit<TriggerItem, keyof Signal>
 
-/** Who wants things started, in which request. */
-export interface FiringContext {
-  env: Env
+/** Who requests the starts, in which HTTP request. */
+export interface BatchContext {
   config: Config
+  ledgers: Ledgers
   caller: Caller
   requestId: string
   traceparent: string | null
 }
 
-/** Starts that are under way at the same time. */
-const PARALLEL = 16
-/** Most that one request can start. */
-const MOST_STARTS = 500
+/** Starts that are in progress at the same time. */
+const MAX_PARALLEL = 16
+/** Starts that one HTTP request can make. */
+const MAX_STARTS = 500
 /**
- * After this time, in milliseconds, the answer goes out: nothing more is begun, and what hangs is left undecided. The
- * shortest time that Alertmanager gives a notification is 10 s, for all attempts together.
+ * After this time the response is sent: no further start begins, and one that has no answer is left undecided. The shortest
+ * time that Alertmanager gives a notification is 10 s, for all attempts together.
  */
-const FIRE_WITHIN = 6000
-/** Most of a reason, in characters. */
-const REASON_MOST = 4096
-/** Most of what a workflow is started with, in characters of JSON; no start of any other way has more. */
-const ORDER_MOST = 64 * 1024
+const BATCH_TIMEOUT_MS = 6000
+/** Length of a reason, in characters. */
+const MAX_REASON_LENGTH = 4096
+/** Size of the input, in characters of JSON; no other kind of trigger can have more. */
+const MAX_INPUT_LENGTH = 64 * 1024
+
+/** The batch context of an HTTP request. */
+export function batchContext({ var: state, req }: AppContext): BatchContext {
+  const { config, ledgers, caller, requestId } = state
+  return { config, ledgers, caller, requestId, traceparent: traceparent(req.raw.headers) }
+}
 
 /**
- * Starts all that signals want, by the same decision as any other start, without waiting for Temporal. One that is
- * refused keeps none of the others from it.
+ * Starts everything that signals request, by the same admission as any other start, without waiting for Temporal. One that
+ * is refused does not affect the others.
  *
- * @returns what came of each signal, in their order: one item for each wanted thing, or one that says why there is none
+ * @returns the outcomes of each signal, in their order: one item per requested start, else one with its fallback
  */
-export async function fire(context: FiringContext, signals: readonly Signal[]): Promise<TriggerItem[][]> {
-  const deadline = Date.now() + FIRE_WITHIN
+export async function startBatch(context: BatchContext, signals: readonly Signal[]): Promise<TriggerItem[][]> {
+  const deadline = Date.now() + BATCH_TIMEOUT_MS
   const jobs = signals.flatMap((signal): Job[] =>
-    signal.wanted.length === 0 ? [{ signal, one: null }] : signal.wanted.map((one) => ({ signal, one })),
+    signal.requested.length === 0
+      ? [{ signal, requested: null }]
+      : signal.requested.map((requested) => ({ signal, requested })),
   )
   let starts = 0
-  const came = await inParallel(
-    PARALLEL,
-    jobs,
-    async ({ signal, one }): Promise<{ signal: Signal; item: TriggerItem }> => {
-      const { fingerprint, status, otherwise } = signal
-      if (one === null) return { signal, item: { fingerprint, status, ...NOTHING, ...otherwise } }
-      starts += 1
-      const isTooMany = starts > MOST_STARTS
-      const outcome = isTooMany ? outcomeOf(context, one, TOO_MANY) : await fireOne(context, one, deadline)
-      return { signal, item: { fingerprint, status, ...outcome } }
-    },
-  )
-  const bySignal = Map.groupBy(came, ({ signal }) => signal)
+  const outcomes = await pLimit(MAX_PARALLEL).map(jobs, async ({ signal, requested }) => {
+    const { fingerprint, status, fallback } = signal
+    if (requested === null) return { signal, item: { fingerprint, status, ...NOT_REQUESTED, ...fallback } }
+    starts += 1
+    const isTooMany = starts > MAX_STARTS
+    const outcome = isTooMany ? refusal(context, requested, TOO_MANY) : await tryStart(context, requested, deadline)
+    return { signal, item: { fingerprint, status, ...outcome } }
+  })
+  const bySignal = Map.groupBy(outcomes, ({ signal }) => signal)
   return signals.map((signal) => (bySignal.get(signal) ?? []).map(({ item }) => item))
 }
 
-/** One wanted thing, or a signal that wants nothing. */
+/** One requested start, or a signal that requests none. */
 interface Job {
   signal: Signal
-  one: Wanted | null
+  requested: RequestedStart | null
 }
 
-const NOTHING = { detector: null, workflow: null, code: null, decision: null, execution: null, retry: false } as const
+const NOT_REQUESTED = {
+  detector: null,
+  workflow: null,
+  code: null,
+  decision: null,
+  execution: null,
+  retry: false,
+} as const
 
-async function fireOne(context: FiringContext, one: Wanted, deadline: number): Promise<Outcome> {
-  const left = deadline - Date.now()
+const LATE = new ProblemError('overloaded', 'it was not decided in time')
+const TOO_MANY = new ProblemError('too_large', `one request starts at most ${MAX_STARTS} workflows`)
+
+async function tryStart(context: BatchContext, requested: RequestedStart, deadline: number): Promise<Outcome> {
+  const milliseconds = deadline - Date.now()
   try {
-    if (left <= 0) return outcomeOf(context, one, LATE)
-    return admitted(one, await within(left, startOne(context, one), tooLate))
+    if (milliseconds <= 0) return refusal(context, requested, LATE)
+    const fallback = (): never => {
+      throw LATE
+    }
+    return admission(requested, await pTimeout(startOne(context, requested), { milliseconds, fallback }))
   } catch (error) {
-    if (error instanceof ProblemError) return outcomeOf(context, one, error)
+    if (error instanceof ProblemError) return refusal(context, requested, error)
     log('error', 'request_failed', { request_id: context.requestId, detail: messageOf(error), stack: stackOf(error) })
-    return outcomeOf(context, one, new ProblemError('internal', 'an internal error; the log has it'), true)
+    return refusal(context, requested, new ProblemError('internal', 'an internal error; see the log'), true)
   }
 }
 
-function tooLate(): never {
-  throw LATE
-}
-
-const LATE = new ProblemError('overloaded', 'it was not decided in time')
-const TOO_MANY = new ProblemError('too_large', `one request starts ${MOST_STARTS} things at most`)
-
 async function startOne(
-  { env, config, caller, traceparent }: FiringContext,
-  { workflow: name, order, reason, trigger, occasion }: Wanted,
+  { config, ledgers, caller, traceparent: parent }: BatchContext,
+  { workflow: name, parameters, reason, trigger, deduplicationKey }: RequestedStart,
 ): Promise<Admitted> {
   authorise(config, { caller, reason: null }, 'POST', `/v1/workflows/${name}/executions`)
   const workflow = findWorkflow(config, name)
-  const { target, input } = order()
-  if (JSON.stringify(input).length > ORDER_MOST) {
-    throw new ProblemError('invalid_input', `the input is over ${ORDER_MOST / 1024} KiB`)
+  const { target, input } = parameters()
+  if (JSON.stringify(input).length > MAX_INPUT_LENGTH) {
+    throw new ProblemError('invalid_input', `the input is over ${MAX_INPUT_LENGTH / 1024} KiB`)
   }
-  const key = await sha256(JSON.stringify(occasion))
-  return start(env, config, {
+  const key = await sha256(JSON.stringify(deduplicationKey))
+  return start(ledgers, config, {
     workflow,
     caller,
-    body: { target, reason: shortened(reason), trigger },
+    target,
+    reason: truncate(reason),
+    trigger,
     input,
-    place: '',
-    // What else a signal says (how high, for how long) changes from one time to the next, and is no other occasion.
+    pointer: '',
+    // The rest of a signal (its value, its duration) differs from one notification to the next without being another start.
     idempotency: { key, content: key },
     wait: 0,
-    traceparent,
+    traceparent: parent,
   })
 }
 
-function admitted({ detector, workflow }: Wanted, { decision, execution }: Admitted): Outcome {
+function admission({ detector, workflow }: RequestedStart, { decision, execution }: Admitted): Outcome {
   return {
     detector,
     workflow,
@@ -155,10 +164,10 @@ function admitted({ detector, workflow }: Wanted, { decision, execution }: Admit
   }
 }
 
-/** What came of one that was not admitted; also put into the log, since senders of signals show no answers to anyone. */
-function outcomeOf(
-  { caller, requestId }: FiringContext,
-  { detector, workflow, trigger }: Wanted,
+/** The outcome of a start that was not admitted; logged too, since senders of signals don't show responses to anyone. */
+function refusal(
+  { caller, requestId }: BatchContext,
+  { detector, workflow, trigger }: RequestedStart,
   { code, message, errors, decision }: ProblemError,
   isUnknown = false,
 ): Outcome {
@@ -189,11 +198,11 @@ function outcomeOf(
   }
 }
 
-/** Statuses that pass by themselves. */
+/** Statuses of problems that may pass without anyone doing anything. */
 const RETRIED: ReadonlySet<number> = new Set([423, 429, 503])
 
-function shortened(reason: string): string {
-  return reason.length <= REASON_MOST ? reason : `${reason.slice(0, REASON_MOST).toWellFormed()}…`
+function truncate(reason: string): string {
+  return reason.length <= MAX_REASON_LENGTH ? reason : `${reason.slice(0, MAX_REASON_LENGTH).toWellFormed()}…`
 }
 
 function stackOf(error: unknown): string | undefined {

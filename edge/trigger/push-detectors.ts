@@ -1,8 +1,8 @@
-/** The detectors of which the coordinator is told, and what they want of a signal. */
+/** Detectors whose signals are pushed to the coordinator, and the starts that they request. */
 import type { Config, DetectorConfig } from '../../shared/config.ts'
 import { InterpolationError, interpolate, type SignalFacts } from '../../shared/interpolate.ts'
 import { type ProblemCode, ProblemError } from '../http/problem.ts'
-import type { Wanted } from './batch.ts'
+import type { RequestedStart } from './batch.ts'
 
 /** A detector under its name, with its source. */
 export interface Detector<Source> {
@@ -23,29 +23,29 @@ export function detectorsWith<Kind extends 'alert' | 'pagerduty' | 'cloudevent'>
 }
 
 /**
- * What a detector wants of a signal that it is meant for.
+ * The start that a detector requests for a signal that it matches.
  *
- * @param what the rest, which is the same for all detectors of the signal
+ * @param common what is the same for all detectors of the signal
  */
-export function wantedBy(
+export function requestedBy(
   { name, detector }: Pick<Detector<unknown>, 'name' | 'detector'>,
   facts: SignalFacts,
-  what: { source: string; fingerprint: string; reason: string; occasion: readonly string[] },
-): Wanted {
+  common: { source: string; fingerprint: string; reason: string; deduplicationKey: readonly string[] },
+): RequestedStart {
   return {
     detector: name,
     workflow: detector.workflow,
-    order: () => ({
-      target: filled(detector.target ?? {}, facts, 'invalid_target'),
-      input: filled(detector.input ?? {}, facts, 'invalid_input'),
+    parameters: () => ({
+      target: interpolated(detector.target ?? {}, facts, 'invalid_target'),
+      input: interpolated(detector.input ?? {}, facts, 'invalid_input'),
     }),
-    reason: what.reason,
-    trigger: { source: what.source, name, fingerprint: what.fingerprint },
-    occasion: [...what.occasion, name],
+    reason: common.reason,
+    trigger: { source: common.source, name, fingerprint: common.fingerprint },
+    deduplicationKey: [...common.deduplicationKey, name],
   }
 }
 
-function filled<Value>(value: Value, facts: SignalFacts, code: ProblemCode): Value {
+function interpolated<Value>(value: Value, facts: SignalFacts, code: ProblemCode): Value {
   try {
     return interpolate(value, facts)
   } catch (error) {

@@ -1,42 +1,64 @@
-/** Routing: from a checked target to a trigger that a ledger can judge without knowing the config. */
-import { type Config, datacentersOf } from '../../shared/config.ts'
-import type { TriggerSource } from '../../shared/wire.ts'
-import type { Env } from '../env.ts'
+/** Resolves a trigger request into a trigger that a ledger can judge and forward without knowing the config. */
+import type { Config } from '../../shared/config.ts'
+import { exclusiveWorkflows, resolveConstraints, type Workflow } from '../../shared/workflows.ts'
+import { checkAt } from '../http/problem.ts'
 import type { Fleet, Trigger, Unavailable } from '../ledger/types.ts'
-import { anyDatacenter, orUnavailable, rosterOf } from '../ledgers.ts'
-import { queuesOf, type RoutedTarget } from './target.ts'
-import { allWorkflows, type Workflow } from './workflow.ts'
+import { type Ledgers, orUnavailable } from '../ledgers.ts'
+import { validateInput } from './input.ts'
+import type { TriggerRequest } from './pipeline.ts'
+import { type CheckedTarget, checkTarget, queuesOf } from './target.ts'
+import { findWorkflow } from './workflow.ts'
 
-/** What of a trigger the caller said. */
-export interface Told {
-  caller: string
-  reason: string | null
-  trigger: TriggerSource | null
-}
-
-/** Where a trigger is judged, and where its workflow's own tasks run. */
-export interface Routed {
-  trigger: Trigger
-  workflowQueue: string
+/**
+ * Resolves a trigger request by what the config says and the rosters know now.
+ *
+ * @throws ProblemError when its target or input does not fit the workflow
+ */
+export async function resolveTrigger(ledgers: Ledgers, config: Config, request: TriggerRequest): Promise<Trigger> {
+  const { workflow, caller, reason, trigger, valid_for, pointer, traceparent } = request
+  const checked = checkAt(pointer, () => checkTarget(config, workflow, request.target))
+  const input = checkAt(pointer, () => validateInput(workflow.input, request.input))
+  const bound = await boundDatacenter(ledgers, request)
+  return route(ledgers, config, workflow, checked, bound, {
+    caller,
+    reason: reason ?? null,
+    trigger: trigger ?? null,
+    input,
+    traceparent,
+    validFor: Math.min(valid_for ?? workflow.valid_for, workflow.valid_for),
+  })
 }
 
 /**
- * Routes a trigger by what the rosters know now.
+ * Resolves the trigger of an execution that awaits approval once more: its workflow may be configured differently by now.
+ * What its caller said stays as it was.
  *
- * @param datacenter where it is judged; null for where its node lives, else the first
+ * @throws ProblemError when its workflow is gone, or its target no longer fits
  */
-export async function buildTrigger(
-  env: Env,
+export async function resolveAgain(ledgers: Ledgers, config: Config, waiting: Trigger): Promise<Trigger> {
+  const workflow = findWorkflow(config, waiting.workflow)
+  const checked = checkTarget(config, workflow, waiting.target)
+  const { input, traceparent } = waiting.start
+  return route(ledgers, config, workflow, checked, waiting.datacenter, { ...waiting, input, traceparent })
+}
+
+/** What of a trigger its caller said. */
+type Said = Pick<Trigger, 'caller' | 'reason' | 'trigger' | 'validFor'> &
+  Pick<Trigger['start'], 'input' | 'traceparent'>
+
+/** @param bound the datacenter whose ledger decides; null for the one where its node lives, else the first */
+async function route(
+  ledgers: Ledgers,
   config: Config,
   workflow: Workflow,
-  routed: RoutedTarget,
-  told: Told,
-  datacenter: string | null,
-): Promise<Routed> {
-  const home = datacenter ?? routed.datacenter ?? (await homeOf(env, config, routed.node ?? ''))
-  const { taskQueue, workflowQueue } = queuesOf(workflow, routed, home)
-  const roster = rosterOf(env, home)
-  const { node } = routed
+  checked: CheckedTarget,
+  bound: string | null,
+  { caller, reason, trigger, validFor, input, traceparent }: Said,
+): Promise<Trigger> {
+  const { node, target } = checked
+  const datacenter = bound ?? checked.datacenter ?? (await datacenterOf(ledgers, node ?? ''))
+  const { taskQueue, workflowQueue } = queuesOf(workflow, checked, datacenter)
+  const roster = ledgers.roster(datacenter)
   const countsNodes = node !== null && workflow.constraint.some(({ kind }) => kind === 'maxUnavailable')
   const [unavailable, fleets] = await orUnavailable(() =>
     Promise.all([
@@ -44,35 +66,52 @@ export async function buildTrigger(
       countsNodes ? (roster.fleetsOf(node) as Promise<Fleet[] | null>) : [],
     ]),
   )
-  const trigger: Trigger = {
-    ...told,
+  return {
     workflow: workflow.name,
-    datacenter: home,
-    target: routed.target,
+    datacenter,
+    caller,
+    target,
     node,
     taskQueue,
+    reason,
+    trigger,
     mode: workflow.mode,
-    constraints: workflow.constraint,
+    constraints: resolveConstraints(config, workflow),
     exclusive: exclusiveWorkflows(config),
     fleets: fleets ?? [],
-    starting: fleets === null ? 'it is not known yet which nodes live' : null,
-    datacenters: datacentersOf(config.coordinator),
+    starting: fleets === null ? 'it is not known yet which nodes are live' : null,
+    datacenters: ledgers.datacenters,
     unavailable,
+    start: {
+      namespace: config.coordinator.temporal.namespace,
+      workflowType: workflow.type,
+      workflowQueue,
+      input,
+      timeout: workflow.timeout,
+      traceparent,
+      receiver: workflow.escalation?.receiver ?? null,
+    },
+    validFor,
   }
-  return { trigger, workflowQueue }
-}
-
-/** The workflows with an `exclusive` constraint. */
-export function exclusiveWorkflows(config: Config): string[] {
-  return allWorkflows(config).flatMap(({ name, constraint }) =>
-    constraint.some(({ kind }) => kind === 'exclusive') ? [name] : [],
-  )
 }
 
 /** The datacenter where a node lives, else the coordinator's first. */
-async function homeOf(env: Env, config: Config, node: string): Promise<string> {
-  const home = await orUnavailable(() =>
-    anyDatacenter(config, async (datacenter) => rosterOf(env, datacenter).node(node)),
+async function datacenterOf(ledgers: Ledgers, node: string): Promise<string> {
+  const found = await orUnavailable(() => ledgers.any(async (datacenter) => ledgers.roster(datacenter).node(node)))
+  return found?.datacenter ?? ledgers.datacenters[0] ?? ''
+}
+
+/** The datacenter whose ledger knows an idempotency key: a resend goes there, even if its node has moved or died since. */
+async function boundDatacenter(
+  ledgers: Ledgers,
+  { workflow, caller, idempotency }: TriggerRequest,
+): Promise<string | null> {
+  if (idempotency === null || ledgers.datacenters.length === 1) return null
+  const bound = await orUnavailable(() =>
+    ledgers.any(async (datacenter) => {
+      const known = await ledgers.of(datacenter).hasKey(workflow.name, caller, idempotency.key)
+      return known ? datacenter : null
+    }),
   )
-  return home?.datacenter ?? datacentersOf(config.coordinator)[0] ?? ''
+  return bound?.datacenter ?? null
 }

@@ -2,11 +2,11 @@
 import { type Config, datacentersOf } from '../../shared/config.ts'
 import { datacenterQueue, isName, NAME_RULE, nodeQueue, nodeTypeQueue } from '../../shared/names.ts'
 import type { Target } from '../../shared/wire.ts'
+import type { Workflow } from '../../shared/workflows.ts'
 import { jsonPointer, ProblemError } from '../http/problem.ts'
-import type { Workflow } from './workflow.ts'
 
 /** A checked target; `datacenter` is null when the caller left it open and it depends on where the node lives. */
-export interface RoutedTarget {
+export interface CheckedTarget {
   target: Target
   datacenter: string | null
   node: string | null
@@ -24,7 +24,7 @@ export interface Queues {
  *
  * @throws ProblemError `invalid_target` with the path of the mistake
  */
-export function routeTarget(config: Config, workflow: Workflow, given: Target | undefined): RoutedTarget {
+export function checkTarget(config: Config, workflow: Workflow, given: Target | undefined): CheckedTarget {
   const target = given ?? {}
   for (const [key, value] of Object.entries(target)) {
     if (value !== undefined && !isName(value)) throw invalid([key], `not a name: ${NAME_RULE}`)
@@ -50,14 +50,14 @@ export function routeTarget(config: Config, workflow: Workflow, given: Target | 
   }
 }
 
-/** The task queues of a routed target in its datacenter. */
-export function queuesOf(workflow: Workflow, routed: RoutedTarget, datacenter: string): Queues {
+/** The task queues of a target in its datacenter. */
+export function queuesOf(workflow: Workflow, checked: CheckedTarget, datacenter: string): Queues {
   const general = datacenterQueue(datacenter)
   const taskQueue =
-    routed.node !== null
-      ? nodeQueue(datacenter, routed.node)
-      : routed.nodeType !== null
-        ? nodeTypeQueue(datacenter, routed.nodeType)
+    checked.node !== null
+      ? nodeQueue(datacenter, checked.node)
+      : checked.nodeType !== null
+        ? nodeTypeQueue(datacenter, checked.nodeType)
         : general
   return { taskQueue, workflowQueue: workflow.workflow_queue === 'target' ? taskQueue : general }
 }

@@ -8,7 +8,7 @@ import { flag, given, name, numberOrText, pattern, text, toWholeNumber } from '.
 /** Most that a window may look back, the longest time rows are kept. */
 const LONGEST_PERIOD = '744h'
 /** The same in milliseconds. */
-export const LONGEST_PERIOD_MS = 744 * 3_600_000
+export const MAX_PERIOD_MS = 744 * 3_600_000
 
 const targetPattern = /^(?:node|datacenter|node_type(?::(.+))?)$/
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BODY_LIMIT } from '../../../shared/body-limit.ts'
 import type { Config } from '../../../shared/config.ts'
 import { problemSchema, type TriggerItem, triggerItemsSchema } from '../../../shared/wire.ts'
-import { Ledger } from '../../ledger/ledger.ts'
+import { LedgerObject } from '../../ledger/ledger.ts'
 import { Signals } from '../../signals/signals.ts'
 import { configured, post, rules } from '../../testing/configured.ts'
 import { type Answer, beatAll, request } from '../../testing/coordinator.ts'
@@ -276,7 +276,7 @@ describe('a group of which some may not run now', () => {
   })
 
   it('is to be sent again when the ledger can not be asked; what was admitted all the same stays one', async () => {
-    const submit = vi.spyOn(Ledger.prototype, 'submit').mockImplementation(async () => {
+    const submit = vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async () => {
       throw new Error('connection lost')
     })
     const sent = [alert({ remediation: 'free', node: 'web-1' })]
@@ -290,7 +290,7 @@ describe('a group of which some may not run now', () => {
   })
 
   it('waits for none that hangs', { timeout: 30_000 }, async () => {
-    vi.spyOn(Ledger.prototype, 'submit').mockReturnValue(new Promise(() => undefined))
+    vi.spyOn(LedgerObject.prototype, 'submit').mockReturnValue(new Promise(() => undefined))
     const sent = Array.from({ length: 20 }, () => alert({ remediation: 'free', node: 'web-1' }))
     const { status, items } = await deliver(sent)
     expect(status).toBe(503)

@@ -5,7 +5,16 @@
  */
 import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
 import type { Delivery } from '../../notify/deliver.ts'
+import { escalationOf, type Notifier } from '../../notify/notifier.ts'
 import { commandsFor, cut, evidenceOf, receiptOf, resetCommand, SEVERITIES } from '../../notify/wording.ts'
+
+export const notifier: Notifier = {
+  kind: 'alertmanager',
+  deliveryOf(_, { alertmanager }, notification) {
+    if (alertmanager === undefined) return null
+    return toAlertmanager(alertmanager.url, notification.status, escalationOf(notification), notification.endedAt)
+  },
+}
 
 const ALERT_NAME = 'ResileEscalation'
 const HOUR = 3_600_000
@@ -22,12 +31,7 @@ const HOLDS = { most: 24 * HOUR, lost: 744 * HOUR }
  * @param status  what is told
  * @param endedAt when the status had passed, in milliseconds since the epoch; null while it holds
  */
-export function toAlertmanager(
-  url: string,
-  status: EscalatedStatus,
-  message: Escalation,
-  endedAt: number | null,
-): Delivery {
+function toAlertmanager(url: string, status: EscalatedStatus, message: Escalation, endedAt: number | null): Delivery {
   const startsAt = Date.parse(message.at)
   const { execution, decision } = message
   const { node, node_type } = execution.target

@@ -1,24 +1,39 @@
-/** The door for Prometheus' Alertmanager. */
-import type { Config } from '../../../shared/config.ts'
+/** The endpoint for Prometheus' Alertmanager. */
 import type { AppContext } from '../../context.ts'
 import { parseBody } from '../../http/body.ts'
-import { fire } from '../../trigger/batch.ts'
-import { record } from '../../trigger/episodes.ts'
-import { answerItems, firingContext } from '../response.ts'
-import { alertGroupSchema, episodesOf, identified, signalOf } from './alerts.ts'
+import type { Route } from '../../http/route.ts'
+import { batchContext, startBatch } from '../../trigger/batch.ts'
+import { recordEpisodes } from '../../trigger/episodes.ts'
+import { respondWithItems } from '../response.ts'
+import { alertGroupSchema, episodesOf, signalOf, withFingerprint } from './alerts.ts'
 
-/** `POST /v1/triggers/alertmanager` */
-export async function receiveAlerts(context: AppContext, config: Config): Promise<Response> {
-  const { value: group } = parseBody(alertGroupSchema, context.req.raw, context.var.body)
-  const alerts = await Promise.all(group.alerts.map(identified))
-  const came = await fire(
-    firingContext(context, config),
+export const alertmanagerRoutes: readonly Route[] = [
+  {
+    method: 'POST',
+    path: '/v1/triggers/alertmanager',
+    handler: receiveAlerts,
+    body: alertGroupSchema,
+    summary: 'Start what firing alerts of Alertmanager want, if constraints allow it now',
+    answers: { 200: 'TriggerItems' },
+    problems: ['unsupported_media_type', 'bad_request', 'try_again'],
+  },
+]
+
+async function receiveAlerts(context: AppContext): Promise<Response> {
+  const { config, body } = context.var
+  const { value: group } = parseBody(alertGroupSchema, context.req.raw, body)
+  const alerts = await Promise.all(group.alerts.map(withFingerprint))
+  const items = await startBatch(
+    batchContext(context),
     alerts.map((alert) => signalOf(config, alert)),
   )
-  record(
+  recordEpisodes(
     context,
-    alerts.flatMap((alert, index) => episodesOf(config, alert, came[index] ?? [])),
+    alerts.flatMap((alert, index) => episodesOf(config, alert, items[index] ?? [])),
   )
   const { truncatedAlerts } = group
-  return answerItems(context, { items: came.flat(), ...(truncatedAlerts > 0 && { truncated_alerts: truncatedAlerts }) })
+  return respondWithItems(context, {
+    items: items.flat(),
+    ...(truncatedAlerts > 0 && { truncated_alerts: truncatedAlerts }),
+  })
 }

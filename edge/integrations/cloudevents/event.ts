@@ -11,7 +11,7 @@ import { checkJson, decodeJson, mediaType } from '../../http/body.ts'
 import { checkAt, type InputError, jsonPointer, ProblemError } from '../../http/problem.ts'
 import type { Signal } from '../../trigger/batch.ts'
 import { refuseStale } from '../../trigger/freshness.ts'
-import { detectorsWith, wantedBy } from '../../trigger/push-detectors.ts'
+import { detectorsWith, requestedBy } from '../../trigger/push-detectors.ts'
 
 const STRUCTURED = 'application/cloudevents+json'
 const SOURCE = 'cloudevents'
@@ -19,11 +19,11 @@ const SOURCE = 'cloudevents'
 /** One event. */
 export interface CloudEvent {
   attributes: Attributes
-  /** Undefined where it is no JSON, or there is none. */
+  /** Undefined when it is not JSON, or there is none. */
   data: unknown
-  /** JSON Pointer of where the data stands in the request's body. */
-  place: string
-  /** Whether all of it stands in the body; else its attributes stand in headers. */
+  /** JSON Pointer of the data in the request's body. */
+  pointer: string
+  /** Whether all of it is in the body; else its attributes are in headers. */
   isStructured: boolean
 }
 
@@ -70,7 +70,7 @@ function structured(type: string, body: Uint8Array): CloudEvent {
     (name) => [name],
   )
   if (data_base64 === undefined || data_base64 === null) {
-    return { attributes, data: data ?? undefined, place: '/data', isStructured: true }
+    return { attributes, data: data ?? undefined, pointer: '/data', isStructured: true }
   }
   const encoded = checkJson(z.object({ data_base64: z.base64() }), json).data_base64
   if (Object.hasOwn(json, 'data'))
@@ -79,7 +79,7 @@ function structured(type: string, body: Uint8Array): CloudEvent {
   return {
     attributes,
     data: isJson(attributes.datacontenttype) ? checkAt('/data_base64', () => decodeJson(bytes)) : undefined,
-    place: '/data_base64',
+    pointer: '/data_base64',
     isStructured: true,
   }
 }
@@ -102,7 +102,7 @@ function binary(headers: Headers, body: Uint8Array): CloudEvent {
   if (mistakes.length > 0) throw invalid(mistakes)
   const attributes = attributesOf(given, (name) => [`ce-${name}`])
   const isData = body.byteLength > 0 && isJson(headers.get('content-type') ?? undefined)
-  return { attributes, data: isData ? decodeJson(body) : undefined, place: '', isStructured: false }
+  return { attributes, data: isData ? decodeJson(body) : undefined, pointer: '', isStructured: false }
 }
 
 /** Checks attributes. @throws ProblemError `bad_request` with the place of each mistake */
@@ -142,42 +142,42 @@ function isJson(type: string | undefined): boolean {
 }
 
 function invalid(errors: InputError[]): ProblemError {
-  return new ProblemError('bad_request', 'the request is no CloudEvent', { errors })
+  return new ProblemError('bad_request', 'the request is not a valid CloudEvent', { errors })
 }
 
 /**
- * An event as a signal: it wants what each detector wants that is meant for it.
+ * An event as a signal: it requests a start for each detector that it matches.
  *
- * @param workflow the only one that its sender starts; undefined for any
+ * @param workflow the only workflow that its sender may start; undefined for any
  */
 export function cloudeventSignal(config: Config, event: CloudEvent, workflow: string | undefined): Signal {
   const { id, source, type, subject } = event.attributes
   const fingerprint = subject ?? id
   const facts = { labels: labelsOf(event), annotations: {}, value: null }
-  const what = {
+  const common = {
     source: SOURCE,
     fingerprint,
     reason: `${type} from ${source}${subject === undefined ? '' : `: ${subject}`}`,
-    occasion: occasionOf(event),
+    deduplicationKey: deduplicationKeyOf(event),
   }
-  const wanted = detectorsWith(config, 'cloudevent')
+  const requested = detectorsWith(config, 'cloudevent')
     .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
-    .filter(({ source: meant }) => meant.type === type && (meant.source === undefined || meant.source === source))
-    .map((detector) => wantedBy(detector, facts, what))
+    .filter(({ source: match }) => match.type === type && (match.source === undefined || match.source === source))
+    .map((detector) => requestedBy(detector, facts, common))
   return {
     fingerprint,
     status: type,
-    wanted,
-    otherwise: { outcome: 'ignored', detail: `no detector is meant for ${type}` },
+    requested,
+    fallback: { outcome: 'ignored', detail: `no detector matches ${type}` },
   }
 }
 
-/** What tells an event from all others. */
-export function occasionOf({ attributes: { source, id } }: CloudEvent): string[] {
+/** What identifies an event. */
+export function deduplicationKeyOf({ attributes: { source, id } }: CloudEvent): string[] {
   return [SOURCE, source, id]
 }
 
-/** What of an event detectors may speak of: its attributes, and what is plain in its data. */
+/** What of an event detectors can interpolate: its attributes, and the scalar members of its data. */
 function labelsOf({ attributes, data }: CloudEvent): Record<string, string> {
   const { specversion: _, datacontenttype: __, ...rest } = attributes
   const members = typeof data === 'object' && data !== null && !Array.isArray(data) ? Object.entries(data) : []

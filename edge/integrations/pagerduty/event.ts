@@ -9,9 +9,9 @@ import { z } from 'zod'
 import type { Config } from '../../../shared/config.ts'
 import type { Signal } from '../../trigger/batch.ts'
 import { refuseStale } from '../../trigger/freshness.ts'
-import { type Detector, detectorsWith, wantedBy } from '../../trigger/push-detectors.ts'
+import { type Detector, detectorsWith, requestedBy } from '../../trigger/push-detectors.ts'
 
-/** What is sent to try a webhook. */
+/** The event that PagerDuty sends to test a webhook. */
 const PING = 'pagey.ping'
 const SOURCE = 'pagerduty'
 
@@ -43,38 +43,39 @@ export const pagerdutySchema = z.looseObject({ event: eventSchema })
 type PagerDutyEvent = z.output<typeof eventSchema>
 
 /**
- * An event as a signal: it wants what each detector wants that is meant for it.
+ * An event as a signal: it requests a start for each detector that it matches.
  *
- * @param workflow the only one that its sender starts; undefined for any
+ * @param workflow the only workflow that its sender may start; undefined for any
  * @throws ProblemError `bad_request` for an event that is too old
  */
 export function pagerdutySignal(config: Config, event: PagerDutyEvent, workflow: string | undefined): Signal {
   const { id, event_type, occurred_at } = event
   const labels = labelsOf(event)
   const fingerprint = labels['incident_id'] ?? id
-  const told = { fingerprint, status: event_type }
-  if (event_type === PING) return { ...told, wanted: [], otherwise: { outcome: 'ignored', detail: 'the ping arrived' } }
+  const identity = { fingerprint, status: event_type }
+  if (event_type === PING)
+    return { ...identity, requested: [], fallback: { outcome: 'ignored', detail: 'ping received' } }
   refuseStale(occurred_at, '/event/occurred_at')
   const number = labels['incident_number'] === undefined ? '' : `#${labels['incident_number']} `
-  const what = {
+  const common = {
     source: SOURCE,
     fingerprint,
     reason: `${number}${labels['title'] ?? event_type}`,
-    // PagerDuty signs no time: it is the event's id that a second delivery is known by.
-    occasion: [SOURCE, id],
+    // PagerDuty signs no timestamp: the event's id identifies a second delivery.
+    deduplicationKey: [SOURCE, id],
   }
-  const wanted = detectorsWith(config, 'pagerduty')
+  const requested = detectorsWith(config, 'pagerduty')
     .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
     .flatMap((detector) => {
       const groups = matched(detector, labels)
       return groups === null
         ? []
-        : [wantedBy(detector, { labels: { ...labels, ...groups }, annotations: {}, value: null }, what)]
+        : [requestedBy(detector, { labels: { ...labels, ...groups }, annotations: {}, value: null }, common)]
     })
-  return { ...told, wanted, otherwise: { outcome: 'ignored', detail: `no detector is meant for ${event_type}` } }
+  return { ...identity, requested, fallback: { outcome: 'ignored', detail: `no detector matches ${event_type}` } }
 }
 
-/** What of an event detectors may speak of. */
+/** What of an event detectors can interpolate. */
 function labelsOf({ event_type, data }: PagerDutyEvent): Record<string, string> {
   const { number, title, urgency, service, priority } = data ?? {}
   const pairs: [string, string | null | undefined][] = [
@@ -90,7 +91,7 @@ function labelsOf({ event_type, data }: PagerDutyEvent): Record<string, string> 
   return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])))
 }
 
-/** What the named groups of a detector's pattern took from the title; null when the event isn't meant for it. */
+/** What the named groups of a detector's pattern captured from the title; null when the event doesn't match it. */
 function matched(
   { source }: Detector<{ event_types: string[]; services: string[]; title?: string | undefined }>,
   labels: Readonly<Record<string, string>>,
@@ -99,7 +100,7 @@ function matched(
   if (!event_types.includes(labels['event_type'] ?? '')) return null
   if (services.length > 0 && !services.includes(labels['service_id'] ?? '')) return null
   if (pattern === undefined) return {}
-  // RE2 runs in linear time: whoever words incidents can't keep the coordinator busy.
+  // RE2 runs in linear time: an incident's title can't be crafted to keep the coordinator busy.
   const matcher = RE2JS.compile(pattern).matcher(labels['title'] ?? '')
   if (!matcher.find()) return null
   return Object.fromEntries(

@@ -6,7 +6,20 @@
  */
 import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
 import type { Delivery } from '../../notify/deliver.ts'
+import { escalationOf, type Notifier } from '../../notify/notifier.ts'
+import { variableOf } from '../../notify/secret.ts'
 import { commandsFor, cut, evidenceOf, receiptOf, resetCommand, SEVERITIES } from '../../notify/wording.ts'
+
+export const notifier: Notifier = {
+  kind: 'pagerduty',
+  deliveryOf(env, { pagerduty }, notification) {
+    if (pagerduty === undefined) return null
+    const key = variableOf(env, pagerduty.routing_key_env)
+    if (key === null) throw new Error('its routing key is missing')
+    const { status, endedAt } = notification
+    return toPagerDuty(pagerduty.url, key.trim(), status, escalationOf(notification), endedAt)
+  },
+}
 
 /** Most of a summary, by PagerDuty's rule, less what tells that it was cut. */
 const SUMMARY_MOST = 1000
@@ -19,7 +32,7 @@ const DETAIL_MOST = 8192
  * @param key     the integration's
  * @param endedAt when the status had passed, in milliseconds since the epoch; null while it holds
  */
-export function toPagerDuty(
+function toPagerDuty(
   url: string,
   key: string,
   status: EscalatedStatus,

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { workflowSchema } from '../../../shared/config.ts'
+import type { Workflow } from '../../../shared/workflows.ts'
 import { ProblemError } from '../../http/problem.ts'
-import type { Workflow } from '../../trigger/workflow.ts'
-import { readOrder, splitCommand, usageOf } from './command.ts'
+import { readParameters, splitCommand, usageOf } from './command.ts'
 
 function workflow(task_queue_target: string, input?: object): Workflow {
   return {
@@ -48,7 +48,7 @@ describe('a command', () => {
     ['reason why', workflow('datacenter'), { target: {}, reason: 'why' }],
     ['fra', workflow('datacenter'), { target: { datacenter: 'fra' } }],
   ])('%j says what is to be done', (rest, to, expected) => {
-    expect(readOrder(to, rest)).toMatchObject(expected)
+    expect(readParameters(to, rest)).toMatchObject(expected)
   })
 
   it('may have the quotes that keyboards make', () => {
@@ -66,7 +66,7 @@ describe('a command', () => {
     ['web-1 check={"a":', 'is not of type object'],
     [`web-1 check=${'{"a":'.repeat(70)}1${'}'.repeat(70)}`, 'is not of type object'],
   ])('%j is not understood, and says why', (rest, detail) => {
-    expect(() => readOrder(TYPED, rest)).toThrow(detail)
+    expect(() => readParameters(TYPED, rest)).toThrow(detail)
   })
 
   it('whatever it is, is understood or refused', () => {
@@ -89,7 +89,7 @@ describe('a command', () => {
         const thrown = (() => {
           try {
             const split = splitCommand(parts.join(' '))
-            if (split !== null) readOrder(to, split.rest)
+            if (split !== null) readParameters(to, split.rest)
             return null
           } catch (error) {
             return error

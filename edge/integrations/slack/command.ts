@@ -1,12 +1,12 @@
 /** What somebody types after a slash command: `WORKFLOW TARGET key=value… reason …`. */
 import type { InputField } from '../../../shared/config.ts'
 import type { Target } from '../../../shared/wire.ts'
+import type { Workflow } from '../../../shared/workflows.ts'
 import { decodeJson } from '../../http/body.ts'
 import { ProblemError } from '../../http/problem.ts'
-import type { Workflow } from '../../trigger/workflow.ts'
 
-/** What a workflow is to be started with. */
-export interface CommandOrder {
+/** What a command starts a workflow with. */
+export interface CommandParameters {
   target: Target
   input: Record<string, unknown>
   reason: string | null
@@ -24,7 +24,7 @@ export function splitCommand(text: string): { workflow: string; rest: string } |
  *
  * @throws ProblemError `bad_request` that says which word is not understood
  */
-export function readOrder(workflow: Workflow, rest: string): CommandOrder {
+export function readParameters(workflow: Workflow, rest: string): CommandParameters {
   const input = new Map<string, unknown>()
   let target: Target | null = null
   let reason: string | null = null

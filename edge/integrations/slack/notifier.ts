@@ -5,8 +5,24 @@
  */
 import type { EscalatedStatus, Escalation } from '../../../shared/wire.ts'
 import type { Delivery } from '../../notify/deliver.ts'
+import { escalationOf, type Notifier } from '../../notify/notifier.ts'
+import { variableOf } from '../../notify/secret.ts'
 import { commandsFor, cut, evidenceOf, receiptOf, resetCommand } from '../../notify/wording.ts'
 import { approvalButtons, type Block, codeSection, escaped, plainSection } from './message.ts'
+
+export const notifier: Notifier = {
+  kind: 'slack',
+  deliveryOf(env, { slack }, notification) {
+    // A message can't be withdrawn.
+    if (slack === undefined || notification.isSent) return null
+    const url = variableOf(env, slack.url_env)?.trim()
+    // A URL of another scheme would appear in the runtime's error message, and so in the log.
+    if (url === undefined || !/^https?:\/\//i.test(url) || !URL.canParse(url)) {
+      throw new Error('its URL is missing or not an http(s) URL')
+    }
+    return toSlack(url, notification.status, escalationOf(notification), notification.endedAt !== null)
+  },
+}
 
 /** Most of a fact and of evidence, in characters: escaped, a fact must still fit into 2000. */
 const FACT_MOST = 350
@@ -18,7 +34,7 @@ const EVIDENCE_MOST = 2000
  * @param url    of the webhook; whoever knows it can write there
  * @param isOver whether the status has passed meanwhile: then nothing is to be decided any more
  */
-export function toSlack(url: string, status: EscalatedStatus, message: Escalation, isOver: boolean): Delivery {
+function toSlack(url: string, status: EscalatedStatus, message: Escalation, isOver: boolean): Delivery {
   const { execution, decision, summary, tripped } = message
   const id = execution.id ?? execution.workflow_id
   const evidence = evidenceOf(execution)

@@ -1,9 +1,9 @@
 /** What people in Slack are told of what they asked for. */
 import type { Execution } from '../../../shared/wire.ts'
+import type { Workflow } from '../../../shared/workflows.ts'
 import type { ProblemError } from '../../http/problem.ts'
+import type { Admitted } from '../../ledger/types.ts'
 import { cut, placeOf, receiptOf } from '../../notify/wording.ts'
-import type { Admitted } from '../../trigger/pipeline.ts'
-import type { Workflow } from '../../trigger/workflow.ts'
 import { usageOf } from './command.ts'
 import { approvalButtons, codeSection, escaped, mention, plainSection, type SlackMessage, section } from './message.ts'
 import type { SlackInteraction } from './request.ts'

@@ -1,6 +1,5 @@
 /** Answers that come after the request: to the URL that Slack has sent with it. */
 import { log } from '../../../shared/log.ts'
-import type { Env } from '../../env.ts'
 import { deliver, receiversPort } from '../../notify/deliver.ts'
 
 /** How often it is tried, and how long it waits between, in milliseconds. */

@@ -3,11 +3,13 @@
  *
  * @see https://docs.slack.dev/authentication/verifying-requests-from-slack
  */
-import { isHmac, joined } from '../hmac.ts'
-import { type SignedMessage, TOLERANCE } from '../webhook/signature.ts'
 
-/** How far in the future a request's time may be, in milliseconds; in the past it is {@link TOLERANCE}. */
-const AHEAD = 60_000
+import { SIGNATURE_TOLERANCE_MS } from '../../../shared/signature-tolerance.ts'
+import type { SignedMessage } from '../../access/sender.ts'
+import { isHmac, joined } from '../hmac.ts'
+
+/** How far in the future a request's time may be, in milliseconds; in the past it is {@link SIGNATURE_TOLERANCE_MS}. */
+const MAX_AHEAD_MS = 60_000
 
 /** What the two headers say, as far as it needs no secret to be judged; a request's id is its signature. */
 export function readSlackHeaders(headers: Headers, now: number): SignedMessage | { refused: string } {
@@ -24,8 +26,10 @@ export function readSlackHeaders(headers: Headers, now: number): SignedMessage |
   }
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds
-  if (late > TOLERANCE / 1000) return { refused: `header x-slack-request-timestamp: lies ${late} seconds in the past` }
-  if (-late > AHEAD / 1000) return { refused: `header x-slack-request-timestamp: lies ${-late} seconds in the future` }
+  if (late > SIGNATURE_TOLERANCE_MS / 1000)
+    return { refused: `header x-slack-request-timestamp: lies ${late} seconds in the past` }
+  if (-late > MAX_AHEAD_MS / 1000)
+    return { refused: `header x-slack-request-timestamp: lies ${-late} seconds in the future` }
   return { id: signature.slice('v0='.length), timestamp: seconds }
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Config } from '../../../shared/config.ts'
-import { Ledger } from '../../ledger/ledger.ts'
+import { LedgerObject } from '../../ledger/ledger.ts'
 import { configured, post, rules } from '../../testing/configured.ts'
 import { type Answer, execution, request, start } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
@@ -202,8 +202,8 @@ describe('a command', () => {
   })
 
   it('that takes longer than Slack waits is answered afterwards', { timeout: 30_000 }, async () => {
-    const submit = Reflect.get(Ledger.prototype, 'submit')
-    vi.spyOn(Ledger.prototype, 'submit').mockImplementation(async function later(this: Ledger, submission) {
+    const submit = Reflect.get(LedgerObject.prototype, 'submit')
+    vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async function later(this: LedgerObject, submission) {
       await new Promise((resolve) => setTimeout(resolve, 3000))
       return Reflect.apply(submit, this, [submission])
     })
@@ -213,7 +213,7 @@ describe('a command', () => {
   })
 
   it('tells of a fault without its cause', async () => {
-    vi.spyOn(Ledger.prototype, 'submit').mockImplementation(async () => {
+    vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async () => {
       throw new Error('connection lost')
     })
     const answer = await command('free web-1')

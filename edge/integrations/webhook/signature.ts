@@ -4,17 +4,8 @@
  * @see https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
  */
 import type { Webhook } from 'standardwebhooks'
-
-/** How far a message's time may be from ours, in both directions, in milliseconds. */
-export const TOLERANCE = 5 * 60_000
-
-/** A message that its sender has signed. */
-export interface SignedMessage {
-  /** The same in each attempt to deliver it. */
-  id: string
-  /** When this attempt was made, in seconds since the epoch. */
-  timestamp: number
-}
+import { SIGNATURE_TOLERANCE_MS } from '../../../shared/signature-tolerance.ts'
+import type { SignedMessage } from '../../access/sender.ts'
 
 /** What the three headers say, as far as it needs no key to be judged. */
 export type MessageHeaders = (SignedMessage & { signatures: string }) | { refused: string }
@@ -47,8 +38,10 @@ export function readHeaders(headers: Headers, now: number): MessageHeaders {
   }
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds
-  if (late > TOLERANCE / 1000) return { refused: `header webhook-timestamp: lies ${late} seconds in the past` }
-  if (-late > TOLERANCE / 1000) return { refused: `header webhook-timestamp: lies ${-late} seconds in the future` }
+  if (late > SIGNATURE_TOLERANCE_MS / 1000)
+    return { refused: `header webhook-timestamp: lies ${late} seconds in the past` }
+  if (-late > SIGNATURE_TOLERANCE_MS / 1000)
+    return { refused: `header webhook-timestamp: lies ${-late} seconds in the future` }
   return { id, timestamp: seconds, signatures }
 }
 

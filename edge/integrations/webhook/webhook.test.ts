@@ -2,9 +2,9 @@ import { abortAllDurableObjects } from 'cloudflare:test'
 import compiled from 'resile:config'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Config, documentSchema } from '../../../shared/config.ts'
-import type { Door } from '../../access/identify.ts'
+import type { Listener } from '../../access/identify.ts'
 import { createApp } from '../../app.ts'
-import { Ledger } from '../../ledger/ledger.ts'
+import { LedgerObject } from '../../ledger/ledger.ts'
 import { type Answer, beatAll, request, send, sql } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
@@ -43,7 +43,7 @@ afterEach(cleanUp)
 interface Sending extends MessageWish {
   to?: string
   config?: Config
-  door?: Door
+  door?: Listener
   headers?: Record<string, string>
   /** Instead of the signed headers. */
   only?: Record<string, string>
@@ -113,8 +113,8 @@ describe('what is not signed right is 401 where the rules let everyone pass', ()
     ['no id', () => without('webhook-id'), 'no header webhook-id'],
     ['no time', () => without('webhook-timestamp'), 'no header webhook-timestamp'],
     ['no signature', () => without('webhook-signature'), 'no header webhook-signature'],
-    ['another secret', () => good({ secret: btoa('y'.repeat(24)) }), 'no signature of the message is right'],
-    ['another id', () => ({ ...good(), 'webhook-id': 'msg_2' }), 'no signature of the message is right'],
+    ['another secret', () => good({ secret: btoa('y'.repeat(24)) }), 'no signature of the message is valid'],
+    ['another id', () => ({ ...good(), 'webhook-id': 'msg_2' }), 'no signature of the message is valid'],
     ['another time', () => ({ ...good(), 'webhook-timestamp': String(now() - 1) }), 'no signature'],
     ['a full stop in the id', () => good({ id: 'msg.1' }), 'header webhook-id'],
     ['too long an id', () => good({ id: 'x'.repeat(256) }), 'header webhook-id'],
@@ -323,7 +323,7 @@ describe('replays', () => {
   })
 
   it('while the ledger does not answer nothing is started', async () => {
-    const broken = vi.spyOn(Ledger.prototype, 'remember').mockImplementation(() => {
+    const broken = vi.spyOn(LedgerObject.prototype, 'remember').mockImplementation(() => {
       throw new Error('disk full')
     })
     expect(await deliver(BODY, { id: 'msg_1' })).toMatchObject({ status: 503, body: { code: 'ledger_unavailable' } })

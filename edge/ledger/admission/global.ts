@@ -1,27 +1,24 @@
-/** A datacenter's ledger speaks to the GlobalLedger of a workflow. */
+/** Requests of a datacenter's ledger to the GlobalLedger of a workflow. */
+import pTimeout from 'p-timeout'
 import { messageOf } from '../../../shared/log.ts'
-import type { Env } from '../../env.ts'
-import { globalLedgerOf } from '../../ledgers.ts'
-import { within } from '../../patience.ts'
-import type { PendingSettlement } from '../store/settlements.ts'
+import type { PendingUsageReport } from '../store/usage-reports.ts'
 import type { GlobalAnswer, GlobalQuestion, ReserveAnswer, Trigger } from '../types.ts'
-import { isCentral } from './admit.ts'
 
-/** How long a GlobalLedger may take to answer, in milliseconds. */
-const ANSWER_TIMEOUT = 4000
+/** How long a GlobalLedger may take to answer. */
+const ANSWER_TIMEOUT_MS = 4000
 
-/** What a trigger's GlobalLedger says of the constraints that it counts; null when it has none. */
+/** The judgements of a trigger's GlobalLedger on the constraints that it counts; null when there are none. */
 export async function askGlobal(env: Env, trigger: Trigger, at: number): Promise<GlobalAnswer | null> {
   const question = questionOf(trigger, at)
   if (question.constraints.length === 0) return null
   try {
-    return await answered<GlobalAnswer>(globalLedgerOf(env, trigger.workflow).judge(question))
+    return await answered<GlobalAnswer>(env.GLOBAL_LEDGER.getByName(trigger.workflow).judge(question))
   } catch (error) {
     return { kind: 'unavailable', detail: messageOf(error) }
   }
 }
 
-/** Reserves a place for an execution; without an answer it may be reserved or not. */
+/** Reserves for an execution; without an answer it may be reserved or not. */
 export async function reserve(
   env: Env,
   datacenter: string,
@@ -29,27 +26,28 @@ export async function reserve(
   trigger: Trigger,
 ): Promise<ReserveAnswer> {
   try {
-    const ledger = globalLedgerOf(env, trigger.workflow)
+    const ledger = env.GLOBAL_LEDGER.getByName(trigger.workflow)
     return await answered<ReserveAnswer>(ledger.reserve({ id, datacenter, attempt }, questionOf(trigger, Date.now())))
   } catch (error) {
     return { kind: 'unavailable', detail: messageOf(error) }
   }
 }
 
-/** Tells an execution's GlobalLedger how it stands. @throws without an acknowledgement */
-export async function settle(env: Env, datacenter: string, settlement: PendingSettlement): Promise<void> {
-  const { execution, workflow, startedAt, closedAt, attempt, sequence } = settlement
-  const ledger = globalLedgerOf(env, workflow)
-  await answered(ledger.settle(execution, datacenter, { startedAt, closedAt, attempt, sequence }))
+/** Reports the state of an execution to its GlobalLedger. @throws without an acknowledgement */
+export async function reportUsage(env: Env, datacenter: string, report: PendingUsageReport): Promise<void> {
+  const { execution, workflow, startedAt, closedAt, attempt, sequence } = report
+  const ledger = env.GLOBAL_LEDGER.getByName(workflow)
+  await answered(ledger.report(execution, datacenter, { startedAt, closedAt, attempt, sequence }))
 }
 
 function questionOf({ workflow, constraints, datacenters }: Trigger, at: number): GlobalQuestion {
-  const central = constraints.filter((constraint) => isCentral(constraint, datacenters))
+  const central = constraints.filter(({ isCentral }) => isCentral)
   return { workflow, constraints: central, datacenters, at, clock: Date.now() }
 }
 
 function answered<Answer>(call: Promise<unknown>): Promise<Answer> {
-  return within(ANSWER_TIMEOUT, call as Promise<Answer>, () => {
-    throw new Error(`no answer within ${ANSWER_TIMEOUT / 1000} s`)
-  })
+  // An RPC promise is a proxy, on which p-timeout's own call of `cancel` would be another RPC.
+  const answer = Promise.resolve(call) as Promise<Answer>
+  const message = `no answer within ${ANSWER_TIMEOUT_MS / 1000} s`
+  return pTimeout(answer, { milliseconds: ANSWER_TIMEOUT_MS, message: new Error(message) })
 }

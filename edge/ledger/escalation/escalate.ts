@@ -1,7 +1,8 @@
-/** Who is told of what becomes of an execution: written down in the turn that changes it, and sent by the alarm. */
+/** Escalations: written in the turn that changes the execution, and sent by the alarm. */
 import { ESCALATED_STATUSES, type EscalatedStatus, type ExecutionStatus } from '../../../shared/wire.ts'
 import { escalationMessage } from '../../notify/message.ts'
-import { type ExecutionRow, type LedgerStore, toWire } from '../store/executions.ts'
+import { type ExecutionRow, toWire } from '../store/execution-row.ts'
+import type { LedgerStore } from '../store/store.ts'
 
 /**
  * Has a human told how an execution stands now, if it was admitted, its workflow escalates and its status is one of those
@@ -16,11 +17,11 @@ export function escalate(
   at: number,
   tripped: readonly string[] = [],
 ): void {
-  const row = receiver === null ? null : store.execution(id)
+  const row = receiver === null ? null : store.executions.get(id)
   if (receiver === null || row === null || !row.admitted || !isEscalated(row.status)) return
   const { status, validUntil } = row
-  const occasion = { status, at, validUntil, tripped }
-  const message = escalationMessage({ ...toWire(row), id }, store.decisions.get(id), occasion)
+  const change = { status, at, validUntil, tripped }
+  const message = escalationMessage({ ...toWire(row), id }, store.decisions.get(id), change)
   store.escalations.put(id, status, receiver, message)
 }
 

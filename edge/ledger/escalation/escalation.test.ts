@@ -78,7 +78,7 @@ describe('a human is told', () => {
     const [{ url, headers, redirect, text } = received()] = receivers.received
     expect({ url, redirect }).toEqual({ url: 'http://hook.receiver.test/in?a=b', redirect: 'manual' })
     expect(headers.get('webhook-id')).toBe(`${id}_failed`)
-    const key = new Webhook(String((env as Record<string, unknown>).RECEIVER_SECRET))
+    const key = new Webhook(String((env as unknown as Record<string, unknown>).RECEIVER_SECRET))
     expect(key.verify(text, Object.fromEntries(headers))).toEqual(message)
     expect(await metric('resile_escalations_total{receiver="hook",outcome="sent"}')).toEqual([
       'resile_escalations_total{receiver="hook",outcome="sent"} 1',
@@ -303,7 +303,7 @@ describe('a message', () => {
     const log = vi.spyOn(console, 'log')
     await ended('told-mutely', 'FAILED')
     expect(receivers.received).toEqual([])
-    expect(log.mock.calls.join()).toContain('its secret is missing, or not base64 of at least 16 bytes')
+    expect(log.mock.calls.join()).toContain('its secret is missing or not base64 of at least 16 bytes')
     expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
   })
 

@@ -10,59 +10,29 @@
  *                                                   └──settled──▶ closed
  *     closed ──found running──▶ running
  *
- * A step reads its row anew after every wait: an operator may have cancelled meanwhile.
+ * A step reads its row again after every wait: an operator may have cancelled meanwhile.
  */
-import { STARTED_TOO_LATE } from '../../../shared/failure-types.ts'
+import { backoff } from '../../../shared/backoff.ts'
 import { log } from '../../../shared/log.ts'
-import type { Permit } from '../../../shared/permit.ts'
 import { permitOf } from '../../permits/permit.ts'
-import {
-  GRPC,
-  hasDetail,
-  isPathSafe,
-  type StartOrder,
-  type TemporalAnswer,
-  type TemporalClient,
-} from '../../temporal/client.ts'
-import { CLOCK_TOLERANCE } from '../../temporal/clock.ts'
-import { ending, executionState, REFUSALS, startOutcome } from '../../temporal/outcome.ts'
-import { reachedFailures } from '../admission/admit.ts'
-import { escalate } from '../escalation/escalate.ts'
-import { describeSafely } from '../reconcile/audit.ts'
-import type { ExecutionRow, LedgerStore } from '../store/executions.ts'
+import type { StartRequest } from '../../temporal/client.ts'
+import { CLOCK_TOLERANCE_MS } from '../../temporal/clock.ts'
+import { startOutcome } from '../../temporal/outcome.ts'
+import type { ExecutionRow } from '../store/execution-row.ts'
+import type { LedgerStore } from '../store/store.ts'
+import { close } from './close.ts'
+import type { OutboxContext } from './context.ts'
+import { verify } from './verify.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
 const VOID_WORKFLOW_TYPE = 'resile-void'
 
-/** Longest wait between two attempts of a start or a void, in milliseconds. */
-const LONGEST_BACKOFF = 5000
-/** How soon it is tried again to send what could not be sent, in milliseconds. */
-const RESEND_INTERVAL = 1000
-/** How long a start that is held back waits for the reason to pass, in milliseconds, unless that is known. */
-const HOLD_INTERVAL = 5000
-/** How often an execution is looked for that Temporal doesn't know. */
-const LOST_INTERVAL = 60_000
-
-/** What a step needs besides its row. */
-export interface OutboxContext {
-  store: LedgerStore
-  /** The client of the namespace that an execution was forwarded to. */
-  temporal(namespace: string): TemporalClient
-  /** Why nothing may be sent now: no key to permit it with, clocks that differ, no answer of Temporal; null when it may. */
-  sendProblem(): Promise<NonNullable<ExecutionRow['error']> | null>
-  /** Signs a permit. @throws when there is no key to sign with */
-  sign(permit: Permit): Promise<string>
-  /** Temporal's id of a namespace as it was last told, null when it never was. */
-  knownNamespaceId(namespace: string): string | null
-  /** The same, asked for now; null without an answer. */
-  freshNamespaceId(namespace: string): Promise<string | null>
-  /** Gives up a reservation that was cut off. */
-  abandonReservation(id: string): void
-  /** Milliseconds since the epoch. */
-  now(): number
-  /** Milliseconds between two looks at an open execution. */
-  checkInterval(): number
-}
+/** Longest wait between two attempts to start or void. */
+const BACKOFF_MS = { first: 500, max: 5000 }
+/** How soon something that could not be sent is tried again. */
+const RESEND_INTERVAL_MS = 1000
+/** How long a start that is held back waits at first, unless it is known when the reason ends. */
+const HOLD_INTERVAL_MS = 5000
 
 /**
  * Does the next step of one execution, if it has one.
@@ -70,7 +40,7 @@ export interface OutboxContext {
  * @param firstAttempt true when the row was written as already attempted and the attempt is to be made now
  */
 export async function step(context: OutboxContext, id: string, firstAttempt = false): Promise<void> {
-  const row = context.store.execution(id)
+  const row = context.store.executions.get(id)
   if (row === null) return
   switch (row.phase) {
     case 'waiting':
@@ -95,25 +65,25 @@ export function beginVoid(
   ending: NonNullable<ExecutionRow['ending']>,
   now: number,
 ): void {
-  store.update({ ...row, phase: 'voiding', ending, nextAt: now })
+  store.executions.update({ ...row, phase: 'voiding', ending, nextAt: now })
 }
 
-/** Does what is next of a start, unless the clocks differ: then it can't be known whether its time has come or gone. */
+/** Sends or voids a start, unless the clocks differ: then it is unknown whether it is late. */
 async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: boolean): Promise<void> {
   const problem = await context.sendProblem()
-  // Signed before anything is looked at that may change while it is signed.
-  const order = problem === null ? await startOrder(context, id) : null
-  const row = context.store.execution(id)
+  // Signed before anything is read that may change while it is signed.
+  const request = problem === null ? await startRequest(context, id) : null
+  const row = context.store.executions.get(id)
   if (row?.phase === 'voiding') return problem === null || !row.maybeSent ? voidStart(context, row) : undefined
   if (row?.phase !== 'starting') return
   const now = context.now()
   const isLate = !firstAttempt && now >= row.validUntil
-  // By clocks that differ nothing is late; whatever else holds it back, it is.
+  // With clock skew nothing counts as late; with any other problem it does.
   if (problem !== null && (!isLate || problem.type === 'ClockSkew')) {
-    hold(context, row, firstAttempt, problem, now + RESEND_INTERVAL)
+    hold(context, row, firstAttempt, problem, now + RESEND_INTERVAL_MS)
     return
   }
-  if (row.admittedAt > now + CLOCK_TOLERANCE) {
+  if (row.admittedAt > now + CLOCK_TOLERANCE_MS) {
     // Judged by a clock that was ahead: windows may have looked emptier than they were.
     const ending = { status: 'expired', message: "admitted while this machine's clock was ahead" } as const
     beginVoid(context.store, row, ending, now)
@@ -127,10 +97,10 @@ async function sendOrVoid(context: OutboxContext, id: string, firstAttempt: bool
     hold(context, row, firstAttempt, error, freeze.expires_at === null ? null : Date.parse(freeze.expires_at))
     return
   }
-  if (order !== null) return start(context, row, order, firstAttempt)
+  if (request !== null) return start(context, row, request, firstAttempt)
 }
 
-/** Keeps a start back. Of one whose first attempt this would have been, nothing was sent. */
+/** Holds a start back. If this would have been its first attempt, nothing was sent. */
 function hold(
   context: OutboxContext,
   row: ExecutionRow,
@@ -139,28 +109,33 @@ function hold(
   until: number | null,
 ): void {
   const now = context.now()
-  const soonest = now + RESEND_INTERVAL
-  const nextAt = Math.max(Math.min(until ?? Number.POSITIVE_INFINITY, now + HOLD_INTERVAL, row.validUntil), soonest)
-  context.store.update({ ...row, maybeSent: firstAttempt ? false : row.maybeSent, error, nextAt })
+  const soonest = now + RESEND_INTERVAL_MS
+  const nextAt = Math.max(Math.min(until ?? Number.POSITIVE_INFINITY, now + HOLD_INTERVAL_MS, row.validUntil), soonest)
+  context.store.executions.update({ ...row, maybeSent: firstAttempt ? false : row.maybeSent, error, nextAt })
 }
 
 async function start(
   context: OutboxContext,
   row: ExecutionRow,
-  order: StartOrder,
+  request: StartRequest,
   firstAttempt: boolean,
 ): Promise<void> {
   const maybeSentBefore = firstAttempt ? false : row.maybeSent
   if (!firstAttempt) {
     const attempts = row.attempts + 1
-    context.store.update({ ...row, attempts, maybeSent: true, nextAt: context.now() + backoff(attempts) })
+    context.store.executions.update({
+      ...row,
+      attempts,
+      maybeSent: true,
+      nextAt: context.now() + backoff(attempts, BACKOFF_MS),
+    })
   }
   // Known before it is sent, so that it is the namespace that it is sent to.
   const namespaceId = context.knownNamespaceId(row.forward.namespace)
   // An answer after valid_for is not waited for: by then it is being voided.
   const requestTimeout = Math.max(row.validUntil - context.now(), 100)
-  const outcome = startOutcome(await context.temporal(row.forward.namespace).start({ ...order, requestTimeout }))
-  const current = context.store.execution(row.id)
+  const outcome = startOutcome(await context.temporal(row.forward.namespace).start({ ...request, requestTimeout }))
+  const current = context.store.executions.get(row.id)
   if (current === null || current.closedAt !== null) return
   switch (outcome.kind) {
     case 'started':
@@ -179,8 +154,8 @@ async function start(
 }
 
 /** What is sent to start an execution, with its permit; null when it is not to be started any more. */
-async function startOrder(context: OutboxContext, id: string): Promise<StartOrder | null> {
-  const row = context.store.execution(id)
+async function startRequest(context: OutboxContext, id: string): Promise<StartRequest | null> {
+  const row = context.store.executions.get(id)
   if (row?.phase !== 'starting') return null
   const { forward } = row
   const run = {
@@ -213,7 +188,7 @@ async function startOrder(context: OutboxContext, id: string): Promise<StartOrde
 
 function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {
   const now = context.now()
-  context.store.confirm(row.id, runId, namespaceId, now, now + context.checkInterval())
+  context.store.executions.confirm(row.id, runId, namespaceId, now, now + context.checkInterval())
   log('info', 'started', {
     execution: row.id,
     workflow: row.workflow,
@@ -223,8 +198,8 @@ function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null
   })
   if (row.ending?.status !== 'canceled') return
   // It was cancelled while its start was under way, and the start won.
-  const running = context.store.execution(row.id)
-  if (running !== null) context.store.update({ ...running, cancel: row.ending.message, nextAt: now })
+  const running = context.store.executions.get(row.id)
+  if (running !== null) context.store.executions.update({ ...running, cancel: row.ending.message, nextAt: now })
 }
 
 function refused(context: OutboxContext, row: ExecutionRow, refusal: { message: string; final: boolean }): void {
@@ -238,16 +213,16 @@ function refused(context: OutboxContext, row: ExecutionRow, refusal: { message: 
     retry(context, row, refusal.message)
     return
   }
-  close(context, row, 'failed', context.now(), null, {
+  close(context.store, row, 'failed', context.now(), null, {
     type: 'StartRefused',
     message: `Temporal refused the start: ${refusal.message}`,
   })
 }
 
 function retry(context: OutboxContext, row: ExecutionRow, message: string): void {
-  const nextAt = context.now() + backoff(row.attempts)
+  const nextAt = context.now() + backoff(row.attempts, BACKOFF_MS)
   const error = row.phase === 'starting' ? { type: 'NotStartedYet', message } : row.error
-  context.store.update({ ...row, error, nextAt: Math.min(nextAt, Math.max(row.validUntil, context.now())) })
+  context.store.executions.update({ ...row, error, nextAt: Math.min(nextAt, Math.max(row.validUntil, context.now())) })
 }
 
 function expire(context: OutboxContext, row: ExecutionRow): Promise<void> {
@@ -259,7 +234,7 @@ function expire(context: OutboxContext, row: ExecutionRow): Promise<void> {
 
 function expireWaiting(context: OutboxContext, row: ExecutionRow): void {
   const ending = { status: 'expired' as const, message: 'not approved within its valid_for' }
-  close(context, row, ending.status, context.now(), null, endingError(ending))
+  close(context.store, row, ending.status, context.now(), null, endingError(ending))
 }
 
 /**
@@ -268,9 +243,9 @@ function expireWaiting(context: OutboxContext, row: ExecutionRow): void {
  */
 async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<void> {
   const ending = row.ending ?? { status: 'expired', message: 'voided' }
-  if (!row.maybeSent) return close(context, row, ending.status, context.now(), null, endingError(ending))
+  if (!row.maybeSent) return close(context.store, row, ending.status, context.now(), null, endingError(ending))
   const attempts = row.attempts + 1
-  context.store.update({ ...row, attempts, nextAt: context.now() + backoff(attempts) })
+  context.store.executions.update({ ...row, attempts, nextAt: context.now() + backoff(attempts, BACKOFF_MS) })
   const namespaceId = context.knownNamespaceId(row.forward.namespace)
   const outcome = startOutcome(
     await context.temporal(row.forward.namespace).start({
@@ -283,7 +258,7 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
       memo: { resile_void: { decision: row.id, workflow: row.workflow, why: ending.message } },
     }),
   )
-  const current = context.store.execution(row.id)
+  const current = context.store.executions.get(row.id)
   if (current === null || current.closedAt !== null || current.startedAt !== null) return
   if (outcome.kind !== 'started') {
     log('warn', 'void_unknown', { execution: row.id, workflow: row.workflow, detail: outcome.message })
@@ -292,152 +267,9 @@ async function voidStart(context: OutboxContext, row: ExecutionRow): Promise<voi
   const occupied = outcome.occupied
   return occupied
     ? confirm(context, current, outcome.runId, namespaceId)
-    : close(context, current, ending.status, context.now(), null, endingError(ending))
-}
-
-/**
- * Asks Temporal how an execution stands, and passes a cancel on that it has not acknowledged yet. Whoever calls this
- * has set the time of the next look already, so that nothing is written while nothing has changed.
- */
-async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> {
-  const temporal = context.temporal(row.forward.namespace)
-  if (row.cancel !== null) await passCancel(context, temporal, row)
-  const state = executionState(await describeSafely(temporal, row.workflowId))
-  const present = state.kind === 'absent' ? await context.freshNamespaceId(row.forward.namespace) : null
-  const current = context.store.execution(row.id)
-  if (current === null || current.closedAt !== null) return
-  switch (state.kind) {
-    case 'open':
-      return found(context, current, state.runId, context.knownNamespaceId(row.forward.namespace))
-    case 'closed':
-      return ended(context, temporal, current, state)
-    case 'absent':
-      return absent(context, current, present)
-    case 'unknown':
-      log('warn', 'check_unknown', { execution: row.id, workflow: row.workflow, detail: state.message })
-  }
-}
-
-async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
-  // Temporal bounds the text, and would refuse a longer one for ever.
-  const answer = await temporal.cancel(
-    row.workflowId,
-    `${row.id}:cancel`,
-    (row.cancel ?? '').slice(0, 500).toWellFormed(),
-  )
-  // Anything else than Temporal's word that there is nothing left to cancel may pass: it is asked again.
-  const settled = answer.ok === true || (answer.ok === false && answer.code === GRPC.notFound)
-  if (!settled && !hasDetail(answer, 'CancellationAlreadyRequestedFailure')) return
-  const current = context.store.execution(row.id)
-  if (current !== null && current.closedAt === null) context.store.update({ ...current, cancel: null })
-}
-
-function found(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {
-  // One that was not started through this ledger is first seen in its namespace here.
-  if (row.namespaceId === null && namespaceId !== null) context.store.locate(row.id, namespaceId)
-  if (row.phase === 'running' && row.runId === runId) return
-  if (row.phase === 'lost') context.store.escalations.end(row.id, context.now())
-  context.store.update({ ...row, phase: 'running', status: 'running', runId: runId ?? row.runId })
-}
-
-async function ended(
-  context: OutboxContext,
-  temporal: TemporalClient,
-  row: ExecutionRow,
-  state: { runId: string; status: ExecutionRow['status']; closedAt: number | null },
-): Promise<void> {
-  const answer = isPathSafe(row.workflowId) ? await temporal.closeEvent(row.workflowId, state.runId) : UNREADABLE
-  // Its end is proven; what it left behind is worth another look, unless Temporal says that there is none to be had.
-  if (answer.ok === null || (answer.ok === false && !REFUSALS.has(answer.code))) return
-  const { result, error } = ending(answer) ?? { result: null, error: null }
-  const current = context.store.execution(row.id)
-  if (current === null || current.closedAt !== null) return
-  context.store.update({ ...current, runId: state.runId })
-  const status = error?.type === STARTED_TOO_LATE ? 'expired' : state.status
-  close(context, current, status, state.closedAt ?? context.now(), result, error)
-}
-
-/**
- * Temporal knows no such execution. In the namespace where its start was confirmed that means that it was deleted, which
- * ends a running one, or is past retention; anywhere else it means nothing.
- */
-function absent(context: OutboxContext, row: ExecutionRow, namespaceId: string | null): void {
-  if (namespaceId === null) return
-  // Nobody could settle one that was started past the coordinator; what it ran on is gone.
-  if (row.namespaceId !== namespaceId && row.admitted) {
-    lose(context, row)
-    return
-  }
-  const message = 'Temporal no longer has it: it was deleted, or is past retention'
-  close(context, row, 'terminated', context.now(), null, { type: 'Deleted', message })
-}
-
-/** What stands for the history of an execution whose id can't be asked for. */
-const UNREADABLE: TemporalAnswer = {
-  ok: false,
-  code: GRPC.notFound,
-  message: 'its id would be another path',
-  details: [],
-}
-
-function lose(context: OutboxContext, row: ExecutionRow): void {
-  const now = context.now()
-  context.store.update({ ...row, phase: 'lost', status: 'lost', nextAt: now + LOST_INTERVAL })
-  if (row.phase === 'lost') return
-  escalate(context.store, row, now)
-  log('error', 'lost', {
-    execution: row.id,
-    workflow: row.workflow,
-    detail: 'Temporal does not know this execution; it still counts',
-  })
-}
-
-/** Ends an execution, trips what its end reaches, and has a human told. */
-export function close(
-  context: Pick<OutboxContext, 'store'>,
-  row: ExecutionRow,
-  status: ExecutionRow['status'],
-  at: number,
-  result: unknown,
-  error: ExecutionRow['error'],
-): void {
-  if (!context.store.close(row.id, status, at, bounded(result), boundedError(error))) return
-  const reached = reachedFailures(context.store, row, at)
-  const tripped = reached.filter(({ scope, count }) => context.store.failures.trip(scope, at, count))
-  for (const { scope, count } of tripped) {
-    log('error', 'tripped', { scope, count, execution: row.id, detail: 'nothing more is admitted until it is reset' })
-  }
-  context.store.escalations.end(row.id, at)
-  const scopes = tripped.map(({ scope }) => scope)
-  escalate(context.store, row, at, scopes)
-  log(status === 'completed' ? 'info' : 'warn', 'closed', {
-    execution: row.id,
-    workflow: row.workflow,
-    target: row.target,
-    status,
-    after_ms: at - row.admittedAt,
-    ...(error === null ? {} : { detail: error.message, cause: error.cause }),
-  })
+    : close(context.store, current, ending.status, context.now(), null, endingError(ending))
 }
 
 function endingError(ending: { status: string; message: string }): NonNullable<ExecutionRow['error']> {
   return { type: ending.status === 'canceled' ? 'Canceled' : 'Expired', message: ending.message }
-}
-
-/** Most of a result that is kept, in bytes of JSON; Temporal keeps the whole. */
-const RESULT_KEPT = 256 * 1024
-
-function boundedError(error: ExecutionRow['error']): ExecutionRow['error'] {
-  if (error === null || JSON.stringify(error).length <= RESULT_KEPT) return error
-  return { type: error.type, message: error.message.slice(0, RESULT_KEPT / 2), truncated: true }
-}
-
-function bounded(result: unknown): unknown {
-  const size = result === null ? 0 : JSON.stringify(result).length
-  return size <= RESULT_KEPT ? result : { truncated: true, bytes: size }
-}
-
-function backoff(attempts: number): number {
-  const wait = Math.min(500 * 2 ** Math.min(attempts - 1, 10), LONGEST_BACKOFF)
-  return wait * (0.8 + 0.4 * Math.random())
 }

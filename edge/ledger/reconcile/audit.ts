@@ -1,15 +1,17 @@
 /**
  * What Temporal shows of a datacenter, compared with the ledger's rows. Visibility may lag behind and proves nothing: it
- * only finds what the ledger doesn't know, and what it should look at again.
+ * only finds what the ledger doesn't know, and what it should check again.
  */
 import { v7 as uuidv7 } from 'uuid'
 import { isExecutionId } from '../../../shared/execution-id.ts'
 import { log } from '../../../shared/log.ts'
 import { datacenterQueue, isName, nodeQueue } from '../../../shared/names.ts'
-import { GRPC, isPathSafe, type TemporalAnswer, type TemporalClient } from '../../temporal/client.ts'
-import { CLOCK_TOLERANCE } from '../../temporal/clock.ts'
+import type { TemporalAnswer, TemporalClient } from '../../temporal/client.ts'
+import { CLOCK_TOLERANCE_MS } from '../../temporal/clock.ts'
+import { describeSafely } from '../../temporal/describe.ts'
 import { executionState, type Listed, listedPage } from '../../temporal/outcome.ts'
-import type { ExecutionRow, LedgerStore } from '../store/executions.ts'
+import type { ExecutionRow } from '../store/execution-row.ts'
+import type { LedgerStore } from '../store/store.ts'
 
 /** What an audit needs. Times in milliseconds since the epoch. */
 export interface AuditContext {
@@ -20,15 +22,15 @@ export interface AuditContext {
   now(): number
   /** The configured workflow of a Temporal workflow type, null when none has it. */
   workflowOfType(type: string): string | null
-  /** Whether a workflow's GlobalLedger hears of its executions. */
+  /** Whether a workflow's executions are reported to its GlobalLedger. */
   isCentral(workflow: string): boolean
-  /** Whom a workflow's escalations go to now; null when nobody is told. */
+  /** The receiver of a workflow's escalations; null when it has none. */
   receiverOf(workflow: string): string | null
   /** Runs changes in one transaction. */
   transaction(change: () => void): void
 }
 
-/** What came of looking. */
+/** The result of an audit. */
 export type AuditResult =
   | { kind: 'done' }
   /** Temporal didn't answer. */
@@ -39,7 +41,7 @@ export type AuditResult =
 /** Executions per page of a list. */
 const PAGE_SIZE = 500
 /** What started this long before a list was asked for may be missing on it, so it is looked for again. */
-const LAG = 2 * 60_000
+const VISIBILITY_LAG_MS = 2 * 60_000
 
 /**
  * Counts everything that Temporal shows of the datacenter since a time, whoever started it, and all that runs. Visibility
@@ -61,10 +63,10 @@ export async function importAll(context: AuditContext, since: number): Promise<A
 export async function audit(context: AuditContext, since: number): Promise<AuditResult> {
   const { store } = context
   const began = context.now()
-  const found = await chainsSince(context, since - LAG)
+  const found = await chainsSince(context, since - VISIBILITY_LAG_MS)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   for (const chain of found) {
-    const row = store.byWorkflowId(chain.workflowId)
+    const row = store.executions.byWorkflowId(chain.workflowId)
     if (row !== null) {
       const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
       if (row.closedAt !== null && runsAgain) await reopen(context, row)
@@ -77,16 +79,6 @@ export async function audit(context: AuditContext, since: number): Promise<Audit
   }
   store.facts.set('audited_until', String(began))
   return { kind: 'done' }
-}
-
-/** Describe, or for an id that would be taken for another path, what Visibility shows of it. */
-export async function describeSafely(temporal: TemporalClient, workflowId: string): Promise<TemporalAnswer> {
-  if (isPathSafe(workflowId)) return temporal.describe(workflowId)
-  const answer = await temporal.list(`WorkflowId = "${workflowId.replaceAll(/["\\]/g, '\\$&')}"`, 1, '')
-  const [info] = (answer.ok === true ? (answer.body.executions as unknown[] | undefined) : undefined) ?? []
-  if (answer.ok !== true) return answer
-  if (info === undefined) return { ok: false, code: GRPC.notFound, message: 'it is not listed', details: [] }
-  return { ok: true, body: { workflowExecutionInfo: info } }
 }
 
 /** The runs of one workflow id: begun when the first of them was, and as open or closed as the last. */
@@ -114,15 +106,15 @@ function joined(known: Chain | undefined, run: Listed): Chain {
 
 /** Whether the ledger knows an execution, or the one whose child it is. */
 function isKnown(store: LedgerStore, { workflowId, rootWorkflowId }: Chain): boolean {
-  return [workflowId, rootWorkflowId].some((id) => store.byWorkflowId(id) !== null)
+  return [workflowId, rootWorkflowId].some((id) => store.executions.byWorkflowId(id) !== null)
 }
 
-/** The decision of this system's that an execution names as its own. */
+/** The decision of a coordinator that an execution names as its own. */
 function ownDecision({ workflowId, memo }: Chain): Chain['memo'] {
   return memo !== null && memo.decision === workflowId && isExecutionId(workflowId) ? memo : null
 }
 
-/** Takes an execution into the books: it counts from now on in every window, and as open until it ends. */
+/** Takes an execution over: it counts from now on in every window, and as open until it ends. */
 function adopt(context: AuditContext, chain: Chain, now: number): void {
   const { store, datacenter, namespace } = context
   const own = ownDecision(chain)
@@ -168,9 +160,9 @@ function adopt(context: AuditContext, chain: Chain, now: number): void {
     result: null,
     error: null,
   }
-  store.insertExecution(row)
+  store.executions.insert(row)
   // Temporal's clock may be behind this one by as much as is tolerated: it counts as if it were.
-  store.enterWindows(row, Math.min(now, chain.startedAt + CLOCK_TOLERANCE))
+  store.executions.enterWindows(row, Math.min(now, chain.startedAt + CLOCK_TOLERANCE_MS))
   log(own === null ? 'error' : 'warn', own === null ? 'started_past_coordinator' : 'imported', {
     workflow_id: chain.workflowId,
     workflow,
@@ -187,12 +179,12 @@ function targetOf(datacenter: string, taskQueue: string): { node?: string } {
   return isName(node) ? { node } : {}
 }
 
-/** An execution that had ended was reset: it runs again, or ended once more, which the next look at it will tell. */
+/** An execution that had ended was reset: it runs again, or ended once more, which the next check will tell. */
 async function reopen(context: AuditContext, row: ExecutionRow): Promise<void> {
   const { store, temporal } = context
   const state = executionState(await describeSafely(temporal, row.workflowId))
   const isReset = state.kind === 'open' || (state.kind === 'closed' && state.runId !== row.runId)
-  if (!isReset || store.execution(row.id)?.closedAt == null) return
+  if (!isReset || store.executions.get(row.id)?.closedAt == null) return
   log('warn', 'reopened', { execution: row.id, workflow: row.workflow, run_id: state.runId })
-  store.reopen(row, state.runId, context.now())
+  store.executions.reopen(row, state.runId, context.now())
 }

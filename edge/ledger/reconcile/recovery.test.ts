@@ -4,7 +4,7 @@ import { encodePayload } from '../../../shared/payload.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
-import { IMPORT } from '../ledger.ts'
+import { IMPORT } from '../reconcile/reconciler.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {
@@ -64,10 +64,10 @@ describe('a ledger that lost its disk', () => {
     const [first, second] = [(await start('thrice')).body.execution.id, (await start('thrice')).body.execution.id]
     temporal.hidden.add(second)
     await loseDisk()
-    IMPORT.pause = 800
+    IMPORT.pauseMs = 800
     setTimeout(() => temporal.hidden.clear(), 400)
     await beatAll()
-    IMPORT.pause = 0
+    IMPORT.pauseMs = 0
     expect(await execution(first)).toMatchObject({ status: 'running' })
     expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 2 }])
   })
@@ -276,9 +276,15 @@ it('a change of limits counts what really ran', async () => {
   await sql('UPDATE starts SET at = at - 172800000')
   expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 0 }])
   await runInDurableObject(ledger(), async (instance) => {
-    const longer = { kind: 'maxExecution', value: 1, period: 744 * 3_600_000, is_global: false } as const
-    const asked = { datacenter: 'dc1', exclusive: [], fleets: [], datacenters: ['dc1'] }
-    const uses = instance.uses('thrice', longer, asked)
-    expect(uses).toMatchObject([{ used: 4, limit: 1, allowed: false }])
+    const longer = {
+      kind: 'maxExecution',
+      value: 1,
+      period: 744 * 3_600_000,
+      is_global: false,
+      isCentral: false,
+    } as const
+    const asked = { datacenter: 'dc1', exclusive: [], fleets: [] }
+    const usages = instance.usages('thrice', longer, asked)
+    expect(usages).toMatchObject([{ used: 4, limit: 1, allowed: false }])
   })
 })

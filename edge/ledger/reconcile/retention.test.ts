@@ -2,12 +2,13 @@ import { env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, describe, expect, it } from 'vitest'
 import { firstIdAt, isExecutionId } from '../../../shared/execution-id.ts'
 import type { Decision } from '../../../shared/wire.ts'
-import type { Env } from '../../env.ts'
+import { migrate } from '../../migrate.ts'
 import { escalationMessage } from '../../notify/message.ts'
 import { executionRow } from '../../testing/rows.ts'
 import { Storms } from '../admission/storms.ts'
-import { LedgerStore, toWire } from '../store/executions.ts'
-import { LEDGER_MIGRATIONS, migrate } from '../store/schema.ts'
+import { toWire } from '../store/execution-row.ts'
+import { LEDGER_MIGRATIONS } from '../store/schema.ts'
+import { LedgerStore } from '../store/store.ts'
 import { forget } from './retention.ts'
 
 afterEach(() => reset())
@@ -31,17 +32,17 @@ function inStore(work: (store: LedgerStore, sql: SqlStorage) => void): Promise<v
 function put(store: LedgerStore, time: number, serial: number, closed = true): string {
   const id = idAt(time, serial)
   expect(isExecutionId(id)).toBe(true)
-  store.insertExecution({ ...executionRow(id, 'w', 'n', time) })
+  store.executions.insert({ ...executionRow(id, 'w', 'n', time) })
   store.decisions.insert(id, decision('admitted'), 'n', time)
-  store.confirm(id, 'run', null, time, time)
-  if (closed) store.close(id, 'failed', time, null, null)
-  store.bindKey('w', 'c', String(serial), 'hash', id)
+  store.executions.confirm(id, 'run', null, time, time)
+  if (closed) store.executions.close(id, 'failed', time, null, null)
+  store.keys.bind('w', 'c', String(serial), 'hash', id)
   return id
 }
 
 /** Has somebody told of an execution that failed. */
 function tell(store: LedgerStore, id: string): void {
-  const row = store.execution(id)
+  const row = store.executions.get(id)
   if (row === null) throw new Error(`no execution ${id}`)
   const occasion = { status: 'failed', at: NOW, validUntil: NOW, tripped: [] } as const
   store.escalations.put(id, 'failed', 'oncall', escalationMessage({ ...toWire(row), id }, null, occasion))
@@ -74,15 +75,15 @@ describe('forget', () => {
       const counted = put(store, NOW - 30 * DAY, 3)
       for (const id of [ancient, counted]) tell(store, id)
       while (forget(store, NOW));
-      expect([ancient, open, counted].map((id) => store.execution(id) !== null)).toEqual([false, true, true])
+      expect([ancient, open, counted].map((id) => store.executions.get(id) !== null)).toEqual([false, true, true])
       expect(store.decisions.get(ancient)).toBeNull()
       expect(store.escalations.takeDue('oncall', NOW, 9, NOW).map(({ execution }) => execution)).toEqual([counted])
-      expect(store.use('w', null).startsAfter(NOW - 31 * DAY)).toBe(1)
-      expect(store.failures.use('w').failuresAfter(0)).toBe(1)
+      expect(store.usage.of('w', null).startsAfter(NOW - 31 * DAY)).toBe(1)
+      expect(store.failures.usage('w').failuresAfter(0)).toBe(1)
       // Numbering goes on, so that later windows are counted right.
       put(store, NOW, 4)
-      expect(store.use('w', null).startsAfter(NOW - 31 * DAY)).toBe(2)
-      expect(store.use('w', 'n').startsAfter(NOW - HOUR)).toBe(1)
+      expect(store.usage.of('w', null).startsAfter(NOW - 31 * DAY)).toBe(2)
+      expect(store.usage.of('w', 'n').startsAfter(NOW - HOUR)).toBe(1)
     })
   })
 
@@ -90,7 +91,7 @@ describe('forget', () => {
     await inStore((store) => {
       const ages = [25 * HOUR, 50 * HOUR, 30 * DAY, 32 * DAY]
       for (const [serial, age] of ages.entries()) put(store, NOW - age, serial)
-      const bound = (): boolean[] => ages.map((_, serial) => store.boundKey('w', 'c', String(serial)) !== null)
+      const bound = (): boolean[] => ages.map((_, serial) => store.keys.bound('w', 'c', String(serial)) !== null)
       forget(store, NOW)
       expect(bound()).toEqual([true, true, true, false])
       while (forget(store, NOW, { executions: 1, denials: 10 }));
@@ -116,10 +117,10 @@ describe('forget', () => {
         store.decisions.insert(idAt(NOW - serial * 1000, serial), decision('denied', 'frozen'), null, NOW)
       }
       while (forget(store, NOW, { executions: 3, denials: 10 }));
-      expect(store.endedCount()).toBe(12)
+      expect(store.executions.endedCount()).toBe(12)
       expect(store.decisions.deniedCount()).toBe(10)
       expect(store.decisions.get(idAt(NOW, 0))).not.toBeNull()
-      expect(store.use('w', null).startsAfter(NOW - 10 * DAY)).toBe(20)
+      expect(store.usage.of('w', null).startsAfter(NOW - 10 * DAY)).toBe(20)
     })
   })
 })
@@ -130,7 +131,7 @@ describe('a storm of denials', () => {
     const standing = new Set<string>()
     let recorded = 0
     for (let serial = 0; serial < 5000; serial++) {
-      const stands = storms.standingFor({ ...decision('denied', 'frozen'), id: String(serial) }, 'n', NOW + serial)
+      const stands = storms.recordFor({ ...decision('denied', 'frozen'), id: String(serial) }, 'n', NOW + serial)
       if (stands === null) recorded += 1
       else standing.add(stands)
     }
@@ -138,7 +139,7 @@ describe('a storm of denials', () => {
     expect([...standing]).toEqual(['999'])
     expect(storms.takeUnwritten()).toEqual([{ id: '999', count: 4000, lastAt: NOW + 4999 }])
     expect(storms.hasUnwritten).toBe(false)
-    expect(storms.standingFor({ ...decision('denied', 'frozen'), id: 'x' }, 'n', NOW + 61_000)).toBeNull()
+    expect(storms.recordFor({ ...decision('denied', 'frozen'), id: 'x' }, 'n', NOW + 61_000)).toBeNull()
   })
 
   it('is bounded also when every one of them is for another node', () => {
@@ -146,7 +147,7 @@ describe('a storm of denials', () => {
     let recorded = 0
     for (let serial = 0; serial < 20_000; serial++) {
       const denied = { ...decision('denied', 'no_worker'), id: String(serial) }
-      if (storms.standingFor(denied, `n-${serial}`, NOW) === null) recorded += 1
+      if (storms.recordFor(denied, `n-${serial}`, NOW) === null) recorded += 1
     }
     expect(recorded).toBeLessThanOrEqual(5001)
     expect(storms.takeUnwritten().reduce((sum, { count }) => sum + count, 0)).toBe(20_000 - recorded)
@@ -193,18 +194,18 @@ it('tables of the first version migrate without losing a window, an open executi
     )
     migrate(storage, LEDGER_MIGRATIONS)
     const store = new LedgerStore(sql)
-    const use = store.use('w', 'n')
+    const use = store.usage.of('w', 'n')
     expect([use.open, use.pending, use.startsAfter(0), use.startsAfter(150)]).toEqual([2, 1, 2, 1])
-    expect(store.execution('running')).toMatchObject({
+    expect(store.executions.get('running')).toMatchObject({
       workflowId: 'running',
       admitted: true,
       limits: [],
       forward: { receiver: null },
     })
-    expect(store.boundKey('w', 'c', 'k')).toMatchObject({ execution: 'running' })
+    expect(store.keys.bound('w', 'c', 'k')).toMatchObject({ execution: 'running' })
     expect(store.facts.get('imported')).toBe('1')
     expect(store.starts.from('w', 0, 0, 10)).toMatchObject([{ number: 1, at: 100 }, { number: 2 }])
-    expect(store.executions({ limit: 10 }).entries).toHaveLength(3)
-    expect(store.openIds('w', 'n', 9)).toEqual(['running'])
+    expect(store.executions.list({ limit: 10 }).entries).toHaveLength(3)
+    expect(store.usage.openIds('w', 'n', 9)).toEqual(['running'])
   })
 })

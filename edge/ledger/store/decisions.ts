@@ -89,6 +89,11 @@ export class DecisionStore {
     }
   }
 
+  /** Deletes a decision. */
+  remove(id: string): void {
+    this.#sql.exec('DELETE FROM decisions WHERE id = ?', id)
+  }
+
   deniedCount(): number {
     return this.#sql.exec<{ count: number }>("SELECT count(*) AS count FROM decisions WHERE outcome = 'denied'").one()
       .count

@@ -1,4 +1,4 @@
-import type { FailureUse } from '../../../shared/constraints.ts'
+import type { FailureUsage } from '../../../shared/constraints.ts'
 
 /** Failures of executions, and the `maxFailure` limits that they have tripped, by scope. */
 export class FailureStore {
@@ -18,7 +18,7 @@ export class FailureStore {
   }
 
   /** What a `maxFailure` counts in a scope. */
-  use(scope: string): FailureUse {
+  usage(scope: string): FailureUsage {
     const sql = this.#sql
     return {
       failuresAfter: (time) =>

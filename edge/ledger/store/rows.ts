@@ -36,7 +36,3 @@ export function boundedPage<Row, Item>(
 export function toJson(value: unknown): string | null {
   return value === null || value === undefined ? null : JSON.stringify(value)
 }
-
-export function fromJson<Value>(text: SqlStorageValue | undefined): Value | null {
-  return typeof text === 'string' ? (JSON.parse(text) as Value) : null
-}

@@ -1,6 +1,7 @@
-/** The ledgers' tables, as forward-only migrations: one that was released is never edited, only followed. */
-
-/** Of a datacenter's ledger. */
+/**
+ * The tables of a datacenter's ledger, as forward-only migrations: a released one is never edited. A new column of
+ * `executions` needs none: it is added from `EXECUTION_COLUMNS`.
+ */
 export const LEDGER_MIGRATIONS: readonly string[] = [
   `
   CREATE TABLE executions (
@@ -155,53 +156,17 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   -- A key goes with its execution.
   CREATE INDEX idempotency_keys_by_execution ON idempotency_keys (execution);
   `,
-]
-
-/** Of the ledger that counts one workflow over all datacenters. */
-export const GLOBAL_MIGRATIONS: readonly string[] = [
   `
-  CREATE TABLE reservations (
-    id TEXT PRIMARY KEY,
-    datacenter TEXT NOT NULL,
-    phase TEXT NOT NULL,           -- reserved | running | closed | void
-    at INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,     -- of the newest settlement
-    attempt INTEGER NOT NULL,      -- of the reservation; one that was void can only be made again by a later attempt
-    started INTEGER NOT NULL,      -- 1: its start is among the starts
-    orphaned INTEGER NOT NULL      -- 1: reserved by a ledger that has lost its disk since
-  ) WITHOUT ROWID;
-  CREATE INDEX reservations_open ON reservations (phase) WHERE phase IN ('reserved', 'running');
-  CREATE TABLE starts (
-    scope TEXT NOT NULL,
-    number INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    execution TEXT,
-    PRIMARY KEY (scope, number)
-  ) WITHOUT ROWID;
-  CREATE INDEX starts_by_time ON starts (scope, at);
-  -- How far each datacenter's starts were handed in; incarnation names the life of its tables.
-  CREATE TABLE datacenters (
-    name TEXT PRIMARY KEY, incarnation TEXT NOT NULL, number INTEGER NOT NULL
-  ) WITHOUT ROWID;
+  -- To settle is an operator's word; these are reports to a GlobalLedger.
+  ALTER TABLE settlements RENAME TO usage_reports;
+  DROP INDEX settlements_due;
+  CREATE INDEX usage_reports_due ON usage_reports (next_at);
+  -- A trigger that awaits approval is stored as it came to the ledger.
+  UPDATE drafts SET document = json_set(json_extract(document, '$.trigger'),
+      '$.start', json_extract(document, '$.order'), '$.validFor', json_extract(document, '$.validFor'))
+    WHERE json_type(document, '$.order') = 'object';
+  UPDATE drafts SET document = json_set(document, '$.waiting', json_set(json_extract(document, '$.waiting.trigger'),
+      '$.start', json_extract(document, '$.waiting.order'), '$.validFor', json_extract(document, '$.waiting.validFor')))
+    WHERE json_type(document, '$.waiting.order') = 'object';
   `,
 ]
-
-/**
- * Brings the tables of an object to the newest of its versions, in one transaction.
- *
- * @throws when the storage was written by a newer version: reading it with older rules could lose a window
- */
-export function migrate(storage: DurableObjectStorage, migrations: readonly string[]): void {
-  storage.transactionSync(() => {
-    const { sql } = storage
-    sql.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)')
-    const version = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray()[0]?.version ?? 0
-    if (version > migrations.length) {
-      throw new Error(`the ledger's tables are of version ${version}, this coordinator knows ${migrations.length}`)
-    }
-    if (version === migrations.length) return
-    for (const statements of migrations.slice(version)) sql.exec(statements)
-    sql.exec('DELETE FROM schema_version')
-    sql.exec('INSERT INTO schema_version (version) VALUES (?)', migrations.length)
-  })
-}

@@ -2,7 +2,7 @@
  * Confirmed starts, numbered without gaps within each scope in the order of their times, so that a window of any length
  * is counted with two index look-ups however many rows it holds.
  */
-export class Starts {
+export class StartStore {
   readonly #sql: SqlStorage
 
   constructor(sql: SqlStorage) {

@@ -1,13 +1,13 @@
 import { env, reset, runInDurableObject } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
-import type { Constraint } from '../../../shared/config.ts'
 import { decide } from '../../../shared/constraints.ts'
-import type { Env } from '../../env.ts'
+import type { ResolvedConstraint } from '../../../shared/workflows.ts'
+import { migrate } from '../../migrate.ts'
 import { executionRow } from '../../testing/rows.ts'
-import { judgeConstraints } from '../admission/admit.ts'
-import { LedgerStore } from './executions.ts'
-import { LEDGER_MIGRATIONS, migrate } from './schema.ts'
+import { judgeConstraints } from '../admission/judge.ts'
+import { LEDGER_MIGRATIONS } from './schema.ts'
+import { LedgerStore } from './store.ts'
 
 afterEach(() => reset())
 
@@ -71,16 +71,16 @@ function play(events: readonly Event[], store: LedgerStore, model: Model, begin 
       const node = NODES[happening.node] ?? null
       const id = String(model.rows.length).padStart(4, '0')
       model.rows.push({ id, workflow, node, started: null, closed: false })
-      store.insertExecution(executionRow(id, workflow, node, now))
+      store.executions.insert(executionRow(id, workflow, node, now))
     } else {
       const target = model.rows[happening.which % Math.max(model.rows.length, 1)]
       if (target === undefined) continue
       if (happening.kind === 'confirm') {
         model.confirm(target, now)
-        store.confirm(target.id, 'run', null, now, now)
+        store.executions.confirm(target.id, 'run', null, now, now)
       } else {
         target.closed = true
-        store.close(target.id, 'completed', now, null, null)
+        store.executions.close(target.id, 'completed', now, null, null)
       }
     }
   }
@@ -94,7 +94,7 @@ function compare(
   times: readonly number[],
 ): void {
   const rows = model.in(workflow, node)
-  const use = store.use(workflow, node)
+  const use = store.usage.of(workflow, node)
   expect(use.open).toBe(rows.filter((candidate) => !candidate.closed).length)
   expect(use.pending).toBe(rows.filter((candidate) => !candidate.closed && candidate.started === null).length)
   const starts = rows.flatMap((candidate) => candidate.started ?? []).sort((a, b) => a - b)
@@ -118,9 +118,9 @@ it('admits as one who counts one by one would, while limits, periods and the clo
       let now = 1000
       for (const [next, { value, period, concurrency }] of steps) {
         if (next.kind === 'clock') now += next.step
-        const constraints: Constraint[] = [
-          { kind: 'maxExecution', value, period, is_global: false },
-          { kind: 'concurrency', value: concurrency, is_global: false },
+        const constraints: ResolvedConstraint[] = [
+          { kind: 'maxExecution', value, period, is_global: false, isCentral: false },
+          { kind: 'concurrency', value: concurrency, is_global: false, isCentral: false },
         ]
         const counted = { workflow: 'a', datacenter: 'dc1', node: null, constraints, ...NOTHING_ELSE }
         const { allowed } = decide(judgeConstraints(store, counted, [], now, now), now)
@@ -144,14 +144,14 @@ it('counts the starts of each node for itself', async () => {
       ['3', 'n1'],
       ['4', null],
     ].forEach(([id, node], index) => {
-      store.insertExecution(executionRow(String(id), 'a', node ?? null, 1))
-      store.confirm(String(id), 'run', null, 10 + index, 1)
+      store.executions.insert(executionRow(String(id), 'a', node ?? null, 1))
+      store.executions.confirm(String(id), 'run', null, 10 + index, 1)
     })
-    expect(store.use('a', null).startsAfter(0)).toBe(4)
-    expect(store.use('a', 'n1').startsAfter(0)).toBe(2)
-    expect(store.use('a', 'n1').startAfter(10, 0)).toBe(12)
-    expect(store.use('a', 'n2').startsAfter(11)).toBe(0)
-    expect(store.nodesInUse('a', 0)).toEqual(['n1', 'n2'])
+    expect(store.usage.of('a', null).startsAfter(0)).toBe(4)
+    expect(store.usage.of('a', 'n1').startsAfter(0)).toBe(2)
+    expect(store.usage.of('a', 'n1').startAfter(10, 0)).toBe(12)
+    expect(store.usage.of('a', 'n2').startsAfter(11)).toBe(0)
+    expect(store.usage.nodesInUse('a', 0)).toEqual(['n1', 'n2'])
   })
 })
 

@@ -2,6 +2,7 @@
 import { createExecutionContext, env, reset } from 'cloudflare:test'
 import compiled from 'resile:config'
 import fc from 'fast-check'
+import pTimeout from 'p-timeout'
 import { afterEach, expect, it, vi } from 'vitest'
 import { documentSchema } from '../../../shared/config.ts'
 import { isName } from '../../../shared/names.ts'
@@ -9,7 +10,6 @@ import { decodedPath } from '../../../shared/path.ts'
 import { problemSchema } from '../../../shared/wire.ts'
 import { createApp } from '../../app.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../../http/problem.ts'
-import { within } from '../../patience.ts'
 import { beatAll } from '../coordinator.ts'
 import { FakeTemporal } from '../temporal.ts'
 import { SECRET, signedByPagerDuty, signedBySlack } from '../webhook.ts'
@@ -20,7 +20,7 @@ const BATCH = 250
 /** Most milliseconds for a batch, so that of a failure at least some counterexample is shown. */
 const LONGEST_BATCH = 50_000
 /** Most milliseconds for an answer: `Prefer: wait` apart, nothing waits for long here. */
-const PATIENCE = 40_000
+const ANSWER_TIMEOUT_MS = 40_000
 
 const base = compiled as { coordinator: object }
 const webhook = {
@@ -147,15 +147,12 @@ function hideLog(): void {
 async function judge(app: AppName, wanted: FuzzedRequest, admitted: Set<string>): Promise<string> {
   const request = toRequest(wanted)
   if (request === null) return 'no request at all'
-  const hangs = (): never => {
-    throw new Error('no answer')
-  }
-  const response = await within(
-    PATIENCE,
+  const timeout = { milliseconds: ANSWER_TIMEOUT_MS, message: 'no answer' }
+  const response = await pTimeout(
     Promise.resolve(APPS[app].fetch(request, bindings, createExecutionContext())),
-    hangs,
+    timeout,
   )
-  const text = await within(PATIENCE, response.text(), hangs)
+  const text = await pTimeout(response.text(), timeout)
   const { status } = response
   for (const started of startedBy(request, text)) {
     if (app === 'ruled') expect(started.workflow).toBe('free')

@@ -1,6 +1,6 @@
 /** Requests of every kind: like real ones, with mistakes, and quite unlike them. */
 import fc from 'fast-check'
-import { ROUTES } from '../../api/routes.ts'
+import { ROUTES } from '../../api/index.ts'
 import { SECRET, signed } from '../webhook.ts'
 
 /** One request to an application. */

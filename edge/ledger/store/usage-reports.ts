@@ -1,29 +1,29 @@
-import type { Settlement } from '../types.ts'
+import type { UsageReport } from '../types.ts'
 
-/** One message to a GlobalLedger that it has not acknowledged. */
-export interface PendingSettlement extends Settlement {
+/** A report to a GlobalLedger that it has not acknowledged. */
+export interface PendingUsageReport extends UsageReport {
   execution: string
   workflow: string
   attempts: number
 }
 
-/** What the GlobalLedgers are still to be told. Of one execution only the newest state matters. */
-export class SettlementStore {
+/** Reports that GlobalLedgers have not acknowledged yet. Of one execution only the newest state matters. */
+export class UsageReportStore {
   readonly #sql: SqlStorage
 
   constructor(sql: SqlStorage) {
     this.#sql = sql
   }
 
-  /** Notes what an execution's GlobalLedger is to be told, from now on. */
+  /** Records the state of an execution that its GlobalLedger is to be told. */
   put(
     execution: string,
     workflow: string,
-    { startedAt, closedAt, attempt }: Omit<Settlement, 'sequence'>,
+    { startedAt, closedAt, attempt }: Omit<UsageReport, 'sequence'>,
     now: number,
   ): void {
     this.#sql.exec(
-      `INSERT INTO settlements (execution, workflow, started_at, closed_at, attempt, sequence, attempts, next_at)
+      `INSERT INTO usage_reports (execution, workflow, started_at, closed_at, attempt, sequence, attempts, next_at)
        VALUES (?1, ?2, ?3, ?4, ?5, ?7, 0, ?6)
        ON CONFLICT DO UPDATE SET started_at = ?3, closed_at = ?4, attempt = ?5, sequence = ?7, next_at = ?6`,
       execution,
@@ -37,11 +37,11 @@ export class SettlementStore {
   }
 
   /** Takes those that are due, which are due again at `nextAt` should nothing come of it. */
-  takeDue(now: number, limit: number, nextAt: number): PendingSettlement[] {
+  takeDue(now: number, limit: number, nextAt: number): PendingUsageReport[] {
     return this.#sql
       .exec<Record<string, SqlStorageValue>>(
-        `UPDATE settlements SET next_at = ?1, attempts = attempts + 1 WHERE execution IN (
-           SELECT execution FROM settlements WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3) RETURNING *`,
+        `UPDATE usage_reports SET next_at = ?1, attempts = attempts + 1 WHERE execution IN (
+           SELECT execution FROM usage_reports WHERE next_at <= ?2 ORDER BY next_at LIMIT ?3) RETURNING *`,
         nextAt,
         now,
         limit,
@@ -59,21 +59,21 @@ export class SettlementStore {
   }
 
   postpone(execution: string, nextAt: number): void {
-    this.#sql.exec('UPDATE settlements SET next_at = ? WHERE execution = ?', nextAt, execution)
+    this.#sql.exec('UPDATE usage_reports SET next_at = ? WHERE execution = ?', nextAt, execution)
   }
 
   /** Forgets a message that was taken, unless a newer one took its place. */
-  acknowledge({ execution, sequence }: PendingSettlement): void {
-    this.#sql.exec('DELETE FROM settlements WHERE execution = ? AND sequence = ?', execution, sequence)
+  acknowledge({ execution, sequence }: PendingUsageReport): void {
+    this.#sql.exec('DELETE FROM usage_reports WHERE execution = ? AND sequence = ?', execution, sequence)
   }
 
   nextDue(): number | null {
-    return this.#sql.exec<{ next: number | null }>('SELECT min(next_at) AS next FROM settlements').one().next
+    return this.#sql.exec<{ next: number | null }>('SELECT min(next_at) AS next FROM usage_reports').one().next
   }
 
   /** Makes those due that are due later than `time`. */
   hasten(time: number): void {
-    this.#sql.exec('UPDATE settlements SET next_at = ?1 WHERE next_at > ?1', time)
+    this.#sql.exec('UPDATE usage_reports SET next_at = ?1 WHERE next_at > ?1', time)
   }
 
   /** Grows for ever; it begins at the present time, so that it grows on also after the disk was lost. */
@@ -88,6 +88,6 @@ export class SettlementStore {
   }
 
   count(): number {
-    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM settlements').one().count
+    return this.#sql.exec<{ count: number }>('SELECT count(*) AS count FROM usage_reports').one().count
   }
 }
