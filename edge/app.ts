@@ -1,5 +1,6 @@
 /** The coordinator's HTTP application: read the body → identify → limit → authorise → route. */
-import { Hono, type MiddlewareHandler } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { methodNotAllowed } from 'hono/method-not-allowed'
 import { BODY_LIMIT, bodyLimit } from '../shared/body-limit.ts'
 import { ANONYMOUS } from '../shared/callers.ts'
 import type { Config } from '../shared/config.ts'
@@ -47,15 +48,8 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
     context.set('pass', authorise(config, identity, method, path))
     await next()
   })
+  app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
   for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context))
-  for (const [path, routes] of Map.groupBy(ROUTES, (route) => route.path)) {
-    const methods = routes.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
-    app.all(path, (context) => {
-      throw new ProblemError('method_not_allowed', `${context.req.path} takes ${methods.join(', ')}`, {
-        headers: { allow: methods.join(', ') },
-      })
-    })
-  }
   app.notFound(() => new ProblemError('not_found', 'there is nothing at this path').toResponse())
   app.onError((error, context) => {
     if (error instanceof ProblemError) return error.toResponse()
@@ -63,6 +57,11 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
     return new ProblemError('internal', 'an internal error; see this request id in the log').toResponse()
   })
   return app
+}
+
+function refuseMethod({ req }: Context, methods: readonly string[]): Response {
+  const allow = methods.join(', ')
+  return new ProblemError('method_not_allowed', `${req.path} takes ${allow}`, { headers: { allow } }).toResponse()
 }
 
 /** The largest body, in bytes, that a request may have: some paths take more than usual, from authorised callers only. */

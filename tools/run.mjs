@@ -27,9 +27,9 @@ const scripts = {
     return code === 0 ? runGuarded(join(root, 'test/drill/main.ts'), args) : code
   },
   fuzz: (args) => fuzz(...args),
-  check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint]),
+  check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint, boundaries]),
   types,
-  lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint]),
+  lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint, boundaries]),
   format: () => runTool('biome', ['check', '--write', '--linter-enabled=false', '.']),
   unused: (args) => runTool('knip', args),
   audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
@@ -78,6 +78,11 @@ function types() {
 
 function typedLint() {
   return runTool('oxlint', ['--type-aware'])
+}
+
+/** Whether imports point downward only; oxlint looks for cycles. */
+function boundaries() {
+  return runGuarded(join(root, 'tools/boundaries.ts'), [])
 }
 
 /** Runs all, also after a failure, so that one run shows everything that is wrong. */

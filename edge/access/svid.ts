@@ -14,6 +14,7 @@ import {
   SubjectAlternativeNameExtension,
   X509Certificate,
 } from '@peculiar/x509'
+import QuickLRU from 'quick-lru'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
 
 /** What a certificate says of its holder; times in milliseconds since the epoch. */
@@ -26,9 +27,8 @@ export interface Svid {
   notAfter: number
 }
 
-/** Certificates read last: a caller comes again and again with the same one. */
-const READ_LAST = new Map<string, Svid | null>()
-const REMEMBERED = 1000
+/** The certificates that were read last: a caller sends the same one with each request. */
+const CACHE = new QuickLRU<string, { svid: Svid | null }>({ maxSize: 1000 })
 
 /**
  * Reads a certificate.
@@ -37,12 +37,10 @@ const REMEMBERED = 1000
  * @returns null when it is no certificate
  */
 export function readSvid(field: string): Svid | null {
-  const known = READ_LAST.get(field)
-  if (known !== undefined) return known
+  const cached = CACHE.get(field)
+  if (cached !== undefined) return cached.svid
   const svid = parse(field)
-  const oldest = READ_LAST.size < REMEMBERED ? undefined : READ_LAST.keys().next().value
-  if (oldest !== undefined) READ_LAST.delete(oldest)
-  READ_LAST.set(field, svid)
+  CACHE.set(field, { svid })
   return svid
 }
 

@@ -3,9 +3,9 @@ import { isExecutionId } from '../../shared/execution-id.ts'
 import { type Decision, OUTCOMES } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
 import { listQuery, oneOf, timeOf } from '../http/paging.ts'
-import type { Route } from '../http/route.ts'
 import type { LedgerPage } from '../ledger/types.ts'
 import { mergePages, orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 
 export const decisionRoutes: readonly Route[] = [
   {

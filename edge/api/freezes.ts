@@ -8,8 +8,8 @@ import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { listQuery } from '../http/paging.ts'
 import { type InputError, ProblemError } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
 import { mergePages, orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 
 export const freezeRoutes: readonly Route[] = [
   {

@@ -1,6 +1,7 @@
 /** All routes of the coordinator, in the order of the OpenAPI document. */
-import type { Route } from '../http/route.ts'
+
 import { INTEGRATIONS } from '../integrations/index.ts'
+import type { Route } from '../route.ts'
 import { decisionRoutes } from './decisions.ts'
 import { executionRoutes } from './executions.ts'
 import { freezeRoutes } from './freezes.ts'

@@ -4,9 +4,9 @@ import Gauge from '@prometheus-io/client/lib/gauge.js'
 import Registry from '@prometheus-io/client/lib/registry.js'
 import { SHED } from '../access/load-shedding.ts'
 import type { AppContext } from '../context.ts'
-import type { Route } from '../http/route.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
 import { orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 
 export const metricsRoutes: readonly Route[] = [
   { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },

@@ -6,8 +6,8 @@ import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
 import { type InputError, jsonPointer, ProblemError } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
 import { orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 
 export const nodeRoutes: readonly Route[] = [
   {

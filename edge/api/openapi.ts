@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { escalationSchema, problemSchema } from '../../shared/wire.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../http/problem.ts'
-import { ANSWERS, type AnswerName, type Route } from '../http/route.ts'
+import { ANSWERS, type AnswerName, type Route } from '../route.ts'
 
 /** The route of the document, which describes itself too. OpenAPI 3.1, https://spec.openapis.org/oas/v3.1.0 */
 export function openApiRoute(others: readonly Route[]): Route {

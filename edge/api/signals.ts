@@ -3,8 +3,8 @@ import { type ExecutionStatus, signalReportSchema } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedFilters } from '../http/paging.ts'
-import type { Route } from '../http/route.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 
 export const signalRoutes: readonly Route[] = [
   {

@@ -15,9 +15,9 @@ import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
 import { ProblemError } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
 import type { GlobalAnswer } from '../ledger/types.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'
+import type { Route } from '../route.ts'
 import { findWorkflow } from '../trigger/workflow.ts'
 
 export const workflowRoutes: readonly Route[] = [

@@ -3,7 +3,6 @@ import type { Constraint } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import type { Decision, Execution, Target, TriggerMetadata } from '../../shared/wire.ts'
 import type { ResolvedConstraint } from '../../shared/workflows.ts'
-import type { EscalationStore } from './store/escalations.ts'
 
 /** Why a start can't be routed now; the code of the denial and what to tell the caller. */
 export interface Unavailable {
@@ -195,5 +194,6 @@ export interface LedgerMetrics {
   tripped: string[]
   /** Freezes that hold. */
   frozen: number
-  escalations: ReturnType<EscalationStore['counts']>
+  /** Escalations that are still to be sent, and the outcomes of the others. */
+  escalations: { pending: number; outcomes: { receiver: string; outcome: 'sent' | 'given_up'; count: number }[] }
 }

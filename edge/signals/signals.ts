@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import QuickLRU from 'quick-lru'
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { log } from '../../shared/log.ts'
 import type { ExecutionStatus, SignalEpisode, SignalSummary } from '../../shared/wire.ts'
@@ -24,8 +25,8 @@ const MOST_SIGNALS = 1000
  * second, in which nothing else is done, and no caller may have that done all the time. A few are summed up at once.
  */
 const FRESH_FOR = 0.1
-/** Sums that are kept, each of another filter. */
-const MOST_SUMS = 16
+/** Summaries that are cached, each for another filter. */
+const MAX_CACHED_FILTERS = 16
 /** How many are forgotten at once. */
 const FORGET_AT_ONCE = 1000
 
@@ -40,7 +41,9 @@ export type SignalFilter = Partial<Pick<Episode, 'source' | 'name' | 'workflow'>
  */
 export class Signals extends DurableObject<Env> {
   readonly #sql: SqlStorage
-  readonly #summaries = new Map<string, { at: number; episodes: number; summaries: SignalSummary[] }>()
+  readonly #summaries = new QuickLRU<string, { at: number; episodes: number; summaries: SignalSummary[] }>({
+    maxSize: MAX_CACHED_FILTERS,
+  })
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -71,9 +74,7 @@ export class Signals extends DurableObject<Env> {
       return known.summaries
     const episodes = this.#episodes(filter)
     const summaries = analyse(episodes, now).slice(0, MOST_SIGNALS)
-    this.#summaries.delete(key)
     this.#summaries.set(key, { at: now, episodes: episodes.length, summaries })
-    for (const oldest of [...this.#summaries.keys()].slice(0, -MOST_SUMS)) this.#summaries.delete(oldest)
     return summaries
   }
 

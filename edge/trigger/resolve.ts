@@ -5,7 +5,7 @@ import { checkAt } from '../http/problem.ts'
 import type { Fleet, Trigger, Unavailable } from '../ledger/types.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'
 import { validateInput } from './input.ts'
-import type { TriggerRequest } from './pipeline.ts'
+import type { TriggerRequest } from './request.ts'
 import { type CheckedTarget, checkTarget, queuesOf } from './target.ts'
 import { findWorkflow } from './workflow.ts'
 

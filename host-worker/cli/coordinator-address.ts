@@ -3,9 +3,9 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { socketPath } from '../coordinator/socket-path.ts'
-import { DEV_FILE, type DevFile } from '../dev/dev-file.ts'
 import type { ClientTlsFiles } from '../net/client-tls.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
+import { DEV_FILE, type DevFile } from '../net/dev-file.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 
 /** Options that say where the coordinator is, and who the caller is there. */

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Execution, Step } from '../../shared/wire.ts'
 import type { CoordinatorAnswer } from '../net/coordinator-client.ts'
+import { targetText } from '../net/summaries.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type ClientOptions, call } from './client.ts'
-import { printable, targetText } from './tables.ts'
+import { printable } from './tables.ts'
 
 /** How often it is looked, in milliseconds. */
 const INTERVAL = 500

@@ -1,7 +1,8 @@
 /** Answers of the coordinator for people to read. */
 import Table from 'cli-table3'
-import type { Decision, Execution, Freeze, LiveNode, Problem, SignalSummary, Target } from '../../shared/wire.ts'
+import type { Decision, Execution, Freeze, LiveNode, Problem, SignalSummary } from '../../shared/wire.ts'
 import type { Explanation } from '../detector/explain.ts'
+import { scopeText, targetText } from '../net/summaries.ts'
 
 const BORDERLESS = {
   chars: {
@@ -180,21 +181,6 @@ export function problemDetails(status: number, problem: Problem | null): string 
   const receipt =
     decision === undefined ? '' : `\n${'at' in decision ? decisionDetails(decision) : `decision: ${decision.id}`}`
   return printable(`resile: ${problem.code}: ${problem.detail}${errors.join('')}${receipt}`)
-}
-
-/** A target in a few words. */
-export function targetText(target: Target): string {
-  return (
-    [target.node, target.node_type === undefined ? undefined : `type ${target.node_type}`, target.datacenter]
-      .filter((part) => part !== undefined)
-      .join(' in ') || '-'
-  )
-}
-
-/** What a freeze covers, in a few words. */
-export function scopeText(scope: unknown): string {
-  const parts = Object.entries(scope ?? {}).map(([key, value]) => `${key} ${String(value)}`)
-  return parts.length === 0 ? 'everything' : parts.join(' and ')
 }
 
 function tookText({ started_at, closed_at }: Execution): string {

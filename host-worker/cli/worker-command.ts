@@ -7,6 +7,7 @@ import { usage } from '../process/exit-codes.ts'
 import { stopSignal } from '../process/stop-signal.ts'
 import { becomeWorker, type WorkerPlan } from '../worker/become-worker.ts'
 import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
+import { workflowSources } from '../worker/workflow-sources.ts'
 import { dataDirectory } from './coordinator-address.ts'
 import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
 
@@ -54,11 +55,4 @@ async function bundleOf(options: WorkerOptions, project: Project, data: string):
     )
   }
   return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as StoredBundle
-}
-
-/** The workflows of a project that have code. */
-export function workflowSources(project: Project): { type: string; code: string }[] {
-  return Object.values(project.workflows).flatMap(({ workflowType, code }) =>
-    code === null ? [] : [{ type: workflowType, code }],
-  )
 }

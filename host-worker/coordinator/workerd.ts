@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import workerd from 'workerd'
 import type { ConfigDocument } from '../../shared/config.ts'
 import { bundleWorker, CONFIG_MODULE } from './bundle.ts'
+import { CF_HEADER } from './front/cf-header.ts'
 
 /** Oldest behaviour of workerd that the coordinator is written for; the same as in wrangler.toml. */
 const COMPATIBILITY_DATE = '2026-10-20'
@@ -25,9 +26,6 @@ const UNIQUE_KEYS = {
  * open that socket can be anybody.
  */
 export type NetworkDoor = { host: string; port: number } | { front: string }
-
-/** The header in which a front hands `request.cf` on; workerd takes it off every request. */
-export const CF_HEADER = 'x-resile-cf'
 
 /** Where a coordinator keeps its files and which doors it opens. */
 export interface CoordinatorOptions {

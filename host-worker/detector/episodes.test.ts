@@ -11,7 +11,7 @@ import {
   type TriggerAnswer,
   triggerKey,
 } from './episodes.ts'
-import type { Firing, Observation } from './observation.ts'
+import type { Firing, Observation } from './sources/observation.ts'
 
 const SICK: Firing = { fingerprint: 'f1', labels: {}, annotations: {}, value: '500', summary: 'sick' }
 const FIRES: Observation = { firing: [SICK] }

@@ -2,7 +2,7 @@
  * Episodes: from the time a condition has held for `for` until it has been gone for `clear_for`, one trigger goes out,
  * and one more each `repeat_after`. Pure: observations and answers in, triggers out. Times in milliseconds.
  */
-import type { Firing, Observation } from './observation.ts'
+import type { Firing, Observation } from './sources/observation.ts'
 
 /** What a detector demands before, and after, it triggers. */
 export interface EpisodeRules {

@@ -4,7 +4,7 @@ import { InterpolationError, interpolate } from '../../shared/interpolate.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { type CoordinatorAnswer, type CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
 import { type Episode, type TriggerAnswer, triggerKey } from './episodes.ts'
-import type { Firing } from './observation.ts'
+import type { Firing } from './sources/observation.ts'
 
 /** Statuses that pass by themselves: try again, with the same key. */
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])

@@ -1,7 +1,7 @@
 /** What happens, as one readable line each. */
 import { styleText } from 'node:util'
 import { type LogLine, parseLogLine } from '../../shared/log.ts'
-import { scopeText, targetText } from '../cli/tables.ts'
+import { scopeText, targetText } from '../net/summaries.ts'
 import type { ChildChange } from '../process/supervisor.ts'
 
 type Style = Parameters<typeof styleText>[0]

@@ -1,5 +1,5 @@
 /** Prometheus' Alertmanager: its alerts trigger workflows, and escalations become alerts. */
-import type { Integration } from '../integration.ts'
+import type { Integration } from '../common/integration.ts'
 import { notifier } from './notifier.ts'
 import { alertmanagerRoutes } from './receiver.ts'
 

@@ -1,10 +1,10 @@
 /** The endpoint for Prometheus' Alertmanager. */
 import type { AppContext } from '../../context.ts'
 import { parseBody } from '../../http/body.ts'
-import type { Route } from '../../http/route.ts'
+import type { Route } from '../../route.ts'
 import { batchContext, startBatch } from '../../trigger/batch.ts'
 import { recordEpisodes } from '../../trigger/episodes.ts'
-import { respondWithItems } from '../response.ts'
+import { respondWithItems } from '../common/response.ts'
 import { alertGroupSchema, episodesOf, signalOf, withFingerprint } from './alerts.ts'
 
 export const alertmanagerRoutes: readonly Route[] = [

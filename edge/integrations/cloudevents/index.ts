@@ -1,5 +1,5 @@
 /** CloudEvents over HTTP: events trigger workflows. */
-import type { Integration } from '../integration.ts'
+import type { Integration } from '../common/integration.ts'
 import { cloudeventsRoutes } from './receiver.ts'
 import { signature } from './sender.ts'
 

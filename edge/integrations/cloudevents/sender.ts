@@ -5,7 +5,7 @@ import {
   type SignatureCheck,
   webhookSender,
   webhooksWith,
-} from '../integration.ts'
+} from '../common/integration.ts'
 import { isSigned, readHeaders } from '../webhook/signature.ts'
 
 const SIGNATURE_HEADERS = ['webhook-id', 'webhook-timestamp', 'webhook-signature']

@@ -1,5 +1,5 @@
 /** PagerDuty: its webhooks trigger workflows, and escalations become events. */
-import type { Integration } from '../integration.ts'
+import type { Integration } from '../common/integration.ts'
 import { notifier } from './notifier.ts'
 import { pagerdutyRoutes } from './receiver.ts'
 import { signature } from './sender.ts'

@@ -2,11 +2,11 @@
 import type { AppContext } from '../../context.ts'
 import { parseBody } from '../../http/body.ts'
 import { ProblemError } from '../../http/problem.ts'
-import type { Route } from '../../http/route.ts'
+import type { Route } from '../../route.ts'
 import { batchContext, startBatch } from '../../trigger/batch.ts'
 import { instantEpisodes, recordEpisodes } from '../../trigger/episodes.ts'
-import { respondWithItems } from '../response.ts'
-import { signedMessage, webhookOf } from '../signed-message.ts'
+import { respondWithItems } from '../common/response.ts'
+import { signedMessage, webhookOf } from '../common/signed-message.ts'
 import { pagerdutySchema, pagerdutySignal } from './event.ts'
 
 export const pagerdutyRoutes: readonly Route[] = [

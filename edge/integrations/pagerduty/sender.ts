@@ -5,7 +5,7 @@ import {
   type SignatureCheck,
   webhookSender,
   webhooksWith,
-} from '../integration.ts'
+} from '../common/integration.ts'
 import { isSignedByPagerDuty, readSignatures } from './signature.ts'
 
 export const signature: SignatureCheck = {

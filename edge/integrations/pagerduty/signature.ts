@@ -5,7 +5,7 @@
  * @see https://developer.pagerduty.com/docs/verifying-webhook-signatures
  * @see https://github.com/PagerDuty/go-pagerduty/blob/main/webhookv3/webhookv3.go, `VerifySignature`
  */
-import { isHmac } from '../hmac.ts'
+import { isHmac } from '../common/hmac.ts'
 
 /** Most signatures of one message: one of each secret while secrets are changed. */
 const MOST = 10

@@ -1,5 +1,5 @@
 /** A Slack app: its slash command and buttons trigger and approve workflows, and escalations become messages. */
-import type { Integration } from '../integration.ts'
+import type { Integration } from '../common/integration.ts'
 import { notifier } from './notifier.ts'
 import { slackRoutes } from './receiver.ts'
 import { signature } from './sender.ts'

@@ -1,6 +1,6 @@
 import { ProblemError } from '../../http/problem.ts'
 import { textOf } from '../../notify/secret.ts'
-import { NO_VALID_SIGNATURE, type SignatureCheck } from '../integration.ts'
+import { NO_VALID_SIGNATURE, type SignatureCheck } from '../common/integration.ts'
 import { readSlackRequest } from './request.ts'
 import { isSignedBySlack, readSlackHeaders } from './signature.ts'
 

@@ -6,7 +6,7 @@
 
 import { SIGNATURE_TOLERANCE_MS } from '../../../shared/signature-tolerance.ts'
 import type { SignedMessage } from '../../access/sender.ts'
-import { isHmac, joined } from '../hmac.ts'
+import { isHmac, joined } from '../common/hmac.ts'
 
 /** How far in the future a request's time may be, in milliseconds; in the past it is {@link SIGNATURE_TOLERANCE_MS}. */
 const MAX_AHEAD_MS = 60_000

@@ -6,11 +6,11 @@ import type { AppContext } from '../../context.ts'
 import { checkJson, readJson } from '../../http/body.ts'
 import { preferredWait, traceparent } from '../../http/headers.ts'
 import { ProblemError } from '../../http/problem.ts'
-import { DENIED, MALFORMED, type Route, UNDECIDED } from '../../http/route.ts'
+import { DENIED, MALFORMED, type Route, UNDECIDED } from '../../route.ts'
 import { start } from '../../trigger/pipeline.ts'
 import { admissionResponse, inputOf } from '../../trigger/response.ts'
 import { findWorkflow } from '../../trigger/workflow.ts'
-import { refuseReplay, signedMessage } from '../signed-message.ts'
+import { refuseReplay, signedMessage } from '../common/signed-message.ts'
 
 export const webhookRoutes: readonly Route[] = [
   {

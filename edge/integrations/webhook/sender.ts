@@ -8,7 +8,7 @@ import {
   type SignatureCheck,
   webhookSender,
   webhooksWith,
-} from '../integration.ts'
+} from '../common/integration.ts'
 import { isSigned, readHeaders } from './signature.ts'
 
 export const signature: SignatureCheck = {

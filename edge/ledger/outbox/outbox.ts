@@ -14,7 +14,6 @@
  */
 import { backoff } from '../../../shared/backoff.ts'
 import { log } from '../../../shared/log.ts'
-import { permitOf } from '../../permits/permit.ts'
 import type { StartRequest } from '../../temporal/client.ts'
 import { CLOCK_TOLERANCE_MS } from '../../temporal/clock.ts'
 import { startOutcome } from '../../temporal/outcome.ts'
@@ -22,6 +21,7 @@ import type { ExecutionRow } from '../store/execution-row.ts'
 import type { LedgerStore } from '../store/store.ts'
 import { close } from './close.ts'
 import type { OutboxContext } from './context.ts'
+import { permitOf } from './permit.ts'
 import { verify } from './verify.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */

@@ -29,6 +29,7 @@ export interface ReconcileContext {
 export class Reconciler {
   readonly #context: ReconcileContext
   #importing: Promise<string | null> | null = null
+  #auditing: Promise<void> | null = null
   #isImported: boolean
   /** From when on Visibility is to be compared with the rows. */
   #auditedUntil: number
@@ -68,9 +69,16 @@ export class Reconciler {
     })
   }
 
-  /** Compares Visibility with the rows, when that is due. */
+  /** Compares Visibility with the rows when that is due, or waits for a comparison in progress. */
   async auditIfDue(): Promise<void> {
-    if (Date.now() < this.#auditAt) return
+    if (this.#auditing === null && Date.now() < this.#auditAt) return
+    this.#auditing ??= this.#audit().finally(() => {
+      this.#auditing = null
+    })
+    await this.#auditing
+  }
+
+  async #audit(): Promise<void> {
     this.#auditAt = Date.now() + AUDIT_INTERVAL_MS
     if (!this.#isImported) {
       const problem = await this.importOnce()

@@ -4,7 +4,7 @@ import { encodePayload } from '../../../shared/payload.ts'
 import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
-import { IMPORT } from '../reconcile/reconciler.ts'
+import { IMPORT } from './reconciler.ts'
 
 let temporal: FakeTemporal
 beforeEach(async () => {

@@ -7,7 +7,7 @@ import { createServer as createHttpsServer, Server as HttpsServer } from 'node:h
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../../shared/log.ts'
-import { CF_HEADER } from '../workerd.ts'
+import { CF_HEADER } from './cf-header.ts'
 import { connectionFacts, rememberPeer } from './client-auth.ts'
 import { LargeBodies } from './large-bodies.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'

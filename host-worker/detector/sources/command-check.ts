@@ -1,8 +1,8 @@
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { runProcess } from '../../process/run-process.ts'
-import { fingerprintOf, type Observation } from '../observation.ts'
 import { printable } from './matching/printable.ts'
+import { fingerprintOf, type Observation } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Most of a check's output that is read, in bytes. */

@@ -1,7 +1,7 @@
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { formatDuration } from '../../../shared/duration.ts'
 import { checkHttp } from '../../net/check-http.ts'
-import { fingerprintOf } from '../observation.ts'
+import { fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Fires while a URL doesn't answer with the status that is expected of it. */

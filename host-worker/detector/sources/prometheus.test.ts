@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { detectorsSchema, type PrometheusConfig } from '../../../shared/config.ts'
-import type { Observation } from '../observation.ts'
+import type { Observation } from './observation.ts'
 import { watchPrometheus } from './prometheus.ts'
 import type { Source } from './source.ts'
 

@@ -9,8 +9,8 @@ import { z } from 'zod'
 import type { PrometheusConfig } from '../../../shared/config.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { failureOf, HttpClient } from '../../net/http-client.ts'
-import { type Firing, fingerprintOf } from '../observation.ts'
 import { printable } from './matching/printable.ts'
+import { type Firing, fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Most of an answer, in bytes: a thousand series with many labels. */

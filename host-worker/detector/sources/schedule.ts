@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ScheduleConfig } from '../../../shared/config.ts'
 import { cronOf } from '../../config/cron.ts'
-import { type Firing, fingerprintOf, type Observation } from '../observation.ts'
+import { type Firing, fingerprintOf, type Observation } from './observation.ts'
 import type { Notice, Source } from './source.ts'
 
 /** How late a start may be noticed, in milliseconds, and not count as missed. */

@@ -1,5 +1,5 @@
 /** Where signals come from. */
-import type { Observation } from '../observation.ts'
+import type { Observation } from './observation.ts'
 
 /** The source of one detector. It is never asked twice at the same time. */
 export interface Source {

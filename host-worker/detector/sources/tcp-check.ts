@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { failureOf } from '../../net/http-client.ts'
-import { fingerprintOf } from '../observation.ts'
+import { fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Fires while nobody accepts connections at an address. The value is the error's code, such as `ECONNREFUSED`. */

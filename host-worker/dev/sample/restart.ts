@@ -3,7 +3,7 @@
  * which then starts it again. Its one argument is the path of dev.json.
  */
 import { readFileSync } from 'node:fs'
-import type { DevFile } from '../dev-file.ts'
+import type { DevFile } from '../../net/dev-file.ts'
 
 const { processes } = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as DevFile
 const sample = processes.find(({ role }) => role === 'sample')

@@ -1,9 +1,9 @@
 /** The sample service of `npm start`, and the configuration that watches and heals it. */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { DEV_FILE } from '../../net/dev-file.ts'
 import { PACKAGE_ROOT } from '../../process/package-root.ts'
 import type { ChildSpec } from '../../process/supervisor.ts'
-import { DEV_FILE } from '../dev-file.ts'
 
 /** The sample's port when it is free. */
 export const SAMPLE_PORT = 8790

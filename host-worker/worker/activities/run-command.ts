@@ -6,10 +6,10 @@ import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandDescription, CommandRequest, CommandResult } from '../../../workflows/sdk/activities.ts'
 import type { ProcessIdentity } from '../../process/process-identity.ts'
 import { type ProcessOrder, runProcess } from '../../process/run-process.ts'
+import { commandOutcome } from '../journal/command-outcome.ts'
 import type { Outcome } from '../journal/journal.ts'
 import { carryToEnd } from '../journal/run-detached.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/run-once.ts'
-import { commandOutcome } from './command-outcome.ts'
 
 /** Most bytes kept of each of a command's output streams. */
 const OUTPUT_CAP = 64 * 1024

@@ -5,9 +5,9 @@ import { ActivityCancellationDetails, ApplicationFailure } from '@temporalio/com
 import { describe, expect, it } from 'vitest'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
 import { runCommandActivity } from '../activities/run-command.ts'
+import { command, order, type TestHost, testHost } from '../testing/change-host.ts'
 import { type Intent, keyOf } from './journal.ts'
 import { carryOut } from './run-once.ts'
-import { command, order, type TestHost, testHost } from './testing.ts'
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
 const GONE: ProcessIdentity = { pid: process.pid, started: 'another time' }

@@ -5,9 +5,9 @@ import type { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it } from 'vitest'
 import { rebootHostActivity } from '../activities/reboot-host.ts'
 import { runCommandActivity } from '../activities/run-command.ts'
+import { command, order, type TestHost, testHost } from '../testing/change-host.ts'
 import { keyOf } from './journal.ts'
 import { startRunner } from './runner.ts'
-import { command, order, type TestHost, testHost } from './testing.ts'
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
 

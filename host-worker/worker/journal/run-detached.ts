@@ -5,7 +5,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { isAlive } from '../../process/process-identity.ts'
-import { isFinal } from '../final-failure.ts'
+import { isFinal } from '../permits/final-failure.ts'
 import { CANCELED, type Change, isOfEarlierBoot, type Journal, keyOf, type Outcome } from './journal.ts'
 import {
   beginChange,

@@ -3,9 +3,9 @@ import { ApplicationFailure } from '@temporalio/common'
 import { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
+import { order, type TestHost, testHost } from '../testing/change-host.ts'
 import { Journal } from './journal.ts'
 import { carryOut } from './run-once.ts'
-import { order, type TestHost, testHost } from './testing.ts'
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
 

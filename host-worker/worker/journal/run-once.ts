@@ -5,7 +5,7 @@ import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
 import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { log, messageOf } from '../../../shared/log.ts'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
-import { isFinal } from '../final-failure.ts'
+import { isFinal } from '../permits/final-failure.ts'
 import type { PermitGate } from '../permits/gate.ts'
 import {
   CANCELED,

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { identify } from '../../process/process-identity.ts'
 import { runProcess } from '../../process/run-process.ts'
-import { commandOutcome } from '../activities/command-outcome.ts'
+import { commandOutcome } from './command-outcome.ts'
 import { Journal, type Outcome } from './journal.ts'
 import type { RunnerOrder } from './runner.ts'
 

@@ -1,7 +1,7 @@
 import { test as property } from '@fast-check/vitest'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fingerprintOf } from '../../observation.ts'
+import { fingerprintOf } from '../observation.ts'
 import { MatchWindow, matchWindowState } from './match-window.ts'
 
 const RULES = { count: 3, within: 60_000 }

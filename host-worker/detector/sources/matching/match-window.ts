@@ -1,6 +1,6 @@
 /** Counts matches over a sliding window, for each set of labels. Times in milliseconds. */
 import { z } from 'zod'
-import { type Firing, fingerprintOf, type Observation } from '../../observation.ts'
+import { type Firing, fingerprintOf, type Observation } from '../observation.ts'
 import { printable } from './printable.ts'
 
 /** How many matches within how long make a condition. */

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import type { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it } from 'vitest'
 import type { BundleReport } from '../../../../workflows/sdk/activities.ts'
-import { command, order, testHost } from '../../journal/testing.ts'
+import { command, order, testHost } from '../../testing/change-host.ts'
 import { bundleDiagnosticsActivity, type DiagnosticsHost } from './bundle-diagnostics.ts'
 
 const diagnostics = { commands: [], files: [], redact: [], max_bytes: 4096, keep: 3 }

@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ApplicationFailure } from '@temporalio/common'
 import { expect, it, onTestFinished } from 'vitest'
-import { order, testHost } from '../../journal/testing.ts'
+import { order, testHost } from '../../testing/change-host.ts'
 import { poolActivities } from './activities.ts'
 
 it.each(['drainServer', 'returnServer'] as const)(

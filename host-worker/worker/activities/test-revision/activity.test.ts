@@ -6,7 +6,7 @@ import { ActivityCancellationDetails } from '@temporalio/common'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { TestRevisionReport } from '../../../../workflows/sdk/activities.ts'
 import { identify } from '../../../process/process-identity.ts'
-import { type TestHost as AskedHost, command, order, testHost } from '../../journal/testing.ts'
+import { type TestHost as AskedHost, command, order, testHost } from '../../testing/change-host.ts'
 import { type TestHost, testRevisionActivity } from './activity.ts'
 
 let origin: string

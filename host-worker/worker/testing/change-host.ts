@@ -8,7 +8,7 @@ import { MockActivityEnvironment } from '@temporalio/testing'
 import { onTestFinished } from 'vitest'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandHost } from '../activities/run-command.ts'
-import { Journal } from './journal.ts'
+import { Journal } from '../journal/journal.ts'
 
 /** A host in a directory of its own that is gone after the test. Its permits permit everything. */
 export interface TestHost extends CommandHost {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { SignalFacts } from '../../shared/interpolate.ts'
+import type { SignalFacts } from '../../../shared/interpolate.ts'
 
 /** One thing that a signal source found wrong. */
 export interface Firing extends SignalFacts {

@@ -8,9 +8,9 @@ import {
   signalSchema,
   stepsSchema,
   triggerItemsSchema,
-} from '../../shared/wire.ts'
-import type { AppContext } from '../context.ts'
-import type { ProblemCode } from './problem.ts'
+} from '../shared/wire.ts'
+import type { AppContext } from './context.ts'
+import type { ProblemCode } from './http/problem.ts'
 
 /** One route. Parameters in `path` are written `:name`. */
 export interface Route {

@@ -1,6 +1,6 @@
 import { formatDuration } from '../../../shared/duration.ts'
 import type { CommandResult } from '../../../workflows/sdk/activities.ts'
-import { CANCELED, type Outcome } from '../journal/journal.ts'
+import { CANCELED, type Outcome } from './journal.ts'
 
 /**
  * What is to be said of a process that has ended.

@@ -1,7 +1,7 @@
 /** The response to signals, each of which may request several starts. */
-import type { TriggerItem, TriggerItems } from '../../shared/wire.ts'
-import type { AppContext } from '../context.ts'
-import { ProblemError } from '../http/problem.ts'
+import type { TriggerItem, TriggerItems } from '../../../shared/wire.ts'
+import type { AppContext } from '../../context.ts'
+import { ProblemError } from '../../http/problem.ts'
 
 /**
  * Responds to signals.

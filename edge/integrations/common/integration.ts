@@ -1,10 +1,10 @@
 /** What an integration with another system consists of; `index.ts` lists them all. */
-import type { Config, WebhookConfig } from '../../shared/config.ts'
-import { findPass } from '../../shared/route-rules.ts'
-import type { SignatureResult, SignedMessage, SignedRequest, VerifiedSender } from '../access/sender.ts'
-import { ProblemError } from '../http/problem.ts'
-import type { Route } from '../http/route.ts'
-import type { Notifier } from '../notify/notifier.ts'
+import type { Config, WebhookConfig } from '../../../shared/config.ts'
+import { findPass } from '../../../shared/route-rules.ts'
+import type { SignatureResult, SignedMessage, SignedRequest, VerifiedSender } from '../../access/sender.ts'
+import { ProblemError } from '../../http/problem.ts'
+import type { Notifier } from '../../notify/notifier.ts'
+import type { Route } from '../../route.ts'
 
 /** An integration with another system: what it sends to the coordinator, and what the coordinator sends to it. */
 export interface Integration {

@@ -1,8 +1,8 @@
 /** What an admission permits. */
 
-import { encodePayloads } from '../../shared/payload.ts'
-import { digestPayloads, type Permit } from '../../shared/permit.ts'
-import type { ExecutionRow } from '../ledger/store/execution-row.ts'
+import { encodePayloads } from '../../../shared/payload.ts'
+import { digestPayloads, type Permit } from '../../../shared/permit.ts'
+import type { ExecutionRow } from '../store/execution-row.ts'
 
 /**
  * The permit of an admitted execution: for its own workflow and input, where it is sent, until it has ended whatever

@@ -1,9 +1,9 @@
 /** What endpoints for signed messages have in common. */
-import type { WebhookConfig } from '../../shared/config.ts'
-import type { SignedMessage } from '../access/sender.ts'
-import type { AppContext } from '../context.ts'
-import { ProblemError } from '../http/problem.ts'
-import { orUnavailable } from '../ledgers.ts'
+import type { WebhookConfig } from '../../../shared/config.ts'
+import type { SignedMessage } from '../../access/sender.ts'
+import type { AppContext } from '../../context.ts'
+import { ProblemError } from '../../http/problem.ts'
+import { orUnavailable } from '../../ledgers.ts'
 
 /**
  * The message of a request whose sender was identified by its signature; null where the signature scheme has no timestamp.
