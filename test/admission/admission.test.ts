@@ -4,7 +4,7 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, workflow, writeProject } from '../support/files.ts'
 import type { Answer, ConstraintUse, Decision, Execution, List, Started } from '../support/http.ts'
 import { admitted, milliseconds, problem, rfc3339 } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 import { until } from '../support/until.ts'
 
 const day = 24 * 3_600_000

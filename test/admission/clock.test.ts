@@ -1,7 +1,6 @@
 /** A Temporal whose clock is not ours, and one that stops for a minute: over a line that can shift what it says. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
@@ -9,6 +8,7 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import { admitted, type Decision, type List, problem, type Started } from '../support/http.ts'
 import { anywhere, atOnce, limited, long, patient, usesOf } from '../support/limits.ts'
+import { TemporalServer } from '../support/temporal-server.ts'
 import { stays, until } from '../support/until.ts'
 
 /** A way to Temporal that changes the `Date` of its answers. */
@@ -54,13 +54,13 @@ const project = writeProject({
   ...napping('stopped', anywhere),
 })
 
-let temporal: Dev
+let temporal: TemporalServer
 let clock: Clock
 let dev: Dev
 beforeAll(async () => {
-  temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
-  clock = await layClock(temporal.at('temporal_http'))
-  const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', clock.url]
+  temporal = await TemporalServer.start()
+  clock = await layClock(temporal.httpUrl)
+  const flags = ['--temporal-address', temporal.address, '--temporal-http', clock.url]
   dev = await startDev({ project, nodes: ['web-1'], flags })
 })
 
@@ -116,9 +116,8 @@ test('a few seconds are no matter', async () => {
 })
 
 test('100 triggers while Temporal stands still for a minute: each runs exactly once, or says why not', async () => {
-  const pid = temporal.pid('temporal')
   const stoppedAt = Date.now()
-  kill(pid, 'SIGSTOP')
+  temporal.signal('SIGSTOP')
   const asked: Promise<Started>[] = []
   try {
     for (let index = 0; index < 100; index += 1) {
@@ -131,9 +130,9 @@ test('100 triggers while Temporal stands still for a minute: each runs exactly o
     await Promise.all(asked)
     await delay(Math.max(0, stoppedAt + 60_000 - Date.now()))
   } finally {
-    kill(pid, 'SIGCONT')
+    temporal.signal('SIGCONT')
   }
-  await temporal.temporal.isBack()
+  await temporal.api.isBack()
   const started = await Promise.all(asked)
   /** An execution of which Temporal says the same. */
   const decided = async ({ execution: { id } }: Started) => {

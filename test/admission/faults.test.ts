@@ -7,6 +7,7 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, writeProject } from '../support/files.ts'
 import { admitted, type ConstraintUse, type Execution, problem, type Started } from '../support/http.ts'
 import { type Line, layLine } from '../support/line.ts'
+import { newNamespace } from '../support/shared-temporal.ts'
 import { stays, until } from '../support/until.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
@@ -18,7 +19,7 @@ const atOnce = { prefer: 'wait=0' }
 
 let dev: Dev
 beforeAll(async () => {
-  dev = await startDev({ project, nodes: ['web-1'] })
+  dev = await startDev({ project, nodes: ['web-1'], temporal: 'own' })
 })
 
 /** A start that was admitted without waiting for Temporal. */
@@ -118,8 +119,8 @@ describe('the way to Temporal fails', () => {
   let line: Line
   let far: Dev
   beforeAll(async () => {
-    const temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
-    line = await layLine(temporal.at('temporal_http'))
+    const temporal = await newNamespace()
+    line = await layLine(temporal.httpUrl)
     const project = writeProject({
       'worker.hcl': `node = "web-1"
         datacenter = "dc1"
@@ -131,8 +132,7 @@ describe('the way to Temporal fails', () => {
       ...napping('abandoned', anywhere),
       ...commanding('late', anywhere),
     })
-    const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', line.url]
-    far = await startDev({ project, flags })
+    far = await startDev({ project, temporal: { ...temporal, httpUrl: line.url } })
   })
   const startedAtOnceFar = async (name: string, body: unknown) => admitted(await far.start(name, body, atOnce), 202)
 

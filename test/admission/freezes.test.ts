@@ -7,6 +7,7 @@ import { napping, writeProject } from '../support/files.ts'
 import { type Answer, admitted, type Decision, type List, problem, rfc3339, type Started } from '../support/http.ts'
 import { anywhere, atOnce, limited, long, onNode, patient, usesOf } from '../support/limits.ts'
 import { type Line, layLine } from '../support/line.ts'
+import { newNamespace } from '../support/shared-temporal.ts'
 import { stays, until } from '../support/until.ts'
 
 interface Freeze {
@@ -33,10 +34,13 @@ const web2 = { target: { node: 'web-2' } }
 let dev: Dev
 let line: Line
 beforeAll(async () => {
-  const temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
-  line = await layLine(temporal.at('temporal_http'))
-  const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', line.url]
-  dev = await startDev({ project, nodes: ['web-1:web@ams', 'web-2:web@fra'], flags })
+  const temporal = await newNamespace()
+  line = await layLine(temporal.httpUrl)
+  dev = await startDev({
+    project,
+    nodes: ['web-1:web@ams', 'web-2:web@fra'],
+    temporal: { ...temporal, httpUrl: line.url },
+  })
 })
 
 const ask = async (body: unknown) => dev.call<Freeze>('/v1/freezes', { body })

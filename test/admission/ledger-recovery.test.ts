@@ -69,7 +69,7 @@ const launch = async (data: string) => {
   return startDev({ project, data, nodes: ['web-1@ams', 'web-2@fra'], flags })
 }
 beforeAll(async () => {
-  temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
+  temporal = await startDev({ project: writeProject({}), temporal: 'own', flags: ['--no-workers'] })
   dev = await launch(temporaryDirectory())
 })
 

@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { frontSocketPath } from '../../host-worker/coordinator/socket-path.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
-import { freePort, resile, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { resile, startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 test('it is started again until it is there', async () => {

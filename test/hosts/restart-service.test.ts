@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import { type Execution, problem } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 
 const project = writeProject({
   'worker.hcl': `

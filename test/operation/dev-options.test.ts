@@ -103,7 +103,7 @@ describe('workers and detectors of their own, and a Temporal that is given', () 
   let first: Dev
   let dev: Dev
   beforeAll(async () => {
-    first = await startDev({ project: writeProject(napping('nap', anywhere)) })
+    first = await startDev({ project: writeProject(napping('nap', anywhere)), temporal: 'own' })
     const project = writeProject({
       'coordinator.hcl': 'datacenter = "dc2"\n',
       ...napping('nap', anywhere),

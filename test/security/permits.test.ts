@@ -187,7 +187,16 @@ describe('what the coordinator admitted', () => {
 describe('what was started past the coordinator', () => {
   test("with Temporal's own command, changes nothing", async () => {
     const what = ['--type', 'command', '--workflow-id', 'by-hand', '--input', JSON.stringify(touch)]
-    const where = ['--address', dev.at('temporal'), '--task-queue', 'dc1', '--execution-timeout', '30s']
+    const where = [
+      '--address',
+      dev.at('temporal'),
+      '--namespace',
+      dev.at('namespace'),
+      '--task-queue',
+      'dc1',
+      '--execution-timeout',
+      '30s',
+    ]
     const { stdout } = await promisify(execFile)(cli, ['workflow', 'execute', ...what, ...where])
     expect(stdout).toContain('PermitRefused')
     expect(existsSync(touched)).toBe(false)
@@ -266,7 +275,7 @@ describe('a permit of another coordinator', () => {
       iat: now,
       begin_by: now + 60,
       exp: now + 120,
-      namespace: 'default',
+      namespace: dev.at('namespace'),
       workflow: 'command',
       workflow_type: 'command',
       datacenter: 'dc1',

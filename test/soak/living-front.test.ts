@@ -11,9 +11,10 @@ import { beforeAll, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
 import { type TestAuthority, testAuthority } from '../support/certificates.ts'
 import { atEnd } from '../support/cleanup.ts'
-import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, repository, temporaryDirectory, writeProject } from '../support/files.ts'
-import { freePort, isRunning, type Running, resile, run, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { isRunning, type Running, resile, run, startResile } from '../support/processes.ts'
+import { newNamespace, type TemporalNamespace } from '../support/shared-temporal.ts'
 import { until } from '../support/until.ts'
 
 const worker = 'spiffe://example.org/worker/web-1'
@@ -21,7 +22,7 @@ const caller = 'spiffe://example.org/detector'
 const callers = 6
 
 let authority: TestAuthority
-let temporal: Dev
+let temporal: TemporalNamespace
 let tls: string
 let ca: string
 let certificate: { cert: string; key: string }
@@ -37,9 +38,7 @@ beforeAll(async () => {
     writeFileSync(join(tls, `${name}-key.pem`), keyPem)
     if (name === 'caller') certificate = { cert: certPem, key: keyPem }
   }
-  // For its Temporal alone.
-  const elsewhere = writeProject({ 'coordinator.hcl': 'datacenter = "elsewhere"\n' })
-  temporal = await startDev({ project: elsewhere, flags: ['--no-workers'] })
+  temporal = await newNamespace()
 })
 
 /** A new certificate for the server, put in place as a careful program does it: each file at one stroke. */
@@ -80,8 +79,9 @@ function project(url: string): string {
         }
       }
       temporal {
-        address  = "${temporal.at('temporal')}"
-        http_url = "${temporal.at('temporal_http')}"
+        address   = "${temporal.address}"
+        http_url  = "${temporal.httpUrl}"
+        namespace = "${temporal.namespace}"
       }`,
     'worker.hcl': `
       node       = "web-1"
@@ -92,7 +92,10 @@ function project(url: string): string {
         cert_file = "${tls}/worker.pem"
         key_file  = "${tls}/worker-key.pem"
       }
-      temporal { address = "${temporal.at('temporal')}" }
+      temporal {
+        address   = "${temporal.address}"
+        namespace = "${temporal.namespace}"
+      }
       command "hello" { argv = ["/bin/echo", "-n", "hello"] }`,
     ...commanding('command', 'task_queue_target = "node"'),
     ...napping('nap', 'task_queue_target = "datacenter"'),
@@ -193,7 +196,7 @@ async function areInTemporal(ids: readonly string[]): Promise<void> {
   const allThere = async () => {
     const rest: string[] = []
     for (const id of missing) {
-      const found = await temporal.temporal.describe(id)
+      const found = await temporal.api.describe(id)
       if (found?.type !== 'nap') rest.push(id)
     }
     missing = rest

@@ -8,7 +8,8 @@ import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
-import { freePort, type Running, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { type Running, startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 let dev: Dev

@@ -10,7 +10,7 @@ import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { workflow, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List, Started } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 import { stays, until } from '../support/until.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
