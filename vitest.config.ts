@@ -66,12 +66,15 @@ const endToEnd: UserWorkspaceConfig = {
   },
 }
 
+/** Tests of the end-to-end suite that wait longer there (test/support/soak.ts). */
+const longerInSoak = ['test/admission/clock.test.ts', 'test/hosts/worker.test.ts']
+
 /** `npm run soak`: what takes long or takes the whole machine, one file at a time. */
 const soak: UserWorkspaceConfig = {
   test: {
     ...endToEnd.test,
     name: 'soak',
-    include: ['test/soak/**/*.test.ts'],
+    include: ['test/soak/**/*.test.ts', ...longerInSoak],
     exclude: ['**/node_modules/**'],
     maxWorkers: 1,
     sequence: { groupOrder: 4 },

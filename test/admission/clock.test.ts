@@ -8,6 +8,7 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import { admitted, type Decision, type List, problem, type Started } from '../support/http.ts'
 import { anywhere, atOnce, limited, long, patient, usesOf } from '../support/limits.ts'
+import { soaking } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { stays, until } from '../support/until.ts'
 
@@ -115,20 +116,24 @@ test('a few seconds are no matter', async () => {
   clock.shiftMs = 0
 })
 
-test('100 triggers while Temporal stands still for a minute: each runs exactly once, or says why not', async () => {
+/** For how long Temporal stands still, in milliseconds. */
+const STALL = soaking(60_000, 20_000)
+
+test('100 triggers while Temporal stands still: each runs exactly once, or says why not', async () => {
   const stoppedAt = Date.now()
   temporal.signal('SIGSTOP')
   const asked: Promise<Started>[] = []
   try {
     for (let index = 0; index < 100; index += 1) {
       // Some can't wait for so long; some could just about.
-      const validFor = index % 4 === 0 ? { valid_for: '10s' } : index % 4 === 1 ? { valid_for: '50s' } : {}
+      const seconds = [STALL / 6_000, STALL / 1_200][index % 4]
+      const validFor = seconds === undefined ? {} : { valid_for: `${Math.ceil(seconds)}s` }
       const answer = dev.start('stopped', { ...long, ...validFor }, index % 2 === 0 ? atOnce : {})
       asked.push(answer.then((found) => admitted(found, 202)))
-      await delay(400)
+      await delay(STALL / 150)
     }
     await Promise.all(asked)
-    await delay(Math.max(0, stoppedAt + 60_000 - Date.now()))
+    await delay(Math.max(0, stoppedAt + STALL - Date.now()))
   } finally {
     temporal.signal('SIGCONT')
   }

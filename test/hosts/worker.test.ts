@@ -11,6 +11,7 @@ import { commanding, temporaryDirectory, workflow, writeProject } from '../suppo
 import { call, callSocket } from '../support/http.ts'
 import { freePort } from '../support/ports.ts'
 import { type Running, startResile } from '../support/processes.ts'
+import { soaking } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { until } from '../support/until.ts'
 
@@ -178,6 +179,9 @@ describe('its end', () => {
   })
 })
 
+/** For how long neither is there, in milliseconds. */
+const OUTAGE = soaking(70_000, 15_000)
+
 test('it outlives Temporal and the coordinator', { timeout: 300_000 }, async () => {
   const door = `127.0.0.1:${await freePort()}`
   const worker = await startWorker('patient', door)
@@ -191,7 +195,7 @@ test('it outlives Temporal and the coordinator', { timeout: 300_000 }, async () 
   })
   const coordinator = dev.pid('coordinator')
   kill(coordinator, 'SIGKILL')
-  await delay(70_000)
+  await delay(OUTAGE)
   await temporal.startAgain()
   await until('it is ready again', async () => (await ready(door)).status === 200, { within: 60_000 })
   const execution = await dev.ran('command', { target: { node: 'patient' }, ...look })

@@ -64,7 +64,7 @@ beforeAll(async () => {
   ;[tls, plain, dev] = await Promise.all([
     startCoordinator({ project: projectOf(files.hcl) }),
     startCoordinator({ project: projectOf('enable_tls = false') }),
-    startDev({ project: projectOf('enable_tls = false'), flags: ['--no-workers'] }),
+    startDev({ project: projectOf('enable_tls = false'), temporal: 'own', flags: ['--no-workers'] }),
   ])
   rfc9440 = `:${asAdmin.certPem.replace(/-----[A-Z ]+-----|\s/g, '')}:`
   inOneLine = encodeURIComponent(asAdmin.certPem)

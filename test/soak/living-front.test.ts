@@ -15,11 +15,13 @@ import { commanding, napping, repository, temporaryDirectory, writeProject } fro
 import { freePort } from '../support/ports.ts'
 import { isRunning, type Running, resile, run, startResile } from '../support/processes.ts'
 import { newNamespace, type TemporalNamespace } from '../support/shared-temporal.ts'
+import { lengthy } from '../support/soak.ts'
 import { until } from '../support/until.ts'
 
 const worker = 'spiffe://example.org/worker/web-1'
 const caller = 'spiffe://example.org/detector'
 const callers = 6
+const ROUNDS = lengthy(3, 1)
 
 let authority: TestAuthority
 let temporal: TemporalNamespace
@@ -233,7 +235,7 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   startResile(['worker', '--project', directory, '--workflows'])
   await serves(port)
   const load = new Load(port, callers)
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     const serial = await rotate()
     await until('the new certificate is shown', async () => (await ask(port, 'GET', '/healthz')).serial === serial)
     await delay(1000)
@@ -245,7 +247,7 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   }
   await load.stop()
   // What workerd was working on when it was killed, and no more than that.
-  await judge(load, callers * 3)
+  await judge(load, callers * ROUNDS)
 
   // A new key signs, and the worker asks for it as soon as it sees its name.
   const [old] = await keys(port)
@@ -284,7 +286,7 @@ test.skipIf(lacks('systemd'))(`${titled('all of it is restarted', 'systemd')}`, 
   startResile(['worker', '--project', directory, '--workflows'])
   await serves(port)
   const load = new Load(port, callers)
-  for (let round = 1; round <= 3; round += 1) {
+  for (let round = 1; round <= ROUNDS; round += 1) {
     await delay(3000)
     const pid = pids().at(-1) ?? 0
     kill(pid, 'SIGTERM')
