@@ -49,7 +49,7 @@ const evaluate = (name: string, body: unknown) =>
   dev.call<{ decision: Decision }>(`/v1/workflows/${name}/evaluate`, { body })
 
 describe('maxExecution', () => {
-  test('of 50 starts at once with a limit of 3 a day, exactly 3 are admitted', async () => {
+  test('50 concurrent starts, 3 a day allowed → exactly 3 admitted, 47 denied with receipts', async () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => dev.start('quota', {}, patient)))
     const ids = answers.filter(({ status }) => status === 201).map((answer) => admitted(answer).execution.id)
     expect(ids).toHaveLength(3)
@@ -85,7 +85,7 @@ describe('maxExecution', () => {
     expect(runs.map(({ workflowId }) => workflowId).sort()).toEqual(ids.sort())
   })
 
-  test('those that were admitted have a receipt too, of what was used before them', async () => {
+  test('admitted starts → receipts with the usage before each', async () => {
     const { body } = await dev.call<List<Decision>>('/v1/decisions?workflow=quota&outcome=admitted')
     const used = body.items.map(({ constraints }) =>
       constraints.map(({ used, limit, allowed, binding }) => [used, limit, allowed, binding]),
@@ -94,14 +94,14 @@ describe('maxExecution', () => {
     expect(body.items.every(({ allowed_at, at }) => allowed_at === at)).toBe(true)
   })
 
-  test('a limit for each node is counted for each node', async () => {
+  test('limit per node → counted for each node', async () => {
     await dev.started('per-node', { target: web1 })
     const { decision } = problem(await dev.start('per-node', { target: web1 }), 429, 'constraint_denied')
     expect(decision?.constraints).toMatchObject([{ scope: 'node', limit: 1, used: 1, binding: true }])
     await dev.started('per-node', { target: { node: 'db-1' } })
   })
 
-  test('a limit of 0 that is global denies for ever, and says global', async () => {
+  test('global limit of 0 → denied without end, scope global', async () => {
     const answer = await dev.start('none')
     const { decision } = problem(answer, 429, 'constraint_denied')
     expect(decision).toMatchObject({ allowed_at: null, constraints: [{ scope: 'global', limit: 0, used: 0 }] })
@@ -126,7 +126,7 @@ describe('concurrency', () => {
   }
   const closedAt = async (id: string) => at((await dev.temporal.describe(id))?.closeTime)
 
-  test('a second start is denied while the first is open, with no time to come back', async () => {
+  test('second start while the first is open → denied without Retry-After, admitted after its end', async () => {
     const { execution } = await dev.started('single', { input: { ms: 3_000 } })
     const answer = await dev.start('single')
     const { decision } = problem(answer, 429, 'constraint_denied')
@@ -141,7 +141,7 @@ describe('concurrency', () => {
     expect(sent - closed).toBeLessThan(10_000)
   })
 
-  test('an execution that continues as new is open until its last run has ended', async () => {
+  test('execution that continues as new → open until its last run ends', async () => {
     const { execution } = await dev.started('roll', { input: { left: 3 } })
     const { sent } = await untilAdmitted('roll')
     const closed = await closedAt(execution.id)
@@ -165,7 +165,7 @@ describe('Idempotency-Key', () => {
   }
   const idIn = (answer: Answer<unknown>) => executionIn(answer).id
 
-  test('20 times at once with one body: one execution, and its id in every answer', async () => {
+  test('20 concurrent starts with one key → one execution, its id in every answer', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => keyed('twenty')))
     expect(answers.map(({ status }) => status).sort()).toEqual([...Array.from({ length: 19 }, () => 200), 201])
     expect(new Set(answers.map(idIn)).size).toBe(1)
@@ -176,7 +176,7 @@ describe('Idempotency-Key', () => {
     expect(await dev.temporal.listOnce('keyed', 1)).toHaveLength(1)
   })
 
-  test('a replay is the execution as it is now', async () => {
+  test('replay → the execution as it is now', async () => {
     const { execution } = admitted(await keyed('replayed'))
     await dev.reaches(execution.id, 'completed')
     const again = await keyed('replayed')
@@ -184,25 +184,25 @@ describe('Idempotency-Key', () => {
     expect(executionIn(again)).toMatchObject({ id: execution.id, status: 'completed', result: { slept: 5 } })
   })
 
-  test('bodies are compared as parsed JSON', async () => {
+  test('same JSON spelled differently → replay', async () => {
     const { execution } = admitted(await keyed('parsed'))
     const again = await keyed('parsed', '{ "input": {"note":"\\u0078", "ms": 5.0},\n "reason": "once" }')
     expect(again.status).toBe(200)
     expect(idIn(again)).toBe(execution.id)
   })
 
-  test('another body with the same key is a conflict', async () => {
+  test('another body with the same key → conflict', async () => {
     admitted(await keyed('other'))
     problem(await keyed('other', { ...body, reason: 'twice' }), 409, 'idempotency_conflict')
     problem(await keyed('other', {}), 409, 'idempotency_conflict')
   })
 
-  test('another workflow may use the same key', async () => {
+  test('same key for another workflow → separate execution', async () => {
     admitted(await keyed('shared', body))
     admitted(await keyed('shared', body, 'nap'))
   })
 
-  test('a denied start can be tried again with its key', async () => {
+  test('denied start repeated with its key → evaluated again', async () => {
     const { execution } = await dev.started('retried', { input: { ms: 1_500 } })
     problem(await keyed('denied', body, 'retried'), 429, 'constraint_denied')
     const later = await until('the key is good for an admission', async () => {
@@ -215,7 +215,7 @@ describe('Idempotency-Key', () => {
 })
 
 describe('evaluate', () => {
-  test('says what a start would be told, and changes nothing', async () => {
+  test('evaluation → the decision of a start, and nothing changes', async () => {
     const before = await dev.call('/v1/decisions?workflow=quota&limit=500')
     const denied = await evaluate('quota', {})
     expect(denied.status).toBe(200)
@@ -233,7 +233,7 @@ describe('evaluate', () => {
     expect((await dev.call('/v1/decisions?workflow=quota&limit=500')).body).toEqual(before.body)
   })
 
-  test('looks ahead with at, but not back', async () => {
+  test('at in the future → evaluated then; at in the past → refused', async () => {
     const later = new Date(Date.now() + day + 60_000).toISOString()
     const ahead = await evaluate('quota', { at: later })
     expect(ahead.body.decision).toMatchObject({ outcome: 'admitted', at: later, constraints: [{ used: 0 }] })
@@ -243,19 +243,19 @@ describe('evaluate', () => {
     expect(problem(back, 400, 'bad_request').errors).toMatchObject([{ path: '/at' }])
   })
 
-  test('tells of a queue that nobody serves, as a denial', async () => {
+  test('queue without a worker → denied', async () => {
     const { status, body } = await evaluate('command', { target: { node: 'nowhere' }, input: { name: 'where' } })
     expect(status).toBe(200)
     expect(body.decision).toMatchObject({ id: null, outcome: 'denied', code: 'no_worker' })
   })
 
-  test('refuses what a start would refuse', async () => {
+  test('invalid start → refused alike', async () => {
     problem(await evaluate('command', {}), 422, 'invalid_target')
     problem(await evaluate('nap', { foo: 1 }), 400, 'bad_request')
     problem(await evaluate('no-such', {}), 404, 'unknown_workflow')
   })
 })
 
-test('in the end Temporal still has exactly three of the type with a limit of 3', async () => {
+test('maxExecution: after all tests → Temporal has exactly the 3 admitted executions', async () => {
   expect(await dev.temporal.list('quota')).toHaveLength(3)
 })

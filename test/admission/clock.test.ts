@@ -76,8 +76,8 @@ const answered = async (name: string, status: number, headers = patient) =>
     { within: 60_000, every: 500 },
   )
 
-describe.each([60_000, -60_000])('a clock that is %i ms away', (shiftMs) => {
-  test('is 503 until they agree', async () => {
+describe.each([60_000, -60_000])("clock %i ms away from Temporal's", (shiftMs) => {
+  test('start → 503 clock_skew until they agree, nothing counted', async () => {
     await answered('nap', 201)
     clock.shiftMs = shiftMs
     const answer = await answered('nap', 503)
@@ -98,7 +98,7 @@ describe.each([60_000, -60_000])('a clock that is %i ms away', (shiftMs) => {
 /** The one that was pending while they disagreed. */
 let pending: string
 
-test('what is pending is not sent while they disagree', async () => {
+test('outbox: clocks disagree → pending starts are not sent', async () => {
   clock.losesStarts = true
   const { execution } = admitted(await dev.start('pending', long, atOnce), 202)
   clock.shiftMs = 60_000
@@ -110,7 +110,7 @@ test('what is pending is not sent while they disagree', async () => {
   pending = execution.id
 })
 
-test('a few seconds are no matter', async () => {
+test('start: clock 5 s away → admitted', async () => {
   clock.shiftMs = 5_000
   for (let count = 0; count < 3; count += 1) expect((await dev.start('nap', {}, patient)).status).toBe(201)
   clock.shiftMs = 0
@@ -119,7 +119,7 @@ test('a few seconds are no matter', async () => {
 /** For how long Temporal stands still, in milliseconds. */
 const STALL = soaking(60_000, 20_000)
 
-test('100 triggers while Temporal stands still: each runs exactly once, or says why not', async () => {
+test('outbox: 100 triggers while Temporal stands still → each runs exactly once or has expired', async () => {
   const stoppedAt = Date.now()
   temporal.signal('SIGSTOP')
   const asked: Promise<Started>[] = []
@@ -169,7 +169,7 @@ test('100 triggers while Temporal stands still: each runs exactly once, or says 
   expect(body.items).toHaveLength(100)
 })
 
-test('what was pending while the clocks disagreed runs', async () => {
+test('outbox: clocks agree again → what was pending runs once', async () => {
   await dev.reaches(pending, 'running', { within: 40_000 })
   expect((await dev.temporal.listOnce('pending', 1)).map(({ workflowId }) => workflowId)).toEqual([pending])
 })

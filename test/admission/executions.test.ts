@@ -60,8 +60,8 @@ const constraintsOf = async (name: string) => {
 const evaluate = (name: string, body: unknown) =>
   dev.call<{ decision: Decision }>(`/v1/workflows/${name}/evaluate`, { body })
 
-describe('what is told of executions', () => {
-  test('a completed one has its result and its times', async () => {
+describe('execution', () => {
+  test('completed → has its result and its times', async () => {
     const execution = await dev.ran('nap', { input: { ms: 5 }, reason: 'tired' })
     expect(execution).toMatchObject({
       workflow: 'nap',
@@ -81,24 +81,24 @@ describe('what is told of executions', () => {
     expect(at(execution.admitted_at)).toBeLessThanOrEqual(at(execution.closed_at))
   })
 
-  test('a failed one has its error', async () => {
+  test('failed → has its error', async () => {
     const execution = await dev.ran('fail', {}, 'failed')
     expect(execution.result).toBeNull()
     expect(JSON.stringify(execution.error)).toContain('the disk is full')
   })
 
-  test('one that takes longer than its timeout has timed out', async () => {
+  test('longer than its timeout → timed_out', async () => {
     const execution = await dev.ran('brief', { input: { ms: 60_000 } }, 'timed_out')
     expect(execution).toMatchObject({ result: null, closed_at: expect.stringMatching(rfc3339) })
   })
 
-  test('one that was terminated past the coordinator is seen to be within 30 s', async () => {
+  test('terminated in Temporal → terminated within 30 s', async () => {
     const { execution } = await dev.started('nap', { input: { ms: 60_000 } })
     await dev.temporal.terminate(execution.id)
     expect(await dev.reaches(execution.id, 'terminated', { within: 35_000 })).toMatchObject({ result: null })
   })
 
-  test('a running one can be canceled, once', async () => {
+  test('canceled while running → canceled, a second cancel is refused', async () => {
     const { execution } = await dev.started('nap', { input: { ms: 60_000 } })
     await dev.reaches(execution.id, 'running')
     const path = `/v1/executions/${execution.id}/cancel`
@@ -108,7 +108,7 @@ describe('what is told of executions', () => {
     problem(await dev.call(path, { body: {} }), 409, 'already_closed')
   })
 
-  test('the workflow is told why it runs', async () => {
+  test('running → the workflow is told its decision, trigger and target', async () => {
     const trigger = { source: 'prometheus', name: 'errant-server', fingerprint: 'c0ffee' }
     const sent = { input: { empty: [], big: 2 ** 60, text: 'ä€💥' }, reason: '5xx above 20%', trigger }
     const execution = await dev.ran('tell', sent)
@@ -126,13 +126,13 @@ describe('what is told of executions', () => {
     })
   })
 
-  test('workflow_type names the function', async () => {
+  test('workflow_type set → that function runs', async () => {
     const execution = await dev.ran('named')
     expect(execution).toMatchObject({ workflow: 'named', result: 'another' })
     expect(await dev.temporal.describe(execution.id)).toMatchObject({ type: 'byAnotherName' })
   })
 
-  test('Temporal has the decision, the workflow and the target in the memo', async () => {
+  test("started → Temporal's memo has decision, workflow and target", async () => {
     const { execution } = await dev.started('command', { target: web1, input: { name: 'where' } })
     const run = await dev.temporal.describe(execution.id)
     expect(run?.memo).toEqual({ decision: execution.id, workflow: 'command', target: expect.objectContaining(web1) })
@@ -140,7 +140,7 @@ describe('what is told of executions', () => {
 })
 
 describe('lists', () => {
-  test('executions are listed newest first, in pages that have everything once', async () => {
+  test('executions in pages of 2 → newest first, each exactly once', async () => {
     const all = (await dev.call<List<Execution>>('/v1/executions?workflow=keyed&limit=500')).body
     expect(all.next_cursor).toBeNull()
     expect(all.items.length).toBeGreaterThanOrEqual(4)
@@ -157,7 +157,7 @@ describe('lists', () => {
     expect(paged.map(({ id }) => id)).toEqual(all.items.map(({ id }) => id))
   })
 
-  test('a limit is 50 unless given', async () => {
+  test('no limit given → 50 items', async () => {
     const { body } = await dev.call<List<Decision>>('/v1/decisions')
     expect(body.items).toHaveLength(50)
     expect(body.next_cursor).toEqual(expect.any(String))
@@ -169,7 +169,7 @@ describe('lists', () => {
     ['datacenter', 'dc1', ({ datacenter }: Execution) => datacenter === 'dc1'],
     ['status', 'failed', ({ status }: Execution) => status === 'failed'],
     ['status', 'canceled', ({ status }: Execution) => status === 'canceled'],
-  ])('executions can be chosen by %s=%s', async (key, value, fits) => {
+  ])('executions filtered by %s=%s → exactly those that match', async (key, value, fits) => {
     const { status, body } = await dev.call<List<Execution>>(`/v1/executions?${key}=${value}&limit=500`)
     expect(status).toBe(200)
     expect(body.items.length).toBeGreaterThan(0)
@@ -184,7 +184,7 @@ describe('lists', () => {
     ['outcome', 'denied', ({ outcome }: Decision) => outcome === 'denied'],
     ['code', 'constraint_denied', ({ code }: Decision) => code === 'constraint_denied'],
     ['caller', 'anonymous', ({ caller }: Decision) => caller === 'anonymous'],
-  ])('decisions can be chosen by %s=%s', async (key, value, fits) => {
+  ])('decisions filtered by %s=%s → exactly those that match', async (key, value, fits) => {
     const { status, body } = await dev.call<List<Decision>>(`/v1/decisions?${key}=${value}&limit=500`)
     expect(status).toBe(200)
     expect(body.items.length).toBeGreaterThan(0)
@@ -193,14 +193,14 @@ describe('lists', () => {
     expect(body.items).toHaveLength(all.filter(fits).length)
   })
 
-  test('decisions can be chosen by since', async () => {
+  test('decisions since a time → only those after it', async () => {
     const since = new Date().toISOString()
     const { decision } = await dev.started('nap')
     const { body } = await dev.call<List<Decision>>(`/v1/decisions?since=${since}`)
     expect(body.items.map(({ id }) => id)).toEqual([decision.id])
   })
 
-  test('filters that nothing fits give an empty list', async () => {
+  test('filters that match nothing → empty list', async () => {
     for (const query of ['workflow=no-such', 'node=no-such', 'status=lost', 'workflow=quota&node=web-1']) {
       expect((await dev.call<List<Execution>>(`/v1/executions?${query}`)).body).toEqual({
         items: [],
@@ -210,7 +210,7 @@ describe('lists', () => {
     expect((await dev.call<List<Decision>>('/v1/decisions?caller=spiffe://a/b')).body.items).toEqual([])
   })
 
-  test('the operator on the socket is another caller, and the same key is not his', async () => {
+  test("same key from the operator's socket → another caller, another execution", async () => {
     const headers = { 'idempotency-key': 'of-anonymous', ...patient }
     const first = admitted(await dev.start('nap', {}, headers))
     const sent = { body: {}, headers }
@@ -222,7 +222,7 @@ describe('lists', () => {
     expect((await dev.call<List<Decision>>(`/v1/decisions?${query}`)).body.items).toHaveLength(1)
   })
 
-  test('workflows are listed with each constraint and its present use', async () => {
+  test('workflows → each constraint with its present usage', async () => {
     const { body } = await dev.call<List<{ constraints: ConstraintUse[] }>>('/v1/workflows?limit=500')
     const ofQuota = body.items.filter((item) => JSON.stringify(item).includes('"quota"'))
     expect(ofQuota).toHaveLength(1)
@@ -253,7 +253,7 @@ describe('nodes', () => {
     return ['web-1', 'db-1', 'guest-1', 'guest-2'].filter((name) => JSON.stringify(body.items).includes(`"${name}"`))
   }
 
-  test('live ones are listed, and shown', async () => {
+  test('live → listed, and shown one by one', async () => {
     expect(await names()).toEqual(['web-1', 'db-1'])
     const { status, body } = await dev.call('/v1/nodes/web-1')
     expect(status).toBe(200)
@@ -261,7 +261,7 @@ describe('nodes', () => {
     expect((await dev.call('/v1/nodes/web-9')).status).toBe(404)
   })
 
-  test('one is live for 15 s after a heartbeat, or until it drains', async () => {
+  test('one heartbeat → live for 15 s, or until it drains', async () => {
     expect((await beat('guest-1')).status).toBe(204)
     expect((await beat('guest-2')).status).toBe(204)
     const since = Date.now()
@@ -276,7 +276,7 @@ describe('nodes', () => {
 })
 
 describe('metrics', () => {
-  test('count decisions and executions', async () => {
+  test('after decisions of all kinds → counters agree', async () => {
     const { status, text, headers } = await dev.call('/metrics')
     expect(status).toBe(200)
     expect(headers.get('content-type')).toMatch(/^text\/plain/)

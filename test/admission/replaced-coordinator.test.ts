@@ -9,7 +9,7 @@ import { freePort } from '../support/ports.ts'
 import { resile, startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-test('it is started again until it is there', async () => {
+test('coordinator: can not start with new permit keys for a while → started again until it answers', async () => {
   const project = writeProject({
     'coordinator.hcl': `
       datacenter = "dc1"

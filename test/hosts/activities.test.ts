@@ -46,7 +46,7 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-1:web', 'db-1:database'] })
 })
 
-describe('where things run', () => {
+describe('task queues', () => {
   const environmentOf = (execution: Execution) => {
     const { stdout } = execution.result as { stdout: string }
     return Object.fromEntries(
@@ -76,19 +76,16 @@ describe('where things run', () => {
     ['fixed node type, given', 'command-database', { node_type: 'database' }, 'db-1', 'dc1:type:database', 'dc1'],
     ['datacenter', 'command-datacenter', { datacenter: 'dc1' }, /^(web|db)-1$/, 'dc1', 'dc1'],
     ['datacenter by default', 'command-datacenter', undefined, /^(web|db)-1$/, 'dc1', 'dc1'],
-  ])(
-    '%s: activities on its queue without the author saying so',
-    async (_, name, target, node, queue, workflowQueue) => {
-      const execution = await dev.ran(name, {
-        ...(target === undefined ? {} : { target }),
-        input: { name: 'environment' },
-      })
-      expect(execution.task_queue).toBe(queue)
-      expect(environmentOf(execution)['RESILE_NODE']).toMatch(node)
-      expect(await dev.temporal.activityQueues(execution.id)).toEqual([queue])
-      expect(await dev.temporal.describe(execution.id)).toMatchObject({ taskQueue: workflowQueue })
-    },
-  )
+  ])('target is %s → activities run on its queue, unasked', async (_, name, target, node, queue, workflowQueue) => {
+    const execution = await dev.ran(name, {
+      ...(target === undefined ? {} : { target }),
+      input: { name: 'environment' },
+    })
+    expect(execution.task_queue).toBe(queue)
+    expect(environmentOf(execution)['RESILE_NODE']).toMatch(node)
+    expect(await dev.temporal.activityQueues(execution.id)).toEqual([queue])
+    expect(await dev.temporal.describe(execution.id)).toMatchObject({ taskQueue: workflowQueue })
+  })
 
   test.each([
     ['command', {}],
@@ -101,17 +98,17 @@ describe('where things run', () => {
     ['command-database', { node: 'db-1' }],
     ['command-datacenter', { node: 'web-1' }],
     ['command-datacenter', { node_type: 'web' }],
-  ])('a target that does not fit %s is refused: %j', async (name, target) => {
+  ])('target that %s does not take, %j → refused', async (name, target) => {
     const { errors } = problem(await dev.start(name, { target, input: { name: 'where' } }), 422, 'invalid_target')
     expect(errors?.[0]?.path).toMatch(/^\/target(\/|$)/)
   })
 
-  test('a missing target is refused where one is needed', async () => {
+  test('target missing where one is needed → refused', async () => {
     problem(await dev.start('command', { input: { name: 'where' } }), 422, 'invalid_target')
     problem(await dev.start('command-type', { input: { name: 'where' } }), 422, 'invalid_target')
   })
 
-  test('a node, or a type, that nobody has is no worker', async () => {
+  test('node or type that nobody serves → no_worker', async () => {
     for (const node of ['nowhere', 'constructor']) {
       const answer = await dev.start('command', { target: { node }, input: { name: 'where' } })
       const { decision } = problem(answer, 503, 'no_worker')
@@ -125,7 +122,7 @@ describe('where things run', () => {
 describe('runCommand', () => {
   const resultOf = async (input: unknown) => (await dev.ran('command', { target: web1, input })).result
 
-  test('runs the argv with its parameters, without a shell', async () => {
+  test('parameters with shell syntax → passed on literally', async () => {
     const result = await resultOf({ name: 'say', params: { who: 'you; echo $(id)' } })
     expect(result).toEqual({
       exitCode: 0,
@@ -135,7 +132,7 @@ describe('runCommand', () => {
     })
   })
 
-  test('has only PATH, HOME, RESILE_NODE and RESILE_EXECUTION_ID in the environment', async () => {
+  test('environment → only PATH, HOME, RESILE_NODE and RESILE_EXECUTION_ID', async () => {
     const execution = await dev.ran('command', { target: web1, input: { name: 'environment' } })
     const { stdout } = execution.result as { stdout: string }
     const names = stdout
@@ -146,11 +143,11 @@ describe('runCommand', () => {
     expect(stdout).toContain(`RESILE_EXECUTION_ID=${execution.id}`)
   })
 
-  test('has the project as working directory', async () => {
+  test('working directory → the project', async () => {
     expect(await resultOf({ name: 'where' })).toMatchObject({ stdout: `${project}\n` })
   })
 
-  test('returns when the command ends with another code than 0', async () => {
+  test('exit code other than 0 → returned, not thrown', async () => {
     expect(await resultOf({ name: 'complain' })).toMatchObject({ exitCode: 3, stdout: '', stderr: 'oops\n' })
   })
 
@@ -163,7 +160,7 @@ describe('runCommand', () => {
     ['InvalidParams', { name: 'say', params: { who: 'you', whom: 'me' } }],
     ['InvalidParams', { name: 'say', params: { who: 5 } }],
     ['CommandTimeout', { name: 'dawdle' }],
-  ])('%s is a failure that is not retried: %j', async (type, input) => {
+  ])('%s for %j → failure that is not retried', async (type, input) => {
     expect(await resultOf(input)).toEqual({ type, final: true })
   })
 })
@@ -185,13 +182,13 @@ describe('checkHttp', () => {
   })
   const check = async (input: unknown) => (await dev.ran('check', { target: web1, input })).result
 
-  test('tells whether the status is the expected one', async () => {
+  test('answer → ok when the status is the expected one', async () => {
     expect(await check({ url })).toEqual({ ok: true, status: 200, durationMs: expect.any(Number) })
     expect(await check({ url: `${url}/sick` })).toMatchObject({ ok: false, status: 500 })
     expect(await check({ url: `${url}/sick`, expectStatus: 500 })).toMatchObject({ ok: true, status: 500 })
   })
 
-  test('never throws', async () => {
+  test('no answer, closed port or no URL → ok false with an error, nothing thrown', async () => {
     expect(await check({ url: `${url}/slow`, timeout: '1s' })).toMatchObject({ ok: false, error: expect.any(String) })
     const closed = `http://127.0.0.1:${await freePort()}/`
     expect(await check({ url: closed })).toMatchObject({ ok: false, error: expect.any(String) })

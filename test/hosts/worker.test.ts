@@ -90,8 +90,8 @@ async function hang(node: string): Promise<void> {
 
 const isKnown = async (node: string) => (await dev.call(`/v1/nodes/${node}`)).status === 200
 
-describe('its door', () => {
-  test('tells what the worker does', async () => {
+describe("worker's status listener", () => {
+  test('HTTP → health, readiness with conditions, metrics', async () => {
     const door = `127.0.0.1:${await freePort()}`
     const worker = await startWorker('seen', door)
     expect((await call(`http://${door}/healthz`)).status).toBe(200)
@@ -113,7 +113,7 @@ describe('its door', () => {
     expect(await worker.ended).toMatchObject({ code: 0 })
   })
 
-  test('may be a socket for the owner and its group, also where a dead one lies', async () => {
+  test('unix socket, also where a dead one is → mode 660', async () => {
     const socket = join(temporaryDirectory(), 'worker.sock')
     for (let time = 0; time < 2; time++) {
       const worker = await startWorker('door', `unix:${socket}`)
@@ -123,7 +123,7 @@ describe('its door', () => {
     }
   })
 
-  test('is never put in the place of a file', async () => {
+  test('path of a file → refused, the file stays', async () => {
     const directory = temporaryDirectory()
     writeFileSync(join(directory, 'file'), 'precious')
     const { code, stdout } = await startResile(
@@ -134,8 +134,8 @@ describe('its door', () => {
   })
 })
 
-describe('its end', () => {
-  test('what runs may finish, and nothing new comes', async () => {
+describe("worker's shutdown", () => {
+  test('SIGTERM → no new work, exit code 0', async () => {
     const worker = await startWorker('leaving', `127.0.0.1:${await freePort()}`)
     expect(await isKnown('leaving')).toBe(true)
     worker.kill('SIGTERM')
@@ -143,7 +143,7 @@ describe('its end', () => {
     expect(await worker.ended).toMatchObject({ code: 0 })
   })
 
-  test('comes within 15 s also when an activity heeds nothing', async () => {
+  test('SIGTERM while an activity ignores cancellation → ends within 15 s', async () => {
     const door = `127.0.0.1:${await freePort()}`
     const worker = await startWorker('stuck', door)
     await hang('stuck')
@@ -157,7 +157,7 @@ describe('its end', () => {
     expect(performance.now() - began).toBeLessThan(16_000)
   })
 
-  test('comes within 15 s also when neither Temporal nor the coordinator answers', async () => {
+  test('SIGTERM while Temporal and coordinator are silent → ends within 15 s', async () => {
     const worker = await startWorker('alone', `127.0.0.1:${await freePort()}`)
     const coordinator = dev.pid('coordinator')
     kill(coordinator, 'SIGSTOP')
@@ -182,7 +182,9 @@ describe('its end', () => {
 /** For how long neither is there, in milliseconds. */
 const OUTAGE = soaking(70_000, 15_000)
 
-test('it outlives Temporal and the coordinator', { timeout: 300_000 }, async () => {
+test('worker: Temporal and coordinator down for a while → not ready, then the same process works on', {
+  timeout: 300_000,
+}, async () => {
   const door = `127.0.0.1:${await freePort()}`
   const worker = await startWorker('patient', door)
   await temporal.kill()

@@ -7,7 +7,7 @@ const anywhere = 'task_queue_target = "datacenter"'
 const project = writeProject(napping('nap', anywhere))
 const said = ({ stdout, stderr }: Ended) => stdout + stderr
 
-describe('check', () => {
+describe('resile check', () => {
   const check = async (files: Record<string, string>, ...flags: string[]) =>
     resile(['check', '--project', writeProject(files), ...flags])
   const report = ({ stdout }: Ended) => JSON.parse(stdout) as { ok: boolean; errors: Mistake[]; warnings: Mistake[] }
@@ -20,18 +20,18 @@ describe('check', () => {
     permitted: unknown[]
   }
 
-  test('a good project is 0', async () => {
+  test('good project → exit code 0', async () => {
     expect(await resile(['check', '--project', project])).toMatchObject({ code: 0 })
     const ended = await resile(['check', '--project', project, '--json'])
     expect(ended.code).toBe(0)
     expect(report(ended)).toEqual({ ok: true, errors: [], warnings: [] })
   })
 
-  test("the repository's own project is good", async () => {
+  test("the repository's own project → exit code 0", async () => {
     expect(await resile(['check'])).toMatchObject({ code: 0 })
   })
 
-  test('all constructs and spellings of the public examples are good', async () => {
+  test('all constructs and spellings of the public examples → no errors', async () => {
     const files = {
       'coordinator.hcl': `
         datacenter = "dc1"
@@ -108,7 +108,7 @@ constraint {
 }
 `
 
-  test('five mistakes of one file are five errors, each at its line and column', async () => {
+  test('five mistakes in one file → five errors, each at its line and column', async () => {
     const ended = await check({ 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' })
     expect(ended.code).toBe(1)
     const lines = said(ended)
@@ -125,7 +125,7 @@ constraint {
     expect(lines[0]).toMatch(/\(permitted: .*node_type.*\)/)
   })
 
-  test('--json has the same', async () => {
+  test('--json → the same errors', async () => {
     const ended = await check(
       { 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' },
       '--json',
@@ -149,7 +149,7 @@ constraint {
     }
   })
 
-  test('the mistakes of all files are told together', async () => {
+  test('mistakes in several files → all reported together', async () => {
     const ended = await check(
       {
         'coordinator.hcl': 'datacentre = "dc1"\n',
@@ -204,20 +204,20 @@ constraint {
     ['an elision', { 'coordinator.hcl': 'datacenter = "dc1"\nserver_config {\n  enable_tls = true\n  [...]\n}\n' }],
     ['no coordinator.hcl', { 'coordinator.hcl': '' }],
     ['an expression', { 'coordinator.hcl': 'datacenter = upper("dc1")\n' }],
-  ])('%s is an error', async (_, files) => {
+  ])('%s → error', async (_, files) => {
     const ended = await check(files, '--json')
     expect(ended.code).toBe(1)
     expect(report(ended).ok).toBe(false)
     expect(report(ended).errors.length).toBeGreaterThan(0)
   })
 
-  test('a workflow without code is a warning', async () => {
+  test('workflow without code → warning', async () => {
     const ended = await check({ 'workflows/ghost.hcl': `${anywhere}\n` }, '--json')
     expect(ended.code).toBe(0)
     expect(report(ended)).toMatchObject({ ok: true, errors: [], warnings: [{ file: 'workflows/ghost.hcl' }] })
   })
 
-  test('dev does not start a project that check refuses', async () => {
+  test('resile dev on a refused project → does not start', async () => {
     const bad = writeProject({ 'workflows/bad.hcl': mistakes })
     const ended = await resile(['dev', '--project', bad, '--data', temporaryDirectory(), '--port', '0'])
     expect(ended.code).toBe(1)
@@ -225,7 +225,7 @@ constraint {
     expect(ended.stdout).not.toContain('resile ready')
   })
 
-  test('a directory that is no project is refused', async () => {
+  test('directory without a project → refused', async () => {
     const ended = await resile(['check', '--project', temporaryDirectory()])
     expect([1, 2]).toContain(ended.code)
     expect(said(ended)).toContain('coordinator.hcl')

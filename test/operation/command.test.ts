@@ -36,15 +36,15 @@ const started = async (...args: string[]) => {
   return printed<Started>(ended)
 }
 
-describe('trigger', () => {
-  test('starts a workflow, and ends with 0', async () => {
+describe('resile trigger', () => {
+  test('admitted → exit code 0', async () => {
     const ended = await dev.resile('trigger', 'nap', '--reason', 'by hand')
     expect(ended).toMatchObject({ code: 0, stderr: '' })
     const { body } = await dev.call<List<Execution>>('/v1/executions?workflow=nap&limit=1')
     expect(ended.stdout).toContain(body.items[0]?.id)
   })
 
-  test('sends what its flags say', async () => {
+  test('flags → sent as request fields', async () => {
     const input = { ms: 5 }
     const flags = ['--input', JSON.stringify(input), '--reason', 'by hand', '--idempotency-key', 'k1']
     const { execution, decision } = await started('node-nap', '--node', 'web-1', ...flags)
@@ -58,7 +58,7 @@ describe('trigger', () => {
     expect((await started('nap', '--datacenter', 'dc1')).execution.task_queue).toBe('dc1')
   })
 
-  test('ends with 3 when it is denied, and shows the receipt', async () => {
+  test('denied → exit code 3 with the receipt', async () => {
     const ended = await dev.resile('trigger', 'never')
     expect(ended.code).toBe(3)
     expect(said(ended)).toContain('maxExecution')
@@ -77,7 +77,7 @@ describe('trigger', () => {
     ['a node that is not there', ['node-nap', '--node', 'nowhere'], 'no_worker'],
     ['a name that is none', ['../executions'], /not_found|unknown_workflow/],
     ['a name with a slash', ['nap/executions?x='], /not_found|unknown_workflow/],
-  ])('ends with 1 for %s', async (_, args, code) => {
+  ])('%s → exit code 1', async (_, args, code) => {
     const ended = await dev.resile('trigger', ...args)
     expect(ended).toMatchObject({ code: 1 })
     expect(ended.stderr).toMatch(/./)
@@ -86,7 +86,7 @@ describe('trigger', () => {
     expect(printed<Problem>(asJson).code).toMatch(code)
   })
 
-  test('--wait waits for the end, and tells it', async () => {
+  test('--wait → waits for the end and prints it', async () => {
     const well = await dev.resile('trigger', 'nap', '--input', '{"ms": 1500}', '--wait')
     expect(well.code).toBe(0)
     expect(said(well)).toContain('completed')
@@ -96,14 +96,14 @@ describe('trigger', () => {
     expect(said(badly)).toContain('the disk is full')
   })
 
-  test('--wait --json prints one document: the execution at its end', async () => {
+  test('--wait --json → one document, the execution at its end', async () => {
     const ended = await dev.resile('trigger', 'nap', '--wait', '--json')
     expect(ended.code).toBe(0)
     expect(ended.stdout).toMatch(/"status":\s*"completed"/)
     expect(() => printed(ended)).not.toThrow()
   })
 
-  test('Ctrl-C ends the waiting with 130, and not the execution', async () => {
+  test('Ctrl-C while waiting → exit code 130, the execution goes on', async () => {
     const reason = 'interrupted'
     const args = ['trigger', 'nap', '--input', '{"ms": 60000}', '--reason', reason, '--wait']
     const waiting = startResile([...args, '--project', dev.project, '--data', dev.data])
@@ -125,11 +125,11 @@ describe('trigger', () => {
   })
 })
 
-describe('the lists', () => {
+describe('lists', () => {
   test.each([
     ['executions', '/v1/executions'],
     ['decisions', '/v1/decisions'],
-  ])('%s --json prints the HTTP body unchanged', async (verb, path) => {
+  ])('resile %s --json → the HTTP body unchanged', async (verb, path) => {
     await dev.ran('nap')
     // What runs may end between the two.
     await until(
@@ -142,7 +142,7 @@ describe('the lists', () => {
     )
   })
 
-  test('one of them --json, too', async () => {
+  test('one item --json → the HTTP body unchanged', async () => {
     const { id } = await dev.ran('nap')
     for (const verb of ['executions', 'decisions']) {
       const { code, stdout } = await dev.resile(verb, id, '--json')
@@ -151,7 +151,7 @@ describe('the lists', () => {
     }
   })
 
-  test('for people they have a line for each', async () => {
+  test('without --json → a line for each item', async () => {
     const { id } = await dev.ran('nap')
     for (const verb of ['executions', 'decisions']) {
       const ended = await dev.resile(verb)
@@ -164,7 +164,7 @@ describe('the lists', () => {
     expect(printed<List<unknown>>(await dev.resile('nodes', '--json')).items).toHaveLength(1)
   })
 
-  test('what is not there is 1', async () => {
+  test('unknown id → exit code 1', async () => {
     for (const verb of ['executions', 'decisions', 'cancel']) {
       for (const id of ['01912d68-783e-7a03-8467-5661c1243ad4', 'no-id', '../nodes', '..']) {
         const ended = await dev.resile(verb, id, '--json')
@@ -175,8 +175,8 @@ describe('the lists', () => {
   })
 })
 
-describe('cancel', () => {
-  test('cancels, once', async () => {
+describe('resile cancel', () => {
+  test('running execution → canceled; second time refused', async () => {
     const { execution } = await started('nap', '--input', '{"ms": 60000}')
     expect(await dev.resile('cancel', execution.id)).toMatchObject({ code: 0 })
     await dev.reaches(execution.id, 'canceled')
@@ -186,11 +186,11 @@ describe('cancel', () => {
   })
 })
 
-describe('which coordinator', () => {
+describe('choice of coordinator', () => {
   const nodes = async (args: string[], env: NodeJS.ProcessEnv = {}) =>
     resile(['nodes', '--json', ...args], { cwd: temporaryDirectory(), env: { ...process.env, ...env } })
 
-  test('--coordinator, else $RESILE_COORDINATOR, else the local one', async () => {
+  test('--coordinator, else $RESILE_COORDINATOR, else the local one → asked in this order', async () => {
     expect(printed<List<unknown>>(await nodes(['--coordinator', dev.coordinator])).items).toHaveLength(1)
     expect(printed<List<unknown>>(await nodes([], { RESILE_COORDINATOR: dev.coordinator })).items).toHaveLength(1)
     const closed = `http://127.0.0.1:${await freePort()}`
@@ -200,7 +200,7 @@ describe('which coordinator', () => {
     expect(printed<List<unknown>>(local).items).toHaveLength(1)
   })
 
-  test('one that does not answer is 4', async () => {
+  test('no answer → exit code 4', async () => {
     const closed = `http://127.0.0.1:${await freePort()}`
     for (const args of [['nodes'], ['executions'], ['decisions'], ['trigger', 'nap'], ['cancel', 'x']]) {
       const ended = await resile([...args, '--coordinator', closed])
@@ -212,7 +212,7 @@ describe('which coordinator', () => {
   })
 })
 
-describe('wrong usage', () => {
+describe('command line', () => {
   test.each([
     [[]],
     [['no-such-verb']],
@@ -230,7 +230,7 @@ describe('wrong usage', () => {
     [['dev', '--node', 'web-1:']],
     [['dev', '--temporal-address', '127.0.0.1:1']],
     [['check', '--no-such-flag']],
-  ])('%j is 2, and says why', async (args) => {
+  ])('%j → exit code 2 with the reason', async (args) => {
     const cwd = writeProject({})
     const ended = await resile(args, { cwd })
     expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code: 2, stdout: '' })
@@ -239,7 +239,7 @@ describe('wrong usage', () => {
   })
 
   test.each(['dev', 'worker', 'detector', 'check', 'trigger', 'executions', 'decisions', 'nodes', 'cancel'])(
-    '%s --help explains it',
+    'resile %s --help → explains it',
     async (verb) => {
       const ended = await resile([verb, '--help'])
       expect(ended).toMatchObject({ code: 0, stderr: '' })
@@ -248,7 +248,7 @@ describe('wrong usage', () => {
     },
   )
 
-  test('so does --help alone, with the exit codes', async () => {
+  test('--help alone → all verbs and the exit codes', async () => {
     const ended = await resile(['--help'])
     expect(ended.code).toBe(0)
     for (const verb of [
@@ -276,7 +276,7 @@ describe("under the system's own Node", () => {
     return run('/usr/bin/env', ['-i', `PATH=${path}`, `HOME=${home}`, 'node', 'bin/resile.mjs', ...args]).ended
   }
 
-  test.skipIf(found === undefined)(`the command does the same${title}`, async () => {
+  test.skipIf(found === undefined)(`bin/resile.mjs → same results${title}`, async () => {
     expect(await underIt('check', '--project', project)).toMatchObject({ code: 0 })
     const nodes = await underIt('nodes', '--json', '--coordinator', dev.coordinator)
     expect(nodes).toMatchObject({ code: 0, stderr: '' })
@@ -285,7 +285,7 @@ describe("under the system's own Node", () => {
     expect(await underIt('trigger')).toMatchObject({ code: 2 })
   })
 
-  test.skipIf(found === undefined)(`and as npx resile${title}`, async () => {
+  test.skipIf(found === undefined)(`npx resile → same results${title}`, async () => {
     const path = [join(found ?? '', '..'), '/usr/bin', '/bin'].join(':')
     const args = ['-i', `PATH=${path}`, `HOME=${temporaryDirectory()}`, 'npx', 'resile', 'nodes', '--json']
     const ended = await run('/usr/bin/env', [...args, '--coordinator', dev.coordinator]).ended

@@ -48,7 +48,7 @@ beforeAll(async () => {
   asAdmin = await authority.issue({ uris: [admin] })
 })
 
-describe('the process', () => {
+describe('coordinator process', () => {
   let project: string
   beforeAll(async () => {
     const { hcl } = await serverFiles(authority)
@@ -58,7 +58,7 @@ describe('the process', () => {
   const works = async (coordinator: Coordinator) =>
     expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
 
-  test.each(['SIGTERM', 'Ctrl-C'])('%s ends all of it, whoever is connected', async (how) => {
+  test.each(['SIGTERM', 'Ctrl-C'])('%s while clients are connected → all of it ends with exit code 0', async (how) => {
     const coordinator = await startCoordinator({ project })
     await works(coordinator)
     const pids = below(coordinator.process.pid)
@@ -77,7 +77,7 @@ describe('the process', () => {
     await gone(pids, 10_000)
   })
 
-  test('workerd that is killed is back before anybody notices', async () => {
+  test('workerd killed → next request is served', async () => {
     const coordinator = await startCoordinator({ project })
     const { workerd } = coordinator
     kill(workerd, 'SIGKILL')
@@ -89,7 +89,7 @@ describe('the process', () => {
     await coordinator.stop()
   })
 
-  test('the front that is killed takes workerd with it, and the next one takes over', async () => {
+  test('front killed → workerd ends too, the next start takes over', async () => {
     const coordinator = await startCoordinator({ project })
     const { data, workerd } = coordinator
     await coordinator.call('/v1/workflows/nap/evaluate', null, { body: {} })
@@ -103,7 +103,7 @@ describe('the process', () => {
     await next.stop()
   })
 
-  test('another one on the same data is refused, and the first goes on', async () => {
+  test('second one on the same data → refused, the first goes on', async () => {
     const coordinator = await startCoordinator({ project })
     const { data } = coordinator
     const { code, stderr } = await startCoordinatorProcess({ project, data }).ended
@@ -116,7 +116,7 @@ describe('the process', () => {
   })
 })
 
-describe.concurrent('it does not start', () => {
+describe.concurrent('coordinator that can not start', () => {
   const failed = async (project: string, listen?: string) => {
     const data = join(temporaryDirectory(), 'data')
     const running = startCoordinatorProcess({ project, data, ...(listen === undefined ? {} : { listen }) })
@@ -131,12 +131,12 @@ describe.concurrent('it does not start', () => {
   test.each<[string, string]>([
     ['no server_config', 'datacenter = "dc1"\n'],
     ['no rule in it', coordinatorHcl('enable_tls = false')],
-  ])('with %s', async (_, hcl) => {
+  ])('%s → exit code 1, no route rules', async (_, hcl) => {
     const { code, stderr } = await failed(writeProject({ 'coordinator.hcl': hcl, ...workflows }))
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/no route rules/) })
   })
 
-  test('without the certificates, all of which it names', async () => {
+  test('certificates missing → names all of them', async () => {
     const project = projectOf(`enable_tls = true\ncert_file = "here.pem"\ncrl_file = "there.pem"\n${rule}`)
     const { code, stderr } = await failed(project)
     expect(code).toBe(1)
@@ -152,7 +152,7 @@ describe.concurrent('it does not start', () => {
     ['a key that is none', 'key', () => 'no key\n'],
     ['no authority in the file of authorities', 'ca', () => '\n'],
     ['a list of what is revoked that is none', 'crl', () => '\n'],
-  ])('with %s', async (_, file, text) => {
+  ])('%s → exit code 1, names the file', async (_, file, text) => {
     const files = await serverFiles(authority, { crl: true })
     writeFileSync(files[file], await text())
     const { code, stderr } = await failed(projectOf(`${files.hcl}\n${rule}`))
@@ -160,7 +160,7 @@ describe.concurrent('it does not start', () => {
     expect(stderr).toContain(files[file])
   })
 
-  test('on a port that is taken', async () => {
+  test('port taken → EADDRINUSE with the port', async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
     atEnd(() => taken.close())
@@ -170,12 +170,12 @@ describe.concurrent('it does not start', () => {
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(new RegExp(`EADDRINUSE.*:${port}`)) })
   })
 
-  test.each(['127.0.0.1', '127.0.0.1:65536', ''])('at %j, which is a mistake in its command line', async (listen) => {
+  test.each(['127.0.0.1', '127.0.0.1:65536', ''])('--listen %j → usage error', async (listen) => {
     const { code, stderr } = await failed(projectOf(rule), listen)
     expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--listen must be HOST:PORT/) })
   })
 
-  test.each(['--bogus', 'surplus', '--listen'])('with %s in its command line', async (argument) => {
+  test.each(['--bogus', 'surplus', '--listen'])('argument %s → usage error', async (argument) => {
     const { code, stderr } = await resile(['coordinator', argument])
     expect(code).toBe(2)
     expect(stderr).not.toMatch(/^\s+at /m)

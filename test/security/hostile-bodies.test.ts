@@ -20,19 +20,19 @@ const ofSize = (bytes: number) => {
   return JSON.stringify({ input: { pad: 'x'.repeat(bytes - around.length) } })
 }
 
-describe('a body that is too large is 413', () => {
+describe('body size', () => {
   const limit = 64 * 1024
 
-  test('64 KiB are not', async () => {
+  test('64 KiB → accepted', async () => {
     expect(Buffer.byteLength(ofSize(limit))).toBe(limit)
     admitted(await hostile(ofSize(limit), { prefer: 'wait=30' }))
   })
 
-  test.each([limit + 1, 65 * 1024, 1024 * 1024])('%i bytes are', async (size) => {
+  test.each([limit + 1, 65 * 1024, 1024 * 1024])('%i bytes → 413', async (size) => {
     problem(await hostile(ofSize(size)), 413, 'too_large')
   })
 
-  test('without a Content-Length too', async () => {
+  test('too large without a Content-Length → 413', async () => {
     const answer = await fetch(`${dev.coordinator}/v1/workflows/nap/executions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -45,24 +45,24 @@ describe('a body that is too large is 413', () => {
     await stillServes()
   })
 
-  test('in bytes, not in characters', async () => {
+  test('limit in characters of several bytes → 413', async () => {
     const pad = '€'.repeat(22_000)
     problem(await hostile({ input: { pad } }), 413, 'too_large')
   })
 
-  test('before anything else is looked at', async () => {
+  test('too large and otherwise wrong → 413', async () => {
     problem(await hostile(ofSize(65 * 1024), {}, 'no-such'), 413, 'too_large')
     problem(await hostile('x'.repeat(65 * 1024), { 'content-type': 'text/plain' }), 413, 'too_large')
   })
 
-  test('one that was announced and never comes does no harm', async () => {
+  test('announced and never sent → coordinator goes on', async () => {
     const head = 'POST /v1/workflows/nap/executions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
     const answer = await raw(`${head}Content-Length: 999999999\r\nConnection: close\r\n\r\n{`)
     problem(answer, 413, 'too_large')
   })
 })
 
-describe('a body that is not JSON is 400 or 415', () => {
+describe('body syntax', () => {
   test.each([
     ['nothing but a space', ' '],
     ['an open object', '{"reason": "x"'],
@@ -77,11 +77,11 @@ describe('a body that is not JSON is 400 or 415', () => {
       Buffer.from([0x7b, 0x22, 0x72, 0x65, 0x61, 0x73, 0x6f, 0x6e, 0x22, 0x3a, 0x22, 0xff, 0x22, 0x7d]),
     ],
     ['UTF-16', Buffer.from('\ufeff{}', 'utf16le')],
-  ])('%s', async (_, body) => {
+  ])('%s → 400', async (_, body) => {
     problem(await hostile(body), 400, 'bad_request')
   })
 
-  test.each(['[]', '"text"', '5', 'null', 'true', '[{}]'])('%s is JSON, and no object', async (body) => {
+  test.each(['[]', '"text"', '5', 'null', 'true', '[{}]'])('JSON that is no object, %s → 400', async (body) => {
     const { errors } = problem(await hostile(body), 400, 'bad_request')
     expect(errors).toMatchObject([{ path: '', message: expect.stringMatching(/./) }])
   })
@@ -93,25 +93,25 @@ describe('a body that is not JSON is 400 or 415', () => {
     'application/jsonp',
     'json',
     ',',
-  ])('as %s it is 415', async (type) => {
+  ])('content type %s → 415', async (type) => {
     problem(await hostile('{}', { 'content-type': type }), 415, 'unsupported_media_type')
   })
 
-  test('without a type it is 415', async () => {
+  test('no content type → 415', async () => {
     const bytes =
       'POST /v1/workflows/nap/executions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}'
     problem(await raw(bytes), 415, 'unsupported_media_type')
   })
 
   test.each(['application/json; charset=utf-8', 'Application/JSON', 'application/json;charset="UTF-8"'])(
-    'as %s it is fine',
+    'content type %s → accepted',
     async (type) => {
       admitted(await hostile('{}', { 'content-type': type, prefer: 'wait=30' }))
     },
   )
 })
 
-describe('a wrong type or an unknown field is 400, and the pointer tells where', () => {
+describe('body fields', () => {
   test.each<[string, unknown]>([
     ['/foo', { foo: 1 }],
     ['/Reason', { Reason: 'x' }],
@@ -143,18 +143,18 @@ describe('a wrong type or an unknown field is 400, and the pointer tells where',
     ['/valid_for', { valid_for: '10 minutes' }],
     ['/valid_for', { valid_for: '-5s' }],
     ['/valid_for', { valid_for: '' }],
-  ])('%s in %j', async (path, body) => {
+  ])('%s in %j → 400 at that place', async (path, body) => {
     const { errors } = problem(await hostile(body), 400, 'bad_request')
     expect(errors).toMatchObject([{ path, message: expect.stringMatching(/./) }])
   })
 
-  test('all of several mistakes are told', async () => {
+  test('several mistakes → all reported', async () => {
     const { errors } = problem(await hostile({ reason: 5, foo: 1, target: { node: 5 } }), 400, 'bad_request')
     expect(errors?.map(({ path }) => path).sort()).toEqual(['/foo', '/reason', '/target/node'])
   })
 })
 
-describe('an input that the workflow does not take is 422', () => {
+describe('workflow input', () => {
   test.each<[string, unknown]>([
     ['/input/unit', {}],
     ['/input/unit', { input: {} }],
@@ -170,18 +170,18 @@ describe('an input that the workflow does not take is 422', () => {
     ['/input/force', { input: { unit: 'nginx', force: 1 } }],
     ['/input/more', { input: { unit: 'nginx', more: [] } }],
     ['/input/more', { input: { unit: 'nginx', more: null } }],
-  ])('%s in %j', async (path, body) => {
+  ])('%s in %j → 422 at that place', async (path, body) => {
     const { errors } = problem(await hostile(body, {}, 'strict'), 422, 'invalid_input')
     expect(errors).toMatchObject([{ path, message: expect.stringMatching(/./) }])
   })
 
-  test('one that it takes is fine', async () => {
+  test('valid input → admitted', async () => {
     const input = { unit: 'nginx', count: 1.5, more: { a: [] } }
     admitted(await hostile({ input }, { prefer: 'wait=30' }, 'strict'))
   })
 })
 
-describe('a target that is no name is 422', () => {
+describe('target name', () => {
   test.each([
     '',
     'a/b',
@@ -195,17 +195,17 @@ describe('a target that is no name is 422', () => {
     'x'.repeat(64),
     '-a',
     'dc1:node:web-1',
-  ])('%j', async (node) => {
+  ])('%j → 422', async (node) => {
     const { errors } = problem(await hostile({ target: { node } }, {}, 'node-nap'), 422, 'invalid_target')
     expect(errors).toMatchObject([{ path: '/target/node' }])
   })
 
-  test('the longest name is one', async () => {
+  test('longest name → accepted', async () => {
     problem(await hostile({ target: { node: 'x'.repeat(63) } }, {}, 'node-nap'), 503, 'no_worker')
   })
 })
 
-describe('odd but correct JSON is taken as it is, or refused', () => {
+describe('odd but correct JSON', () => {
   const fineOrRefused = async (answer: Answer<unknown>) => {
     if (answer.status !== 201) {
       problem(answer, 400, 'bad_request')
@@ -215,32 +215,32 @@ describe('odd but correct JSON is taken as it is, or refused', () => {
   }
   const headers = { prefer: 'wait=30' }
 
-  test.each([100, 1_000, 10_000])('objects %i deep', async (depth) => {
+  test.each([100, 1_000, 10_000])('objects %i deep → taken as they are, or refused', async (depth) => {
     const body = `{"input": {"a": ${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}}}`
     const keyed = { ...headers, 'idempotency-key': `deep-${depth}` }
     await fineOrRefused(await hostile(body.length <= 65_536 ? body : '{', keyed))
   })
 
-  test('lists 30,000 deep', async () => {
+  test('lists 30,000 deep → taken as they are, or refused', async () => {
     const body = `{"input": {"a": ${'['.repeat(30_000)}${']'.repeat(30_000)}}}`
     await fineOrRefused(await hostile(body, { ...headers, 'idempotency-key': 'lists' }))
   })
 
-  test('half a surrogate pair', async () => {
+  test('half a surrogate pair → taken as it is, or refused', async () => {
     await fineOrRefused(
       await hostile('{"reason": "\\ud800", "input": {"a": "\\udc00"}}', { ...headers, 'idempotency-key': 'half' }),
     )
   })
 
-  test('U+0000', async () => {
+  test('U+0000 → taken as it is, or refused', async () => {
     await fineOrRefused(await hostile('{"reason": "a\\u0000b", "trigger": {"source": "\\u0000"}}', headers))
   })
 
-  test('numbers beyond a double', async () => {
+  test('numbers beyond a double → taken as they are, or refused', async () => {
     await fineOrRefused(await hostile('{"input": {"a": 1e999, "b": -0, "c": 123456789012345678901234567890}}', headers))
   })
 
-  test('__proto__ in an input pollutes nothing', async () => {
+  test('__proto__ in an input → pollutes nothing', async () => {
     await fineOrRefused(
       await hostile('{"input": {"__proto__": {"ms": 60000}, "constructor": {"prototype": {"x": 1}}}}', headers),
     )
@@ -248,7 +248,7 @@ describe('odd but correct JSON is taken as it is, or refused', () => {
     expect(await dev.reaches(execution.id, 'completed')).toMatchObject({ result: { slept: 0 } })
   })
 
-  test('thousands of keys', async () => {
+  test('thousands of keys → taken as they are, or refused', async () => {
     const input = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`k${index}`, index]))
     await fineOrRefused(await hostile({ input }, headers))
     const { errors } = problem(await hostile(input), 400, 'bad_request')
@@ -264,7 +264,7 @@ describe('other routes with a body', () => {
     ['/draining', { draining: 'yes' }],
     ['/closed', { closed: 'x' }],
     ['/foo', { foo: 1 }],
-  ])('a heartbeat with a wrong %s is 400', async (path, wrong) => {
+  ])('heartbeat with a wrong %s → 400', async (path, wrong) => {
     const good = { datacenter: 'dc1', types: [], labels: {}, build_id: 'b', boot_id: 'b', draining: false, queues: [] }
     const answer = await dev.call('/v1/nodes/guest', { method: 'PUT', body: { ...good, ...(wrong as object) } })
     const { errors } = problem(answer, 400, 'bad_request')
@@ -272,14 +272,14 @@ describe('other routes with a body', () => {
     await stillServes()
   })
 
-  test('a heartbeat that is no JSON, too large or of another type', async () => {
+  test('heartbeat that is no JSON, too large or of another type → 400, 413 or 415', async () => {
     const put = (body: unknown, headers = {}) => dev.call('/v1/nodes/guest', { method: 'PUT', body, headers })
     problem(await put('{'), 400, 'bad_request')
     problem(await put('{}', { 'content-type': 'text/plain' }), 415, 'unsupported_media_type')
     problem(await put(JSON.stringify({ datacenter: 'x'.repeat(65_536) })), 413, 'too_large')
   })
 
-  test('a cancel with a wrong body', async () => {
+  test('cancel with a wrong body → refused', async () => {
     const { execution } = await dev.started('nap', { input: { ms: 60_000 } })
     const cancel = (body: unknown) => dev.call<Execution>(`/v1/executions/${execution.id}/cancel`, { body })
     expect(problem(await cancel({ foo: 1 }), 400, 'bad_request').errors).toMatchObject([{ path: '/foo' }])
@@ -288,7 +288,7 @@ describe('other routes with a body', () => {
     expect((await cancel({})).status).toBe(202)
   })
 
-  test('an evaluation with a wrong body', async () => {
+  test('evaluation with a wrong body → refused', async () => {
     const evaluate = (body: unknown) => dev.call('/v1/workflows/nap/evaluate', { body })
     problem(await evaluate('{'), 400, 'bad_request')
     expect(problem(await evaluate({ at: 5 }), 400, 'bad_request').errors).toMatchObject([{ path: '/at' }])
@@ -298,7 +298,7 @@ describe('other routes with a body', () => {
   })
 })
 
-test('what was refused stands in no list and counts for nothing', async () => {
+test('refused requests: after all of them → in no list, counted for nothing', async () => {
   const { body } = await dev.call<{ items: { outcome: string; code: string }[] }>(
     '/v1/decisions?outcome=denied&limit=500',
   )

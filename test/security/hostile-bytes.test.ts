@@ -21,7 +21,7 @@ const listeners = listenersOf(callers)
 /** Both fronts, which take only what can mean one thing. */
 const fronts = listeners.slice(0, 2)
 
-describe('no spelling of a path leads past the rules', () => {
+describe('spelling of a path', () => {
   const targets = [
     '/v1/%77orkflows',
     '/%76%31/workflows',
@@ -66,11 +66,11 @@ describe('no spelling of a path leads past the rules', () => {
   ]
   const cases = listeners.flatMap(([where, url]) => targets.map((target) => [where, target, url] as const))
 
-  test.each(cases)('%s: GET %s', async (_, target, url) => {
+  test.each(cases)('%s, GET %s → refused', async (_, target, url) => {
     expect(await refused(url(), request(`GET ${target} HTTP/1.1`))).not.toContain(200)
   })
 
-  test.each(fronts)('%s takes a path alone for a target', async (_, url) => {
+  test.each(fronts)('%s, target other than a path → 400', async (_, url) => {
     for (const target of ['http://127.0.0.1/metrics', 'https://localhost/metrics', '//metrics', '/x/../metrics']) {
       expect(await refused(url(), request(`GET ${target} HTTP/1.1`))).toEqual([400])
     }
@@ -79,13 +79,13 @@ describe('no spelling of a path leads past the rules', () => {
     await refused(url(), request('CONNECT /metrics HTTP/1.1'))
   })
 
-  test('a path in percent encoding is that path', async () => {
+  test('percent encoding, allowed caller → that path', async () => {
     const bytes = request('GET /v1/%77orkflows HTTP/1.1', ['X-Request-Id: proper'])
     expect(await statuses(callers.tls.url, bytes, callers.asAdmin)).toEqual([200])
   })
 })
 
-describe('a header that may be there once is refused twice', () => {
+describe('header twice', () => {
   test.each([
     ['Host', 'Host: localhost'],
     ['another Host', 'Host: elsewhere.example'],
@@ -98,14 +98,14 @@ describe('a header that may be there once is refused twice', () => {
     ['Origin', 'Origin: http://localhost\r\nOrigin: http://localhost'],
     ['Transfer-Encoding', 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked'],
     ['X-Request-Id', 'X-Request-Id: a\r\nX-Request-Id: b'],
-  ])('%s', async (_, line) => {
+  ])('%s → 400', async (_, line) => {
     const bytes = request(`POST ${start} HTTP/1.1`, [...json('{}'), line], '{}')
     expect(await refused(callers.tls.url, bytes, callers.asAdmin)).toEqual([400])
     expect(await refused(callers.plain.url, bytes)).toEqual([400])
   })
 })
 
-describe('nothing is smuggled', () => {
+describe('smuggled request', () => {
   /** Carries a name by which it would be found in the log. */
   const hidden = `GET /v1/workflows HTTP/1.1\r\nHost: localhost\r\nX-Request-Id: smuggled\r\n\r\n`
   const post = (headers: readonly string[], body: string) =>
@@ -165,12 +165,12 @@ describe('nothing is smuggled', () => {
     ['no HTTP at all', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n'],
     ['a method in lower case', request('get /v1/nope HTTP/1.1')],
     ['a method with a control character', request('G\x01ET /v1/nope HTTP/1.1')],
-  ])('%s', async (_, bytes) => {
+  ])('%s → refused', async (_, bytes) => {
     expect((await refused(callers.tls.url, bytes, callers.asAdmin)).length).toBeLessThanOrEqual(1)
     expect((await refused(callers.plain.url, bytes)).length).toBeLessThanOrEqual(1)
   })
 
-  test('a request in the body of another is a body', async () => {
+  test('request in the body of another → a body', async () => {
     const bytes = request('POST /v1/nope HTTP/1.1', [`Content-Length: ${hidden.length}`], hidden)
     expect(await refused(callers.tls.url, bytes, callers.asAdmin)).toEqual([404])
     const size = hidden.length.toString(16)
@@ -182,13 +182,13 @@ describe('nothing is smuggled', () => {
     expect(await refused(callers.tls.url, chunked, callers.asAdmin)).toEqual([404])
   })
 
-  test('one that follows another is answered as who it is from', async () => {
+  test('two requests on a connection → each answered by its own caller', async () => {
     const first = 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'
     const next = request('GET /v1/workflows HTTP/1.1', ['X-Request-Id: next'])
     expect(await statuses(callers.tls.url, first + next)).toEqual([200, 401])
   })
 
-  test('a body that is too large is refused, whether its length is told or not', async () => {
+  test('body too large, length announced or not → 413', async () => {
     const body = 'x'.repeat(4 * 1024 * 1024)
     for (let round = 0; round < 10; round += 1) {
       problem(await callers.tls.call(start, callers.asAdmin, { body }), 413, 'too_large')
@@ -200,16 +200,16 @@ describe('nothing is smuggled', () => {
     }
   })
 
-  test('nothing of it was heard', () => {
+  test('after all of them → none in the log', () => {
     expect(callers.tls.log.filter((line) => line['request_id'] === 'smuggled')).toEqual([])
     expect(callers.plain.log.filter((line) => line['request_id'] === 'smuggled')).toEqual([])
   })
 })
 
-describe('methods', () => {
+describe('method', () => {
   const overrides = ['X-HTTP-Method-Override: GET', 'X-HTTP-Method: GET', 'X-Method-Override: GET']
 
-  test.each(listeners)('%s: HEAD is GET, and nothing else is', async (_, url) => {
+  test.each(listeners)('%s, other methods and overrides → refused; HEAD → GET', async (_, url) => {
     expect(await statuses(url(), request('HEAD /metrics HTTP/1.1'))).toEqual([200])
     expect(await statuses(url(), request('get /metrics HTTP/1.1'))).not.toContain(200)
     await refused(url(), request('HEAD /v1/workflows HTTP/1.1'))
@@ -219,7 +219,7 @@ describe('methods', () => {
     await refused(url(), request('GET /v1/workflows?_method=HEAD HTTP/1.1', overrides))
   })
 
-  test.each(['TRACE', 'QUERY', 'PROPFIND', 'M-SEARCH', 'PURGE', 'SOURCE', 'BREW'])('%s is none', async (method) => {
+  test.each(['TRACE', 'QUERY', 'PROPFIND', 'M-SEARCH', 'PURGE', 'SOURCE', 'BREW'])('%s → 400', async (method) => {
     const bytes = request(`${method} /metrics HTTP/1.1`)
     expect(await refused(callers.tls.url, bytes)).toEqual([400])
     expect(await refused(callers.tls.url, bytes, callers.asAdmin)).toEqual([400])
@@ -227,7 +227,7 @@ describe('methods', () => {
   })
 })
 
-describe('pages of others', () => {
+describe('pages of other sites', () => {
   const get = (url: string, headers: readonly string[]) =>
     statuses(url, `${['GET /metrics HTTP/1.1', ...headers, 'Connection: close'].join('\r\n')}\r\n\r\n`)
   const foreign = [
@@ -245,7 +245,7 @@ describe('pages of others', () => {
     '',
   ]
 
-  test.each(listeners)('%s is called by its own names alone', async (_, url) => {
+  test.each(listeners)('%s, foreign Host → refused', async (_, url) => {
     for (const host of foreign) {
       const answered = await get(url(), [`Host: ${host}`])
       expect({ host, answered }).toEqual({
@@ -258,7 +258,7 @@ describe('pages of others', () => {
     }
   })
 
-  test.each(listeners)('%s is not for pages of other sites', async (_, url) => {
+  test.each(listeners)('%s, foreign Origin → refused', async (_, url) => {
     for (const origin of ['https://evil.example', 'null', 'http://localhost:1', 'https://localhost.evil.example']) {
       const answered = await get(url(), ['Host: localhost', `Origin: ${origin}`])
       expect({ origin, answered }).toEqual({ origin, answered: [403] })
@@ -267,7 +267,7 @@ describe('pages of others', () => {
   })
 })
 
-describe('who does not speak', () => {
+describe('client that does not speak properly', () => {
   /** Resolves when the other end has closed. */
   const closed = (socket: Socket) => {
     atEnd(() => socket.destroy())
@@ -276,7 +276,7 @@ describe('who does not speak', () => {
     return new Promise<void>((resolve) => socket.once('close', () => resolve()))
   }
 
-  test('as agreed is not answered: no TLS, or another protocol', async () => {
+  test('no TLS, or another protocol → not answered', async () => {
     const inPlain = callers.tls.url.replace('https:', 'http:')
     expect(await refused(inPlain, request('GET /metrics HTTP/1.1'))).toEqual([])
     const socket = connect({
@@ -290,7 +290,7 @@ describe('who does not speak', () => {
     expect(socket.alpnProtocol ?? false).toBe(false)
   })
 
-  test('in time is not waited for', async () => {
+  test('silent or slow → connection closed', async () => {
     const to = { host: '127.0.0.1', port: callers.tls.port, ...tlsOf(callers.asAdmin) }
     const slow = (socket: Socket) => {
       const drip = setInterval(() => socket.write('X-A: b\r\n'), 500)

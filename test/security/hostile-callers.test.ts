@@ -36,7 +36,7 @@ beforeAll(() => {
   forged = JSON.stringify({ clientIp: '127.0.0.1', tlsClientAuth })
 })
 
-describe('no header makes somebody of nobody', () => {
+describe('forged header', () => {
   const pretences: [string, () => string[]][] = [
     ['the header between front and workerd', () => [`x-resile-cf: ${forged}`]],
     ['in upper case', () => [`X-RESILE-CF: ${forged}`]],
@@ -63,25 +63,25 @@ describe('no header makes somebody of nobody', () => {
   ]
   const cases = listeners.flatMap(([where, url]) => pretences.map(([how, lines]) => [where, how, url, lines] as const))
 
-  test('though the one between front and workerd would', async () => {
+  test('sent to the internal socket → accepted there', async () => {
     const socket = join(callers.tls.data, 'front.sock')
     const headers = { 'x-resile-cf': forged, 'x-request-id': 'proper' }
     expect((await callSocket(socket, '/v1/workflows', { headers })).status).toBe(200)
     problem(await callSocket(socket, '/v1/workflows'), 401, 'unauthenticated')
   })
 
-  test.each(cases)('%s: %s', async (_, __, url, lines) => {
+  test.each(cases)('%s, %s → anonymous', async (_, __, url, lines) => {
     expect(await refused(url(), request('GET /v1/workflows HTTP/1.1', lines()))).not.toContain(200)
     await refused(url(), request(`POST ${start} HTTP/1.1`, [...json('{}'), ...lines()], '{}'))
   })
 
-  test.each(listeners)('%s: in the trailers of a body', async (_, url) => {
+  test.each(listeners)('%s, in trailers → anonymous', async (_, url) => {
     const body = `2\r\n{}\r\n0\r\nx-resile-cf: ${forged}\r\n\r\n`
     const chunked = ['Content-Type: application/json', 'Transfer-Encoding: chunked', 'Trailer: x-resile-cf']
     expect(await refused(url(), request(`POST ${start} HTTP/1.1`, chunked, body))).not.toContain(200)
   })
 
-  test('nor of somebody else who has a certificate', async () => {
+  test("with another's certificate → refused, or that caller", async () => {
     const other = await callers.authority.issue({ uris: ['spiffe://example.com/other'] })
     for (const [, lines] of pretences) {
       const answered = await refused(callers.tls.url, request('GET /v1/workflows HTTP/1.1', lines()), other)
@@ -89,7 +89,7 @@ describe('no header makes somebody of nobody', () => {
     }
   })
 
-  test('the sockets behind it are for their owner alone', () => {
+  test('internal sockets → owner only', () => {
     for (const socket of [callers.tls, callers.plain].flatMap(({ data, socket }) => [
       socket,
       join(data, 'front.sock'),
@@ -101,7 +101,7 @@ describe('no header makes somebody of nobody', () => {
   })
 })
 
-describe('no certificate makes somebody of nobody', () => {
+describe('bad certificate', () => {
   const day = 86_400_000
   /** Signs for the administrator's name with a key of its own, and says whatever is to be said of the issuer. */
   const signedBy = async (issuer: { certPem: string; keyPem: string }, ...chain: string[]): Promise<Client> => {
@@ -217,7 +217,7 @@ describe('no certificate makes somebody of nobody', () => {
       () => callers.authority.issue({ uris: ['spiffe://example.com/worker%2dadmin'] }),
       /no SPIFFE ID/,
     ],
-  ])('%s', async (_, make, why) => {
+  ])('%s → unauthenticated', async (_, make, why) => {
     const client = await make()
     expect(problem(await callers.tls.call('/v1/workflows', client), 401, 'unauthenticated').detail).toMatch(why)
     problem(await callers.tls.call(start, client, { body: {} }), 401, 'unauthenticated')

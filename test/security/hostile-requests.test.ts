@@ -16,7 +16,7 @@ const stillServes = async () => target.stillServes()
 const hostile: HostilityTarget['start'] = async (...sent) => target.start(...sent)
 const raw = async (bytes: string | Buffer) => target.raw(bytes)
 
-describe('a path that leads nowhere is 404', () => {
+describe('path', () => {
   test.each([
     'no-such',
     'constructor',
@@ -42,7 +42,7 @@ describe('a path that leads nowhere is 404', () => {
     '__proto__',
     'x'.repeat(64),
     'x'.repeat(4_000),
-  ])('/v1/workflows/%s/executions', async (name) => {
+  ])('/v1/workflows/%s/executions → 404', async (name) => {
     const answer = await raw(rawRequest('POST', `/v1/workflows/${name}/executions`, '{}'))
     expect(answer.status).toBe(404)
     expect(['not_found', 'unknown_workflow']).toContain(wellFormed(answer).code)
@@ -73,7 +73,7 @@ describe('a path that leads nowhere is 404', () => {
     ['GET', '/v1/nodes/%2F'],
     ['PUT', '/v1/nodes/a%2Fb'],
     ['PUT', '/v1/nodes/A'],
-  ])('%s %s', async (method, path) => {
+  ])('%s %s → 404', async (method, path) => {
     const answer = await raw(rawRequest(method, path, method === 'GET' ? undefined : '{}'))
     expect(answer.status).toBe(404)
     expect(wellFormed(answer).code).toMatch(/^(not_found|unknown_workflow)$/)
@@ -85,29 +85,29 @@ describe('a path that leads nowhere is 404', () => {
     // Doors that coordinator.hcl doesn't open.
     ['POST', '/v1/triggers/slack'],
     ['POST', '/v1/triggers/pagerduty'],
-  ])('%s %s: nothing is there yet', async (method, path) => {
+  ])('%s %s, nothing there yet → 404', async (method, path) => {
     const answer = await raw(rawRequest(method, path, method === 'GET' ? undefined : '{}'))
     problem(answer, 404, 'not_found')
   })
 
-  test('a name in percent encoding is that name', async () => {
+  test('name in percent encoding → that name', async () => {
     admitted(await raw(rawRequest('POST', '/v1/workflows/n%61p/executions', '{}', ['Prefer: wait=30'])))
   })
 
-  test('a path with dots is the path without them, or none', async () => {
+  test('path with dots → the path without them, or 404', async () => {
     const answer = await raw(rawRequest('GET', '/v1/nodes/../workflows/nap'))
     expect([200, 404]).toContain(answer.status)
     if (answer.status === 404) wellFormed(answer)
   })
 
-  test('an absolute target is the path that it names', async () => {
+  test('absolute target → the path that it names', async () => {
     const answer = await raw(rawRequest('GET', 'http://elsewhere.example/v1/workflows/nap'))
     expect(answer.status).toBe(200)
     problem(await raw(rawRequest('GET', 'http://elsewhere.example/nope')), 404, 'not_found')
   })
 })
 
-describe('a method that a path does not have is 405, and Allow tells which it has', () => {
+describe('method', () => {
   test.each<[string, string, string[]]>([
     ['GET', '/v1/workflows/nap/executions', ['POST']],
     ['DELETE', '/v1/workflows/nap/executions', ['POST']],
@@ -125,7 +125,7 @@ describe('a method that a path does not have is 405, and Allow tells which it ha
     ['POST', '/healthz', ['GET']],
     ['POST', '/readyz', ['GET']],
     ['DELETE', '/openapi.json', ['GET']],
-  ])('%s %s', async (method, path, allowed) => {
+  ])('%s %s → 405 with Allow', async (method, path, allowed) => {
     const answer = await dev.call(path, { method })
     problem(answer, 405, 'method_not_allowed')
     const allow = (answer.headers.get('allow') ?? '').split(',').map((name) => name.trim())
@@ -133,7 +133,7 @@ describe('a method that a path does not have is 405, and Allow tells which it ha
     await stillServes()
   })
 
-  test('HEAD is GET without a body', async () => {
+  test('HEAD → GET without a body', async () => {
     for (const path of ['/v1/workflows', '/v1/workflows/nap', '/metrics', '/healthz']) {
       expect(await dev.call(path, { method: 'HEAD' })).toMatchObject({ status: 200, text: '' })
     }
@@ -142,19 +142,19 @@ describe('a method that a path does not have is 405, and Allow tells which it ha
   })
 })
 
-describe('a bad header is 400', () => {
+describe('header', () => {
   test.each(['', 'x'.repeat(256), 'x'.repeat(5_000)])(
-    'Idempotency-Key of another length than 1 to 255',
+    'Idempotency-Key longer than 255 characters, or empty (%#) → 400',
     async (key) => {
       problem(await hostile({}, { 'idempotency-key': key }), 400, 'bad_request')
     },
   )
 
-  test('Idempotency-Key of 255 characters is fine', async () => {
+  test('Idempotency-Key of 255 characters → accepted', async () => {
     admitted(await hostile({}, { 'idempotency-key': 'x'.repeat(255), prefer: 'wait=30' }))
   })
 
-  test.each(['wait=abc', 'wait=-1', 'wait=', 'wait=1.5'])('Prefer: %s', async (prefer) => {
+  test.each(['wait=abc', 'wait=-1', 'wait=', 'wait=1.5'])('Prefer: %s → 400', async (prefer) => {
     problem(await hostile({}, { prefer }), 400, 'bad_request')
   })
 
@@ -166,12 +166,12 @@ describe('a bad header is 400', () => {
     'wait="5"',
     'return=minimal',
     'wait=5;x=y',
-  ])('Prefer: %s is fine', async (prefer) => {
+  ])('Prefer: %s → accepted', async (prefer) => {
     const answer = await hostile({}, { prefer })
     expect([201, 202]).toContain(answer.status)
   })
 
-  test('headers that come twice do no harm', async () => {
+  test('headers that come twice → do no harm', async () => {
     const twice = [
       'Idempotency-Key: a',
       'Idempotency-Key: b',
@@ -186,7 +186,7 @@ describe('a bad header is 400', () => {
     expect([201, 202, 400, 415]).toContain(types.status)
   })
 
-  test('headers for tracing are taken or left', async () => {
+  test('headers for tracing → used or ignored', async () => {
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
     for (const value of [traceparent, 'nonsense', '00-0-0-0', 'x'.repeat(2_000)]) {
       expect([201, 202]).toContain((await hostile({}, { traceparent: value })).status)
@@ -198,7 +198,7 @@ describe('a bad header is 400', () => {
   })
 })
 
-describe('a bad query is 400', () => {
+describe('query', () => {
   test.each([
     '/v1/executions?limit=0',
     '/v1/executions?limit=501',
@@ -219,13 +219,13 @@ describe('a bad query is 400', () => {
     '/v1/decisions?since=5',
     '/v1/decisions?since=2026-01-01',
     '/v1/decisions?since=',
-  ])('%s', async (path) => {
+  ])('%s → 400', async (path) => {
     problem(await dev.call(path), 400, 'bad_request')
     await stillServes()
   })
 
   test.each(['/v1/executions?limit=1', '/v1/executions?limit=500', '/v1/decisions?limit=500'])(
-    '%s is fine',
+    '%s → accepted',
     async (path) => {
       expect((await dev.call(path)).status).toBe(200)
     },
@@ -237,7 +237,7 @@ describe('a bad query is 400', () => {
     '/v1/executions?node=%00',
     '/v1/decisions?caller=%27;drop%20table%20decisions;--',
     '/v1/decisions?code=__proto__',
-  ])('%s fits nothing, or is refused', async (path) => {
+  ])('%s → empty list, or refused', async (path) => {
     const answer = await dev.call<{ items?: unknown[] }>(path)
     if (answer.status !== 200) problem(answer, 400, 'bad_request')
     expect(answer.body.items ?? []).toEqual([])
@@ -245,7 +245,7 @@ describe('a bad query is 400', () => {
   })
 })
 
-test('bytes that are no HTTP do no harm', async () => {
+test('bytes: no HTTP → refused, coordinator goes on', async () => {
   for (const bytes of [
     '\0\0\0\0\r\n\r\n',
     'GET\r\n\r\n',
@@ -258,12 +258,12 @@ test('bytes that are no HTTP do no harm', async () => {
   }
 })
 
-test('the socket refuses the same', async () => {
+test('unix socket: invalid request → refused alike', async () => {
   const answer = await callSocket(dev.file.socket, '/v1/workflows/nap/executions', { body: { foo: 1 } })
   expect(problem(answer, 400, 'bad_request').errors).toMatchObject([{ path: '/foo' }])
 })
 
-test('what was refused stands in no list and counts for nothing', async () => {
+test('refused requests: after all of them → in no list, counted for nothing', async () => {
   const { body } = await dev.call<{ items: { outcome: string; code: string }[] }>(
     '/v1/decisions?outcome=denied&limit=500',
   )

@@ -62,7 +62,7 @@ beforeAll(async () => {
   asAdmin = await named(admin)
 })
 
-describe('the access list of a running coordinator', () => {
+describe('access list with certificates', () => {
   let coordinator: Coordinator
   beforeAll(async () => {
     const { hcl } = await serverFiles(authority)
@@ -86,13 +86,13 @@ describe('the access list of a running coordinator', () => {
     },
   )
 
-  test('everybody may trigger', async () => {
+  test('anonymous POST to a public route → allowed', async () => {
     for (const path of ['/v1/workflows/nap/executions', '/v1/workflows/nap/evaluate', '/v1/nope']) {
       expect([401, 403]).not.toContain((await coordinator.call(path, null, { body: {} })).status)
     }
   })
 
-  test('the administrator reads, and metrics are for everybody', async () => {
+  test('administrator reads; anonymous reads metrics → allowed', async () => {
     expect((await coordinator.call<List<unknown>>('/v1/workflows', asAdmin)).body.items).toHaveLength(1)
     expect((await coordinator.call('/v1/workflows', asAdmin, { method: 'HEAD' })).status).toBe(200)
     expect((await coordinator.call('/metrics')).text).toMatch(/^# HELP /m)
@@ -105,7 +105,7 @@ describe('the access list of a running coordinator', () => {
     'spiffe://example.com/worker-admin/x',
     'spiffe://example.com/Worker-Admin',
     'spiffe://example.com',
-  ])('%s is known, and may not', async (uri) => {
+  ])('%s, known without a rule → 403', async (uri) => {
     problem(await coordinator.call('/v1/workflows', await named(uri)), 403, 'forbidden')
     expect((await coordinator.call('/metrics', await named(uri))).status).toBe(200)
   })
@@ -115,12 +115,12 @@ describe('the access list of a running coordinator', () => {
     ['spiffe://example.com/team/a/b', 200],
     ['spiffe://example.com/team', 403],
     ['spiffe://example.com/teams/a', 403],
-  ])('by a name that ends in /*, %s gets %i', async (uri, status) => {
+  ])('rule with a name ending in /*, caller %s → %i', async (uri, status) => {
     expect((await coordinator.call('/v1/nodes', await named(uri))).status).toBe(status)
     problem(await coordinator.call('/v1/workflows', await named(uri)), 403, 'forbidden')
   })
 
-  test('a worker tells of its own node alone', async () => {
+  test("worker's heartbeat for its own node, for another → allowed, refused", async () => {
     const web1 = await named('spiffe://example.com/worker/web-1')
     expect((await coordinator.call('/v1/nodes/web-1', web1, beat)).status).toBe(204)
     problem(await coordinator.call('/v1/nodes/web-2', web1, beat), 403, 'forbidden')
@@ -130,7 +130,7 @@ describe('the access list of a running coordinator', () => {
     expect(body.items).toMatchObject([{ node: 'web-1' }])
   })
 
-  test('the access log tells who was let pass by what, and nothing that is secret', async () => {
+  test('access log → caller and rule, no secrets', async () => {
     const secret = 'S3cret-of-a-test'
     const sent = {
       body: { reason: secret, nonsense: secret },
@@ -172,7 +172,7 @@ describe('the access list of a running coordinator', () => {
     ['1.1', 'TLSv1.1', false],
     ['1.2', 'TLSv1.2', true],
     ['1.3', 'TLSv1.3', true],
-  ])('TLS %s', async (_, version, isTaken) => {
+  ])('TLS %s → accepted from 1.2 on', async (_, version, isTaken) => {
     const { port } = coordinator
     // Without this OpenSSL would not even offer the old ones.
     const ciphers = 'DEFAULT@SECLEVEL=0'
@@ -185,7 +185,7 @@ describe('the access list of a running coordinator', () => {
     expect(outcome).toBe(isTaken ? version : 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
   })
 
-  test('nobody changes certificates on an open connection', async () => {
+  test('renegotiation on an open connection → refused', async () => {
     const socket = await connected(coordinator, { ...tlsOf(asAdmin), maxVersion: 'TLSv1.2' })
     const outcome = new Promise<string>((resolve) => {
       socket.once('error', () => resolve('refused'))
@@ -195,7 +195,7 @@ describe('the access list of a running coordinator', () => {
     expect(await outcome).toBe('refused')
   })
 
-  test('no session is taken up again, since its certificate would not be looked at anew', async () => {
+  test('session resumption → refused, the certificate is verified again', async () => {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const first = await connected(coordinator, { ...tlsOf(asAdmin), maxVersion })
       const given = new Promise<Buffer | undefined>((resolve) => {
@@ -211,7 +211,7 @@ describe('the access list of a running coordinator', () => {
   })
 })
 
-describe('certificates that change', () => {
+describe('certificates changed while it runs', () => {
   let files: ServerFiles
   let coordinator: Coordinator
   let clerk: Awaited<ReturnType<typeof named>>
@@ -245,7 +245,7 @@ describe('certificates that change', () => {
     expect(await clerkAsks()).toBe(200)
   })
 
-  test('a new one of the server is shown to who comes next', async () => {
+  test('new server certificate → shown to the next connection', async () => {
     const { certPem, keyPem } = await serverCertificate(authority)
     files.replace('key', keyPem)
     files.replace('cert', certPem)
@@ -258,7 +258,7 @@ describe('certificates that change', () => {
     ['a certificate that is cut off', 'cert', async () => readFileSync(files.cert, 'utf8').slice(0, 300)],
     ['an empty list of authorities', 'ca', async () => ''],
     ['a list of what is revoked that is none', 'crl', async () => 'nothing\n'],
-  ])('%s is not taken, and said to be', async (_, file, broken) => {
+  ])('%s → not used, logged', async (_, file, broken) => {
     const before = await shown()
     const said = events('certificates_not_reloaded')
     const good = readFileSync(files[file], 'utf8')
@@ -270,7 +270,7 @@ describe('certificates that change', () => {
     files.replace(file, good)
   })
 
-  test('who is revoked gets no further on a connection that is open', async () => {
+  test('client revoked → refused on its open connection', async () => {
     const [socket] = connectionsOf(open)
     files.replace('crl', await authority.crlPem([clerk.serial]))
     await until('the clerk is refused', async () => (await clerkAsks()) === 401)
@@ -280,7 +280,7 @@ describe('certificates that change', () => {
     expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
   })
 
-  test('nor does anybody whose authority is no longer one', async () => {
+  test('authority removed → its clients refused on open connections', async () => {
     const kept = keepAlive()
     const old = async () => (await coordinator.call('/v1/workflows', asAdmin, {}, kept)).status
     expect(await old()).toBe(200)
@@ -303,7 +303,7 @@ describe('certificates that change', () => {
   })
 })
 
-test('with the certificates of `resile certs` callers are known without a line of configuration', async () => {
+test('coordinator: certificates of `resile certs`, no configuration → callers known', async () => {
   const project = projectOf(`enable_tls = true\n${accessList}`)
   const data = join(temporaryDirectory(), 'data')
   const out = join(data, 'certs')
@@ -320,7 +320,7 @@ test('with the certificates of `resile certs` callers are known without a line o
   await coordinator.stop()
 })
 
-test('without TLS everybody is anonymous', async () => {
+test('coordinator: no TLS → everybody anonymous', async () => {
   const coordinator = await startCoordinator({ project: projectOf(`enable_tls = false\n${accessList}`) })
   expect(coordinator.url).toMatch(/^http:/)
   problem(await coordinator.call('/v1/workflows', asAdmin), 401, 'unauthenticated')

@@ -141,7 +141,7 @@ async function sweep(workflowName: string, names: string[], last: number, input:
   )
 }
 
-describe('kill -9 of the worker at each step', () => {
+describe('worker killed with SIGKILL at a step', () => {
   // Both at once: most of the time everybody waits for Temporal to notice.
   let rebooted: Promise<Execution[]>
   let wiped: Promise<Execution[]>
@@ -151,7 +151,7 @@ describe('kill -9 of the worker at each step', () => {
     for (const sweeping of [rebooted, wiped]) sweeping.catch(() => undefined)
   })
 
-  test('of reboot-node: one reboot each, and the node is back', { timeout: 600_000 }, async () => {
+  test('reboot-node → one reboot each, the node is back', { timeout: 600_000 }, async () => {
     for (const [index, { result }] of (await rebooted).entries()) {
       const node = reboots[index] ?? ''
       expect([node, done(node, 'reboot')]).toEqual([node, 1])
@@ -163,7 +163,7 @@ describe('kill -9 of the worker at each step', () => {
     }
   })
 
-  test('of wipe-and-reset: one wipe, then one provision, and the node is back', { timeout: 600_000 }, async () => {
+  test('wipe-and-reset → one wipe, then one provision, the node is back', { timeout: 600_000 }, async () => {
     for (const [index, { result }] of (await wiped).entries()) {
       const node = wipes[index] ?? ''
       expect(readFileSync(join(scratch, `${node}.log`), 'utf8')).toBe('wipe\nprovision\nlast\n')

@@ -227,7 +227,9 @@ async function workerdOf(coordinator: Running): Promise<number> {
   return Number(pids.at(-1)?.[1])
 }
 
-test('certificates are rotated and workerd is killed', { timeout: 240_000 }, async () => {
+test('coordinator under load: certificates rotated, workerd killed → no request lost or refused', {
+  timeout: 240_000,
+}, async () => {
   const port = await freePort()
   const directory = project(`https://localhost:${port}`)
   const coordinator = startResile(['coordinator', '--project', directory, '--listen', `127.0.0.1:${port}`])
@@ -266,35 +268,39 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   expect((await coordinator.ended).code).toBe(0)
 })
 
-test.skipIf(lacks('systemd'))(`${titled('all of it is restarted', 'systemd')}`, { timeout: 240_000 }, async () => {
-  const port = await freePort()
-  const directory = project(`https://localhost:${port}`)
-  const stop = join(directory, 'stop')
-  const command = [process.execPath, join(repository, 'bin/resile.mjs'), 'coordinator', '--project', directory]
-  // What systemd does with a service that has a socket: the socket outlives each of its processes.
-  const again = `while [ ! -e ${stop} ]; do sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$@"; done`
-  const socket = ['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`]
-  const service = run('systemd-socket-activate', [...socket, '/bin/sh', '-c', again, 'sh', ...command])
-  const pids = () => [...service.said.stdout.matchAll(/^resile ready .* pid=(\d+)$/gm)].map(([, pid]) => Number(pid))
-  const end = async () => {
-    writeFileSync(stop, '')
-    const pid = pids().at(-1) ?? 0
-    if (pid !== 0 && isRunning(pid)) kill(pid, 'SIGTERM')
-    await service.ended
-  }
-  atEnd(end)
-  startResile(['worker', '--project', directory, '--workflows'])
-  await serves(port)
-  const load = new Load(port, callers)
-  for (let round = 1; round <= ROUNDS; round += 1) {
+test.skipIf(lacks('systemd'))(
+  `${titled('coordinator under load: restarted with its socket kept → no request lost or refused', 'systemd')}`,
+  { timeout: 240_000 },
+  async () => {
+    const port = await freePort()
+    const directory = project(`https://localhost:${port}`)
+    const stop = join(directory, 'stop')
+    const command = [process.execPath, join(repository, 'bin/resile.mjs'), 'coordinator', '--project', directory]
+    // What systemd does with a service that has a socket: the socket outlives each of its processes.
+    const again = `while [ ! -e ${stop} ]; do sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$@"; done`
+    const socket = ['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`]
+    const service = run('systemd-socket-activate', [...socket, '/bin/sh', '-c', again, 'sh', ...command])
+    const pids = () => [...service.said.stdout.matchAll(/^resile ready .* pid=(\d+)$/gm)].map(([, pid]) => Number(pid))
+    const end = async () => {
+      writeFileSync(stop, '')
+      const pid = pids().at(-1) ?? 0
+      if (pid !== 0 && isRunning(pid)) kill(pid, 'SIGTERM')
+      await service.ended
+    }
+    atEnd(end)
+    startResile(['worker', '--project', directory, '--workflows'])
+    await serves(port)
+    const load = new Load(port, callers)
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await delay(3000)
+      const pid = pids().at(-1) ?? 0
+      kill(pid, 'SIGTERM')
+      await until('it has ended', () => !isRunning(pid), { within: 60_000 })
+      await until('it is back', () => pids().length > round, { within: 60_000 })
+    }
     await delay(3000)
-    const pid = pids().at(-1) ?? 0
-    kill(pid, 'SIGTERM')
-    await until('it has ended', () => !isRunning(pid), { within: 60_000 })
-    await until('it is back', () => pids().length > round, { within: 60_000 })
-  }
-  await delay(3000)
-  await load.stop()
-  await judge(load, 0)
-  await end()
-})
+    await load.stop()
+    await judge(load, 0)
+    await end()
+  },
+)

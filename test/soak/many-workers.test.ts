@@ -28,7 +28,7 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-0'], flags })
 })
 
-test(`${COUNT} workers all serve, with one poll for each queue`, { timeout: 300_000 }, async () => {
+test(`workers: ${COUNT} on one Temporal → all serve, one poll for each queue`, { timeout: 300_000 }, async () => {
   // Its own worker polls by then.
   await dev.ran('command', { target: { node: 'web-0' }, input: { name: 'look' } })
   const before = { activity: await temporal.polls('Activity'), workflow: await temporal.polls('Workflow') }
