@@ -191,11 +191,9 @@ describe('connection to Temporal broken', () => {
     expect(status).toBe(hasRun ? run.status.toLowerCase() : 'canceled')
     // The cancellation may come before the command, while it runs, or after it: the history tells.
     const events = hasRun ? await far.temporal.history(late.execution.id) : []
-    const began = events.some(({ eventType }) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_STARTED')
-    const succeeded = events.some(({ eventType }) => eventType === 'EVENT_TYPE_ACTIVITY_TASK_COMPLETED')
-    const leftATrace = existsSync(join(far.project, 'canceled'))
-    if (leftATrace) expect({ status, began }).toEqual({ status, began: true })
-    if (succeeded) expect({ status, leftATrace }).toEqual({ status, leftATrace: true })
+    const has = (type: string) => events.some(({ eventType }) => eventType === `EVENT_TYPE_ACTIVITY_TASK_${type}`)
+    const possible = has('COMPLETED') ? [true] : has('SCHEDULED') ? [true, false] : [false]
+    expect(possible).toContain(existsSync(join(far.project, 'canceled')))
   })
 })
 

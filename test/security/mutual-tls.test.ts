@@ -80,7 +80,7 @@ describe('access list with certificates', () => {
   })
 
   test.each(['/v1/workflows', '/v1/executions', '/v1/decisions', '/v1/nodes', '/healthz', '/openapi.json', '/nope'])(
-    'nobody reads %s without a certificate',
+    'GET %s without a certificate → 401',
     async (path) => {
       problem(await coordinator.call(path), 401, 'unauthenticated')
     },
