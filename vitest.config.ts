@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig, type UserWorkspaceConfig } from 'vitest/config'
+import { LongestFirst } from './tools/longest-first.ts'
 
 const wranglerConfig = join(import.meta.dirname, 'wrangler.toml')
 
@@ -67,7 +68,7 @@ const endToEnd: UserWorkspaceConfig = {
 }
 
 /** Tests of the end-to-end suite that wait longer there (test/support/soak.ts). */
-const longerInSoak = ['test/admission/clock.test.ts', 'test/hosts/worker.test.ts']
+const longerInSoak = ['admission/clock', 'hosts/worker', 'triggers/detector'].map((name) => `test/${name}.test.ts`)
 
 /** `npm run soak`: what takes long or takes the whole machine, one file at a time. */
 const soak: UserWorkspaceConfig = {
@@ -94,6 +95,7 @@ export default defineConfig({
   test: {
     // Logs of a test are shown when it fails.
     silent: 'passed-only',
+    sequence: { sequencer: LongestFirst },
     projects: isSoak
       ? [fuzz(unit), ...(hasEdge ? [fuzz(edge)] : []), soak]
       : [unit, ...(hasEdge ? [edge] : []), endToEnd],

@@ -50,16 +50,56 @@ beforeAll(async () => {
 
 describe('coordinator process', () => {
   let project: string
+  let started: Coordinator | null = null
   beforeAll(async () => {
     const { hcl } = await serverFiles(authority)
     project = projectOf(`${hcl}\n${accessList}`)
   })
+  /** The one that runs already, if there is one. */
+  const aCoordinator = async (): Promise<Coordinator> => {
+    if (started === null || !isRunning(started.process.pid)) started = await startCoordinator({ project })
+    return started
+  }
   const parentOf = (pid: number) => Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
   const works = async (coordinator: Coordinator) =>
     expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
 
+  test('workerd killed → next request is served', async () => {
+    const coordinator = await aCoordinator()
+    const { workerd } = coordinator
+    kill(workerd, 'SIGKILL')
+    await works(coordinator)
+    await until('another workerd is noted', () => coordinator.workerd !== workerd)
+    for (const socket of [coordinator.socket, join(coordinator.data, 'front.sock')]) {
+      expect(statSync(socket).mode & 0o777).toBe(0o600)
+    }
+  })
+
+  test('second one on the same data → refused, the first goes on', async () => {
+    const coordinator = await aCoordinator()
+    const { code, stderr } = await startCoordinatorProcess({ project, data: coordinator.data }).ended
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/^resile: another coordinator runs here: .+ in use .*pid \d+.*\n$/),
+    })
+    await works(coordinator)
+  })
+
+  test('front killed → workerd ends too, the next start takes over', async () => {
+    const coordinator = await aCoordinator()
+    const { data, workerd } = coordinator
+    await coordinator.call('/v1/workflows/nap/evaluate', null, { body: {} })
+    const front = parentOf(workerd)
+    kill(front, 'SIGKILL')
+    await gone([front, workerd], 10_000)
+    await coordinator.process.ended
+    started = await startCoordinator({ project, data })
+    await works(started)
+    expect(started.workerd).not.toBe(workerd)
+  })
+
   test.each(['SIGTERM', 'Ctrl-C'])('%s while clients are connected → all of it ends with exit code 0', async (how) => {
-    const coordinator = await startCoordinator({ project })
+    const coordinator = await aCoordinator()
     await works(coordinator)
     const pids = below(coordinator.process.pid)
     expect(pids).toContain(coordinator.workerd)
@@ -75,44 +115,6 @@ describe('coordinator process', () => {
     const ended = await Promise.race([coordinator.process.ended, within])
     expect(ended).toMatchObject({ code: 0, signal: null })
     await gone(pids, 10_000)
-  })
-
-  test('workerd killed → next request is served', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { workerd } = coordinator
-    kill(workerd, 'SIGKILL')
-    await works(coordinator)
-    await until('another workerd is noted', () => coordinator.workerd !== workerd)
-    for (const socket of [coordinator.socket, join(coordinator.data, 'front.sock')]) {
-      expect(statSync(socket).mode & 0o777).toBe(0o600)
-    }
-    await coordinator.stop()
-  })
-
-  test('front killed → workerd ends too, the next start takes over', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { data, workerd } = coordinator
-    await coordinator.call('/v1/workflows/nap/evaluate', null, { body: {} })
-    const front = parentOf(workerd)
-    kill(front, 'SIGKILL')
-    await gone([front, workerd], 10_000)
-    await coordinator.process.ended
-    const next = await startCoordinator({ project, data })
-    await works(next)
-    expect(next.workerd).not.toBe(workerd)
-    await next.stop()
-  })
-
-  test('second one on the same data → refused, the first goes on', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { data } = coordinator
-    const { code, stderr } = await startCoordinatorProcess({ project, data }).ended
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: expect.stringMatching(/^resile: another coordinator runs here: .+ in use .*pid \d+.*\n$/),
-    })
-    await works(coordinator)
-    await coordinator.stop()
   })
 })
 
