@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
-import { napping, workflow, writeProject } from '../support/files.ts'
+import { commanding, napping, workflow, writeProject } from '../support/files.ts'
 import type { Answer, ConstraintUse, Decision, Execution, List, Started } from '../support/http.ts'
 import { admitted, milliseconds, problem, rfc3339 } from '../support/http.ts'
 import { until } from '../support/until.ts'
@@ -23,6 +23,7 @@ const project = writeProject({
   ...napping('retried', `${anywhere}\n${limited('concurrency', 1)}`),
   ...napping('per-node', `${onNode}\n${limited('maxExecution', 1, 'period = "1h"\n  per = "node"')}`),
   ...napping('none', `${anywhere}\n${limited('maxExecution', 0, 'period = "1h"\n  is_global = true')}`),
+  ...commanding('command', onNode),
   ...workflow(
     'roll',
     `${anywhere}\n${limited('concurrency', 1)}`,
@@ -37,7 +38,7 @@ const project = writeProject({
 
 let dev: Dev
 beforeAll(async () => {
-  dev = await startDev({ project, nodes: ['web-1:web'] })
+  dev = await startDev({ project, nodes: ['web-1:web', 'db-1:database'] })
 })
 
 const at = (time: string | null | undefined) => Date.parse(time ?? 'never')
