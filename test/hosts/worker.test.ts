@@ -6,6 +6,7 @@ import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
+import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
 import { call, callSocket } from '../support/http.ts'
@@ -49,7 +50,7 @@ beforeAll(async () => {
 
 /** A worker of its own beside those of `resile dev`, once it is ready. */
 async function startWorker(node: string, door: string): Promise<Running> {
-  const running = startResile(workerArguments(node, temporaryDirectory(), door))
+  const running = startResile(workerArguments(node, dataDirectory(), door))
   await until(`${node} is ready`, async () => (await ready(door)).status === 200, { within: 60_000 })
   return running
 }

@@ -5,7 +5,8 @@ import { env as environment, kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { inject } from 'vitest'
 import { atEnd } from './cleanup.ts'
-import { repository, temporaryDirectory } from './files.ts'
+import { dataDirectory } from './data.ts'
+import { repository } from './files.ts'
 import { type Answer, admitted, type Call, call, callSocket, type Execution, type Started, start } from './http.ts'
 import { portRange } from './ports.ts'
 import { type Ended, gone, isRunning, type Running, resile, startResile } from './processes.ts'
@@ -149,7 +150,7 @@ export class Dev {
 
 /** Starts `resile dev` and waits for the ready line. */
 export async function startDev(options: DevOptions): Promise<Dev> {
-  const data = options.data ?? temporaryDirectory()
+  const data = options.data ?? dataDirectory()
   const flags = [...(options.flags ?? []), ...(await temporalFlags(options))]
   const process = startDevProcess({ ...options, data, flags })
   let ended: Ended | undefined

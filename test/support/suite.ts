@@ -1,4 +1,4 @@
-/** What the end-to-end tests of one run share: a block of ports that no other run uses, and Temporal. */
+/** What the end-to-end tests of one run share: a block of ports that no other run uses, Temporal, and compiled sources. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TestProject } from 'vitest/node'
 import { findTemporalCli } from '../../host-worker/dev/temporal-cli/cli.ts'
+import { compileCache } from '../../host-worker/process/compile-cache.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
+import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { identify } from '../../host-worker/process/process-identity.ts'
 import { BLOCKS } from './port-blocks.ts'
 import { temporalArguments } from './temporal-arguments.ts'
@@ -18,13 +20,18 @@ declare module 'vitest' {
     portBlock: number
     /** The Temporal of all tests that don't stop it. */
     sharedTemporal: { address: string; httpUrl: string }
+    /** A data directory of which the compile cache is filled. */
+    warmData: string
   }
 }
 
 /** Runs before the first file; what it returns runs after the last. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   const { block, lock } = await claimBlock()
-  const directory = mkdtempSync(join(tmpdir(), 'resile-e2e-temporal-'))
+  const directory = mkdtempSync(join(tmpdir(), 'resile-e2e-shared-'))
+  // Node's own cache for what tests start: most of a command's life is compiling.
+  process.env['NODE_COMPILE_CACHE'] ??= join(directory, 'node')
+  const warmed = compileCache(directory, PROGRAMS, (detail) => console.error(`no compile cache: ${detail}`))
   const { path } = await findTemporalCli({ log: () => undefined })
   const ports = [block + 1, block + 2, block + 3] as const
   const args = temporalArguments(ports, join(directory, 'temporal.db'))
@@ -36,6 +43,8 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   if (leader !== undefined) guardian.watch(leader)
   const httpUrl = `http://127.0.0.1:${ports[1]}`
   await answers(temporal, httpUrl)
+  await warmed
+  project.provide('warmData', directory)
   project.provide('portBlock', block)
   project.provide('sharedTemporal', { address: `127.0.0.1:${ports[0]}`, httpUrl })
   return async () => {
@@ -46,6 +55,11 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     await new Promise((resolve) => lock.close(resolve))
   }
 }
+
+/** Programs that fill the compile cache of a data directory when they start. */
+const PROGRAMS = ['worker/worker-main.ts', 'process/guardian-main.ts', 'detector/detector-main.ts'].map((file) =>
+  join(PACKAGE_ROOT, 'host-worker', file),
+)
 
 /** Takes a block whose first port is free, and holds that port, so that another run takes another block. */
 async function claimBlock(): Promise<{ block: number; lock: Server }> {

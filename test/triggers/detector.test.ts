@@ -5,6 +5,7 @@ import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
+import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
@@ -205,7 +206,7 @@ describe('detector --explain', () => {
 test('detector --once: signal fires → triggers, keeps its state, ends', async () => {
   prometheus.answer = FIRES
   const project = detectorProject('once')
-  const data = temporaryDirectory()
+  const data = dataDirectory()
   const args = ['detector', '--once', '--project', project, '--data', data, '--coordinator', `unix:${dev.file.socket}`]
   for (let round = 0; round < 2; round += 1) expect(await startResile(args).ended).toMatchObject({ code: 0 })
   expect(await decisions('once')).toHaveLength(1)
@@ -261,7 +262,7 @@ async function startDetector(
 }> {
   const listen = `127.0.0.1:${await freePort()}`
   const project = detectorProject(name, options)
-  const data = temporaryDirectory()
+  const data = dataDirectory()
   const args = ['detector', '--project', project, '--data', data, '--coordinator', `unix:${dev.file.socket}`]
   const runs: Running[] = []
   const started = {
