@@ -2,17 +2,19 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
-import { defineConfig, type TestProjectConfiguration } from 'vitest/config'
+import { defineConfig, type UserWorkspaceConfig } from 'vitest/config'
+import { LongestFirst } from './tools/longest-first.ts'
 
 const wranglerConfig = join(import.meta.dirname, 'wrangler.toml')
 
-const unit: TestProjectConfiguration = {
+const unit: UserWorkspaceConfig = {
   test: {
     name: 'unit',
     include: ['shared', 'host-worker', 'workflows', 'tools', 'test/drill'].map((folder) => `${folder}/**/*.test.ts`),
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    sequence: { groupOrder: 0 },
+    maxWorkers: 4,
+    sequence: { groupOrder: 1 },
   },
 }
 
@@ -28,7 +30,7 @@ const receiverSecrets = {
 }
 
 /** Inside workerd, with the Worker and its Durable Objects as wrangler.toml describes them. */
-const edge: TestProjectConfiguration = {
+const edge: UserWorkspaceConfig = {
   plugins: [
     cloudflareTest({
       wrangler: { configPath: wranglerConfig },
@@ -39,27 +41,64 @@ const edge: TestProjectConfiguration = {
   define: { FUZZ_RUNS: process.env.RESILE_FUZZ_RUNS ?? '400' },
   // The tests' own project instead of the compiled one.
   resolve: { alias: { 'resile:config': join(import.meta.dirname, 'edge/testing/config.json') } },
-  test: { name: 'edge', include: ['edge/**/*.test.ts'], sequence: { groupOrder: 1 } },
-}
-
-/** Real processes and ports: one file at a time. */
-const endToEnd: TestProjectConfiguration = {
   test: {
-    name: 'e2e',
-    include: ['test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', 'test/drill/**'],
-    fileParallelism: false,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    name: 'edge',
+    include: ['edge/**/*.test.ts'],
+    // A file leaves nothing behind (edge/testing/setup.ts), so that one isolate can run many.
+    isolate: false,
+    setupFiles: ['edge/testing/setup.ts'],
+    maxWorkers: 2,
     sequence: { groupOrder: 2 },
   },
 }
+
+/** Real processes: a file owns its data directories, its ports and its namespaces in Temporal. */
+const endToEnd: UserWorkspaceConfig = {
+  test: {
+    name: 'e2e',
+    include: ['test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', 'test/drill/**', 'test/soak/**'],
+    globalSetup: ['test/support/suite.ts'],
+    // They mostly wait for each other's processes.
+    maxWorkers: 3,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    sequence: { groupOrder: 3 },
+  },
+}
+
+/** Tests of the end-to-end suite that wait longer there (test/support/soak.ts). */
+const longerInSoak = ['admission/clock', 'hosts/worker', 'triggers/detector'].map((name) => `test/${name}.test.ts`)
+
+/** `npm run soak`: what takes long or takes the whole machine, one file at a time. */
+const soak: UserWorkspaceConfig = {
+  test: {
+    ...endToEnd.test,
+    name: 'soak',
+    include: ['test/soak/**/*.test.ts', ...longerInSoak],
+    exclude: ['**/node_modules/**'],
+    maxWorkers: 1,
+    sequence: { groupOrder: 4 },
+  },
+}
+
+const hasEdge = existsSync(wranglerConfig)
+const isSoak = process.env.RESILE_SOAK !== undefined
+
+/** The fuzz tests of a project, which take as long as they are told to. */
+const fuzz = (project: UserWorkspaceConfig): UserWorkspaceConfig => ({
+  ...project,
+  test: { ...project.test, include: ['**/fuzz.test.ts'] },
+})
 
 export default defineConfig({
   test: {
     // Logs of a test are shown when it fails.
     silent: 'passed-only',
-    projects: [unit, ...(existsSync(wranglerConfig) ? [edge] : []), endToEnd],
+    sequence: { sequencer: LongestFirst },
+    projects: isSoak
+      ? [fuzz(unit), ...(hasEdge ? [fuzz(edge)] : []), soak]
+      : [unit, ...(hasEdge ? [edge] : []), endToEnd],
     exclude: ['**/node_modules/**', '**/.resile/**'],
   },
 })

@@ -27,6 +27,10 @@ const scripts = {
     return code === 0 ? runGuarded(join(root, 'test/drill/main.ts'), args) : code
   },
   fuzz: (args) => fuzz(...args),
+  soak: async (args) => {
+    const code = await temporalCli()
+    return code === 0 ? soak(args) : code
+  },
   check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint, boundaries]),
   types,
   lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint, boundaries]),
@@ -69,6 +73,15 @@ function fuzz(runs = '100000') {
   const files = ['edge/testing/fuzz/fuzz.test.ts', 'host-worker/config/hcl/fuzz.test.ts']
   const environment = { ...process.env, RESILE_FUZZ_RUNS: runs }
   return runGuarded(join(root, 'tools/test.ts'), [...files, '--silent=false'], environment)
+}
+
+/** Runs the tests that take long, in a form that takes some minutes with --short. */
+function soak(arguments_) {
+  const isShort = arguments_.includes('--short')
+  const runs = process.env.RESILE_FUZZ_RUNS ?? (isShort ? '2000' : '100000')
+  const environment = { ...process.env, RESILE_SOAK: isShort ? 'short' : 'long', RESILE_FUZZ_RUNS: runs }
+  const others = arguments_.filter((argument) => argument !== '--short')
+  return runGuarded(join(root, 'tools/test.ts'), others, environment)
 }
 
 function types() {

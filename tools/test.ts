@@ -1,16 +1,20 @@
-/** Runs all tests, or those that its arguments (vitest's own) choose, and closes with one line of counts. */
+/** Runs all tests, or those that its arguments (vitest's own) choose; closes with the time of each suite, and the counts. */
 import { parseCLI, startVitest, type TestModule, type Vitest } from 'vitest/node'
 import { endWithParent } from '../host-worker/process/parent-watch.ts'
 import { missingDebianPackages } from './debian-packages.ts'
+import { SuiteTimes } from './suite-times.ts'
 
 endWithParent()
 const missing = missingDebianPackages()
 if (missing.length > 0) console.error(`skipping the tests that need these Debian packages: ${missing.join(' ')}`)
 const { filter, options } = parseCLI(['vitest', 'run', ...process.argv.slice(2)])
-const vitest = await startVitest(filter, { ...options, watch: false })
+const { reporter = ['default'], ...others } = options as typeof options & { reporter?: string[] }
+const times = new SuiteTimes()
+const vitest = await startVitest(filter, { ...others, reporters: [...reporter, times], watch: false })
 await vitest.close()
 const counts = countTests(vitest)
 if (counts.failed > 0) process.exitCode = 1
+console.log(`${times}`)
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 // A test that left a handle open must not keep CI waiting.
 process.exit()

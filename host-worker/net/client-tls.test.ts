@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { ClientTls } from './client-tls.ts'
 
+const POLL_INTERVAL_MS = 200
+
 let directory: string
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'resile-client-tls-'))
@@ -13,7 +15,7 @@ afterAll(() => rm(directory, { recursive: true }))
 
 it('reads its files again when they change, and keeps what it has when they are gone', async () => {
   const ca_file = join(directory, 'ca.pem')
-  const tls = new ClientTls({ ca_file })
+  const tls = new ClientTls({ ca_file }, POLL_INTERVAL_MS)
   await expect(tls.material()).rejects.toThrow('ENOENT')
   await writeFile(ca_file, 'one')
   const first = await tls.material()
@@ -21,10 +23,10 @@ it('reads its files again when they change, and keeps what it has when they are 
   // The same object, by which connections made with it are known.
   expect(await tls.material()).toBe(first)
   await writeFile(ca_file, 'another')
-  await sleep(5100)
+  await sleep(2 * POLL_INTERVAL_MS)
   expect(await tls.material()).toEqual({ ca: 'another' })
   await rm(ca_file)
-  await sleep(5100)
+  await sleep(2 * POLL_INTERVAL_MS)
   expect(await tls.material()).toEqual({ ca: 'another' })
 })
 

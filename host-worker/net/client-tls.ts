@@ -24,12 +24,15 @@ const LOOK_INTERVAL = 5000
 /** Reads the files, and again when they have changed. */
 export class ClientTls {
   readonly #files: ClientTlsFiles
+  readonly #pollIntervalMs: number
   #material: ClientTlsMaterial = {}
   #version = ''
   #lookedAt = Number.NEGATIVE_INFINITY
 
-  constructor(files: ClientTlsFiles) {
+  /** @param pollIntervalMs for how long it takes files for unchanged once it has looked at them */
+  constructor(files: ClientTlsFiles, pollIntervalMs: number = LOOK_INTERVAL) {
     this.#files = files
+    this.#pollIntervalMs = pollIntervalMs
   }
 
   /**
@@ -38,7 +41,7 @@ export class ClientTls {
    * @throws Error when a file can't be read and never could; later the last good content stays in use
    */
   async material(): Promise<ClientTlsMaterial> {
-    if (performance.now() - this.#lookedAt < LOOK_INTERVAL) return this.#material
+    if (performance.now() - this.#lookedAt < this.#pollIntervalMs) return this.#material
     try {
       const version = await versionOf(this.#files)
       if (version !== this.#version) {

@@ -20,9 +20,22 @@ export async function choosePorts(preferred: readonly number[], host: string): P
 }
 
 async function listenAnywhere(host: string): Promise<Server> {
-  const server = await listen(0, host)
+  const server = (await listenInRange(host)) ?? (await listen(0, host))
   if (server === undefined) throw new Error(`no free port on ${host}`)
   return server
+}
+
+/**
+ * On a port of RESILE_PORTS (`FROM-TO`), if that is set: for tests that run beside each other, whose ports no outgoing
+ * connection and no other test may take between the choice and the use.
+ */
+async function listenInRange(host: string): Promise<Server | undefined> {
+  const [from = 0, to = -1] = (process.env['RESILE_PORTS'] ?? '').split('-').map(Number)
+  for (let port = from; from > 0 && port <= to; port += 1) {
+    const server = await listen(port, host)
+    if (server !== undefined) return server
+  }
+  return undefined
 }
 
 /** Undefined when the port is taken, or not for us. */

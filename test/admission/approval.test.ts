@@ -57,7 +57,7 @@ const approved = async (started: Started) => {
 }
 
 describe('mode approve', () => {
-  test('awaits approval: nothing is in Temporal, and nothing is used', async () => {
+  test('started → awaits approval, nothing in Temporal, nothing counted', async () => {
     const started = await waiting('asking', { ...long, reason: 'sick' })
     expect(await used('asking')).toEqual([0])
     expect(await dev.temporal.describe(started.execution.id)).toBeUndefined()
@@ -68,7 +68,7 @@ describe('mode approve', () => {
     expect(decision).toMatchObject({ outcome: 'awaiting_approval', reason: 'sick' })
   })
 
-  test('approved, it runs, once; nothing is left to say', async () => {
+  test('approved → runs once, a second approval is refused', async () => {
     const started = await waiting('asking', long)
     const before = await used('asking')
     const answers = await Promise.all(Array.from({ length: 5 }, async () => say('approve', started)))
@@ -87,7 +87,7 @@ describe('mode approve', () => {
     problem(await say('approve', started), 409, 'not_awaiting_approval')
   })
 
-  test('rejected, it never runs', async () => {
+  test('rejected → never runs', async () => {
     const started = await waiting('asking', long)
     expect((await say('reject', started, { reason: 'not now' })).status).toBeLessThan(300)
     const execution = await dev.execution(started.execution.id)
@@ -98,7 +98,7 @@ describe('mode approve', () => {
     expect(await dev.temporal.describe(execution.id)).toBeUndefined()
   })
 
-  test('canceled, it never runs', async () => {
+  test('canceled → never runs', async () => {
     const started = await waiting('asking', long)
     expect((await cancel(dev, started.execution.id)).status).toBe(202)
     await dev.reaches(started.execution.id, 'canceled')
@@ -106,7 +106,7 @@ describe('mode approve', () => {
     expect(await dev.temporal.describe(started.execution.id)).toBeUndefined()
   })
 
-  test('approval is a full admission: what is used up by then is denied, and it still waits', async () => {
+  test('limit used up by then → approval denied, it still waits', async () => {
     const [first, second, third] = [await waiting('rare'), await waiting('rare'), await waiting('rare')]
     // They are admitted by their limits as they are now, not by those of the time that they were asked for.
     expect(await used('rare')).toEqual([0])
@@ -124,7 +124,7 @@ describe('mode approve', () => {
     expect(await dev.temporal.listOnce('rare', 1)).toHaveLength(1)
   })
 
-  test('of many that are approved at once, no more are admitted than may be', async () => {
+  test('many approved at once → no more admitted than the limit', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, async () => waiting('alone', { ...web1, ...long })))
     // They occupy nothing: others go on, and while one is open none of them can.
     const blocker = await dev.started('nap', { ...web1, ...long })
@@ -140,7 +140,7 @@ describe('mode approve', () => {
     await until('the node is free', async () => (await dev.start('nap', web1)).status === 201)
   })
 
-  test('a freeze holds for an approval too', async () => {
+  test('approved under a freeze → refused', async () => {
     const started = await waiting('asking', long)
     const { body: freeze } = await dev.call<{ id: string }>('/v1/freezes', {
       body: { scope: { workflow: 'asking' }, reason: 'peak hours' },
@@ -151,12 +151,12 @@ describe('mode approve', () => {
     await approved(started)
   })
 
-  test('nobody asks for one that would be denied anyway', async () => {
+  test('would be denied anyway → denied at once', async () => {
     problem(await dev.start('never'), 429, 'constraint_denied')
     problem(await dev.start('alone', { target: { node: 'nowhere' } }), 503, 'no_worker')
   })
 
-  test('not approved within valid_for, it is void', async () => {
+  test('valid_for over → expired, never runs', async () => {
     const started = await waiting('brief')
     await delay(3_000)
     const gone = await dev.reaches(started.execution.id, 'expired', { within: 30_000 })
@@ -168,7 +168,7 @@ describe('mode approve', () => {
     await absent('brief')
   })
 
-  test('a key finds one that waits', async () => {
+  test('Idempotency-Key of a waiting one → found', async () => {
     const headers = { 'idempotency-key': 'waits' }
     const started = await waiting('asking', {}, headers)
     const again = await dev.start('asking', {}, headers)
@@ -177,12 +177,12 @@ describe('mode approve', () => {
     expect(again.text).toContain(started.execution.id)
   })
 
-  test('evaluate says that it would wait', async () => {
+  test('evaluated → awaiting_approval', async () => {
     const { body } = await dev.call<{ decision: Decision }>('/v1/workflows/asking/evaluate', { body: {} })
     expect(body.decision).toMatchObject({ id: null, outcome: 'awaiting_approval', code: null })
   })
 
-  test('what never waited, and what is not there', async () => {
+  test('approve or reject of what never waited or is unknown → 409 or 404', async () => {
     const ran = await dev.started('nap', web1)
     for (const verb of ['approve', 'reject']) {
       problem(await say(verb, ran), 409, 'not_awaiting_approval')
@@ -195,7 +195,7 @@ describe('mode approve', () => {
     expect(await statusOf(started)).toBe('awaiting_approval')
   })
 
-  test('resile approve, resile reject', async () => {
+  test('resile approve, resile reject → approved, rejected', async () => {
     const [first, second] = [await waiting('by-command'), await waiting('by-command')]
     const yes = await dev.resile('approve', first.execution.id, '--reason', 'fine')
     expect(yes).toMatchObject({ code: 0 })
@@ -210,7 +210,7 @@ describe('mode approve', () => {
 })
 
 describe('mode shadow', () => {
-  test('says what it would do, and does nothing', async () => {
+  test('started → shadowed, nothing in Temporal, nothing counted', async () => {
     const started = await held('imagined', 'shadowed', long)
     expect(started.decision.constraints).toMatchObject([{ kind: 'maxExecution', used: 0, allowed: true }])
     // It occupies nothing, so the next is told the same.
@@ -223,19 +223,19 @@ describe('mode shadow', () => {
     problem(await say('approve', started), 409, 'not_awaiting_approval')
   })
 
-  test('one that is exclusive keeps nobody from a node', async () => {
+  test('exclusive → keeps nobody from the node', async () => {
     await held('imagined-there', 'shadowed', { ...web1, ...long })
     expect(await dev.ran('nap', web1)).toMatchObject({ status: 'completed' })
   })
 
-  test('is denied what would be denied', async () => {
+  test('would be denied → denied', async () => {
     const { decision } = problem(await dev.start('never-imagined'), 429, 'constraint_denied')
     expect(decision).toMatchObject({ outcome: 'denied', constraints: [{ limit: 0, binding: true }] })
     problem(await dev.start('imagined-there', { target: { node: 'nowhere' } }), 503, 'no_worker')
   })
 })
 
-test('both are counted as what they are', async () => {
+test('metrics: after approvals and shadows → counted by outcome', async () => {
   const { text } = await dev.call('/metrics')
   expect(text).toMatch(/^resile_decisions_total\{[^}]*workflow="imagined"[^}]*outcome="shadowed"[^}]*\} 2$/m)
   expect(text).toMatch(/^resile_decisions_total\{[^}]*workflow="rare"[^}]*outcome="awaiting_approval"[^}]*\} 3$/m)

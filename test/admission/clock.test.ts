@@ -1,7 +1,6 @@
 /** A Temporal whose clock is not ours, and one that stops for a minute: over a line that can shift what it says. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
@@ -9,6 +8,8 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import { admitted, type Decision, type List, problem, type Started } from '../support/http.ts'
 import { anywhere, atOnce, limited, long, patient, usesOf } from '../support/limits.ts'
+import { soaking } from '../support/soak.ts'
+import { TemporalServer } from '../support/temporal-server.ts'
 import { stays, until } from '../support/until.ts'
 
 /** A way to Temporal that changes the `Date` of its answers. */
@@ -54,13 +55,13 @@ const project = writeProject({
   ...napping('stopped', anywhere),
 })
 
-let temporal: Dev
+let temporal: TemporalServer
 let clock: Clock
 let dev: Dev
 beforeAll(async () => {
-  temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
-  clock = await layClock(temporal.at('temporal_http'))
-  const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', clock.url]
+  temporal = await TemporalServer.start()
+  clock = await layClock(temporal.httpUrl)
+  const flags = ['--temporal-address', temporal.address, '--temporal-http', clock.url]
   dev = await startDev({ project, nodes: ['web-1'], flags })
 })
 
@@ -75,8 +76,8 @@ const answered = async (name: string, status: number, headers = patient) =>
     { within: 60_000, every: 500 },
   )
 
-describe.each([60_000, -60_000])('a clock that is %i ms away', (shiftMs) => {
-  test('is 503 until they agree', async () => {
+describe.each([60_000, -60_000])("clock %i ms away from Temporal's", (shiftMs) => {
+  test('start → 503 clock_skew until they agree, nothing counted', async () => {
     await answered('nap', 201)
     clock.shiftMs = shiftMs
     const answer = await answered('nap', 503)
@@ -97,7 +98,7 @@ describe.each([60_000, -60_000])('a clock that is %i ms away', (shiftMs) => {
 /** The one that was pending while they disagreed. */
 let pending: string
 
-test('what is pending is not sent while they disagree', async () => {
+test('outbox: clocks disagree → pending starts are not sent', async () => {
   clock.losesStarts = true
   const { execution } = admitted(await dev.start('pending', long, atOnce), 202)
   clock.shiftMs = 60_000
@@ -109,31 +110,34 @@ test('what is pending is not sent while they disagree', async () => {
   pending = execution.id
 })
 
-test('a few seconds are no matter', async () => {
+test('start: clock 5 s away → admitted', async () => {
   clock.shiftMs = 5_000
   for (let count = 0; count < 3; count += 1) expect((await dev.start('nap', {}, patient)).status).toBe(201)
   clock.shiftMs = 0
 })
 
-test('100 triggers while Temporal stands still for a minute: each runs exactly once, or says why not', async () => {
-  const pid = temporal.pid('temporal')
+/** For how long Temporal stands still, in milliseconds. */
+const STALL = soaking(60_000, 20_000)
+
+test('outbox: 100 triggers while Temporal stands still → each runs exactly once or has expired', async () => {
   const stoppedAt = Date.now()
-  kill(pid, 'SIGSTOP')
+  temporal.signal('SIGSTOP')
   const asked: Promise<Started>[] = []
   try {
     for (let index = 0; index < 100; index += 1) {
       // Some can't wait for so long; some could just about.
-      const validFor = index % 4 === 0 ? { valid_for: '10s' } : index % 4 === 1 ? { valid_for: '50s' } : {}
+      const seconds = [STALL / 6_000, STALL / 1_200][index % 4]
+      const validFor = seconds === undefined ? {} : { valid_for: `${Math.ceil(seconds)}s` }
       const answer = dev.start('stopped', { ...long, ...validFor }, index % 2 === 0 ? atOnce : {})
       asked.push(answer.then((found) => admitted(found, 202)))
-      await delay(400)
+      await delay(STALL / 150)
     }
     await Promise.all(asked)
-    await delay(Math.max(0, stoppedAt + 60_000 - Date.now()))
+    await delay(Math.max(0, stoppedAt + STALL - Date.now()))
   } finally {
-    kill(pid, 'SIGCONT')
+    temporal.signal('SIGCONT')
   }
-  await temporal.temporal.isBack()
+  await temporal.api.isBack()
   const started = await Promise.all(asked)
   /** An execution of which Temporal says the same. */
   const decided = async ({ execution: { id } }: Started) => {
@@ -165,7 +169,7 @@ test('100 triggers while Temporal stands still for a minute: each runs exactly o
   expect(body.items).toHaveLength(100)
 })
 
-test('what was pending while the clocks disagreed runs', async () => {
+test('outbox: clocks agree again → what was pending runs once', async () => {
   await dev.reaches(pending, 'running', { within: 40_000 })
   expect((await dev.temporal.listOnce('pending', 1)).map(({ workflowId }) => workflowId)).toEqual([pending])
 })

@@ -7,6 +7,7 @@ import { napping, writeProject } from '../support/files.ts'
 import { type Answer, admitted, type Decision, type List, problem, rfc3339, type Started } from '../support/http.ts'
 import { anywhere, atOnce, limited, long, onNode, patient, usesOf } from '../support/limits.ts'
 import { type Line, layLine } from '../support/line.ts'
+import { newNamespace } from '../support/shared-temporal.ts'
 import { stays, until } from '../support/until.ts'
 
 interface Freeze {
@@ -33,10 +34,13 @@ const web2 = { target: { node: 'web-2' } }
 let dev: Dev
 let line: Line
 beforeAll(async () => {
-  const temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
-  line = await layLine(temporal.at('temporal_http'))
-  const flags = ['--temporal-address', temporal.at('temporal'), '--temporal-http', line.url]
-  dev = await startDev({ project, nodes: ['web-1:web@ams', 'web-2:web@fra'], flags })
+  const temporal = await newNamespace()
+  line = await layLine(temporal.httpUrl)
+  dev = await startDev({
+    project,
+    nodes: ['web-1:web@ams', 'web-2:web@fra'],
+    temporal: { ...temporal, httpUrl: line.url },
+  })
 })
 
 const ask = async (body: unknown) => dev.call<Freeze>('/v1/freezes', { body })
@@ -75,7 +79,7 @@ describe('scopes', () => {
     [{ workflow: 'node-nap', datacenter: 'ams' }, [true, false, false, false, false]],
     [{ workflow: 'nap', datacenter: 'fra' }, [false, false, false, false, true]],
     [{ workflow: 'other-nap', datacenter: 'fra', node: 'web-1' }, [false, false, false, false, false]],
-  ])('of %j all keys must fit', async (scope, expected) => {
+  ])('scope %j → covers starts that match all of its keys', async (scope, expected) => {
     const freeze = await frozen(scope)
     expect(freeze.scope).toEqual(scope)
     const answers = await Promise.all(starts.map(async ([name, body]) => dev.start(name, body, patient)))
@@ -85,8 +89,8 @@ describe('scopes', () => {
   })
 })
 
-describe('the answer', () => {
-  test('is 423 with the freeze, recorded, and nothing is used', async () => {
+describe('start under a freeze', () => {
+  test('with an end → 423 with the freeze and Retry-After, recorded, nothing counted', async () => {
     const freeze = await frozen({ workflow: 'nap' }, { for: '1h' })
     const answer = await dev.start('nap', { reason: 'try' })
     const { decision, detail } = problem(answer, 423, 'frozen')
@@ -108,7 +112,7 @@ describe('the answer', () => {
     await lift(freeze)
   })
 
-  test('without an end it has no Retry-After', async () => {
+  test('without an end → 423 without Retry-After', async () => {
     const freeze = await frozen({ workflow: 'nap' })
     expect(freeze.expires_at).toBeNull()
     const answer = await dev.start('nap')
@@ -117,7 +121,7 @@ describe('the answer', () => {
     await lift(freeze)
   })
 
-  test('a freeze comes before a limit, and after a worker that is not there', async () => {
+  test('limit used up, or no worker → freeze before limit, no_worker before freeze', async () => {
     const freeze = await frozen({})
     problem(await dev.start('used-up'), 423, 'frozen')
     problem(await dev.start('node-nap', { target: { node: 'nowhere' } }), 503, 'no_worker')
@@ -128,7 +132,7 @@ describe('the answer', () => {
     problem(await dev.start('used-up'), 429, 'constraint_denied')
   })
 
-  test('what was admitted with a key before is still told', async () => {
+  test('replay of a key admitted before → the execution', async () => {
     const headers = { ...patient, 'idempotency-key': 'before-the-freeze' }
     const { execution } = admitted(await dev.start('nap', {}, headers))
     const freeze = await frozen({})
@@ -138,7 +142,7 @@ describe('the answer', () => {
     await lift(freeze)
   })
 
-  test('executions that run go on', async () => {
+  test('execution that runs already → completes', async () => {
     const { execution } = await dev.started('running', { input: { ms: 1_500 } })
     const freeze = await frozen({})
     expect(await dev.reaches(execution.id, 'completed')).toMatchObject({ result: { slept: 1_500 } })
@@ -146,8 +150,8 @@ describe('the answer', () => {
   })
 })
 
-describe('its life', () => {
-  test('those that hold are listed, newest first, and gone when lifted', async () => {
+describe('freeze', () => {
+  test('two set → listed newest first, gone when lifted', async () => {
     const first = await frozen({ workflow: 'nap' })
     const second = await frozen({ node: 'web-1' }, { for: '90m' })
     expect(await listed()).toEqual([second, first])
@@ -160,7 +164,7 @@ describe('its life', () => {
     expect(await listed()).toEqual([])
   })
 
-  test('it ends by itself', async () => {
+  test('expires_at reached → starts are admitted again', async () => {
     const until_ = new Date(Date.now() + 3_000).toISOString()
     const freeze = await frozen({ workflow: 'nap' }, { expires_at: until_ })
     expect(freeze.expires_at).toBe(until_)
@@ -191,12 +195,12 @@ describe('its life', () => {
     ['a duration that is none', { scope: {}, reason: 'x', for: 'an hour' }],
     ['a list', []],
     ['no JSON', '{'],
-  ])('%s is a bad request, and freezes nothing', async (_, body) => {
+  ])('%s → bad_request, nothing frozen', async (_, body) => {
     problem(await ask(body), 400, 'bad_request')
     expect(await listed()).toEqual([])
   })
 
-  test('what is not there can not be lifted, and other methods are not allowed', async () => {
+  test('unknown id or method → 404 or 405', async () => {
     for (const id of ['01912d68-783e-7a03-8467-5661c1243ad4', 'no-id']) problem(await lift({ id }), 404, 'not_found')
     const answer = await dev.call('/v1/freezes', { method: 'PUT', body: {} })
     problem(answer, 405, 'method_not_allowed')
@@ -204,7 +208,7 @@ describe('its life', () => {
   })
 })
 
-test('resile freeze, freezes, unfreeze; a trigger under a freeze ends with 3', async () => {
+test('resile freeze, freezes, unfreeze: set, listed, lifted → a trigger in between exits with 3', async () => {
   const made = await dev.resile('freeze', '--workflow', 'nap', '--reason', 'peak hours', '--for', '1h', '--json')
   expect(made).toMatchObject({ code: 0 })
   const freeze = JSON.parse(made.stdout) as Freeze
@@ -220,7 +224,7 @@ test('resile freeze, freezes, unfreeze; a trigger under a freeze ends with 3', a
   expect(await listed()).toEqual([])
 })
 
-describe('a start that is pending when the freeze comes', () => {
+describe('start pending when the freeze comes', () => {
   const startedAtOnce = async (name: string, more: object = {}): Promise<Started> =>
     admitted(await dev.start(name, { ...long, ...more }, atOnce), 202)
   const neverSeen = async (type: string) => (await dev.temporal.list(type)).length === 0
@@ -228,7 +232,7 @@ describe('a start that is pending when the freeze comes', () => {
   /** What was sent before the freeze came can't be called back: it gets lost before the line works again. */
   const underWayIsOver = async () => delay(500)
 
-  test('waits until it is lifted, or until it is too late', async () => {
+  test('freeze lifted later → starts; valid_for over before → expired', async () => {
     line.cut()
     const waiting = await startedAtOnce('waiting')
     const late = await startedAtOnce('too-late', { valid_for: '8s' })
@@ -249,7 +253,7 @@ describe('a start that is pending when the freeze comes', () => {
     expect(await neverSeen('tooLate')).toBe(true)
   })
 
-  test('starts when the freeze is over by itself, and can be canceled under it', async () => {
+  test('freeze expires → starts; canceled under it → canceled', async () => {
     line.cut()
     const waiting = await startedAtOnce('waiting')
     const unwanted = await startedAtOnce('too-late')
@@ -264,7 +268,7 @@ describe('a start that is pending when the freeze comes', () => {
   })
 })
 
-test('it holds after the coordinator was killed', async () => {
+test('freeze: coordinator killed → still holds', async () => {
   const freeze = await frozen({})
   const coordinator = dev.pid('coordinator')
   kill(coordinator, 'SIGKILL')

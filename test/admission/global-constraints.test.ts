@@ -36,7 +36,7 @@ const executionIn = ({ body }: Answer<unknown>) => {
 }
 
 describe('maxExecution', () => {
-  test('of 200 starts at once over both datacenters with a limit of 5, exactly 5 start', async () => {
+  test('200 concurrent starts over two datacenters, 5 allowed → exactly 5 start', async () => {
     const asked = Array.from({ length: 200 }, async (_, index) =>
       dev.start('quota', there(datacenters[index % 2] ?? ''), patient),
     )
@@ -60,18 +60,18 @@ describe('maxExecution', () => {
     }
   })
 
-  test('those that were admitted were told what was used before them, in either datacenter', async () => {
+  test('admitted starts → receipts with the usage of both datacenters', async () => {
     const { body } = await dev.call<{ items: Decision[] }>('/v1/decisions?workflow=quota&outcome=admitted')
     const used = body.items.map(({ constraints }) => constraints.map((constraint) => constraint.used))
     expect(used.flat().sort()).toEqual([0, 1, 2, 3, 4])
   })
 
-  test('the use of all datacenters stands with the workflow', async () => {
+  test('workflow shown → usage of all datacenters', async () => {
     const use = { kind: 'maxExecution', scope: 'global', limit: 5, used: 5, allowed: false }
     expect(await usesOf(dev, 'quota')).toMatchObject([use])
   })
 
-  test('evaluate sees what the other datacenter used', async () => {
+  test("evaluation in one datacenter → counts the other's usage", async () => {
     for (const datacenter of datacenters) {
       const { body } = await dev.call<{ decision: Decision }>('/v1/workflows/quota/evaluate', {
         body: there(datacenter),
@@ -85,7 +85,7 @@ describe('maxExecution', () => {
     }
   })
 
-  test('beside a limit of the datacenter, both hold', async () => {
+  test('with a datacenter limit beside it → both hold', async () => {
     await dev.started('mixed', there('ams'))
     const { decision } = problem(await dev.start('mixed', there('ams')), 429, 'constraint_denied')
     expect(decision?.constraints).toMatchObject([
@@ -101,7 +101,7 @@ describe('maxExecution', () => {
   })
 })
 
-test('concurrency: one is open over both datacenters, and its end frees it', async () => {
+test('concurrency: one open over both datacenters → others denied until it ends', async () => {
   const racing = datacenters.flatMap((datacenter) => Array.from({ length: 5 }, () => there(datacenter, long)))
   const answers = await Promise.all(racing.map(async (body) => dev.start('single', body, patient)))
   expect(tally(answers)).toEqual({ 201: 1, 429: 9 })
@@ -125,7 +125,7 @@ test('concurrency: one is open over both datacenters, and its end frees it', asy
   await ended(dev, second)
 })
 
-test('Idempotency-Key: 20 at once under a global limit are one', async () => {
+test('Idempotency-Key: 20 concurrent starts under a global limit → one execution', async () => {
   const headers = { ...patient, 'idempotency-key': 'twenty' }
   const answers = await Promise.all(
     Array.from({ length: 20 }, async () => dev.start('keyed', there('fra', { reason: 'once' }), headers)),
@@ -142,7 +142,7 @@ describe('after a restart', () => {
     dev = await launch(dev.data)
   })
 
-  test('the global window is what it was', async () => {
+  test('global window → as before', async () => {
     for (const datacenter of datacenters) {
       const answer = await until(`${datacenter} decides`, async () => {
         const answer = await dev.start('quota', there(datacenter), atOnce)
@@ -155,7 +155,7 @@ describe('after a restart', () => {
     expect(await dev.temporal.list('quota')).toHaveLength(5)
   })
 
-  test('a key is still known', async () => {
+  test('Idempotency-Key → still known', async () => {
     const headers = { ...patient, 'idempotency-key': 'twenty' }
     const again = await dev.start('keyed', there('fra', { reason: 'once' }), headers)
     expect(again.status).toBe(200)

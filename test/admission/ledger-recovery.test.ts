@@ -69,7 +69,7 @@ const launch = async (data: string) => {
   return startDev({ project, data, nodes: ['web-1@ams', 'web-2@fra'], flags })
 }
 beforeAll(async () => {
-  temporal = await startDev({ project: writeProject({}), flags: ['--no-workers'] })
+  temporal = await startDev({ project: writeProject({}), temporal: 'own', flags: ['--no-workers'] })
   dev = await launch(temporaryDirectory())
 })
 
@@ -123,35 +123,35 @@ async function without(of: Dev, role: string, change: () => void): Promise<void>
 /** The one that continued as new; it is looked at again when its earlier runs have long been asked about. */
 let rolling: string
 
-describe.concurrent('what is done past the coordinator', () => {
-  test('an execution that was terminated is seen to have ended, and frees its place', async () => {
+describe.concurrent('change made in Temporal itself', () => {
+  test('terminated → ended, its place is free', async () => {
     const { execution } = await dev.started('terminated', { ...inAms, ...long })
     await dev.temporal.terminate(execution.id)
     expect(await dev.reaches(execution.id, 'terminated', { within: 45_000 })).toMatchObject({ result: null })
     await freed('terminated')
   })
 
-  test('one that was canceled', async () => {
+  test('canceled → ended, its place is free', async () => {
     const { execution } = await dev.started('cancelled', { ...inAms, ...long })
     await cancelPast(temporal, execution.id)
     expect(await dev.reaches(execution.id, 'canceled', { within: 45_000 })).toMatchObject({ result: null })
     await freed('cancelled')
   })
 
-  test('one that timed out', async () => {
+  test('timed out → ended, its place is free', async () => {
     const { execution } = await dev.started('brief', { ...inAms, ...long })
     expect(await dev.reaches(execution.id, 'timed_out', { within: 45_000 })).toMatchObject({ result: null })
     await freed('brief')
   })
 
-  test('one that continues as new is open, whatever its run', async () => {
+  test('continued as new → stays open whatever its run', async () => {
     const { execution } = await dev.started('rolling', { ...inAms, input: { left: 3 } })
     const runs = async () => (await dev.temporal.list('rolling')).length === 4
     await until('it has its last run', runs)
     rolling = execution.id
   })
 
-  test('one that was deleted in Temporal while it ran has ended; deleted later, it is what it was', async () => {
+  test('deleted while running → ended; deleted after its end → as it was', async () => {
     const { execution: later } = await dev.started('removed-later', inAms)
     await dev.reaches(later.id, 'completed')
     await deletePast(temporal, later.id)
@@ -164,7 +164,7 @@ describe.concurrent('what is done past the coordinator', () => {
     problem(await dev.start('removed-later', inAms), 429, 'constraint_denied')
   })
 
-  test('one that was reset after its end runs again, and counts', async () => {
+  test('reset after its end → running again, and counted', async () => {
     const { execution } = await dev.started('again', { ...inAms, ...long })
     await until('it has begun', async () => (await dev.temporal.history(execution.id)).length > 4)
     await dev.temporal.terminate(execution.id)
@@ -176,7 +176,7 @@ describe.concurrent('what is done past the coordinator', () => {
     await denied('again', inAms, { kind: 'concurrency', used: 1 })
   })
 
-  test('one that was started there is listed, and counted by a metric', async () => {
+  test('started there → listed, and counted by a metric', async () => {
     await startPast(temporal, 'by-hand', 'nap', 'fra', long.input)
     const byHand = await until(
       'it is listed',
@@ -192,7 +192,7 @@ describe.concurrent('what is done past the coordinator', () => {
   })
 })
 
-describe('a ledger that starts again', () => {
+describe('ledger started again', () => {
   const ran = new Map<string, string[]>()
   let backup: string
   /** Starts one that has to be found again whatever happens. */
@@ -239,14 +239,14 @@ describe('a ledger that starts again', () => {
     dev = await launch(dev.data)
   })
 
-  test('with other limits counts what really ran', async () => {
+  test('with other limits → counts what really ran', async () => {
     await countsWhatRan()
     await listsWhatRan()
     await denied('rolling', inAms, { kind: 'concurrency', used: 1 })
     expect(await dev.execution(rolling)).toMatchObject({ status: 'running', closed_at: null })
   })
 
-  test('with an old backup of its data admits nothing beyond the limits', async () => {
+  test('with an old backup → admits nothing beyond the limits', async () => {
     for (const _ of [1, 2]) await run('newer', inFra)
     await without(dev, 'coordinator', () => {
       rmSync(ledgers(), { recursive: true })
@@ -258,7 +258,7 @@ describe('a ledger that starts again', () => {
     expect(await dev.temporal.list('newer')).toHaveLength(2)
   })
 
-  test('with no data at all admits nothing beyond the limits, and lists what ran', async () => {
+  test('without data → admits nothing beyond the limits, lists what ran', async () => {
     await without(dev, 'coordinator', () => empty(ledgers()))
     const racing = [inAms, inFra].flatMap((target) => Array.from({ length: 5 }, () => target))
     for (const name of ['newer', 'lowered', 'globalised', 'narrowed']) {
@@ -278,7 +278,7 @@ describe('a ledger that starts again', () => {
     }
   })
 
-  test('with another Temporal knows which executions it lost; they count until somebody settles them', async () => {
+  test('with another Temporal → lost executions count until an operator settles them', async () => {
     const [lost = ''] = ran.get('narrowed') ?? []
     await without(temporal, 'temporal', () => empty(join(temporal.data, 'temporal')))
     await temporal.temporal.isBack()

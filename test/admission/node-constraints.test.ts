@@ -80,7 +80,7 @@ const launched = async (name: string, body: object) =>
   )
 
 describe('exclusive', () => {
-  test('of two workflows on one node at once, one starts; while it is open nothing else does there', async () => {
+  test('two workflows on one node at once → one starts, nothing else there while it is open', async () => {
     const answers = await Promise.all(
       ['drain', 'reboot'].map(async (name) => dev.start(name, { ...web1, ...long }, patient)),
     )
@@ -99,7 +99,7 @@ describe('exclusive', () => {
     await dev.ran('nap', web1)
   })
 
-  test('other nodes, and what is for no node, go on', async () => {
+  test('other nodes, and targets without a node → admitted', async () => {
     const { execution } = await dev.started('drain', { ...web1, ...long })
     const { execution: second } = await dev.started('reboot', { ...web2, ...long })
     for (const name of ['elsewhere', 'type-nap']) expect((await dev.start(name, {}, patient)).status).toBe(201)
@@ -107,7 +107,7 @@ describe('exclusive', () => {
     await Promise.all([ended(dev, execution), ended(dev, second)])
   })
 
-  test('what is open there blocks an exclusive one, until it ends', async () => {
+  test('execution open on the node → exclusive one denied until it ends', async () => {
     const { execution } = await dev.started('nap', { ...web1, ...long })
     const { decision } = denied(await dev.start('drain', web1))
     expect(binding(decision)).toMatchObject({ kind: 'exclusive', used: 1, allowed: false, allowed_at: null })
@@ -119,7 +119,7 @@ describe('exclusive', () => {
 })
 
 describe('maxUnavailable', () => {
-  test('10% of 30 nodes are three at once, and never four', async () => {
+  test('10% of 30 nodes → three at once, never four', async () => {
     const first = await launched('tenth', { target: { node: 'n-01' }, ...long })
     const others = farm.slice(1).map(async (node) => dev.start('tenth', { target: { node }, ...long }, patient))
     const answers = [first, ...(await Promise.all(others))]
@@ -140,7 +140,7 @@ describe('maxUnavailable', () => {
 })
 
 describe.concurrent('while a node dies', () => {
-  test('with one of 30 dead there are two more', async () => {
+  test('maxUnavailable with one of 30 nodes dead → two more', async () => {
     beating.delete('n-30')
     const live = async () => (await dev.call<List<{ node: string }>>('/v1/nodes?limit=500')).body.items
     const isDead = async () => !(await live()).some(({ node }) => node === 'n-30')
@@ -148,7 +148,7 @@ describe.concurrent('while a node dies', () => {
     await twoOfFarm()
   })
 
-  test('maxFailure: the second failure trips it, whatever comes, until somebody resets it', async () => {
+  test('maxFailure after the second failure → tripped until an operator resets it', async () => {
     await dev.ran('fragile', { ...web1, ...failing }, 'failed')
     await dev.ran('fragile', web1)
     await dev.ran('fragile', { ...web2, ...failing }, 'failed')
@@ -171,7 +171,7 @@ describe.concurrent('while a node dies', () => {
     await dev.started('fragile', web1)
   })
 
-  test('maxFailure: once tripped it stays so when its period is over; resile reset', async () => {
+  test('maxFailure tripped, period over → still tripped; resile reset lifts it', async () => {
     const both = [web1, web2].map(async (target) => dev.ran('brief', { ...target, ...failing }, 'failed'))
     await Promise.all(both)
     denied(await dev.start('brief', web1))
@@ -182,7 +182,7 @@ describe.concurrent('while a node dies', () => {
     await dev.started('brief', web1)
   })
 
-  test('maxFailure counts what failed, timed out or was terminated, and no other end', async () => {
+  test('maxFailure by kind of end → counts failed, timed out and terminated alone', async () => {
     await dev.ran('counted', web1)
     const { execution: unwanted } = await dev.started('counted', { ...web1, input: { ms: 1_500 } })
     await cancel(dev, unwanted.id)
@@ -199,7 +199,7 @@ describe.concurrent('while a node dies', () => {
     expect(binding(denied(await dev.start('counted', web2)).decision)).toMatchObject({ used: 3, limit: 3 })
   })
 
-  test('maxFailure per node trips, and is reset, for a node', async () => {
+  test('maxFailure per node → trips and is reset for that node', async () => {
     await Promise.all([web1, web2].map(async (target) => dev.ran('each', { ...target, ...failing }, 'failed')))
     const [one] = [denied(await dev.start('each', web1)), denied(await dev.start('each', web2))]
     expect(binding(one.decision)).toMatchObject({ kind: 'maxFailure', scope: 'node', limit: 1, used: 1 })
@@ -212,7 +212,7 @@ describe.concurrent('while a node dies', () => {
   })
 })
 
-test('a coordinator that was killed gets to know the nodes before it counts them', async () => {
+test('maxUnavailable: coordinator killed → 503 until it knows the nodes again', async () => {
   const coordinator = dev.pid('coordinator')
   kill(coordinator, 'SIGKILL')
   await until('it is another process', () => !dev.pids('coordinator').includes(coordinator))
@@ -222,7 +222,7 @@ test('a coordinator that was killed gets to know the nodes before it counts them
   expect(binding(denied(await dev.start('counted', web2)).decision)).toMatchObject({ kind: 'maxFailure' })
 })
 
-test('mistakes in them are errors', async () => {
+test('node constraints: mistakes in HCL → resile check reports errors', async () => {
   const mistakes: Record<string, string> = {
     'no-node': `${anywhere}\n${limited('exclusive')}`,
     'no-node-either': `task_queue_target = "node_type"\n${limited('maxUnavailable', 'value = 1')}`,

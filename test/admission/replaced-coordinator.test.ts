@@ -5,10 +5,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { frontSocketPath } from '../../host-worker/coordinator/socket-path.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
-import { freePort, resile, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { resile, startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-test('it is started again until it is there', async () => {
+test('coordinator: can not start with new permit keys for a while → started again until it answers', async () => {
   const project = writeProject({
     'coordinator.hcl': `
       datacenter = "dc1"

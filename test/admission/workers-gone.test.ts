@@ -38,7 +38,7 @@ const recorded = async (name: string, code: string) => {
   return body.items
 }
 
-test('a workflow that is configured but registered nowhere is refused, recorded and not counted', async () => {
+test('start: workflow registered nowhere → 503 workflow_not_registered, recorded, not counted', async () => {
   const answer = await dev.start('ghost', web1)
   const { decision } = problem(answer, 503, 'workflow_not_registered')
   expect(answer.headers.get('retry-after')).toBe('5')
@@ -50,7 +50,7 @@ test('a workflow that is configured but registered nowhere is refused, recorded 
   expect(await dev.temporal.list('ghost')).toEqual([])
 })
 
-test('a node whose worker is killed is refused within 20 s, while the others go on', async () => {
+test('start: worker of the node killed → no_worker within 20 s, other nodes admitted', async () => {
   const [pid] = dev.file.processes
     .filter(({ name, role }) => role === 'worker' && name === 'web-2')
     .map((child) => child.pid)
@@ -63,7 +63,7 @@ test('a node whose worker is killed is refused within 20 s, while the others go 
   await dev.started('nap-type')
 })
 
-test('when all workers are killed every start is refused within 20 s, recorded and not counted', async () => {
+test('start: all workers killed → no_worker within 20 s, recorded, not counted', async () => {
   const headers = { 'idempotency-key': 'before', prefer: 'wait=30' }
   const first = await dev.start('nap-there', web1, headers)
   expect(first.status).toBe(201)
@@ -95,7 +95,7 @@ test('when all workers are killed every start is refused within 20 s, recorded a
   expect(again.headers.get('idempotent-replayed')).toBe('true')
 })
 
-test('with --no-restart they stay dead', async () => {
+test('resile dev: --no-restart, workers killed → stay dead', async () => {
   problem(await dev.start('nap-there', web1), 503, 'no_worker')
   expect((await dev.call('/readyz')).status).toBe(200)
 })

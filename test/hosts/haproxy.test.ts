@@ -11,7 +11,8 @@ import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Execution, List } from '../support/http.ts'
-import { freePort, run } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { run } from '../support/processes.ts'
 import { startPrometheus } from '../support/prometheus.ts'
 import { stays, until } from '../support/until.ts'
 
@@ -20,42 +21,44 @@ const sick = new Set<string>()
 /** What came in at the receiver. */
 const told: { type: string; execution: Execution }[] = []
 
-describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a real HAProxy', 'haproxy')}`, () => {
-  let dev: Dev
-  let frontend: string
-  let socket: string
-  const clients = { answers: 0, errors: 0 }
+describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
+  `${titled('drain-node behind a real HAProxy', 'haproxy')}`,
+  () => {
+    let dev: Dev
+    let frontend: string
+    let socket: string
+    const clients = { answers: 0, errors: 0 }
 
-  beforeAll(async () => {
-    const ports = new Map<string, number>()
-    for (const name of backends) {
-      ports.set(name, await listen((_, response) => void response.writeHead(sick.has(name) ? 500 : 200).end(name)))
-    }
-    // What a host asks its own service; here they are all on one machine.
-    const health = await listen((request, response) => {
-      response.writeHead(sick.has((request.url ?? '').slice(1)) ? 500 : 200).end()
-    })
-    const receiver = await listen((request, response) => {
-      let body = ''
-      request.on('data', (chunk: Buffer) => {
-        body += chunk.toString()
+    beforeAll(async () => {
+      const ports = new Map<string, number>()
+      for (const name of backends) {
+        ports.set(name, await listen((_, response) => void response.writeHead(sick.has(name) ? 500 : 200).end(name)))
+      }
+      // What a host asks its own service; here they are all on one machine.
+      const health = await listen((request, response) => {
+        response.writeHead(sick.has((request.url ?? '').slice(1)) ? 500 : 200).end()
       })
-      request.on('end', () => {
-        told.push(JSON.parse(body) as (typeof told)[number])
-        response.end()
+      const receiver = await listen((request, response) => {
+        let body = ''
+        request.on('data', (chunk: Buffer) => {
+          body += chunk.toString()
+        })
+        request.on('end', () => {
+          told.push(JSON.parse(body) as (typeof told)[number])
+          response.end()
+        })
       })
-    })
-    const haproxy = await startHaproxy(ports)
-    frontend = haproxy.url
-    socket = haproxy.socket
-    const prometheus = await startPrometheus({ haproxy: { target: haproxy.metrics, node: 'lb' } })
-    const project = writeProject({
-      'coordinator.hcl': `
+      const haproxy = await startHaproxy(ports)
+      frontend = haproxy.url
+      socket = haproxy.socket
+      const prometheus = await startPrometheus({ haproxy: { target: haproxy.metrics, node: 'lb' } })
+      const project = writeProject({
+        'coordinator.hcl': `
         datacenter = "dc1"
         receiver "oncall" {
           webhook { url = "http://127.0.0.1:${receiver}/" }
         }`,
-      'worker.hcl': `
+        'worker.hcl': `
         node = "web-1"
         datacenter = "dc1"
         load_balancer "web" {
@@ -65,7 +68,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a rea
             backend   = "web"
           }
         }`,
-      'detectors.hcl': `
+        'detectors.hcl': `
         detector "errant-server" {
           workflow = "drain-node"
           interval = "1s"
@@ -81,7 +84,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a rea
             query = "sum by (server) (rate(haproxy_server_http_responses_total{code=\\"5xx\\"}[5s])) > 1"
           }
         }`,
-      'workflows/drain-node.hcl': `
+        'workflows/drain-node.hcl': `
         task_queue_target = "node"
         timeout = "1h"
         constraint {
@@ -90,80 +93,81 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(`${titled('behind a rea
           per = "node"
         }
         escalation { receiver = "oncall" }`,
+      })
+      dev = await startDev({ project, nodes: backends })
+      keepAsking(frontend, clients)
     })
-    dev = await startDev({ project, nodes: backends })
-    keepAsking(frontend, clients)
-  })
 
-  const states = async (): Promise<Record<string, string>> => {
-    const csv = await ask(socket, 'show stat web 4 -1')
-    const [header = '', ...lines] = csv.trim().split('\n')
-    const column = (name: string): number => header.replace('# ', '').split(',').indexOf(name)
-    return Object.fromEntries(
-      lines.map((line) => [line.split(',')[column('svname')] ?? '', line.split(',')[column('status')] ?? '']),
-    )
-  }
-  const executions = async (status: string) => {
-    const { body } = await dev.call<List<Execution>>(`/v1/executions?workflow=drain-node&status=${status}`)
-    return body.items
-  }
+    const states = async (): Promise<Record<string, string>> => {
+      const csv = await ask(socket, 'show stat web 4 -1')
+      const [header = '', ...lines] = csv.trim().split('\n')
+      const column = (name: string): number => header.replace('# ', '').split(',').indexOf(name)
+      return Object.fromEntries(
+        lines.map((line) => [line.split(',')[column('svname')] ?? '', line.split(',')[column('status')] ?? '']),
+      )
+    }
+    const executions = async (status: string) => {
+      const { body } = await dev.call<List<Execution>>(`/v1/executions?workflow=drain-node&status=${status}`)
+      return body.items
+    }
 
-  test('all is well', async () => {
-    await until('clients get answers', () => clients.answers > 20)
-    expect(await states()).toEqual({ 'web-1': 'UP', 'web-2': 'UP', 'web-3': 'UP' })
-    expect(clients.errors).toBe(0)
-  })
-
-  test('a server that answers 500 is taken out of rotation with nobody touching it', async () => {
-    sick.add('web-1')
-    await until('clients see it', () => clients.errors > 0)
-    await until('it is drained', async () => (await states())['web-1'] === 'DRAIN', { within: 60_000 })
-  })
-
-  test('clients see no errors then', async () => {
-    const before = { ...clients }
-    await until('some hundred more answers', () => clients.answers > before.answers + 200)
-    expect(clients.errors).toBe(before.errors)
-    expect((await executions('running')).map(({ target }) => target)).toEqual([{ node: 'web-1' }])
-  })
-
-  test('it is returned after it is repaired, and the execution has the evidence', async () => {
-    sick.delete('web-1')
-    await until('it serves again', async () => (await states())['web-1'] === 'UP', { within: 60_000 })
-    const before = clients.errors
-    const [execution] = await until('the execution is completed', async () => {
-      const items = await executions('completed')
-      return items.length > 0 && items
+    test('all servers well → all serve', async () => {
+      await until('clients get answers', () => clients.answers > 20)
+      expect(await states()).toEqual({ 'web-1': 'UP', 'web-2': 'UP', 'web-3': 'UP' })
+      expect(clients.errors).toBe(0)
     })
-    expect(execution?.result).toMatchObject({
-      health: { status: 500 },
-      drained: { changed: true, before: { pool: 'web' }, sessionsLeft: 0 },
-      returned: { changed: true },
-      after: { ok: true },
-    })
-    expect(clients.errors).toBe(before)
-    expect(told).toEqual([])
-  })
 
-  test('with two of three out it is refused: too_few_servers, and a human is told once', async () => {
-    for (const name of ['web-2', 'web-3']) await ask(socket, `set server web/${name} state maint`)
-    sick.add('web-1')
-    const [execution] = await until(
-      'the execution has failed',
-      async () => {
-        const items = await executions('failed')
+    test('server answers 500 → drained by itself', async () => {
+      sick.add('web-1')
+      await until('clients see it', () => clients.errors > 0)
+      await until('it is drained', async () => (await states())['web-1'] === 'DRAIN', { within: 60_000 })
+    })
+
+    test('server drained → clients see no errors', async () => {
+      const before = { ...clients }
+      await until('some hundred more answers', () => clients.answers > before.answers + 200)
+      expect(clients.errors).toBe(before.errors)
+      expect((await executions('running')).map(({ target }) => target)).toEqual([{ node: 'web-1' }])
+    })
+
+    test('server repaired → returned, the execution has the evidence', async () => {
+      sick.delete('web-1')
+      await until('it serves again', async () => (await states())['web-1'] === 'UP', { within: 60_000 })
+      const before = clients.errors
+      const [execution] = await until('the execution is completed', async () => {
+        const items = await executions('completed')
         return items.length > 0 && items
-      },
-      { within: 60_000 },
-    )
-    expect(execution).toMatchObject({ status: 'failed', error: { type: 'too_few_servers' } })
-    expect((await states())['web-1']).toBe('UP')
-    await until('the receiver was told', () => told.length > 0)
-    await stays('it is told once', async () => told.length === 1, 10_000)
-    expect(told[0]).toMatchObject({ type: 'execution.failed', execution: { id: execution?.id } })
-    expect((await executions('failed')).length).toBe(1)
-  })
-})
+      })
+      expect(execution?.result).toMatchObject({
+        health: { status: 500 },
+        drained: { changed: true, before: { pool: 'web' }, sessionsLeft: 0 },
+        returned: { changed: true },
+        after: { ok: true },
+      })
+      expect(clients.errors).toBe(before)
+      expect(told).toEqual([])
+    })
+
+    test('two of three out → too_few_servers, one notification', async () => {
+      for (const name of ['web-2', 'web-3']) await ask(socket, `set server web/${name} state maint`)
+      sick.add('web-1')
+      const [execution] = await until(
+        'the execution has failed',
+        async () => {
+          const items = await executions('failed')
+          return items.length > 0 && items
+        },
+        { within: 60_000 },
+      )
+      expect(execution).toMatchObject({ status: 'failed', error: { type: 'too_few_servers' } })
+      expect((await states())['web-1']).toBe('UP')
+      await until('the receiver was told', () => told.length > 0)
+      await stays('it is told once', async () => told.length === 1, 10_000)
+      expect(told[0]).toMatchObject({ type: 'execution.failed', execution: { id: execution?.id } })
+      expect((await executions('failed')).length).toBe(1)
+    })
+  },
+)
 
 async function listen(handler: Parameters<typeof createServer>[1]): Promise<number> {
   const server = createServer(handler)

@@ -85,7 +85,7 @@ function makeOrigin(): string {
 
 const target = { node: 'web-1' }
 
-test('restart-service goes from reload to stop-kill-start of a systemd unit, until it helps', async () => {
+test('restart-service: sick systemd unit → reload, restart, then stop-kill-start until it helps', async () => {
   const input = { command: 'systemd', params: { unit: 'nginx.service' }, check: { url }, verify_for: '1s' }
   const { execution } = await dev.started('restart-service', { target, input })
   // Only the last of them helps.
@@ -104,13 +104,13 @@ test('restart-service goes from reload to stop-kill-start of a systemd unit, unt
   expect(result).toMatchObject({ attempts: [{ healthy: false }, { healthy: false }, { healthy: true }] })
 })
 
-test('and no other unit', async () => {
+test('restart-service: another unit → refused', async () => {
   const input = { command: 'systemd', params: { unit: 'sshd.service' }, check: { url } }
   const { error } = await dev.ran('restart-service', { target, input }, 'failed')
   expect(JSON.stringify(error)).toContain('InvalidParams')
 })
 
-test('free-disk removes what its rule covers, after a dry run that removes nothing', async () => {
+test('free-disk: dry run, then run → nothing removed, then what its rule covers', async () => {
   const old = new Date(Date.now() - 7_200_000)
   for (const name of ['a.old', 'b.old', 'c.log']) {
     writeFileSync(join(scratch, 'logs', name), 'x'.repeat(10_000))
@@ -124,7 +124,7 @@ test('free-disk removes what its rule covers, after a dry run that removes nothi
   expect(readdirSync(join(scratch, 'logs'))).toEqual(['c.log'])
 })
 
-test('collect-diagnostics leaves a redacted bundle on the host, with its checksum', async () => {
+test('collect-diagnostics: run → redacted bundle on the host, with its checksum', async () => {
   const { result } = await dev.ran('collect-diagnostics', { target })
   const { bundle } = result as { bundle: { path: string; sha256: string } }
   const bytes = readFileSync(bundle.path)
@@ -134,7 +134,7 @@ test('collect-diagnostics leaves a redacted bundle on the host, with its checksu
   expect(strFromU8(files['commands/uname.txt'] ?? new Uint8Array())).toContain('Linux')
 })
 
-test('test-pull-request passes a good one and fails a bad one, with the log, and leaves nothing behind', async () => {
+test('test-pull-request: good and bad one → passed and failed with the log, nothing left behind', async () => {
   const input = { repository: 'shop', revision: 'refs/pull/1/head', test: 'unit' }
   const { result } = await dev.ran('test-pull-request', { target, input })
   expect(result).toMatchObject({ passed: true, test: { stdout: 'testing\n' } })
@@ -144,7 +144,7 @@ test('test-pull-request passes a good one and fails a bad one, with the log, and
   expect(readdirSync(join(dev.data, 'workers/dc1/web-1/checkouts'))).toEqual([])
 })
 
-test('what the host does not allow is refused', async () => {
+test('library: command that the host does not allow → refused', async () => {
   for (const [workflow, input, type] of [
     ['free-disk', { rule: 'everything' }, 'RuleNotAllowed'],
     ['test-pull-request', { repository: 'other', revision: 'refs/pull/1/head', test: 'unit' }, 'RepositoryNotAllowed'],

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import { type Execution, problem } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 
 const project = writeProject({
   'worker.hcl': `
@@ -45,7 +45,7 @@ beforeAll(async () => {
 const restart = async (input: object, status: string): Promise<Execution> =>
   dev.ran('restart-service', { target: { node: 'web-1' }, input: { check: { url }, ...input } }, status)
 
-test('one that does not help ends failed, with the reason and what an engineer would look at first', async () => {
+test('restart-service: restart does not help → failed with the reason and diagnostics', async () => {
   const { error, result } = await restart({ command: 'useless', verify_for: '3s' }, 'failed')
   expect(result).toBeNull()
   const told = JSON.stringify(error)
@@ -56,19 +56,19 @@ test('one that does not help ends failed, with the reason and what an engineer w
   expect(told).toMatch(/diagnostics/i)
 })
 
-test('one whose command fails ends failed, with what the command said', async () => {
+test('restart-service: command fails → failed with its output', async () => {
   const { error } = await restart({ command: 'broken', verify_for: '3s' }, 'failed')
   const told = JSON.stringify(error)
   expect(told).toContain('unit not found')
   expect(told).toMatch(/\b5\b/)
 })
 
-test('one whose command is not allowed on the node ends failed', async () => {
+test('restart-service: command not allowed on the node → failed', async () => {
   const { error } = await restart({ command: 'rm', verify_for: '3s' }, 'failed')
   expect(JSON.stringify(error)).toContain('CommandNotAllowed')
 })
 
-test('one that helps in time ends completed', async () => {
+test('restart-service: restart helps in time → completed', async () => {
   const { execution } = await dev.started('restart-service', {
     target: { node: 'web-1' },
     input: { command: 'repair', check: { url }, verify_for: '30s' },
@@ -81,11 +81,11 @@ test('one that helps in time ends completed', async () => {
   expect(result).not.toBeNull()
 })
 
-test('one whose check expects another status is judged by that', async () => {
+test('restart-service: check expects another status → judged by that', async () => {
   await restart({ command: 'repair', check: { url, expectStatus: 503 }, verify_for: '5s' }, 'completed')
 })
 
-test('without its command or its check it is refused', async () => {
+test('restart-service: no command or no check given → refused', async () => {
   const target = { node: 'web-1' }
   for (const [path, input] of [
     ['/input/command', { check: { url } }],

@@ -61,7 +61,9 @@ beforeAll(async () => {
 const workerOf = (node: string) => dev.file.processes.find(({ name, role }) => role === 'worker' && name === node)
 const toldOf = (id: string) => told.filter(({ execution }) => execution.id === id)
 
-test('an order for a host that is down, or goes down, fails with host_unreachable', { timeout: 300_000 }, async () => {
+test('execution: its host is down, or goes down → fails with host_unreachable, one notification each', {
+  timeout: 300_000,
+}, async () => {
   kill(workerOf('web-2')?.pid ?? 0, 'SIGKILL')
   const gone = await dev.started('look', { target: { node: 'web-2' }, input: { times: 1 } })
   const going = await dev.started('look', { target: { node: 'web-3' }, input: { times: 1000 } })
@@ -82,7 +84,7 @@ test('an order for a host that is down, or goes down, fails with host_unreachabl
   }
 })
 
-test('others go on', async () => {
+test('execution: another host is down → completes', async () => {
   await dev.ran('look', { target: { node: 'web-1' }, input: { times: 1 } })
   expect(told).toHaveLength(2)
 })

@@ -6,10 +6,13 @@ import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
+import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
 import { call, callSocket } from '../support/http.ts'
-import { freePort, type Running, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { type Running, startResile } from '../support/processes.ts'
+import { soaking } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { until } from '../support/until.ts'
 
@@ -47,7 +50,7 @@ beforeAll(async () => {
 
 /** A worker of its own beside those of `resile dev`, once it is ready. */
 async function startWorker(node: string, door: string): Promise<Running> {
-  const running = startResile(workerArguments(node, temporaryDirectory(), door))
+  const running = startResile(workerArguments(node, dataDirectory(), door))
   await until(`${node} is ready`, async () => (await ready(door)).status === 200, { within: 60_000 })
   return running
 }
@@ -88,8 +91,8 @@ async function hang(node: string): Promise<void> {
 
 const isKnown = async (node: string) => (await dev.call(`/v1/nodes/${node}`)).status === 200
 
-describe('its door', () => {
-  test('tells what the worker does', async () => {
+describe("worker's status listener", () => {
+  test('HTTP → health, readiness with conditions, metrics', async () => {
     const door = `127.0.0.1:${await freePort()}`
     const worker = await startWorker('seen', door)
     expect((await call(`http://${door}/healthz`)).status).toBe(200)
@@ -111,7 +114,7 @@ describe('its door', () => {
     expect(await worker.ended).toMatchObject({ code: 0 })
   })
 
-  test('may be a socket for the owner and its group, also where a dead one lies', async () => {
+  test('unix socket, also where a dead one is → mode 660', async () => {
     const socket = join(temporaryDirectory(), 'worker.sock')
     for (let time = 0; time < 2; time++) {
       const worker = await startWorker('door', `unix:${socket}`)
@@ -121,7 +124,7 @@ describe('its door', () => {
     }
   })
 
-  test('is never put in the place of a file', async () => {
+  test('path of a file → refused, the file stays', async () => {
     const directory = temporaryDirectory()
     writeFileSync(join(directory, 'file'), 'precious')
     const { code, stdout } = await startResile(
@@ -132,8 +135,8 @@ describe('its door', () => {
   })
 })
 
-describe('its end', () => {
-  test('what runs may finish, and nothing new comes', async () => {
+describe("worker's shutdown", () => {
+  test('SIGTERM → no new work, exit code 0', async () => {
     const worker = await startWorker('leaving', `127.0.0.1:${await freePort()}`)
     expect(await isKnown('leaving')).toBe(true)
     worker.kill('SIGTERM')
@@ -141,7 +144,7 @@ describe('its end', () => {
     expect(await worker.ended).toMatchObject({ code: 0 })
   })
 
-  test('comes within 15 s also when an activity heeds nothing', async () => {
+  test('SIGTERM while an activity ignores cancellation → ends within 15 s', async () => {
     const door = `127.0.0.1:${await freePort()}`
     const worker = await startWorker('stuck', door)
     await hang('stuck')
@@ -155,7 +158,7 @@ describe('its end', () => {
     expect(performance.now() - began).toBeLessThan(16_000)
   })
 
-  test('comes within 15 s also when neither Temporal nor the coordinator answers', async () => {
+  test('SIGTERM while Temporal and coordinator are silent → ends within 15 s', async () => {
     const worker = await startWorker('alone', `127.0.0.1:${await freePort()}`)
     const coordinator = dev.pid('coordinator')
     kill(coordinator, 'SIGSTOP')
@@ -177,7 +180,12 @@ describe('its end', () => {
   })
 })
 
-test('it outlives Temporal and the coordinator', { timeout: 300_000 }, async () => {
+/** For how long neither is there, in milliseconds. */
+const OUTAGE = soaking(70_000, 15_000)
+
+test('worker: Temporal and coordinator down for a while → not ready, then the same process works on', {
+  timeout: 300_000,
+}, async () => {
   const door = `127.0.0.1:${await freePort()}`
   const worker = await startWorker('patient', door)
   await temporal.kill()
@@ -190,7 +198,7 @@ test('it outlives Temporal and the coordinator', { timeout: 300_000 }, async () 
   })
   const coordinator = dev.pid('coordinator')
   kill(coordinator, 'SIGKILL')
-  await delay(70_000)
+  await delay(OUTAGE)
   await temporal.startAgain()
   await until('it is ready again', async () => (await ready(door)).status === 200, { within: 60_000 })
   const execution = await dev.ran('command', { target: { node: 'patient' }, ...look })

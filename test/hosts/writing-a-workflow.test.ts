@@ -36,7 +36,7 @@ beforeAll(async () => {
   }
 }, 300_000)
 
-test('every block is a file with its name, or commands', () => {
+test('tutorial: code blocks → a named file or commands each', () => {
   const all = blocks(page)
   expect(all.filter(({ file }) => file !== null).map(({ file }) => file)).toEqual([
     'coordinator.hcl',
@@ -52,29 +52,29 @@ test('every block is a file with its name, or commands', () => {
   expect(commands.filter((line) => !line.startsWith('$ '))).toEqual([])
 })
 
-test('the project is in order, and its tests pass', () => {
+test('tutorial: resile check and resile test → in order, tests pass', () => {
   expect(step('resile check').stdout).toBe('ok\n')
   expect(step('resile test --project').stdout).toMatch(/Tests .*3 passed/)
 })
 
-test('a dry run says what it would do, and leaves the cache alone', () => {
+test('tutorial: dry run → says what it would do, cache untouched', () => {
   const dry = step('dry_run')
   expect(resultIn(dry.stdout)).toMatchObject({ would_run: ['find', 'cache', '-type', 'f', '-delete'] })
   expect(dry.cache).toEqual(['prices', 'stock'])
 })
 
-test('the workflow empties the cache, and says so as the page shows it', () => {
+test('tutorial: run → cache emptied, output as the page shows it', () => {
   const real = step('stale prices')
   expect(real.stdout).toMatch(/^status: +completed$/m)
   expect(resultIn(real.stdout)).toEqual(resultIn(page))
   expect(real.cache).toEqual([])
 })
 
-test('a history of the running system agrees with the code', () => {
+test('tutorial: replay of a real history → agrees with the code', () => {
   expect(step('resile test replay').stdout).toMatch(/Tests .*1 passed/)
 })
 
-test('the fourth within the hour is denied', async () => {
+test('tutorial: fourth start within the hour → denied', async () => {
   const trigger = ['-c', `npx resile trigger flush-cache --project ${project} --node web-1 --wait`]
   const third = await run('bash', trigger).ended
   expect(third).toMatchObject({ code: 0 })
@@ -83,13 +83,13 @@ test('the fourth within the hour is denied', async () => {
   expect(fourth.stdout + fourth.stderr).toContain('maxExecution')
 })
 
-test('all of its code has the right types', async () => {
+test('tutorial: type check → no errors', async () => {
   const { code, stdout } = await run('npx', ['tsc', '--project', join(project, 'tsconfig.json')]).ended
   expect(stdout).toBe('')
   expect(code).toBe(0)
 })
 
-test('it tells of the activities that there are', () => {
+test('tutorial: list of activities → exactly those that exist', () => {
   const [, table = ''] = /\| activity \|.*\n\| --- .*\n((?:\|.*\n)+)/.exec(page) ?? []
   const told = [...table.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name)
   const index = readFileSync(join(repository, 'workflows/sdk/index.ts'), 'utf8')

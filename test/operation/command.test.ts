@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { napping, repository, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List, Problem, Started } from '../support/http.ts'
-import { type Ended, freePort, resile, run, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { type Ended, resile, run, startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
@@ -35,15 +36,15 @@ const started = async (...args: string[]) => {
   return printed<Started>(ended)
 }
 
-describe('trigger', () => {
-  test('starts a workflow, and ends with 0', async () => {
+describe('resile trigger', () => {
+  test('admitted → exit code 0', async () => {
     const ended = await dev.resile('trigger', 'nap', '--reason', 'by hand')
     expect(ended).toMatchObject({ code: 0, stderr: '' })
     const { body } = await dev.call<List<Execution>>('/v1/executions?workflow=nap&limit=1')
     expect(ended.stdout).toContain(body.items[0]?.id)
   })
 
-  test('sends what its flags say', async () => {
+  test('flags → sent as request fields', async () => {
     const input = { ms: 5 }
     const flags = ['--input', JSON.stringify(input), '--reason', 'by hand', '--idempotency-key', 'k1']
     const { execution, decision } = await started('node-nap', '--node', 'web-1', ...flags)
@@ -57,7 +58,7 @@ describe('trigger', () => {
     expect((await started('nap', '--datacenter', 'dc1')).execution.task_queue).toBe('dc1')
   })
 
-  test('ends with 3 when it is denied, and shows the receipt', async () => {
+  test('denied → exit code 3 with the receipt', async () => {
     const ended = await dev.resile('trigger', 'never')
     expect(ended.code).toBe(3)
     expect(said(ended)).toContain('maxExecution')
@@ -76,7 +77,7 @@ describe('trigger', () => {
     ['a node that is not there', ['node-nap', '--node', 'nowhere'], 'no_worker'],
     ['a name that is none', ['../executions'], /not_found|unknown_workflow/],
     ['a name with a slash', ['nap/executions?x='], /not_found|unknown_workflow/],
-  ])('ends with 1 for %s', async (_, args, code) => {
+  ])('%s → exit code 1', async (_, args, code) => {
     const ended = await dev.resile('trigger', ...args)
     expect(ended).toMatchObject({ code: 1 })
     expect(ended.stderr).toMatch(/./)
@@ -85,7 +86,7 @@ describe('trigger', () => {
     expect(printed<Problem>(asJson).code).toMatch(code)
   })
 
-  test('--wait waits for the end, and tells it', async () => {
+  test('--wait → waits for the end and prints it', async () => {
     const well = await dev.resile('trigger', 'nap', '--input', '{"ms": 1500}', '--wait')
     expect(well.code).toBe(0)
     expect(said(well)).toContain('completed')
@@ -95,14 +96,14 @@ describe('trigger', () => {
     expect(said(badly)).toContain('the disk is full')
   })
 
-  test('--wait --json prints one document: the execution at its end', async () => {
+  test('--wait --json → one document, the execution at its end', async () => {
     const ended = await dev.resile('trigger', 'nap', '--wait', '--json')
     expect(ended.code).toBe(0)
     expect(ended.stdout).toMatch(/"status":\s*"completed"/)
     expect(() => printed(ended)).not.toThrow()
   })
 
-  test('Ctrl-C ends the waiting with 130, and not the execution', async () => {
+  test('Ctrl-C while waiting → exit code 130, the execution goes on', async () => {
     const reason = 'interrupted'
     const args = ['trigger', 'nap', '--input', '{"ms": 60000}', '--reason', reason, '--wait']
     const waiting = startResile([...args, '--project', dev.project, '--data', dev.data])
@@ -124,11 +125,11 @@ describe('trigger', () => {
   })
 })
 
-describe('the lists', () => {
+describe('lists', () => {
   test.each([
     ['executions', '/v1/executions'],
     ['decisions', '/v1/decisions'],
-  ])('%s --json prints the HTTP body unchanged', async (verb, path) => {
+  ])('resile %s --json → the HTTP body unchanged', async (verb, path) => {
     await dev.ran('nap')
     // What runs may end between the two.
     await until(
@@ -141,7 +142,7 @@ describe('the lists', () => {
     )
   })
 
-  test('one of them --json, too', async () => {
+  test('one item --json → the HTTP body unchanged', async () => {
     const { id } = await dev.ran('nap')
     for (const verb of ['executions', 'decisions']) {
       const { code, stdout } = await dev.resile(verb, id, '--json')
@@ -150,7 +151,7 @@ describe('the lists', () => {
     }
   })
 
-  test('for people they have a line for each', async () => {
+  test('without --json → a line for each item', async () => {
     const { id } = await dev.ran('nap')
     for (const verb of ['executions', 'decisions']) {
       const ended = await dev.resile(verb)
@@ -163,7 +164,7 @@ describe('the lists', () => {
     expect(printed<List<unknown>>(await dev.resile('nodes', '--json')).items).toHaveLength(1)
   })
 
-  test('what is not there is 1', async () => {
+  test('unknown id → exit code 1', async () => {
     for (const verb of ['executions', 'decisions', 'cancel']) {
       for (const id of ['01912d68-783e-7a03-8467-5661c1243ad4', 'no-id', '../nodes', '..']) {
         const ended = await dev.resile(verb, id, '--json')
@@ -174,8 +175,8 @@ describe('the lists', () => {
   })
 })
 
-describe('cancel', () => {
-  test('cancels, once', async () => {
+describe('resile cancel', () => {
+  test('running execution → canceled; second time refused', async () => {
     const { execution } = await started('nap', '--input', '{"ms": 60000}')
     expect(await dev.resile('cancel', execution.id)).toMatchObject({ code: 0 })
     await dev.reaches(execution.id, 'canceled')
@@ -185,11 +186,11 @@ describe('cancel', () => {
   })
 })
 
-describe('which coordinator', () => {
+describe('choice of coordinator', () => {
   const nodes = async (args: string[], env: NodeJS.ProcessEnv = {}) =>
     resile(['nodes', '--json', ...args], { cwd: temporaryDirectory(), env: { ...process.env, ...env } })
 
-  test('--coordinator, else $RESILE_COORDINATOR, else the local one', async () => {
+  test('--coordinator, else $RESILE_COORDINATOR, else the local one → asked in this order', async () => {
     expect(printed<List<unknown>>(await nodes(['--coordinator', dev.coordinator])).items).toHaveLength(1)
     expect(printed<List<unknown>>(await nodes([], { RESILE_COORDINATOR: dev.coordinator })).items).toHaveLength(1)
     const closed = `http://127.0.0.1:${await freePort()}`
@@ -199,7 +200,7 @@ describe('which coordinator', () => {
     expect(printed<List<unknown>>(local).items).toHaveLength(1)
   })
 
-  test('one that does not answer is 4', async () => {
+  test('no answer → exit code 4', async () => {
     const closed = `http://127.0.0.1:${await freePort()}`
     for (const args of [['nodes'], ['executions'], ['decisions'], ['trigger', 'nap'], ['cancel', 'x']]) {
       const ended = await resile([...args, '--coordinator', closed])
@@ -211,7 +212,7 @@ describe('which coordinator', () => {
   })
 })
 
-describe('wrong usage', () => {
+describe('command line', () => {
   test.each([
     [[]],
     [['no-such-verb']],
@@ -229,7 +230,7 @@ describe('wrong usage', () => {
     [['dev', '--node', 'web-1:']],
     [['dev', '--temporal-address', '127.0.0.1:1']],
     [['check', '--no-such-flag']],
-  ])('%j is 2, and says why', async (args) => {
+  ])('%j → exit code 2 with the reason', async (args) => {
     const cwd = writeProject({})
     const ended = await resile(args, { cwd })
     expect({ code: ended.code, stdout: ended.stdout }).toEqual({ code: 2, stdout: '' })
@@ -238,7 +239,7 @@ describe('wrong usage', () => {
   })
 
   test.each(['dev', 'worker', 'detector', 'check', 'trigger', 'executions', 'decisions', 'nodes', 'cancel'])(
-    '%s --help explains it',
+    'resile %s --help → explains it',
     async (verb) => {
       const ended = await resile([verb, '--help'])
       expect(ended).toMatchObject({ code: 0, stderr: '' })
@@ -247,7 +248,7 @@ describe('wrong usage', () => {
     },
   )
 
-  test('so does --help alone, with the exit codes', async () => {
+  test('--help alone → all verbs and the exit codes', async () => {
     const ended = await resile(['--help'])
     expect(ended.code).toBe(0)
     for (const verb of [
@@ -266,231 +267,6 @@ describe('wrong usage', () => {
   })
 })
 
-describe('check', () => {
-  const check = async (files: Record<string, string>, ...flags: string[]) =>
-    resile(['check', '--project', writeProject(files), ...flags])
-  const report = (ended: Ended) => printed<{ ok: boolean; errors: Mistake[]; warnings: Mistake[] }>(ended)
-  interface Mistake {
-    file: string
-    line: number
-    column: number
-    key: string
-    message: string
-    permitted: unknown[]
-  }
-
-  test('a good project is 0', async () => {
-    expect(await resile(['check', '--project', project])).toMatchObject({ code: 0 })
-    const ended = await resile(['check', '--project', project, '--json'])
-    expect(ended.code).toBe(0)
-    expect(report(ended)).toEqual({ ok: true, errors: [], warnings: [] })
-  })
-
-  test("the repository's own project is good", async () => {
-    expect(await resile(['check'])).toMatchObject({ code: 0 })
-  })
-
-  test('all constructs and spellings of the public examples are good', async () => {
-    const files = {
-      'coordinator.hcl': `
-        datacenter = "dc1"
-        server_config {
-            enable_tls = true
-            route_rule {
-              name  = "global_get"
-              method = "GET"
-              route_patterns = ["/*"]
-              uris = ["spiffe://example.org/admin"]
-            }
-            route_rule {
-              name = "global_post"
-              method = "POST"
-              route_patterns = ["/*"]
-              uris = ["spiffe://example.org/admin"]
-              allow_public = true
-            }
-            route_rule {
-              name = "public_access"
-              method = "GET"
-              route_patterns = ["/metrics"]
-              uris = []
-              allow_public = true
-              skip_log_match = true
-            }
-        }`,
-      ...workflow(
-        'nap',
-        `
-        task_queue_target = "node"
-
-        # The following entries will ensure that
-        # it does not run too often.
-        #
-        constraint {
-            kind = "concurency"
-            value = "1"
-            period = "15m"
-        }
-
-        constraint {
-            kind = "maxExecution"
-            value = "1"
-            period = "1h"
-        }
-
-        constraint {
-            kind = "maxExecution"
-            value = "3"
-            period = "24h"
-            is_global = true
-        }`,
-        'export async function nap() {}',
-      ),
-    }
-    const ended = await check(files, '--json')
-    expect(report(ended)).toEqual({ ok: true, errors: [], warnings: [] })
-    expect(ended.code).toBe(0)
-  })
-
-  const mistakes = `task_queue_target = "everywhere"
-timeout = "25h"
-constraint {
-  kind = "maxExecutions"
-  value = 3
-  period = "1h"
-}
-constraint {
-  kind = "maxExecution"
-  value = -1
-  period = "24h"
-  is_globl = true
-}
-`
-
-  test('five mistakes of one file are five errors, each at its line and column', async () => {
-    const ended = await check({ 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' })
-    expect(ended.code).toBe(1)
-    const lines = said(ended)
-      .split('\n')
-      .filter((line) => line.startsWith('workflows/bad.hcl:'))
-    const places = lines.map((line) => /^(.+?:\d+:\d+): ([^:]+): (.+)$/.exec(line)?.slice(1, 3))
-    expect(places).toEqual([
-      ['workflows/bad.hcl:1:21', expect.stringContaining('task_queue_target')],
-      ['workflows/bad.hcl:2:11', expect.stringContaining('timeout')],
-      ['workflows/bad.hcl:4:10', expect.stringContaining('kind')],
-      ['workflows/bad.hcl:10:11', expect.stringContaining('value')],
-      ['workflows/bad.hcl:12:3', expect.stringContaining('is_globl')],
-    ])
-    expect(lines[0]).toMatch(/\(permitted: .*node_type.*\)/)
-  })
-
-  test('--json has the same', async () => {
-    const ended = await check(
-      { 'workflows/bad.hcl': mistakes, 'workflows/bad.ts': 'export async function bad() {}\n' },
-      '--json',
-    )
-    expect(ended.code).toBe(1)
-    const { ok, errors } = report(ended)
-    expect(ok).toBe(false)
-    expect(errors.map(({ file, line, column }) => [file, line, column])).toEqual([
-      ['workflows/bad.hcl', 1, 21],
-      ['workflows/bad.hcl', 2, 11],
-      ['workflows/bad.hcl', 4, 10],
-      ['workflows/bad.hcl', 10, 11],
-      ['workflows/bad.hcl', 12, 3],
-    ])
-    for (const error of errors) {
-      expect(error).toMatchObject({
-        key: expect.stringMatching(/./),
-        message: expect.stringMatching(/./),
-        permitted: expect.any(Array),
-      })
-    }
-  })
-
-  test('the mistakes of all files are told together', async () => {
-    const ended = await check(
-      {
-        'coordinator.hcl': 'datacentre = "dc1"\n',
-        'worker.hcl': 'node = "WEB"\ndatacenter = "dc1"\n',
-        'detectors.hcl': 'detector "sick" {\n}\n',
-        'workflows/bad.hcl': 'task_queue_target = \n',
-      },
-      '--json',
-    )
-    expect(ended.code).toBe(1)
-    expect(new Set(report(ended).errors.map(({ file }) => file))).toEqual(
-      new Set(['coordinator.hcl', 'worker.hcl', 'detectors.hcl', 'workflows/bad.hcl']),
-    )
-  })
-
-  test.each<[string, Record<string, string>]>([
-    ['a duplicate key', { 'coordinator.hcl': 'datacenter = "dc1"\ndatacenter = "dc2"\n' }],
-    ['a duplicate block', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal {}\n' }],
-    ['an attribute and a block of one name', { 'coordinator.hcl': 'datacenter = "dc1"\ntemporal {}\ntemporal = {}\n' }],
-    ['exclusive without a node', { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "exclusive"\n}\n` }],
-    ['what comes later', { 'workflows/w.hcl': `${anywhere}\nescalation { receiver = "oncall" }\n` }],
-    [
-      'per with is_global',
-      {
-        'workflows/w.hcl': `task_queue_target = "node"
-        constraint {
-          kind = "maxExecution"
-          value = 1
-          period = "1h"
-          per = "node"
-          is_global = true
-        }\n`,
-      },
-    ],
-    [
-      'per without a node',
-      {
-        'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "concurrency"\n  value = 1\n  per = "node"\n}\n`,
-      },
-    ],
-    [
-      'maxExecution without a period',
-      { 'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 1\n}\n` },
-    ],
-    [
-      'a period over 744h',
-      {
-        'workflows/w.hcl': `${anywhere}\nconstraint {\n  kind = "maxExecution"\n  value = 1\n  period = "745h"\n}\n`,
-      },
-    ],
-    ['valid_for over 1h', { 'workflows/w.hcl': `${anywhere}\nvalid_for = "61m"\n` }],
-    ['an elision', { 'coordinator.hcl': 'datacenter = "dc1"\nserver_config {\n  enable_tls = true\n  [...]\n}\n' }],
-    ['no coordinator.hcl', { 'coordinator.hcl': '' }],
-    ['an expression', { 'coordinator.hcl': 'datacenter = upper("dc1")\n' }],
-  ])('%s is an error', async (_, files) => {
-    const ended = await check(files, '--json')
-    expect(ended.code).toBe(1)
-    expect(report(ended).ok).toBe(false)
-    expect(report(ended).errors.length).toBeGreaterThan(0)
-  })
-
-  test('a workflow without code is a warning', async () => {
-    const ended = await check({ 'workflows/ghost.hcl': `${anywhere}\n` }, '--json')
-    expect(ended.code).toBe(0)
-    expect(report(ended)).toMatchObject({ ok: true, errors: [], warnings: [{ file: 'workflows/ghost.hcl' }] })
-  })
-
-  test('dev does not start a project that check refuses', async () => {
-    const bad = writeProject({ 'workflows/bad.hcl': mistakes })
-    const ended = await resile(['dev', '--project', bad, '--data', temporaryDirectory(), '--port', '0'])
-    expect(ended.code).toBe(1)
-    expect(said(ended)).toContain('workflows/bad.hcl:1:21')
-    expect(ended.stdout).not.toContain('resile ready')
-  })
-
-  test('a directory that is no project is refused', async () => {
-    const ended = await resile(['check', '--project', temporaryDirectory()])
-    expect([1, 2]).toContain(ended.code)
-    expect(said(ended)).toContain('coordinator.hcl')
-  })
-})
-
 describe("under the system's own Node", () => {
   const found = systemNode()
   const title = found === undefined ? ' (skipped: no other Node is on the PATH)' : ` (${found})`
@@ -500,7 +276,7 @@ describe("under the system's own Node", () => {
     return run('/usr/bin/env', ['-i', `PATH=${path}`, `HOME=${home}`, 'node', 'bin/resile.mjs', ...args]).ended
   }
 
-  test.skipIf(found === undefined)(`the command does the same${title}`, async () => {
+  test.skipIf(found === undefined)(`bin/resile.mjs → same results${title}`, async () => {
     expect(await underIt('check', '--project', project)).toMatchObject({ code: 0 })
     const nodes = await underIt('nodes', '--json', '--coordinator', dev.coordinator)
     expect(nodes).toMatchObject({ code: 0, stderr: '' })
@@ -509,7 +285,7 @@ describe("under the system's own Node", () => {
     expect(await underIt('trigger')).toMatchObject({ code: 2 })
   })
 
-  test.skipIf(found === undefined)(`and as npx resile${title}`, async () => {
+  test.skipIf(found === undefined)(`npx resile → same results${title}`, async () => {
     const path = [join(found ?? '', '..'), '/usr/bin', '/bin'].join(':')
     const args = ['-i', `PATH=${path}`, `HOME=${temporaryDirectory()}`, 'npx', 'resile', 'nodes', '--json']
     const ended = await run('/usr/bin/env', [...args, '--coordinator', dev.coordinator]).ended

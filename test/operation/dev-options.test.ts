@@ -18,7 +18,7 @@ interface Node {
 }
 const nodesOf = async (dev: Dev) => (await dev.call<List<Node>>('/v1/nodes')).body.items
 
-describe('several datacenters', () => {
+describe('resile dev, two datacenters', () => {
   const project = writeProject({
     'coordinator.hcl': 'datacenters = ["ams", "fra"]\n',
     'worker.hcl': `
@@ -41,7 +41,7 @@ describe('several datacenters', () => {
   const input = { name: 'environment' }
   const nodeOf = ({ result }: Execution) => /^RESILE_NODE=(.*)$/m.exec((result as { stdout: string }).stdout)?.[1]
 
-  test("--node has the nodes, and worker.hcl's labels and commands hold for each", async () => {
+  test('--node → those nodes, each with the labels and commands of worker.hcl', async () => {
     const nodes = await nodesOf(dev)
     expect(nodes.sort((a, b) => a.node.localeCompare(b.node))).toMatchObject([
       { node: 'web-1', datacenter: 'ams', types: ['web', 'edge'], labels: { rack: 'r1' } },
@@ -58,7 +58,7 @@ describe('several datacenters', () => {
     ['command-type', { node_type: 'web' }, 'ams', 'ams:type:web', 'web-1'],
     ['command-datacenter', {}, 'ams', 'ams', 'web-1'],
     ['command-datacenter', { datacenter: 'fra' }, 'fra', 'fra', 'web-2'],
-  ])('%s for %j runs in %s on %s', async (name, target, datacenter, queue, node) => {
+  ])('%s for %j → runs in %s on %s', async (name, target, datacenter, queue, node) => {
     const execution = await dev.ran(name, { target, input })
     expect(execution).toMatchObject({ datacenter, task_queue: queue })
     expect(nodeOf(execution)).toBe(node)
@@ -67,7 +67,7 @@ describe('several datacenters', () => {
     )
   })
 
-  test('a node is not served in another datacenter', async () => {
+  test('node of another datacenter → no_worker', async () => {
     problem(await dev.start('command', { target: { node: 'web-1', datacenter: 'fra' }, input }), 503, 'no_worker')
     problem(
       await dev.start('command-type', { target: { node_type: 'edge', datacenter: 'fra' }, input }),
@@ -76,7 +76,7 @@ describe('several datacenters', () => {
     )
   })
 
-  test('limits are counted in each datacenter', async () => {
+  test('limit → counted in each datacenter', async () => {
     for (const datacenter of ['ams', 'fra']) {
       await dev.started('once', { target: { datacenter } })
       const { decision } = problem(await dev.start('once', { target: { datacenter } }), 429, 'constraint_denied')
@@ -87,7 +87,7 @@ describe('several datacenters', () => {
     await dev.started('once-there', { target: { node: 'web-2' } })
   })
 
-  test('both are in every list', async () => {
+  test('lists → items of both', async () => {
     const { body } = await dev.call<List<Execution>>('/v1/executions?limit=500')
     expect(new Set(body.items.map(({ datacenter }) => datacenter))).toEqual(new Set(['ams', 'fra']))
     const times = body.items.map(({ admitted_at }) => Date.parse(admitted_at))
@@ -99,11 +99,11 @@ describe('several datacenters', () => {
   })
 })
 
-describe('workers and detectors of their own, and a Temporal that is given', () => {
+describe('resile dev, given Temporal, separate worker', () => {
   let first: Dev
   let dev: Dev
   beforeAll(async () => {
-    first = await startDev({ project: writeProject(napping('nap', anywhere)) })
+    first = await startDev({ project: writeProject(napping('nap', anywhere)), temporal: 'own' })
     const project = writeProject({
       'coordinator.hcl': 'datacenter = "dc2"\n',
       ...napping('nap', anywhere),
@@ -114,22 +114,22 @@ describe('workers and detectors of their own, and a Temporal that is given', () 
     dev = await startDev({ project, flags })
   })
 
-  test('without --node and worker.hcl there is the node local of the type local', async () => {
+  test('no --node, no worker.hcl → node local of type local', async () => {
     expect(await nodesOf(first)).toMatchObject([{ node: 'local', datacenter: 'dc1', types: ['local'] }])
   })
 
-  test('a given Temporal is used, and none is started', async () => {
+  test('--temporal-address → used, none started', async () => {
     expect(dev.ready).toMatchObject({ temporal: first.at('temporal'), temporal_http: first.at('temporal_http') })
     expect(dev.pids('temporal')).toEqual([])
   })
 
-  test('--no-workers has none', async () => {
+  test('--no-workers → no nodes, no_worker', async () => {
     expect(dev.pids('worker')).toEqual([])
     expect(await nodesOf(dev)).toEqual([])
     problem(await dev.start('nap'), 503, 'no_worker')
   })
 
-  test('resile worker serves a node as its worker.hcl says, until it is stopped', async () => {
+  test('resile worker → serves the node of worker.hcl until it is stopped', async () => {
     const worker = `
       node = "web-9"
       datacenter = "dc2"
@@ -150,13 +150,13 @@ describe('workers and detectors of their own, and a Temporal that is given', () 
     problem(await dev.start('command', { target: { node: 'web-9' }, input: {} }), 503, 'no_worker')
   })
 
-  test('it stops without stopping the Temporal that it was given', async () => {
+  test('stopped → the given Temporal goes on', async () => {
     expect(await dev.stop()).toMatchObject({ code: 0 })
     expect(await first.temporal.isUp()).toBe(true)
   })
 })
 
-test('data lies in .resile of the project, and with it the way to the coordinator', async () => {
+test('resile dev: no --data → data in .resile, by which the command finds the coordinator', async () => {
   const project = writeProject({ ...napping('nap', anywhere), 'worker.hcl': 'node = "web-3"\ndatacenter = "dc1"\n' })
   const dev = await startDev({ project, data: join(project, '.resile') })
   expect(await nodesOf(dev)).toMatchObject([{ node: 'web-3', datacenter: 'dc1' }])
@@ -166,7 +166,7 @@ test('data lies in .resile of the project, and with it the way to the coordinato
   await dev.stop()
 })
 
-test('a long way to the data is no hindrance', async () => {
+test("resile dev: path of the data longer than a socket's may be → works", async () => {
   const data = join(temporaryDirectory(), 'a'.repeat(100), 'b'.repeat(100))
   const dev = await startDev({ project: writeProject(napping('nap', anywhere)), data })
   expect(await dev.resile('nodes')).toMatchObject({ code: 0 })

@@ -62,8 +62,8 @@ function tls(own: Partial<Record<'ca' | 'cert' | 'key', string>> = {}): string[]
   return ['--coordinator', dev.coordinator, '--ca', files.ca, '--cert', files.cert, '--key', key]
 }
 
-describe('where all is well', () => {
-  test('it says so, of everything', async () => {
+describe('doctor, all well', () => {
+  test('run → every check ok', async () => {
     const { code, found } = await doctor()
     expect(code).toBe(0)
     const host = ['runtime', 'config', 'data', 'commands', 'certificates']
@@ -75,13 +75,13 @@ describe('where all is well', () => {
     expect(stdout).toMatch(/^queues +ok +.*dc1:node:web-1 is polled by this node/m)
   })
 
-  test('it calls the coordinator as the worker would', async () => {
+  test('without flags → calls the coordinator as the worker would', async () => {
     expect(await failures(...tls())).toEqual([])
   })
 })
 
-describe('with one thing wrong', () => {
-  test('the host: a command without its program, and a project with a mistake', async () => {
+describe('doctor, one thing wrong', () => {
+  test('command without its program, or mistake in the project → host checks fail', async () => {
     const broken = worker('command "gone" { argv = ["/nowhere/at-all"] }')
     const other = writeProject({ 'worker.hcl': broken })
     const { code, stdout } = await resile(['doctor', '--project', other, '--data', dev.data])
@@ -94,13 +94,13 @@ describe('with one thing wrong', () => {
     expect(wrong.stdout).toMatch(/^queues +warn +not looked at/m)
   })
 
-  test('another node than the one that runs', async () => {
+  test('node that does not run → its checks fail', async () => {
     const { found } = await doctor('--node', 'web-2')
     expect(await failures('--node', 'web-2')).toEqual(['heartbeat', 'queues'])
     expect(found.find(({ name }) => name === 'queues')?.detail).toBe('nobody polls dc1:node:web-2')
   })
 
-  test('the clock', async () => {
+  test('clock of Temporal a minute off → clock check fails', async () => {
     const elsewhen = createServer((_, response) => {
       response.writeHead(200, { date: new Date(Date.now() - 60_000).toUTCString() }).end('{}')
     })
@@ -115,7 +115,7 @@ describe('with one thing wrong', () => {
     })
   })
 
-  test('certificates: another key, an authority that the coordinator does not trust, and the other way round', async () => {
+  test('wrong key, untrusted authority on either side → certificate checks fail', async () => {
     const authority = await testAuthority()
     const { certPem, keyPem } = await authority.issue({ uris: ['spiffe://example.org/worker/web-1'] })
     const directory = temporaryDirectory()
@@ -133,7 +133,7 @@ describe('with one thing wrong', () => {
     expect(coordinator).toMatchObject({ status: 'fail', hint: expect.stringContaining('ca_file') })
   })
 
-  test('the coordinator hangs: it says so in time', async () => {
+  test('coordinator hangs → said in time', async () => {
     const pid = dev.pid('coordinator')
     kill(pid, 'SIGSTOP')
     try {
@@ -144,7 +144,7 @@ describe('with one thing wrong', () => {
     await until('all is well again', async () => (await doctor()).code === 0, { within: 60_000 })
   })
 
-  test('Temporal: another namespace, and none at all', async () => {
+  test('wrong namespace, or no Temporal → Temporal checks fail', async () => {
     expect(await failures('--namespace', 'elsewhere')).toEqual(['temporal', 'queues', 'workflows'])
     await temporal.kill()
     expect(await failures()).toEqual(['temporal', 'queues', 'workflows'])
@@ -153,7 +153,7 @@ describe('with one thing wrong', () => {
   })
 })
 
-test('a command line that says nothing of a node is a mistake', async () => {
+test('doctor: no node in the command line → usage error', async () => {
   const other = writeProject({})
   const { code, stderr } = await resile(['doctor', '--project', other])
   expect(code).toBe(2)

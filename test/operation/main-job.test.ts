@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 /** How long a fault may last. */
 const healing = { within: 60_000, every: 250 }
 
-describe('the sample service', { timeout: 180_000 }, () => {
+describe('resile dev --sample', { timeout: 180_000 }, () => {
   let data: string
   let dev: Dev
 
@@ -47,7 +47,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     return items
   }
 
-  test('the ready line says where everything is', () => {
+  test('started → ready line names everything', () => {
     expect(dev.ready).toMatchObject({
       coordinator: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),
       temporal: expect.stringMatching(/^127\.0\.0\.1:\d+$/),
@@ -59,14 +59,14 @@ describe('the sample service', { timeout: 180_000 }, () => {
     expect(dev.process.said.stdout.match(/^resile ready /gm)).toHaveLength(1)
   })
 
-  test('everything that the ready line names answers', async () => {
+  test('ready line → everything in it answers', async () => {
     expect((await dev.call('/readyz')).status).toBe(200)
     expect((await dev.call('/healthz')).status).toBe(200)
     expect((await fetch(dev.at('ui'))).ok).toBe(true)
     expect(await dev.temporal.isUp()).toBe(true)
   })
 
-  test('dev.json says the same, and which processes there are', () => {
+  test('dev.json → same addresses, all processes', () => {
     const { coordinator, temporal, temporal_http, ui } = dev.ready
     expect(dev.file).toMatchObject({ coordinator, temporal, temporal_http, ui })
     expect(isRunning(dev.file.pid)).toBe(true)
@@ -78,14 +78,14 @@ describe('the sample service', { timeout: 180_000 }, () => {
     expect(roles).toEqual(expect.arrayContaining(['temporal', 'coordinator', 'worker', 'detector', 'sample']))
   })
 
-  test("the coordinator's socket is its owner's alone", async () => {
+  test("coordinator's socket → mode 600", async () => {
     const status = statSync(dev.file.socket)
     expect(status.isSocket()).toBe(true)
     expect(status.mode & 0o777).toBe(0o600)
     expect((await dev.callSocket('/readyz')).status).toBe(200)
   })
 
-  test('POST /break heals by itself, by one completed execution whose receipt names the constraints', async () => {
+  test('POST /break → healed by one completed execution with a receipt', async () => {
     await breakSample()
     await until('the sample is healthy again', isHealthy, healing)
     const [execution] = await settled(1)
@@ -100,13 +100,13 @@ describe('the sample service', { timeout: 180_000 }, () => {
     for (const kind of kinds) expect(shown.stdout).toContain(kind)
   })
 
-  test('what happens is shown in the terminal', () => {
+  test('healed → shown in the terminal', () => {
     const { stdout, stderr } = dev.process.said
     expect(stdout + stderr).toMatch(/admitted.*restart-service|restart-service.*admitted/)
     expect(stdout + stderr).toMatch(/completed/)
   })
 
-  test('kill -STOP heals too', async () => {
+  test('service stopped by SIGSTOP → healed', async () => {
     const stopped = dev.pid('sample')
     kill(stopped, 'SIGSTOP')
     expect(await isHealthy()).toBe(false)
@@ -115,7 +115,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     await settled(2)
   })
 
-  test('a second one on the same data is refused with the reason', async () => {
+  test('second one on the same data → refused with the reason', async () => {
     const second = await startDevProcess({ project: repository, data, flags: ['--sample'] }).ended
     expect(second.code).toBe(1)
     expect(second.stderr).toContain(data)
@@ -124,7 +124,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     expect((await dev.call('/readyz')).status).toBe(200)
   })
 
-  test('it stops with 0 on SIGTERM, knows its executions and windows after a new start, and heals again', async () => {
+  test('SIGTERM, started again → exit code 0, knows executions and windows, heals', async () => {
     const children = dev.pids()
     expect(await dev.stop()).toMatchObject({ code: 0 })
     await gone(children, 1_000)
@@ -137,7 +137,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     await settled(3)
   })
 
-  test('after kill -9 its children end within 10 s, and the next start works and heals', async () => {
+  test('SIGKILL → children end within 10 s, next start heals', async () => {
     const children = dev.pids()
     kill(dev.file.pid, 'SIGKILL')
     await gone([...children, dev.process.pid], 10_000)
@@ -148,7 +148,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     await settled(4)
   })
 
-  test('the same after kill -9 of the process that was started, which may be another', async () => {
+  test('SIGKILL of the launched process → children end within 10 s, next start heals', async () => {
     const children = dev.pids()
     const { pid } = dev.file
     kill(dev.process.pid, 'SIGKILL')
@@ -157,7 +157,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     expect(await executions()).toHaveLength(4)
   })
 
-  test('the pid in dev.json takes SIGTERM for all', async () => {
+  test('SIGTERM to the pid in dev.json → all end', async () => {
     const children = dev.pids()
     kill(dev.file.pid, 'SIGTERM')
     expect(await dev.process.ended).toMatchObject({ code: 0 })
@@ -165,7 +165,7 @@ describe('the sample service', { timeout: 180_000 }, () => {
     await startSample()
   })
 
-  test('it stops with 0 on Ctrl-C', async () => {
+  test('Ctrl-C → exit code 0', async () => {
     const children = dev.pids()
     expect(await dev.interrupt()).toMatchObject({ code: 0 })
     await gone(children, 1_000)

@@ -1,30 +1,27 @@
-/** A real `resile coordinator` with certificates: who passes, how it starts and ends, and what it does as they change. */
+/** A real `resile coordinator` with certificates: who passes, and what it does as they change. */
 import { X509Certificate } from 'node:crypto'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Agent } from 'node:https'
-import { connect as connectPlain, createServer } from 'node:net'
 import { join } from 'node:path'
-import { kill } from 'node:process'
-import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type TestAuthority, testAuthority } from '../support/certificates.ts'
 import { atEnd } from '../support/cleanup.ts'
 import {
-  below,
   type Client,
   type Coordinator,
+  connected,
   coordinatorHcl,
   keepAlive,
   type ServerFiles,
   serverCertificate,
   serverFiles,
   startCoordinator,
-  startCoordinatorProcess,
   tlsOf,
 } from '../support/coordinator.ts'
 import { napping, temporaryDirectory, writeProject } from '../support/files.ts'
 import { type List, problem } from '../support/http.ts'
-import { gone, isRunning, resile } from '../support/processes.ts'
+import { resile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
 const admin = 'spiffe://example.com/worker-admin'
@@ -65,7 +62,7 @@ beforeAll(async () => {
   asAdmin = await named(admin)
 })
 
-describe('the access list of a running coordinator', () => {
+describe('access list with certificates', () => {
   let coordinator: Coordinator
   beforeAll(async () => {
     const { hcl } = await serverFiles(authority)
@@ -83,19 +80,19 @@ describe('the access list of a running coordinator', () => {
   })
 
   test.each(['/v1/workflows', '/v1/executions', '/v1/decisions', '/v1/nodes', '/healthz', '/openapi.json', '/nope'])(
-    'nobody reads %s without a certificate',
+    'GET %s without a certificate → 401',
     async (path) => {
       problem(await coordinator.call(path), 401, 'unauthenticated')
     },
   )
 
-  test('everybody may trigger', async () => {
+  test('anonymous POST to a public route → allowed', async () => {
     for (const path of ['/v1/workflows/nap/executions', '/v1/workflows/nap/evaluate', '/v1/nope']) {
       expect([401, 403]).not.toContain((await coordinator.call(path, null, { body: {} })).status)
     }
   })
 
-  test('the administrator reads, and metrics are for everybody', async () => {
+  test('administrator reads; anonymous reads metrics → allowed', async () => {
     expect((await coordinator.call<List<unknown>>('/v1/workflows', asAdmin)).body.items).toHaveLength(1)
     expect((await coordinator.call('/v1/workflows', asAdmin, { method: 'HEAD' })).status).toBe(200)
     expect((await coordinator.call('/metrics')).text).toMatch(/^# HELP /m)
@@ -108,7 +105,7 @@ describe('the access list of a running coordinator', () => {
     'spiffe://example.com/worker-admin/x',
     'spiffe://example.com/Worker-Admin',
     'spiffe://example.com',
-  ])('%s is known, and may not', async (uri) => {
+  ])('%s, known without a rule → 403', async (uri) => {
     problem(await coordinator.call('/v1/workflows', await named(uri)), 403, 'forbidden')
     expect((await coordinator.call('/metrics', await named(uri))).status).toBe(200)
   })
@@ -118,12 +115,12 @@ describe('the access list of a running coordinator', () => {
     ['spiffe://example.com/team/a/b', 200],
     ['spiffe://example.com/team', 403],
     ['spiffe://example.com/teams/a', 403],
-  ])('by a name that ends in /*, %s gets %i', async (uri, status) => {
+  ])('rule with a name ending in /*, caller %s → %i', async (uri, status) => {
     expect((await coordinator.call('/v1/nodes', await named(uri))).status).toBe(status)
     problem(await coordinator.call('/v1/workflows', await named(uri)), 403, 'forbidden')
   })
 
-  test('a worker tells of its own node alone', async () => {
+  test("worker's heartbeat for its own node, for another → allowed, refused", async () => {
     const web1 = await named('spiffe://example.com/worker/web-1')
     expect((await coordinator.call('/v1/nodes/web-1', web1, beat)).status).toBe(204)
     problem(await coordinator.call('/v1/nodes/web-2', web1, beat), 403, 'forbidden')
@@ -133,7 +130,7 @@ describe('the access list of a running coordinator', () => {
     expect(body.items).toMatchObject([{ node: 'web-1' }])
   })
 
-  test('the access log tells who was let pass by what, and nothing that is secret', async () => {
+  test('access log → caller and rule, no secrets', async () => {
     const secret = 'S3cret-of-a-test'
     const sent = {
       body: { reason: secret, nonsense: secret },
@@ -175,7 +172,7 @@ describe('the access list of a running coordinator', () => {
     ['1.1', 'TLSv1.1', false],
     ['1.2', 'TLSv1.2', true],
     ['1.3', 'TLSv1.3', true],
-  ])('TLS %s', async (_, version, isTaken) => {
+  ])('TLS %s → accepted from 1.2 on', async (_, version, isTaken) => {
     const { port } = coordinator
     // Without this OpenSSL would not even offer the old ones.
     const ciphers = 'DEFAULT@SECLEVEL=0'
@@ -188,7 +185,7 @@ describe('the access list of a running coordinator', () => {
     expect(outcome).toBe(isTaken ? version : 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
   })
 
-  test('nobody changes certificates on an open connection', async () => {
+  test('renegotiation on an open connection → refused', async () => {
     const socket = await connected(coordinator, { ...tlsOf(asAdmin), maxVersion: 'TLSv1.2' })
     const outcome = new Promise<string>((resolve) => {
       socket.once('error', () => resolve('refused'))
@@ -198,7 +195,7 @@ describe('the access list of a running coordinator', () => {
     expect(await outcome).toBe('refused')
   })
 
-  test('no session is taken up again, since its certificate would not be looked at anew', async () => {
+  test('session resumption → refused, the certificate is verified again', async () => {
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const first = await connected(coordinator, { ...tlsOf(asAdmin), maxVersion })
       const given = new Promise<Buffer | undefined>((resolve) => {
@@ -214,16 +211,7 @@ describe('the access list of a running coordinator', () => {
   })
 })
 
-/** A connection that is closed at the end. */
-async function connected(coordinator: Coordinator, tls: ConnectionOptions): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port: coordinator.port, ...tls }, () => resolve(socket))
-    socket.on('error', reject)
-    atEnd(() => socket.destroy())
-  })
-}
-
-describe('certificates that change', () => {
+describe('certificates changed while it runs', () => {
   let files: ServerFiles
   let coordinator: Coordinator
   let clerk: Awaited<ReturnType<typeof named>>
@@ -257,7 +245,7 @@ describe('certificates that change', () => {
     expect(await clerkAsks()).toBe(200)
   })
 
-  test('a new one of the server is shown to who comes next', async () => {
+  test('new server certificate → shown to the next connection', async () => {
     const { certPem, keyPem } = await serverCertificate(authority)
     files.replace('key', keyPem)
     files.replace('cert', certPem)
@@ -270,7 +258,7 @@ describe('certificates that change', () => {
     ['a certificate that is cut off', 'cert', async () => readFileSync(files.cert, 'utf8').slice(0, 300)],
     ['an empty list of authorities', 'ca', async () => ''],
     ['a list of what is revoked that is none', 'crl', async () => 'nothing\n'],
-  ])('%s is not taken, and said to be', async (_, file, broken) => {
+  ])('%s → not used, logged', async (_, file, broken) => {
     const before = await shown()
     const said = events('certificates_not_reloaded')
     const good = readFileSync(files[file], 'utf8')
@@ -282,7 +270,7 @@ describe('certificates that change', () => {
     files.replace(file, good)
   })
 
-  test('who is revoked gets no further on a connection that is open', async () => {
+  test('client revoked → refused on its open connection', async () => {
     const [socket] = connectionsOf(open)
     files.replace('crl', await authority.crlPem([clerk.serial]))
     await until('the clerk is refused', async () => (await clerkAsks()) === 401)
@@ -292,7 +280,7 @@ describe('certificates that change', () => {
     expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
   })
 
-  test('nor does anybody whose authority is no longer one', async () => {
+  test('authority removed → its clients refused on open connections', async () => {
     const kept = keepAlive()
     const old = async () => (await coordinator.call('/v1/workflows', asAdmin, {}, kept)).status
     expect(await old()).toBe(200)
@@ -315,7 +303,7 @@ describe('certificates that change', () => {
   })
 })
 
-test('with the certificates of `resile certs` callers are known without a line of configuration', async () => {
+test('coordinator: certificates of `resile certs`, no configuration → callers known', async () => {
   const project = projectOf(`enable_tls = true\n${accessList}`)
   const data = join(temporaryDirectory(), 'data')
   const out = join(data, 'certs')
@@ -332,145 +320,11 @@ test('with the certificates of `resile certs` callers are known without a line o
   await coordinator.stop()
 })
 
-test('without TLS everybody is anonymous', async () => {
+test('coordinator: no TLS → everybody anonymous', async () => {
   const coordinator = await startCoordinator({ project: projectOf(`enable_tls = false\n${accessList}`) })
   expect(coordinator.url).toMatch(/^http:/)
   problem(await coordinator.call('/v1/workflows', asAdmin), 401, 'unauthenticated')
   expect((await coordinator.call('/metrics', asAdmin)).status).toBe(200)
   expect((await coordinator.callSocket('/v1/workflows')).status).toBe(200)
   await coordinator.stop()
-})
-
-describe('the process', () => {
-  let project: string
-  beforeAll(async () => {
-    const { hcl } = await serverFiles(authority)
-    project = projectOf(`${hcl}\n${accessList}`)
-  })
-  const parentOf = (pid: number) => Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
-  const works = async (coordinator: Coordinator) =>
-    expect((await coordinator.call('/v1/workflows', asAdmin)).status).toBe(200)
-
-  test.each(['SIGTERM', 'Ctrl-C'])('%s ends all of it, whoever is connected', async (how) => {
-    const coordinator = await startCoordinator({ project })
-    await works(coordinator)
-    const pids = below(coordinator.process.pid)
-    expect(pids).toContain(coordinator.workerd)
-    // One that says nothing at all, one that only greets, one that is idle.
-    const silent = connectPlain(coordinator.port, '127.0.0.1')
-    atEnd(() => silent.destroy())
-    silent.on('error', () => undefined)
-    await connected(coordinator, tlsOf(asAdmin))
-    await coordinator.call('/v1/workflows', asAdmin, {}, keepAlive())
-    if (how === 'Ctrl-C') coordinator.process.interrupt()
-    else coordinator.process.kill('SIGTERM')
-    const within = new Promise<'too long'>((resolve) => setTimeout(resolve, 25_000, 'too long').unref())
-    const ended = await Promise.race([coordinator.process.ended, within])
-    expect(ended).toMatchObject({ code: 0, signal: null })
-    await gone(pids, 10_000)
-  })
-
-  test('workerd that is killed is back before anybody notices', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { workerd } = coordinator
-    kill(workerd, 'SIGKILL')
-    await works(coordinator)
-    await until('another workerd is noted', () => coordinator.workerd !== workerd)
-    for (const socket of [coordinator.socket, join(coordinator.data, 'front.sock')]) {
-      expect(statSync(socket).mode & 0o777).toBe(0o600)
-    }
-    await coordinator.stop()
-  })
-
-  test('the front that is killed takes workerd with it, and the next one takes over', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { data, workerd } = coordinator
-    await coordinator.call('/v1/workflows/nap/evaluate', null, { body: {} })
-    const front = parentOf(workerd)
-    kill(front, 'SIGKILL')
-    await gone([front, workerd], 10_000)
-    await coordinator.process.ended
-    const next = await startCoordinator({ project, data })
-    await works(next)
-    expect(next.workerd).not.toBe(workerd)
-    await next.stop()
-  })
-
-  test('another one on the same data is refused, and the first goes on', async () => {
-    const coordinator = await startCoordinator({ project })
-    const { data } = coordinator
-    const { code, stderr } = await startCoordinatorProcess({ project, data }).ended
-    expect({ code, stderr }).toEqual({
-      code: 1,
-      stderr: expect.stringMatching(/^resile: another coordinator runs here: .+ in use .*pid \d+.*\n$/),
-    })
-    await works(coordinator)
-    await coordinator.stop()
-  })
-})
-
-describe.concurrent('it does not start', () => {
-  const failed = async (project: string, listen?: string) => {
-    const data = join(temporaryDirectory(), 'data')
-    const running = startCoordinatorProcess({ project, data, ...(listen === undefined ? {} : { listen }) })
-    const { code, stdout, stderr } = await running.ended
-    expect(stdout).not.toContain('resile ready')
-    expect(stderr).not.toMatch(/^\s+at |unexpected error/m)
-    expect(isRunning(running.pid)).toBe(false)
-    return { code, stderr }
-  }
-  const rule = 'route_rule {\nname = "all"\nmethod = "GET"\nroute_patterns = ["/*"]\nallow_public = true\n}'
-
-  test.each<[string, string]>([
-    ['no server_config', 'datacenter = "dc1"\n'],
-    ['no rule in it', coordinatorHcl('enable_tls = false')],
-  ])('with %s', async (_, hcl) => {
-    const { code, stderr } = await failed(writeProject({ 'coordinator.hcl': hcl, ...workflows }))
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/no route rules/) })
-  })
-
-  test('without the certificates, all of which it names', async () => {
-    const project = projectOf(`enable_tls = true\ncert_file = "here.pem"\ncrl_file = "there.pem"\n${rule}`)
-    const { code, stderr } = await failed(project)
-    expect(code).toBe(1)
-    for (const key of ['cert_file', 'key_file', 'client_ca_file', 'crl_file']) {
-      expect(stderr).toContain(`server_config.${key}: there is no /`)
-    }
-    expect(stderr).toContain(join(project, 'here.pem'))
-    expect(stderr).toContain('resile certs')
-  })
-
-  test.each<[string, 'cert' | 'key' | 'ca' | 'crl', () => Promise<string> | string]>([
-    ['a key of another certificate', 'key', async () => (await serverCertificate(authority)).keyPem],
-    ['a key that is none', 'key', () => 'no key\n'],
-    ['no authority in the file of authorities', 'ca', () => '\n'],
-    ['a list of what is revoked that is none', 'crl', () => '\n'],
-  ])('with %s', async (_, file, text) => {
-    const files = await serverFiles(authority, { crl: true })
-    writeFileSync(files[file], await text())
-    const { code, stderr } = await failed(projectOf(`${files.hcl}\n${rule}`))
-    expect(code).toBe(1)
-    expect(stderr).toContain(files[file])
-  })
-
-  test('on a port that is taken', async () => {
-    const taken = createServer()
-    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
-    atEnd(() => taken.close())
-    const address = taken.address()
-    const port = typeof address === 'object' ? address?.port : undefined
-    const { code, stderr } = await failed(projectOf(rule), `127.0.0.1:${port}`)
-    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(new RegExp(`EADDRINUSE.*:${port}`)) })
-  })
-
-  test.each(['127.0.0.1', '127.0.0.1:65536', ''])('at %j, which is a mistake in its command line', async (listen) => {
-    const { code, stderr } = await failed(projectOf(rule), listen)
-    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringMatching(/--listen must be HOST:PORT/) })
-  })
-
-  test.each(['--bogus', 'surplus', '--listen'])('with %s in its command line', async (argument) => {
-    const { code, stderr } = await resile(['coordinator', argument])
-    expect(code).toBe(2)
-    expect(stderr).not.toMatch(/^\s+at /m)
-  })
 })

@@ -154,29 +154,29 @@ async function attack(attempt: {
 const refused: Refused = { type: 'PermitRefused', final: true }
 const input = { input: touch, target: { node: 'web-1' } }
 
-describe('what the coordinator admitted', () => {
+describe('admitted execution', () => {
   test.each([
     ['a workflow', 'command', touch],
     ['its children', 'descend', touch],
     ['what continues it', 'roll', { command: touch }],
-  ])('%s may change its host', async (_, name, given) => {
+  ])('%s → may change its host', async (_, name, given) => {
     await dev.ran(name, { input: given, target: { node: 'web-1' } })
     expect(existsSync(touched)).toBe(true)
   })
 
-  test('when it is reset, it goes on', async () => {
+  test('reset → goes on', async () => {
     const { workflow_id } = await dev.ran('command', { input: touch, target: { node: 'web-1' } })
     rmSync(touched, { force: true })
     await resetPast(dev, workflow_id)
     await until('the command has run again', () => existsSync(touched))
   })
 
-  test('on a host of its datacenter too', async () => {
+  test('target is the datacenter → may change the host that it runs on', async () => {
     await dev.ran('anywhere', { input: touch })
     expect(existsSync(touched)).toBe(true)
   })
 
-  test('a key set is published', async () => {
+  test('JWKS → published without private parts', async () => {
     const { body, headers } = await dev.call<{ keys: object[] }>('/.well-known/jwks.json')
     expect(headers.get('content-type')).toContain('application/jwk-set+json')
     expect(body.keys).toEqual([expect.objectContaining({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig' })])
@@ -184,16 +184,25 @@ describe('what the coordinator admitted', () => {
   })
 })
 
-describe('what was started past the coordinator', () => {
-  test("with Temporal's own command, changes nothing", async () => {
+describe('workflow started past the coordinator', () => {
+  test("by Temporal's own command → refused, nothing changed", async () => {
     const what = ['--type', 'command', '--workflow-id', 'by-hand', '--input', JSON.stringify(touch)]
-    const where = ['--address', dev.at('temporal'), '--task-queue', 'dc1', '--execution-timeout', '30s']
+    const where = [
+      '--address',
+      dev.at('temporal'),
+      '--namespace',
+      dev.at('namespace'),
+      '--task-queue',
+      'dc1',
+      '--execution-timeout',
+      '30s',
+    ]
     const { stdout } = await promisify(execFile)(cli, ['workflow', 'execute', ...what, ...where])
     expect(stdout).toContain('PermitRefused')
     expect(existsSync(touched)).toBe(false)
   })
 
-  test('on the queue of the datacenter, it is refused for want of a permit', async () => {
+  test("on the datacenter's queue → refused, no permit", async () => {
     const before = await refusals('web-1')
     const before2 = await refusals('web-2')
     expect(await attack({})).toEqual(refused)
@@ -204,12 +213,12 @@ describe('what was started past the coordinator', () => {
     expect(existsSync(touched)).toBe(false)
   })
 
-  test('it may look, but not touch', async () => {
+  test('read-only command → allowed', async () => {
     expect(await attack({ input: [{ name: 'look' }] })).toMatchObject({ exitCode: 0 })
   })
 })
 
-describe("an admitted execution's permit", () => {
+describe('permit of an admitted execution, reused', () => {
   let execution: Execution
   let header: Record<string, Payload>
   let args: unknown[]
@@ -247,7 +256,7 @@ describe("an admitted execution's permit", () => {
       'bad_signature',
       () => ({ header: altered(header, { permit: 'eyJhbGciOiJub25lIn0.e30.' }) }),
     ],
-  ])('%s is refused', async (_, node, reason, attempt) => {
+  ])('%s → refused', async (_, node, reason, attempt) => {
     const before = await refusals(node)
     expect(await attack(attempt())).toEqual(refused)
     expect(await refusals(node)).toEqual({ ...before, [reason]: (before[reason] ?? 0) + 1 })
@@ -256,7 +265,7 @@ describe("an admitted execution's permit", () => {
   })
 })
 
-describe('a permit of another coordinator', () => {
+describe('permit of another coordinator', () => {
   /** Admits an execution with a key, as another coordinator would, and tells what became of it. */
   async function admittedBy(key: PrivatePermitKey): Promise<Refused> {
     const workflowId = randomUUID()
@@ -266,7 +275,7 @@ describe('a permit of another coordinator', () => {
       iat: now,
       begin_by: now + 60,
       exp: now + 120,
-      namespace: 'default',
+      namespace: dev.at('namespace'),
       workflow: 'command',
       workflow_type: 'command',
       datacenter: 'dc1',
@@ -279,12 +288,12 @@ describe('a permit of another coordinator', () => {
     return attack({ workflowId, header: { resile: writePayload({ task_queue: 'dc1:node:web-1', permit: signed }) } })
   }
 
-  test('counts when the worker trusts its key', async () => {
+  test('key trusted by the worker → accepted', async () => {
     expect(await admittedBy(trusted)).toMatchObject({ exitCode: 0 })
     expect(existsSync(touched)).toBe(true)
   })
 
-  test('and not when it does not', async () => {
+  test('key not trusted → refused', async () => {
     const before = await refusals('web-1')
     expect(await admittedBy(await generatePermitKey())).toEqual(refused)
     expect(await refusals('web-1')).toEqual({ ...before, bad_signature: (before['bad_signature'] ?? 0) + 1 })
@@ -292,7 +301,7 @@ describe('a permit of another coordinator', () => {
   })
 })
 
-test('what an execution left behind when it ended changes nothing', async () => {
+test("permit: activity left over after the execution's end → refused, nothing changed", async () => {
   const { result } = await dev.ran('leave-behind', input)
   const child = String(result)
   await until('the child has failed', async () => (await dev.temporal.describe(child))?.status === 'FAILED')
@@ -300,7 +309,7 @@ test('what an execution left behind when it ended changes nothing', async () => 
   expect(existsSync(touched)).toBe(false)
 })
 
-test('a permit that has expired is refused', async () => {
+test('permit: expired → refused', async () => {
   const execution = await dev.ran('brief', input)
   const header = await headerOf(execution)
   rmSync(touched, { force: true })

@@ -35,14 +35,14 @@ server_config {
 }`
 const workflows = napping('nap', 'task_queue_target = "datacenter"')
 
-describe('with an access list', () => {
+describe('access list', () => {
   let dev: Dev
   beforeAll(async () => {
     const project = writeProject({ 'coordinator.hcl': rules(false), ...workflows })
     dev = await startDev({ project, nodes: ['web-1:web'] })
   })
 
-  test('an anonymous caller may do what is public', async () => {
+  test('anonymous, public route → allowed', async () => {
     const { decision } = await dev.started('nap')
     expect(decision.caller).toBe('anonymous')
     expect((await dev.call('/metrics')).status).toBe(200)
@@ -63,18 +63,18 @@ describe('with an access list', () => {
     ['PUT', '/v1/nodes/web-1'],
     ['DELETE', '/v1/workflows/nap/executions'],
     ['PATCH', '/metrics'],
-  ])('and nothing else: %s %s', async (method, path) => {
+  ])('anonymous, %s %s → refused', async (method, path) => {
     const body = method === 'PUT' ? {} : undefined
     problem(await dev.call(path, { method, ...(body === undefined ? {} : { body }) }), 401, 'unauthenticated')
   })
 
-  test('is not told what there is', async () => {
+  test('anonymous, unknown path → not told whether it exists', async () => {
     problem(await dev.call('/nope'), 401, 'unauthenticated')
     problem(await dev.call('/v1/workflows/no-such'), 401, 'unauthenticated')
     problem(await dev.call('/v1/nodes/nowhere', { method: 'PUT', body: {} }), 401, 'unauthenticated')
   })
 
-  test('but what is public, is', async () => {
+  test('anonymous, unknown path below a public one → 404', async () => {
     problem(await dev.start('no-such'), 404, 'unknown_workflow')
     problem(await dev.call('/v1/nodes', { method: 'POST' }), 405, 'method_not_allowed')
   })
@@ -91,13 +91,13 @@ describe('with an access list', () => {
     '/v1/executions?/metrics',
     '/v1/executions#/metrics',
     'http://x/v1/executions',
-  ])('no detour by what is public leads elsewhere: %s', async (target) => {
+  ])('anonymous, detour by a public path %s → refused', async (target) => {
     const answer = await sendRaw(dev.coordinator, rawRequest('GET', target))
     expect([400, 401, 404]).toContain(answer.status)
     wellFormed(answer)
   })
 
-  test('no header makes another caller of an anonymous one', async () => {
+  test('anonymous with forged headers → stays anonymous', async () => {
     const pretended = {
       'x-forwarded-client-cert': `URI=${operator}`,
       'x-resile-caller': operator,
@@ -113,7 +113,7 @@ describe('with an access list', () => {
     expect(body.decision.caller).toBe('anonymous')
   })
 
-  test('the operator on the socket passes every rule', async () => {
+  test('operator on the socket → every route allowed', async () => {
     for (const path of ['/v1/executions', '/v1/decisions', '/v1/workflows', '/healthz', '/metrics', '/openapi.json']) {
       expect((await dev.callSocket(path)).status).toBe(200)
     }
@@ -128,7 +128,7 @@ describe('with an access list', () => {
     expect((await dev.callSocket<List<Decision>>(mine)).body.items).toHaveLength(1)
   })
 
-  test('so do the processes of dev and the command', async () => {
+  test('processes of dev and the command → every route allowed', async () => {
     expect((await dev.callSocket<List<unknown>>('/v1/nodes')).body.items).toHaveLength(1)
     const { code, stdout } = await dev.resile('nodes')
     expect(code).toBe(0)
@@ -136,7 +136,7 @@ describe('with an access list', () => {
   })
 })
 
-test('what asks for TLS gets it, and no request without it is answered', async () => {
+test('resile dev: enable_tls → TLS only, plain requests unanswered', async () => {
   const dev = await startDev({ project: writeProject({ 'coordinator.hcl': rules(true), ...workflows }) })
   expect(dev.coordinator).toMatch(/^https:/)
   const plain = rawRequest('GET', '/metrics')

@@ -8,13 +8,19 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Execution } from '../support/http.ts'
+import { lengthy } from '../support/soak.ts'
 import { until } from '../support/until.ts'
 
-/** The activities of each; one node for each at which a worker is killed: their executions run beside each other. */
+/** The activities of each. */
 const REBOOT_STEPS = 9
 const WIPE_STEPS = 11
-const reboots = Array.from({ length: REBOOT_STEPS }, (_, index) => `reboot-${index + 1}`)
-const wipes = Array.from({ length: WIPE_STEPS }, (_, index) => `wipe-${index + 1}`)
+/** At which of them a worker is killed: all, or every other one. */
+const stepsUpTo = (last: number): number[] =>
+  Array.from({ length: last }, (_, index) => index + 1).filter((step) => lengthy(true, step % 2 === 1))
+/** One node for each: their executions run beside each other. */
+const reboots = stepsUpTo(REBOOT_STEPS).map((step) => `reboot-${step}`)
+const wipes = stepsUpTo(WIPE_STEPS).map((step) => `wipe-${step}`)
+const stepOf = (node: string): number => Number(node.split('-')[1])
 const nodes = [...reboots, ...wipes]
 
 const scratch = temporaryDirectory()
@@ -120,32 +126,32 @@ async function killAt(step: number, node: string, execution: string): Promise<bo
   ).then((how) => how === 'killed')
 }
 
-async function sweep(workflowName: string, names: string[], input: object): Promise<Execution[]> {
+async function sweep(workflowName: string, names: string[], last: number, input: object): Promise<Execution[]> {
   return Promise.all(
-    names.map(async (node, index) => {
+    names.map(async (node) => {
       const { port } = server.address() as AddressInfo
       const check = { url: `http://127.0.0.1:${port}/health/${node}` }
       const body = { target: { node }, input: { pool: 'web', check, ...input } }
       const { execution } = await dev.started(workflowName, body)
-      const killed = await killAt(index + 1, node, execution.id)
+      const killed = await killAt(stepOf(node), node, execution.id)
       // The last one only looks, and may be over before anybody sees it.
-      expect([node, killed || index === names.length - 1]).toEqual([node, true])
+      expect([node, killed || stepOf(node) === last]).toEqual([node, true])
       return dev.reaches(execution.id, 'completed', { within: 300_000 })
     }),
   )
 }
 
-describe('kill -9 of the worker at each step', () => {
+describe('worker killed with SIGKILL at a step', () => {
   // Both at once: most of the time everybody waits for Temporal to notice.
   let rebooted: Promise<Execution[]>
   let wiped: Promise<Execution[]>
   beforeAll(() => {
-    rebooted = sweep('reboot-node', reboots, { within: '4m', verify_for: '2m' })
-    wiped = sweep('wipe-and-reset', wipes, { verify_for: '2m' })
+    rebooted = sweep('reboot-node', reboots, REBOOT_STEPS, { within: '4m', verify_for: '2m' })
+    wiped = sweep('wipe-and-reset', wipes, WIPE_STEPS, { verify_for: '2m' })
     for (const sweeping of [rebooted, wiped]) sweeping.catch(() => undefined)
   })
 
-  test('of reboot-node: one reboot each, and the node is back', { timeout: 600_000 }, async () => {
+  test('reboot-node → one reboot each, the node is back', { timeout: 600_000 }, async () => {
     for (const [index, { result }] of (await rebooted).entries()) {
       const node = reboots[index] ?? ''
       expect([node, done(node, 'reboot')]).toEqual([node, 1])
@@ -157,7 +163,7 @@ describe('kill -9 of the worker at each step', () => {
     }
   })
 
-  test('of wipe-and-reset: one wipe, then one provision, and the node is back', { timeout: 600_000 }, async () => {
+  test('wipe-and-reset → one wipe, then one provision, the node is back', { timeout: 600_000 }, async () => {
     for (const [index, { result }] of (await wiped).entries()) {
       const node = wipes[index] ?? ''
       expect(readFileSync(join(scratch, `${node}.log`), 'utf8')).toBe('wipe\nprovision\nlast\n')

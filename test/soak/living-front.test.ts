@@ -11,17 +11,20 @@ import { beforeAll, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
 import { type TestAuthority, testAuthority } from '../support/certificates.ts'
 import { atEnd } from '../support/cleanup.ts'
-import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, repository, temporaryDirectory, writeProject } from '../support/files.ts'
-import { freePort, isRunning, type Running, resile, run, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { isRunning, type Running, resile, run, startResile } from '../support/processes.ts'
+import { newNamespace, type TemporalNamespace } from '../support/shared-temporal.ts'
+import { lengthy } from '../support/soak.ts'
 import { until } from '../support/until.ts'
 
 const worker = 'spiffe://example.org/worker/web-1'
 const caller = 'spiffe://example.org/detector'
 const callers = 6
+const ROUNDS = lengthy(3, 1)
 
 let authority: TestAuthority
-let temporal: Dev
+let temporal: TemporalNamespace
 let tls: string
 let ca: string
 let certificate: { cert: string; key: string }
@@ -37,9 +40,7 @@ beforeAll(async () => {
     writeFileSync(join(tls, `${name}-key.pem`), keyPem)
     if (name === 'caller') certificate = { cert: certPem, key: keyPem }
   }
-  // For its Temporal alone.
-  const elsewhere = writeProject({ 'coordinator.hcl': 'datacenter = "elsewhere"\n' })
-  temporal = await startDev({ project: elsewhere, flags: ['--no-workers'] })
+  temporal = await newNamespace()
 })
 
 /** A new certificate for the server, put in place as a careful program does it: each file at one stroke. */
@@ -80,8 +81,9 @@ function project(url: string): string {
         }
       }
       temporal {
-        address  = "${temporal.at('temporal')}"
-        http_url = "${temporal.at('temporal_http')}"
+        address   = "${temporal.address}"
+        http_url  = "${temporal.httpUrl}"
+        namespace = "${temporal.namespace}"
       }`,
     'worker.hcl': `
       node       = "web-1"
@@ -92,7 +94,10 @@ function project(url: string): string {
         cert_file = "${tls}/worker.pem"
         key_file  = "${tls}/worker-key.pem"
       }
-      temporal { address = "${temporal.at('temporal')}" }
+      temporal {
+        address   = "${temporal.address}"
+        namespace = "${temporal.namespace}"
+      }
       command "hello" { argv = ["/bin/echo", "-n", "hello"] }`,
     ...commanding('command', 'task_queue_target = "node"'),
     ...napping('nap', 'task_queue_target = "datacenter"'),
@@ -193,7 +198,7 @@ async function areInTemporal(ids: readonly string[]): Promise<void> {
   const allThere = async () => {
     const rest: string[] = []
     for (const id of missing) {
-      const found = await temporal.temporal.describe(id)
+      const found = await temporal.api.describe(id)
       if (found?.type !== 'nap') rest.push(id)
     }
     missing = rest
@@ -222,7 +227,9 @@ async function workerdOf(coordinator: Running): Promise<number> {
   return Number(pids.at(-1)?.[1])
 }
 
-test('certificates are rotated and workerd is killed', { timeout: 240_000 }, async () => {
+test('coordinator under load: certificates rotated, workerd killed → no request lost or refused', {
+  timeout: 240_000,
+}, async () => {
   const port = await freePort()
   const directory = project(`https://localhost:${port}`)
   const coordinator = startResile(['coordinator', '--project', directory, '--listen', `127.0.0.1:${port}`])
@@ -230,7 +237,7 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   startResile(['worker', '--project', directory, '--workflows'])
   await serves(port)
   const load = new Load(port, callers)
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < ROUNDS; round += 1) {
     const serial = await rotate()
     await until('the new certificate is shown', async () => (await ask(port, 'GET', '/healthz')).serial === serial)
     await delay(1000)
@@ -242,7 +249,7 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   }
   await load.stop()
   // What workerd was working on when it was killed, and no more than that.
-  await judge(load, callers * 3)
+  await judge(load, callers * ROUNDS)
 
   // A new key signs, and the worker asks for it as soon as it sees its name.
   const [old] = await keys(port)
@@ -261,35 +268,39 @@ test('certificates are rotated and workerd is killed', { timeout: 240_000 }, asy
   expect((await coordinator.ended).code).toBe(0)
 })
 
-test.skipIf(lacks('systemd'))(`${titled('all of it is restarted', 'systemd')}`, { timeout: 240_000 }, async () => {
-  const port = await freePort()
-  const directory = project(`https://localhost:${port}`)
-  const stop = join(directory, 'stop')
-  const command = [process.execPath, join(repository, 'bin/resile.mjs'), 'coordinator', '--project', directory]
-  // What systemd does with a service that has a socket: the socket outlives each of its processes.
-  const again = `while [ ! -e ${stop} ]; do sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$@"; done`
-  const socket = ['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`]
-  const service = run('systemd-socket-activate', [...socket, '/bin/sh', '-c', again, 'sh', ...command])
-  const pids = () => [...service.said.stdout.matchAll(/^resile ready .* pid=(\d+)$/gm)].map(([, pid]) => Number(pid))
-  const end = async () => {
-    writeFileSync(stop, '')
-    const pid = pids().at(-1) ?? 0
-    if (pid !== 0 && isRunning(pid)) kill(pid, 'SIGTERM')
-    await service.ended
-  }
-  atEnd(end)
-  startResile(['worker', '--project', directory, '--workflows'])
-  await serves(port)
-  const load = new Load(port, callers)
-  for (let round = 1; round <= 3; round += 1) {
+test.skipIf(lacks('systemd'))(
+  `${titled('coordinator under load: restarted with its socket kept → no request lost or refused', 'systemd')}`,
+  { timeout: 240_000 },
+  async () => {
+    const port = await freePort()
+    const directory = project(`https://localhost:${port}`)
+    const stop = join(directory, 'stop')
+    const command = [process.execPath, join(repository, 'bin/resile.mjs'), 'coordinator', '--project', directory]
+    // What systemd does with a service that has a socket: the socket outlives each of its processes.
+    const again = `while [ ! -e ${stop} ]; do sh -c 'LISTEN_PID=$$ exec "$0" "$@"' "$@"; done`
+    const socket = ['--listen', `127.0.0.1:${port}`, '-E', `HOME=${process.env['HOME'] ?? '/'}`]
+    const service = run('systemd-socket-activate', [...socket, '/bin/sh', '-c', again, 'sh', ...command])
+    const pids = () => [...service.said.stdout.matchAll(/^resile ready .* pid=(\d+)$/gm)].map(([, pid]) => Number(pid))
+    const end = async () => {
+      writeFileSync(stop, '')
+      const pid = pids().at(-1) ?? 0
+      if (pid !== 0 && isRunning(pid)) kill(pid, 'SIGTERM')
+      await service.ended
+    }
+    atEnd(end)
+    startResile(['worker', '--project', directory, '--workflows'])
+    await serves(port)
+    const load = new Load(port, callers)
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await delay(3000)
+      const pid = pids().at(-1) ?? 0
+      kill(pid, 'SIGTERM')
+      await until('it has ended', () => !isRunning(pid), { within: 60_000 })
+      await until('it is back', () => pids().length > round, { within: 60_000 })
+    }
     await delay(3000)
-    const pid = pids().at(-1) ?? 0
-    kill(pid, 'SIGTERM')
-    await until('it has ended', () => !isRunning(pid), { within: 60_000 })
-    await until('it is back', () => pids().length > round, { within: 60_000 })
-  }
-  await delay(3000)
-  await load.stop()
-  await judge(load, 0)
-  await end()
-})
+    await load.stop()
+    await judge(load, 0)
+    await end()
+  },
+)

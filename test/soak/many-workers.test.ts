@@ -3,9 +3,11 @@ import { beforeAll, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, writeProject } from '../support/files.ts'
 import { startResile } from '../support/processes.ts'
+import { lengthy } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { until } from '../support/until.ts'
 
+const COUNT = lengthy(25, 12)
 const project = writeProject({
   'worker.hcl': `
     node = "web-0"
@@ -16,7 +18,7 @@ const project = writeProject({
     }`,
   ...commanding('command', 'task_queue_target = "node"'),
 })
-const nodes = Array.from({ length: 25 }, (_, index) => `web-${index + 1}`)
+const nodes = Array.from({ length: COUNT }, (_, index) => `web-${index + 1}`)
 
 let temporal: TemporalServer
 let dev: Dev
@@ -26,7 +28,7 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-0'], flags })
 })
 
-test('25 workers all serve, with one poll for each queue', { timeout: 300_000 }, async () => {
+test(`workers: ${COUNT} on one Temporal → all serve, one poll for each queue`, { timeout: 300_000 }, async () => {
   // Its own worker polls by then.
   await dev.ran('command', { target: { node: 'web-0' }, input: { name: 'look' } })
   const before = { activity: await temporal.polls('Activity'), workflow: await temporal.polls('Workflow') }
@@ -45,7 +47,7 @@ test('25 workers all serve, with one poll for each queue', { timeout: 300_000 },
   expect(exitCodes).toEqual(nodes.map(() => 0))
   // Three queues each; activity-only workers take no workflow tasks.
   const polls = async () => ({ activity: await temporal.polls('Activity'), workflow: await temporal.polls('Workflow') })
-  const expected = { activity: before.activity + 75, workflow: before.workflow }
+  const expected = { activity: before.activity + 3 * COUNT, workflow: before.workflow }
   await until('each queue is polled once', async () => {
     const now = await polls()
     if (now.activity === expected.activity && now.workflow === expected.workflow) return true

@@ -2,7 +2,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryDirectory } from './files.ts'
-import { freePort, run } from './processes.ts'
+import { freePort } from './ports.ts'
+import { run } from './processes.ts'
 import { until } from './until.ts'
 
 /** Starts one and waits until it is ready. @returns its base URL */

@@ -5,7 +5,7 @@ import { Agent } from 'node:https'
 import { join } from 'node:path'
 import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { TestAuthority, TestCertificate } from './certificates.ts'
 import { atEnd } from './cleanup.ts'
 import { temporaryDirectory } from './files.ts'
@@ -166,6 +166,15 @@ export function tlsOf(client: Client): ConnectionOptions {
     servername: 'localhost',
     ...(client === null ? {} : { cert: client.certPem, key: client.keyPem }),
   }
+}
+
+/** A TLS connection that is closed at the end. */
+export async function connected(coordinator: Coordinator, options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port: coordinator.port, ...options }, () => resolve(socket))
+    socket.on('error', reject)
+    atEnd(() => socket.destroy())
+  })
 }
 
 /** Starts `resile coordinator` and waits for the ready line. */

@@ -1,12 +1,16 @@
 /** `resile dev` as a test's own, on free ports and with data of its own. */
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { kill } from 'node:process'
+import { env as environment, kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
+import { inject } from 'vitest'
 import { atEnd } from './cleanup.ts'
-import { temporaryDirectory } from './files.ts'
+import { dataDirectory } from './data.ts'
+import { repository } from './files.ts'
 import { type Answer, admitted, type Call, call, callSocket, type Execution, type Started, start } from './http.ts'
+import { portRange } from './ports.ts'
 import { type Ended, gone, isRunning, type Running, resile, startResile } from './processes.ts'
+import { newNamespace, type TemporalNamespace } from './shared-temporal.ts'
 import { Temporal } from './temporal.ts'
 import { type Patience, until } from './until.ts'
 
@@ -24,6 +28,8 @@ export interface DevFile {
 
 export interface DevOptions {
   project: string
+  /** `'own'` for a Temporal that it starts itself, which a test may stop. A fresh namespace in the shared one without. */
+  temporal?: 'own' | Pick<TemporalNamespace, 'address' | 'httpUrl' | 'namespace'>
   /** A fresh directory without. */
   data?: string
   nodes?: readonly string[]
@@ -144,8 +150,9 @@ export class Dev {
 
 /** Starts `resile dev` and waits for the ready line. */
 export async function startDev(options: DevOptions): Promise<Dev> {
-  const data = options.data ?? temporaryDirectory()
-  const process = startDevProcess({ ...options, data })
+  const data = options.data ?? dataDirectory()
+  const flags = [...(options.flags ?? []), ...(await temporalFlags(options))]
+  const process = startDevProcess({ ...options, data, flags })
   let ended: Ended | undefined
   void process.ended.then((how) => {
     ended = how
@@ -167,6 +174,21 @@ export async function startDev(options: DevOptions): Promise<Dev> {
   return dev
 }
 
+const NAMESPACE = /^temporal \{ namespace = "test-\S+" \}$/m
+
+/** Which Temporal `resile dev` uses. The namespace is a matter of the project, which keeps it when it is started again. */
+async function temporalFlags({ project, temporal, flags = [] }: DevOptions): Promise<string[]> {
+  if (temporal === 'own' || project === repository || flags.includes('--temporal-address')) return []
+  const file = join(project, 'coordinator.hcl')
+  const hcl = readFileSync(file, 'utf8')
+  const { address, httpUrl } = temporal ?? inject('sharedTemporal')
+  if (!NAMESPACE.test(hcl)) {
+    const { namespace } = temporal ?? (await newNamespace())
+    writeFileSync(file, `${hcl}\ntemporal { namespace = "${namespace}" }\n`)
+  }
+  return ['--temporal-address', address, '--temporal-http', httpUrl]
+}
+
 /** Nicely if it can be, and its children too, by their pids. */
 async function end(dev: Dev): Promise<void> {
   const pids = dev.pids()
@@ -183,5 +205,6 @@ async function end(dev: Dev): Promise<void> {
 /** Starts `resile dev` and waits for nothing. */
 export function startDevProcess({ project, data, nodes = [], flags = [] }: DevOptions & { data: string }): Running {
   const nodeFlags = nodes.flatMap((node) => ['--node', node])
-  return startResile(['dev', '--project', project, '--data', data, '--port', '0', ...nodeFlags, ...flags])
+  const args = ['dev', '--project', project, '--data', data, '--port', '0', ...nodeFlags, ...flags]
+  return startResile(args, { env: { ...environment, RESILE_PORTS: portRange() } })
 }

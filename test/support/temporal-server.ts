@@ -2,8 +2,10 @@
 import { join } from 'node:path'
 import { findTemporalCli } from '../../host-worker/dev/temporal-cli/cli.ts'
 import { temporaryDirectory } from './files.ts'
-import { freePort, type Running, run } from './processes.ts'
+import { freePort } from './ports.ts'
+import { type Running, run } from './processes.ts'
 import { Temporal } from './temporal.ts'
+import { temporalArguments } from './temporal-arguments.ts'
 
 /** Temporal's dev server on free ports, with its state in a file. */
 export class TemporalServer {
@@ -23,9 +25,8 @@ export class TemporalServer {
     this.api = new Temporal(this.httpUrl, 'default')
     this.#cli = cli
     const file = join(temporaryDirectory(), 'temporal.db')
-    const ports = ['--port', `${port}`, '--http-port', `${httpPort}`, '--metrics-port', `${metricsPort}`]
     this.#metricsUrl = `http://127.0.0.1:${metricsPort}/metrics`
-    this.#args = ['server', 'start-dev', '--headless', '--ip', '127.0.0.1', ...ports, '--db-filename', file]
+    this.#args = temporalArguments([port, httpPort, metricsPort], file)
   }
 
   /** Starts it and waits until it answers. */
@@ -43,6 +44,11 @@ export class TemporalServer {
     return Number(new RegExp(`^service_pending_requests\\{${labels}\\} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
   }
 
+  /** Such as `SIGSTOP`, after which it says nothing until `SIGCONT`. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal)
+  }
+
   /** Ends it without a word. */
   async kill(): Promise<void> {
     this.#process?.kill('SIGKILL')
@@ -52,7 +58,7 @@ export class TemporalServer {
 
   /** Starts it on the same ports, with what it knew. */
   async startAgain(): Promise<void> {
-    this.#process = run(this.#cli, [...this.#args, '--log-level', 'error'])
+    this.#process = run(this.#cli, this.#args)
     await this.api.isBack()
   }
 }

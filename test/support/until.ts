@@ -7,13 +7,14 @@ export interface Patience {
 }
 
 /**
- * Asks again and again until the answer is neither undefined nor false, and returns it.
+ * Asks again and again until the answer is neither undefined nor false, and returns it. Waits for a minute unless told
+ * otherwise, since the machine may be busy: what must come sooner says so.
  * A question that throws has no answer yet; its last error is told when the time is over.
  */
 export async function until<T>(
   what: string,
   ask: () => T | undefined | false | Promise<T | undefined | false>,
-  { within = 30_000, every = 100 }: Patience = {},
+  { within = 60_000, every = 100 }: Patience = {},
 ): Promise<T> {
   const deadline = Date.now() + within
   let last: unknown

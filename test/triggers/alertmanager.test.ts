@@ -5,7 +5,7 @@ import { counterOf, startAlertmanager } from '../support/alertmanager.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import type { Decision, Execution, List } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 import { startPrometheus } from '../support/prometheus.ts'
 import { keepRunning, type Sample } from '../support/sample.ts'
 import { stays, until } from '../support/until.ts'
@@ -13,7 +13,7 @@ import { stays, until } from '../support/until.ts'
 // Whichever is missing is named.
 const lacking = lacks('prometheus') ? 'prometheus' : 'prometheus-alertmanager'
 
-describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanager', lacking)}`, () => {
+describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', lacking)}`, () => {
   let dev: Dev
   let sampleUrl: string
   let service: Sample
@@ -82,7 +82,7 @@ describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanag
   const notifications = () => counterOf(alertmanager, 'alertmanager_notifications_total')
   const failed = () => counterOf(alertmanager, 'alertmanager_notification_requests_failed_total')
 
-  test('the process is healed', async () => {
+  test('alert fires → process healed', async () => {
     await breakIt()
     await until('it is healthy again', isHealthy, { within: 60_000 })
     expect(service.starts()).toBe(2)
@@ -97,7 +97,7 @@ describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanag
     await dev.reaches(decision?.id ?? '', 'completed')
   })
 
-  test('an alert that is sent again and again starts one execution', async () => {
+  test('alert sent again and again → one execution', async () => {
     // It can't be healed while nothing is admitted: Alertmanager is told to come again.
     const before = { admitted: (await admitted()).length, starts: service.starts(), failed: await failed() }
     const { body: freeze } = await dev.call<{ id: string }>('/v1/freezes', { body: { scope: {}, reason: 'retries' } })
@@ -116,7 +116,7 @@ describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanag
     )
   })
 
-  test('a group of alerts that goes on for long starts one execution each, however often it is sent', async () => {
+  test('long-lived group of alerts, sent again → one execution each', async () => {
     const before = (await executions()).length
     const notified = await notifications()
     const alerts = ['a', 'b', 'c'].map((disk) => ({
@@ -143,7 +143,7 @@ describe.skipIf(lacks(lacking))(`${titled('with a real Prometheus and Alertmanag
     expect(await dev.temporal.listOnce('restartService', before + 3)).toHaveLength(before + 3)
   })
 
-  test('resile signals knows what became of them', async () => {
+  test('resile signals → what became of each', async () => {
     await until('the ends of the alerts were told', async () => {
       const { stdout } = await dev.resile('signals', '--name', 'SampleSick', '--json')
       const [signal] = (JSON.parse(stdout) as { items: { windows: { '1d': Record<string, number> } }[] }).items

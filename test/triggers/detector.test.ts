@@ -5,10 +5,13 @@ import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
+import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
-import { freePort, type Running, startResile } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
+import { type Running, startResile } from '../support/processes.ts'
+import { soaking } from '../support/soak.ts'
 import { until } from '../support/until.ts'
 
 let dev: Dev
@@ -41,8 +44,8 @@ async function admitted(detector: string): Promise<Decision[]> {
   return (await decisions(detector)).filter(({ outcome }) => outcome === 'admitted')
 }
 
-describe('killed in the middle of an episode', () => {
-  test('and started anew it triggers nothing again; after the episode it does', async () => {
+describe('detector killed in an episode', () => {
+  test('started again → triggers nothing until the next episode', async () => {
     const detector = await startDetector('killed')
     prometheus.answer = FIRES
     await until('it has triggered', async () => (await decisions('killed')).length === 1)
@@ -60,7 +63,7 @@ describe('killed in the middle of an episode', () => {
     expect(await dev.temporal.listOnce('touch', 2)).toHaveLength(2)
   })
 
-  test('at any moment around the trigger: the execution is one', async () => {
+  test('at any moment around the trigger → one execution', async () => {
     for (let round = 0; round < 6; round += 1) {
       const name = `any-moment-${round}`
       prometheus.answer = CLEAR
@@ -79,16 +82,16 @@ describe('killed in the middle of an episode', () => {
   })
 })
 
-test('two daemons on one directory: the second ends, and says why', async () => {
+test('detector: two on one directory → the second ends with the reason', async () => {
   const detector = await startDetector('twice')
   const second = startResile(detector.args)
   expect(await second.ended).toMatchObject({ code: 1, stderr: expect.stringContaining('another detector runs here') })
 })
 
-describe('while the coordinator is down', () => {
-  const DOWN = 30_000
+describe('detector, coordinator down', () => {
+  const DOWN = soaking(30_000, 10_000)
 
-  test('a trigger arrives after it is back, unless the condition has cleared', { timeout: 240_000 }, async () => {
+  test('back later → trigger arrives, unless the signal has resolved', { timeout: 240_000 }, async () => {
     const [stays, clears] = [await startDetector('stays'), await startDetector('clears', { path: '/clears' })]
     let gone = false
     prometheus.answer = (request, response) =>
@@ -117,7 +120,7 @@ describe('while the coordinator is down', () => {
   })
 })
 
-describe('a Prometheus that is in trouble, or lies, never triggers; it is said, and the end of it seen', () => {
+describe('Prometheus in trouble', () => {
   const many = Array.from({ length: 1001 }, (_, index) => ({ node: 'web-1', series: String(index) }))
   test.each<[string, (request: IncomingMessage, response: ServerResponse) => void, RegExp]>([
     ['500s', (_, response) => vector(response, [{ node: 'web-1' }], '1', 500), /status 500/],
@@ -125,7 +128,7 @@ describe('a Prometheus that is in trouble, or lies, never triggers; it is said, 
     ['over 1,000 series', (_, response) => vector(response, many), /1001 series/],
     ['broken connections', (request) => request.socket.destroy(), /hang up|ECONNRESET/],
     ['silence', () => undefined, /timed out/],
-  ])('%s', async (name, answer, reason) => {
+  ])('%s → triggers nothing, reported until it is over', async (name, answer, reason) => {
     const detector = await startDetector(`lies-${name.replaceAll(/\W+/g, '-').toLowerCase()}`)
     prometheus.answer = answer
     await until('it is said', () => reason.test(failures(detector.said())))
@@ -138,7 +141,7 @@ describe('a Prometheus that is in trouble, or lies, never triggers; it is said, 
     await until('it triggers', async () => (await decisions(detector.name)).length === 1)
   })
 
-  test('NaN is no trouble, and fires nothing', async () => {
+  test('NaN → no trouble, nothing fires', async () => {
     const detector = await startDetector('nan')
     prometheus.answer = (_, response) => vector(response, [{ node: 'web-1' }], 'NaN')
     await looks(4)
@@ -146,7 +149,7 @@ describe('a Prometheus that is in trouble, or lies, never triggers; it is said, 
     expect(failures(detector.said())).toBe('')
   })
 
-  test('an answer that hangs for half a minute is not waited for', async () => {
+  test('answer hangs for half a minute → polled on', async () => {
     const detector = await startDetector('hangs')
     prometheus.answer = (request, response) => {
       const late = setTimeout(() => FIRES(request, response), 30_000)
@@ -159,8 +162,8 @@ describe('a Prometheus that is in trouble, or lies, never triggers; it is said, 
   })
 })
 
-describe('--explain', () => {
-  test('says what each detector sees, and why it would trigger, or would not; it triggers nothing', async () => {
+describe('detector --explain', () => {
+  test('each detector → what it sees and why it would trigger; triggers nothing', async () => {
     prometheus.answer = FIRES
     const project = detectorProject('explained', { more: 'for = "1h"' })
     const args = ['detector', '--once', '--explain', '--project', project, '--coordinator', `unix:${dev.file.socket}`]
@@ -184,7 +187,7 @@ describe('--explain', () => {
     expect(await decisions('explained')).toEqual([])
   })
 
-  test('knows what the daemon knows', async () => {
+  test('beside a running one → knows its episodes', async () => {
     const detector = await startDetector('known')
     prometheus.answer = FIRES
     await until('it has triggered', async () => (await decisions('known')).length === 1)
@@ -192,7 +195,7 @@ describe('--explain', () => {
     expect(stdout).toMatch(/would not trigger: it was triggered \S+ ago in this episode; it has no repeat_after/)
   })
 
-  test('ends with 1 when a source can not be seen', async () => {
+  test('source unreachable → exit code 1', async () => {
     prometheus.answer = (_, response) => response.writeHead(503).end()
     const project = detectorProject('blind')
     const ended = await startResile(['detector', '--once', '--explain', '--project', project]).ended
@@ -200,10 +203,10 @@ describe('--explain', () => {
   })
 })
 
-test('--once looks once, triggers, keeps what it knows, and ends', async () => {
+test('detector --once: signal fires → triggers, keeps its state, ends', async () => {
   prometheus.answer = FIRES
   const project = detectorProject('once')
-  const data = temporaryDirectory()
+  const data = dataDirectory()
   const args = ['detector', '--once', '--project', project, '--data', data, '--coordinator', `unix:${dev.file.socket}`]
   for (let round = 0; round < 2; round += 1) expect(await startResile(args).ended).toMatchObject({ code: 0 })
   expect(await decisions('once')).toHaveLength(1)
@@ -211,7 +214,7 @@ test('--once looks once, triggers, keeps what it knows, and ends', async () => {
   expect(JSON.parse(stdout)).toMatchObject({ items: [{ name: 'once', windows: { '1d': { fired: 1, admitted: 1 } } }] })
 })
 
-test('what came of a signal is told: resile signals', async () => {
+test('resile signals: after a trigger → what became of the signal', async () => {
   prometheus.answer = FIRES
   const detector = await startDetector('told')
   await until('it has triggered', async () => (await decisions('told')).length === 1)
@@ -227,7 +230,7 @@ test('what came of a signal is told: resile signals', async () => {
   expect(shown.stdout).toMatch(/prometheus told +touch +1 +1 +0 +1 +0 +0 +0/)
 })
 
-test('a limit holds back what is over it', async () => {
+test('detector: more signals than max triggers → the rest held back', async () => {
   prometheus.answer = (_, response) =>
     vector(
       response,
@@ -259,7 +262,7 @@ async function startDetector(
 }> {
   const listen = `127.0.0.1:${await freePort()}`
   const project = detectorProject(name, options)
-  const data = temporaryDirectory()
+  const data = dataDirectory()
   const args = ['detector', '--project', project, '--data', data, '--coordinator', `unix:${dev.file.socket}`]
   const runs: Running[] = []
   const started = {

@@ -10,7 +10,7 @@ import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { workflow, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List, Started } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 import { stays, until } from '../support/until.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
@@ -55,10 +55,10 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-1'] })
 })
 
-describe('a webhook', () => {
+describe('webhook receiver', () => {
   const messagesOn = (id: string) => receiver.messages.filter(({ body }) => body.execution.id === id)
 
-  test('is told of a failure and of the limit that it trips, with evidence and receipt, signed', async () => {
+  test('failure that trips a limit → two signed notifications with evidence and receipt', async () => {
     const { execution, decision } = await dev.started('wiping', { reason: 'disk full' })
     const [message] = await until('a message came', () => {
       const messages = messagesOn(execution.id)
@@ -78,7 +78,7 @@ describe('a webhook', () => {
     await stays('nobody is told twice', async () => messagesOn(execution.id).length === 1, 3000)
   })
 
-  test('that was down is told once it is up again, although the coordinator was killed meanwhile', async () => {
+  test('receiver down, coordinator killed → notified once it is up again', async () => {
     receiver.status = 503
     const { execution } = await dev.started('draining')
     await until('an attempt was made', () => messagesOn(execution.id).length > 0)
@@ -101,37 +101,40 @@ describe('a webhook', () => {
   })
 })
 
-describe.skipIf(lacks('prometheus-alertmanager'))(`${titled('an Alertmanager', 'prometheus-alertmanager')}`, () => {
-  /** The alerts on an execution that are active now. */
-  const alertsOn = async (id: string) => {
-    const query = new URLSearchParams({ filter: `execution="${id}"`, active: 'true' })
-    const answer = await fetch(`${alertmanager}/api/v2/alerts?${query}`)
-    return (await answer.json()) as { labels: Record<string, string>; annotations: Record<string, string> }[]
-  }
+describe.skipIf(lacks('prometheus-alertmanager'))(
+  `${titled('Alertmanager receiver', 'prometheus-alertmanager')}`,
+  () => {
+    /** The alerts on an execution that are active now. */
+    const alertsOn = async (id: string) => {
+      const query = new URLSearchParams({ filter: `execution="${id}"`, active: 'true' })
+      const answer = await fetch(`${alertmanager}/api/v2/alerts?${query}`)
+      return (await answer.json()) as { labels: Record<string, string>; annotations: Record<string, string> }[]
+    }
 
-  test('has an alert on an execution that failed', async () => {
-    const { execution } = await dev.started('rebooting')
-    const [alert] = await until('there is an alert', async () => {
-      const alerts = await alertsOn(execution.id)
-      return alerts.length > 0 && alerts
+    test('execution failed → alert', async () => {
+      const { execution } = await dev.started('rebooting')
+      const [alert] = await until('there is an alert', async () => {
+        const alerts = await alertsOn(execution.id)
+        return alerts.length > 0 && alerts
+      })
+      expect(alert).toMatchObject({
+        labels: { alertname: 'ResileEscalation', workflow: 'rebooting', status: 'failed', severity: 'critical' },
+        annotations: {
+          summary: expect.stringContaining('only 2 of 5 servers would be left'),
+          evidence: expect.stringContaining('too_few_servers'),
+        },
+      })
     })
-    expect(alert).toMatchObject({
-      labels: { alertname: 'ResileEscalation', workflow: 'rebooting', status: 'failed', severity: 'critical' },
-      annotations: {
-        summary: expect.stringContaining('only 2 of 5 servers would be left'),
-        evidence: expect.stringContaining('too_few_servers'),
-      },
-    })
-  })
 
-  test('has an alert on what waits for approval, until it is approved', async () => {
-    const { body } = await dev.start('asking', { input: { ms: 600_000 } })
-    const { id } = (body as Started).execution
-    await until('there is an alert', async () => (await alertsOn(id)).length === 1)
-    expect((await dev.call(`/v1/executions/${id}/approve`, { body: {} })).status).toBeLessThan(300)
-    await until('it is resolved', async () => (await alertsOn(id)).length === 0)
-  })
-})
+    test('waiting for approval → alert until it is approved', async () => {
+      const { body } = await dev.start('asking', { input: { ms: 600_000 } })
+      const { id } = (body as Started).execution
+      await until('there is an alert', async () => (await alertsOn(id)).length === 1)
+      expect((await dev.call(`/v1/executions/${id}/approve`, { body: {} })).status).toBeLessThan(300)
+      await until('it is resolved', async () => (await alertsOn(id)).length === 0)
+    })
+  },
+)
 
 interface Message {
   headers: IncomingHttpHeaders

@@ -80,7 +80,7 @@ const SERIES: Record<string, { by: string; fires: string[]; at: string; series: 
   },
 }
 
-test('the page has the six of them', () => {
+test('examples page: projects → six', () => {
   expect(Object.keys(examples)).toEqual([
     'Errant server',
     'Stuck service',
@@ -92,14 +92,14 @@ test('the page has the six of them', () => {
 })
 
 describe.each(Object.entries(examples))('%s', (_, text) => {
-  test('is a project in order', async () => {
+  test('resile check → in order', async () => {
     const { errors, warnings, project } = await load(text)
     expect([...errors, ...warnings]).toEqual([])
     expect(Object.keys(project?.detectors ?? {})).not.toEqual([])
   })
 
   test.skipIf(lacks('prometheus'))(
-    `${titled('has queries that fire for what is sick alone', 'prometheus')}`,
+    `${titled('promtool test → queries fire for what is sick alone', 'prometheus')}`,
     async () => {
       const { project } = await load(text)
       const said: string[] = []

@@ -52,140 +52,143 @@ afterEach(async () => {
   source = undefined
 })
 
-describe.skipIf(lacks('systemd-journal-remote'))(`${titled('with real journals', 'systemd-journal-remote')}`, () => {
-  let journal: TestJournal
-  beforeEach(async () => {
-    journal = new TestJournal()
-    config = {
-      units: [],
-      identifiers: [],
-      kernel: false,
-      directory: journal.directory,
-      pattern: 'failed (?P<what>\\w+)',
-      count: 1,
-      within: 3_600_000,
-    }
-    await journal.append(app('failed before'))
-  })
-
-  test('it reads what is appended after the first start, and its labels', async () => {
-    await follow()
-    await sees()
-    await journal.append(app('fine'), app('failed disk'), app(Buffer.from('failed disk \xff', 'latin1')))
-    expect(await fires('2')).toMatchObject([{ labels: { what: 'disk' }, summary: 'app.service: failed disk \uFFFD' }])
-  })
-
-  test('it reads messages of any length, and those without text', async () => {
-    await follow()
-    await sees()
-    await journal.append(app(`failed long ${'x'.repeat(200_000)}`), app(Buffer.alloc(0)), app('failed long'))
-    expect(await fires('2')).toMatchObject([{ labels: { what: 'long' } }])
-  })
-
-  test('it goes on after the entry that was read last, with more than ten that came meanwhile', async () => {
-    await follow()
-    await sees()
-    await journal.append(app('failed disk'))
-    await fires('1')
-    const state = source?.state()
-    await source?.close()
-    await journal.append(...Array.from({ length: 30 }, () => app('failed disk')))
-    await follow({}, state)
-    expect(await fires('31')).toHaveLength(1)
-  })
-
-  test('it goes on although what it read last is none that its filters show', async () => {
-    await follow({ kernel: true })
-    await sees()
-    const state = source?.state()
-    await source?.close()
-    await journal.append(kernel('failed disk'))
-    await follow({ kernel: true }, state)
-    expect(await fires('1')).toMatchObject([{ summary: 'kernel: failed disk' }])
-  })
-
-  test('it shows only what was asked for', async () => {
-    await follow({ units: ['app*'], identifiers: ['app'] })
-    await sees()
-    await journal.append(
-      { ...app('failed other'), _SYSTEMD_UNIT: 'other.service' },
-      { ...app('failed other'), SYSLOG_IDENTIFIER: 'other' },
-      kernel('failed other'),
-      app('failed disk'),
-    )
-    expect(await fires('1')).toMatchObject([{ labels: { what: 'disk' } }])
-  })
-
-  test('it sees the kernel kill for want of memory: the process, and the unit whose limit it was', async () => {
-    const killed = 'Out of memory: Killed process (?P<pid>\\d+) \\((?P<process>[^)]+)\\)'
-    const limited = 'oom-kill:constraint=CONSTRAINT_MEMCG,.*,oom_memcg=(?:/[^/,]+)*/(?P<unit>[^/,]+\\.service),'
-    await follow({ kernel: true, pattern: `${killed}|${limited}` })
-    await sees()
-    await journal.append(
-      kernel(
-        'Out of memory: Killed process 4711 (java) total-vm:8388608kB, anon-rss:4194304kB, file-rss:0kB, ' +
-          'shmem-rss:0kB, UID:1000 pgtables:8400kB oom_score_adj:0',
-      ),
-      kernel(
-        'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,' +
-          'oom_memcg=/system.slice/app.service,task_memcg=/system.slice/app.service,task=node,pid=815,uid=33',
-      ),
-    )
-    const firing = await until('both fire', async () => {
-      const now = await observe()
-      return typeof now !== 'string' && now.length === 2 ? now : undefined
+describe.skipIf(lacks('systemd-journal-remote'))(
+  `${titled('journal source, real journals', 'systemd-journal-remote')}`,
+  () => {
+    let journal: TestJournal
+    beforeEach(async () => {
+      journal = new TestJournal()
+      config = {
+        units: [],
+        identifiers: [],
+        kernel: false,
+        directory: journal.directory,
+        pattern: 'failed (?P<what>\\w+)',
+        count: 1,
+        within: 3_600_000,
+      }
+      await journal.append(app('failed before'))
     })
-    expect(firing.map(({ labels }) => labels)).toEqual([{ pid: '4711', process: 'java' }, { unit: 'app.service' }])
-  })
 
-  test('it says when entries are gone, and reads those that are left', async () => {
-    await follow()
-    await sees()
-    await journal.append(app('failed disk'))
-    await fires('1')
-    const state = source?.state()
-    await source?.close()
-    rmSync(join(journal.directory, 'test.journal'))
-    await journal.append(app('failed disk'))
-    await follow({}, state)
-    await fires('2')
-    expect(told).toMatchObject([{ event: 'journal_entries_lost', level: 'warn', since: expect.stringMatching(/Z$/) }])
-  })
+    test('entries appended after the first start → read, with labels', async () => {
+      await follow()
+      await sees()
+      await journal.append(app('fine'), app('failed disk'), app(Buffer.from('failed disk \xff', 'latin1')))
+      expect(await fires('2')).toMatchObject([{ labels: { what: 'disk' }, summary: 'app.service: failed disk \uFFFD' }])
+    })
 
-  test('it cannot tell while there is no journal, and reads all of it when it comes', async () => {
-    rmSync(join(journal.directory, 'test.journal'))
-    await follow()
-    expect(await observe()).toBe('the journal has no entries')
-    await journal.append(app('failed disk'))
-    await fires('1')
-  })
+    test('long, binary and empty messages → read', async () => {
+      await follow()
+      await sees()
+      await journal.append(app(`failed long ${'x'.repeat(200_000)}`), app(Buffer.alloc(0)), app('failed long'))
+      expect(await fires('2')).toMatchObject([{ labels: { what: 'long' } }])
+    })
 
-  test('it cannot tell while journalctl does not run, which is started again', async () => {
-    await follow()
-    await sees()
-    const pid = await journalctlOf(journal.directory)
-    process.kill(pid, 'SIGKILL')
-    await until('it says so', async () => String(await observe()).includes('SIGKILL'))
-    await journal.append(app('failed disk'))
-    await fires('1')
-  })
+    test('started again after ten more entries → goes on after the last one read', async () => {
+      await follow()
+      await sees()
+      await journal.append(app('failed disk'))
+      await fires('1')
+      const state = source?.state()
+      await source?.close()
+      await journal.append(...Array.from({ length: 30 }, () => app('failed disk')))
+      await follow({}, state)
+      expect(await fires('31')).toHaveLength(1)
+    })
 
-  test('journalctl ends with it, even when it is killed', async () => {
-    const program = `
+    test('last entry read is filtered out now → goes on', async () => {
+      await follow({ kernel: true })
+      await sees()
+      const state = source?.state()
+      await source?.close()
+      await journal.append(kernel('failed disk'))
+      await follow({ kernel: true }, state)
+      expect(await fires('1')).toMatchObject([{ summary: 'kernel: failed disk' }])
+    })
+
+    test('filters → only matching entries', async () => {
+      await follow({ units: ['app*'], identifiers: ['app'] })
+      await sees()
+      await journal.append(
+        { ...app('failed other'), _SYSTEMD_UNIT: 'other.service' },
+        { ...app('failed other'), SYSLOG_IDENTIFIER: 'other' },
+        kernel('failed other'),
+        app('failed disk'),
+      )
+      expect(await fires('1')).toMatchObject([{ labels: { what: 'disk' } }])
+    })
+
+    test('out-of-memory kills → process, and unit whose limit it was', async () => {
+      const killed = 'Out of memory: Killed process (?P<pid>\\d+) \\((?P<process>[^)]+)\\)'
+      const limited = 'oom-kill:constraint=CONSTRAINT_MEMCG,.*,oom_memcg=(?:/[^/,]+)*/(?P<unit>[^/,]+\\.service),'
+      await follow({ kernel: true, pattern: `${killed}|${limited}` })
+      await sees()
+      await journal.append(
+        kernel(
+          'Out of memory: Killed process 4711 (java) total-vm:8388608kB, anon-rss:4194304kB, file-rss:0kB, ' +
+            'shmem-rss:0kB, UID:1000 pgtables:8400kB oom_score_adj:0',
+        ),
+        kernel(
+          'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,' +
+            'oom_memcg=/system.slice/app.service,task_memcg=/system.slice/app.service,task=node,pid=815,uid=33',
+        ),
+      )
+      const firing = await until('both fire', async () => {
+        const now = await observe()
+        return typeof now !== 'string' && now.length === 2 ? now : undefined
+      })
+      expect(firing.map(({ labels }) => labels)).toEqual([{ pid: '4711', process: 'java' }, { unit: 'app.service' }])
+    })
+
+    test('entries vacuumed → reported, the rest read', async () => {
+      await follow()
+      await sees()
+      await journal.append(app('failed disk'))
+      await fires('1')
+      const state = source?.state()
+      await source?.close()
+      rmSync(join(journal.directory, 'test.journal'))
+      await journal.append(app('failed disk'))
+      await follow({}, state)
+      await fires('2')
+      expect(told).toMatchObject([{ event: 'journal_entries_lost', level: 'warn', since: expect.stringMatching(/Z$/) }])
+    })
+
+    test('no journal yet → unknown, all of it read when it comes', async () => {
+      rmSync(join(journal.directory, 'test.journal'))
+      await follow()
+      expect(await observe()).toBe('the journal has no entries')
+      await journal.append(app('failed disk'))
+      await fires('1')
+    })
+
+    test('journalctl killed → unknown, started again', async () => {
+      await follow()
+      await sees()
+      const pid = await journalctlOf(journal.directory)
+      process.kill(pid, 'SIGKILL')
+      await until('it says so', async () => String(await observe()).includes('SIGKILL'))
+      await journal.append(app('failed disk'))
+      await fires('1')
+    })
+
+    test('source killed → journalctl ends', async () => {
+      const program = `
       import { followJournal } from ${JSON.stringify(join(repository, 'host-worker/detector/sources/journal/follow-journal.ts'))}
       const source = followJournal(${JSON.stringify(config)}, null)
       setInterval(() => source.observe(Date.now()), 100)`
-    const file = join(temporaryDirectory(), 'follow.ts')
-    writeFileSync(file, program)
-    const running = run(process.execPath, [file])
-    const pid = await journalctlOf(journal.directory)
-    running.kill('SIGKILL')
-    expect((await running.ended).signal).toBe('SIGKILL')
-    await gone([pid], 10_000)
-  })
-})
+      const file = join(temporaryDirectory(), 'follow.ts')
+      writeFileSync(file, program)
+      const running = run(process.execPath, [file])
+      const pid = await journalctlOf(journal.directory)
+      running.kill('SIGKILL')
+      expect((await running.ended).signal).toBe('SIGKILL')
+      await gone([pid], 10_000)
+    })
+  },
+)
 
-describe('without a journalctl that works', () => {
+describe('journal source, journalctl broken', () => {
   const path = process.env['PATH'] ?? ''
   const binaries = temporaryDirectory()
   const journalctl = (script: string): void => {
@@ -200,7 +203,7 @@ describe('without a journalctl that works', () => {
     process.env['PATH'] = path
   })
 
-  test('it says what to install', async () => {
+  test('journalctl missing → says what to install', async () => {
     await follow()
     await until('it says so', async () =>
       String(await observe()).includes('journalctl is not installed: install systemd'),
@@ -208,7 +211,7 @@ describe('without a journalctl that works', () => {
     expect(told).toMatchObject([{ event: 'journal_unreadable', level: 'warn' }])
   })
 
-  test('it says that it may not read all of the journal, for as long as that is so', async () => {
+  test('no permission for all of the journal → said while it is so', async () => {
     const entry = JSON.stringify({ __CURSOR: 's=1', __REALTIME_TIMESTAMP: '1', MESSAGE: 'x' })
     journalctl(`
       echo '${entry}'
@@ -221,7 +224,7 @@ describe('without a journalctl that works', () => {
     await stays('it says so', async () => String(await observe()).includes('systemd-journal'), 3000)
   })
 
-  test('it drops what is no entry, or too long, and says so', async () => {
+  test('invalid or too long entries → dropped, reported', async () => {
     const entry = (cursor: string): string =>
       JSON.stringify({ __CURSOR: cursor, __REALTIME_TIMESTAMP: `${Date.now()}000`, MESSAGE: 'x' })
     journalctl(`

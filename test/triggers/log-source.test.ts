@@ -11,7 +11,7 @@ import { run } from '../support/processes.ts'
 
 const LINES = 1_000_000
 
-test('a million lines are each read once, through 20 rotations and 5 truncations', async () => {
+test('log source: a million lines, 20 rotations, 5 truncations → each line read once', async () => {
   const directory = temporaryDirectory()
   const path = join(directory, 'app.log')
   const progress = join(directory, 'progress')

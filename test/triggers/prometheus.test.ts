@@ -3,12 +3,12 @@ import { lacks, titled } from '../../tools/debian-packages.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
-import { freePort } from '../support/processes.ts'
+import { freePort } from '../support/ports.ts'
 import { type Prometheus, startPrometheus } from '../support/prometheus.ts'
 import { keepRunning, type Sample } from '../support/sample.ts'
 import { until } from '../support/until.ts'
 
-describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'prometheus')}`, () => {
+describe.skipIf(lacks('prometheus'))(`${titled('real Prometheus', 'prometheus')}`, () => {
   let sampleUrl: string
   let prometheusUrl: string
   let service: Sample
@@ -59,19 +59,19 @@ describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'promet
 
   const isHealthy = async () => (await fetch(sampleUrl)).status === 200
 
-  test('it scrapes the sample service', async () => {
+  test('sample service → scraped', async () => {
     await until('the sample is healthy by its metric', async () => (await query('sample_healthy')).includes('1'))
     expect(await query('up{job="sample"}')).toEqual(['1'])
   })
 
-  test('it scrapes the coordinator', async () => {
+  test('coordinator → scraped', async () => {
     await until('the coordinator has been scraped', async () => (await query('up{job="resile"}')).includes('1'))
     await until('a metric of it is there', async () =>
       (await query('resile_nodes_live{datacenter="dc1"}')).includes('1'),
     )
   })
 
-  test('a rule on its metric heals the sample', async () => {
+  test('metric fires → sample healed', async () => {
     expect((await fetch(`${sampleUrl}/break`, { method: 'POST' })).ok).toBe(true)
     expect(await isHealthy()).toBe(false)
     await until('the sample is healthy again', isHealthy, { within: 60_000 })
@@ -85,7 +85,7 @@ describe.skipIf(lacks('prometheus'))(`${titled('with a real Prometheus', 'promet
     await dev.reaches(body.items[0]?.id ?? '', 'completed')
   })
 
-  test('and is quiet afterwards, but ready for the next time', async () => {
+  test('resolved → quiet; fires again → healed again', async () => {
     await until('Prometheus has seen it', async () => (await query('sample_healthy == 0')).length === 0)
     await fetch(`${sampleUrl}/break`, { method: 'POST' })
     await until('the sample is healthy again', isHealthy, { within: 60_000 })

@@ -118,15 +118,15 @@ function fromPagerDuty(secret: string, event: object): Promise<Answer<{ items: R
 const executionsOf = async (workflow: string): Promise<Execution[]> =>
   (await dev.callSocket<List<Execution>>(`/v1/executions?workflow=${workflow}`)).body.items
 
-describe('somebody in Slack', () => {
-  test('starts a workflow', async () => {
+describe('Slack', () => {
+  test('slash command → starts a workflow', async () => {
     const { status, body } = await fromSlack({ command: '/remediate', text: 'nap ms=1 reason tired' })
     expect({ status, text: body.text }).toMatchObject({ status: 200, text: expect.stringMatching(/^nap in dc1 /) })
     const { body: decisions } = await dev.callSocket<List<Decision>>('/v1/decisions?workflow=nap')
     expect(decisions.items[0]).toMatchObject({ caller: ME, reason: 'tired', trigger: { source: 'slack' } })
   })
 
-  test('is asked in a channel, and approves there', async () => {
+  test('approval needed → asked in a channel, approved there', async () => {
     await fromSlack({ command: '/remediate', text: 'ask ms=1' })
     const [{ id } = { id: '' }] = await executionsOf('ask')
     const message = await until('the channel was told', () => sentTo('/chat')[0])
@@ -147,13 +147,13 @@ describe('somebody in Slack', () => {
     await until('it ran', async () => (await executionsOf('ask'))[0]?.status === 'completed')
   })
 
-  test('and nobody else', async () => {
+  test('user without permission → refused', async () => {
     problem(await fromSlack({ command: '/remediate', text: 'nap', user_id: 'U0003' }), 403, 'forbidden')
   })
 })
 
 describe('PagerDuty', () => {
-  test('starts what a detector wants', async () => {
+  test("incident → starts the detector's workflow", async () => {
     const event = {
       id: randomUUID(),
       event_type: 'incident.triggered',
@@ -168,7 +168,7 @@ describe('PagerDuty', () => {
     problem(await fromPagerDuty(SLACK, event), 401, 'unauthenticated')
   })
 
-  test('is told what waits for approval, and that it was decided', async () => {
+  test('approval needed, then decided → notified of both', async () => {
     await fromSlack({ command: '/remediate', text: 'page ms=1' })
     const [{ id } = { id: '' }] = await executionsOf('page')
     const dedup_key = `${id}_awaiting_approval`
@@ -180,7 +180,7 @@ describe('PagerDuty', () => {
   })
 })
 
-test('no secret is printed', () => {
+test('secrets: after all messages → not printed', () => {
   const { stdout, stderr } = dev.process.said
   for (const secret of [SLACK, PAGER, KEY, `${outside}/chat`]) expect(stdout + stderr).not.toContain(secret)
 })

@@ -69,8 +69,8 @@ function send(name: string, { body, headers }: Message): Promise<Answer<unknown>
 
 const minutes = (count: number): Date => new Date(Date.now() + count * 60_000)
 
-describe('a signed message', () => {
-  test('starts the workflow that it names, as the webhook', async () => {
+describe('signed message', () => {
+  test('names a workflow → started, caller is the webhook', async () => {
     const { decision, execution } = admitted(
       await send('ci', message(secrets.ci, { workflow: 'nap', input: { ms: 1 } })),
     )
@@ -79,17 +79,17 @@ describe('a signed message', () => {
     expect(['running', 'completed']).toContain(body.status)
   })
 
-  test('or the one that is configured; its secret lies in a file', async () => {
+  test('workflow configured, secret in a file → started', async () => {
     const { decision } = admitted(await send('alerts', message(secrets.alerts, { reason: 'an alert' })))
     expect(decision).toMatchObject({ caller: 'webhook:alerts', workflow: 'nap', reason: 'an alert' })
   })
 
-  test('in the envelope that Standard Webhooks recommends', async () => {
+  test('Standard Webhooks envelope → started', async () => {
     const body = { type: 'remediation.wanted', timestamp: new Date().toISOString(), data: { workflow: 'nap' } }
     admitted(await send('ci', message(secrets.ci, body)))
   })
 
-  test('that is sent again with a new signature is the same trigger', async () => {
+  test('sent again with a new signature → the same trigger', async () => {
     const id = randomUUID()
     const first = admitted(await send('ci', message(secrets.ci, { workflow: 'nap' }, { id, at: minutes(-1) })))
     const again = await send('ci', message(secrets.ci, { workflow: 'nap' }, { id }))
@@ -97,13 +97,13 @@ describe('a signed message', () => {
     expect(admitted(again, 200).execution.id).toBe(first.execution.id)
   })
 
-  test('that is replayed is refused', async () => {
+  test('replayed → refused', async () => {
     const sent = message(secrets.ci, { workflow: 'nap' })
     admitted(await send('ci', sent))
     problem(await send('ci', sent), 409, 'replayed')
   })
 
-  test('may not do more than the rules let it', async () => {
+  test('route that no rule allows → refused', async () => {
     problem(await send('ci', message(secrets.ci, { workflow: 'other' })), 403, 'forbidden')
     problem(await send('unlisted', message(secrets.unlisted, { workflow: 'nap' })), 403, 'forbidden')
   })
@@ -115,14 +115,14 @@ test.each<[string, () => Message]>([
   ['six minutes old', () => message(secrets.ci, { workflow: 'nap' }, { at: minutes(-6) })],
   ['from six minutes hence', () => message(secrets.ci, { workflow: 'nap' }, { at: minutes(6) })],
   ['not signed', () => ({ body: '{"workflow": "nap"}', headers: {} })],
-])('a message that is %s starts nothing', async (_, make) => {
+])('message: %s → starts nothing', async (_, make) => {
   const ofWebhooks = '/v1/decisions?caller=webhook:ci&limit=500'
   const before = (await dev.callSocket<List<Decision>>(ofWebhooks)).body.items.length
   problem(await send('ci', make()), 401, 'unauthenticated')
   expect((await dev.callSocket<List<Decision>>(ofWebhooks)).body.items).toHaveLength(before)
 })
 
-test('no secret is printed or stored', async () => {
+test('secrets: after all messages → not printed, not stored', async () => {
   const { stdout, stderr } = dev.process.said
   const { text } = await dev.callSocket('/v1/workflows')
   for (const secret of Object.values(secrets)) {
@@ -131,7 +131,7 @@ test('no secret is printed or stored', async () => {
   }
 })
 
-test('a secret that is missing is said before anything starts', async () => {
+test('resile dev: webhook secret missing → reported before anything starts', async () => {
   const project = writeProject({ ...files, 'alerts.secret': secrets.alerts })
   writeFileSync(
     join(project, 'coordinator.hcl'),
