@@ -5,7 +5,7 @@
  */
 
 /** Most bytes of a SPIFFE ID, by section 2.3 of the standard. */
-const LONGEST_ID = 2048
+const MAX_ID_LENGTH = 2048
 const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
 const SPIFFE_ID = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/
 
@@ -22,6 +22,6 @@ export function isSpiffeId(text: string): boolean {
 /** The trust domain of a SPIFFE ID; null for any other text. */
 export function trustDomainOf(text: string): string | null {
   const [, domain, path = ''] = SPIFFE_ID.exec(text) ?? []
-  if (domain === undefined || text.length > LONGEST_ID) return null
+  if (domain === undefined || text.length > MAX_ID_LENGTH) return null
   return path.split('/').some((segment) => segment === '.' || segment === '..') ? null : domain
 }

@@ -65,7 +65,7 @@ interface Level {
 /** What is done to a systemd unit, in this order, until it is healthy. */
 const SYSTEMD_LEVELS = ['reload', 'restart', 'stop-kill-start']
 /** Attempts that one execution may make: what is tried without end is no remedy, and limits count executions. */
-const MOST_LEVELS = 8
+const MAX_LEVELS = 8
 
 /**
  * Act, verify, and when it didn't help, try what comes next; after the last, end failed with what an engineer would look
@@ -117,7 +117,7 @@ function levelsOf(input: Input): Level[] {
   const levels: Level[] = []
   for (let attempt: Attempt | undefined = input; attempt !== undefined; attempt = attempt.next) {
     if (typeof attempt?.command !== 'string') return fail('InvalidInput', 'each "next" needs a command')
-    if (levels.length === MOST_LEVELS) return fail('InvalidInput', `at most ${MOST_LEVELS} commands can be tried`)
+    if (levels.length === MAX_LEVELS) return fail('InvalidInput', `at most ${MAX_LEVELS} commands can be tried`)
     const { command: name, params } = attempt
     levels.push({ name, commands: [{ name, ...(params === undefined ? {} : { params }) }] })
   }

@@ -10,11 +10,11 @@ export function purposeOf(method: string, path: string): Purpose {
 }
 
 /** How many seconds' worth of requests a caller may make at once, and how many of these may be triggers. */
-const BURST = { operation: 5, trigger: 4 }
+const BURST_SECONDS = { operation: 5, trigger: 4 }
 /** Callers that are remembered at most. */
-const MOST_CALLERS = 10_000
+const MAX_CALLERS = 10_000
 /** A request in thousandths, so that whole numbers flow back each millisecond. */
-const REQUEST = 1000
+const ONE_REQUEST = 1000
 
 /** What a caller has used of its burst, in thousandths of a request, at a time. */
 interface Bucket {
@@ -32,7 +32,7 @@ export class RateLimit {
   #noneFullUntil = Number.NEGATIVE_INFINITY
 
   /** @param rate requests a second that flow back to each caller */
-  constructor(rate: number, most = MOST_CALLERS) {
+  constructor(rate: number, most = MAX_CALLERS) {
     this.#rate = rate
     this.#most = most
   }
@@ -49,13 +49,13 @@ export class RateLimit {
    */
   take(caller: string, purpose: Purpose, now: number): number {
     const used = this.#usedBy(caller, now)
-    const excess = used + REQUEST - BURST[purpose] * this.#rate * REQUEST
+    const excess = used + ONE_REQUEST - BURST_SECONDS[purpose] * this.#rate * ONE_REQUEST
     if (excess > 0) {
       this.#sinceClockWasSetBack(caller, now)
       return Math.ceil(excess / this.#rate)
     }
     if (!this.#buckets.delete(caller) && this.#buckets.size >= this.#most) this.#makeRoom(now)
-    this.#buckets.set(caller, { used: used + REQUEST, at: now })
+    this.#buckets.set(caller, { used: used + ONE_REQUEST, at: now })
     return 0
   }
 
@@ -92,9 +92,9 @@ export class RateLimit {
 }
 
 /** Requests in flight from which on one more is shed. */
-const MOST_IN_FLIGHT = { trigger: 512, operation: 1024 }
+const MAX_IN_FLIGHT = { trigger: 512, operation: 1024 }
 /** No request takes as long: one that was not counted out by then was broken off. */
-const LONGEST_FLIGHT = 90_000
+const MAX_REQUEST_MS = 90_000
 
 /** The requests that are being answered. */
 export class InFlight {
@@ -102,14 +102,14 @@ export class InFlight {
   /** When each began, the oldest first. */
   readonly #begun = new Map<symbol, number>()
 
-  constructor(most: Readonly<Record<Purpose, number>> = MOST_IN_FLIGHT) {
+  constructor(most: Readonly<Record<Purpose, number>> = MAX_IN_FLIGHT) {
     this.#most = most
   }
 
   /** Counts a request in. @returns what counts it out; null when there are too many */
   enter(purpose: Purpose, now: number): (() => void) | null {
     for (const [request, begun] of this.#begun) {
-      if (now - begun < LONGEST_FLIGHT) break
+      if (now - begun < MAX_REQUEST_MS) break
       this.#begun.delete(request)
     }
     if (this.#begun.size >= this.#most[purpose]) return null

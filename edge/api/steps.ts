@@ -7,9 +7,9 @@ import { temporalPort } from '../temporal/port.ts'
 import { historyPage, StepReader } from '../temporal/steps.ts'
 
 /** Pages of a history that are read at most. */
-const MOST_PAGES = 10
+const MAX_PAGES = 10
 /** After this time, in milliseconds, no further page is asked for. */
-const READ_WITHIN = 8000
+const READ_TIMEOUT_MS = 8000
 
 /** `GET /v1/executions/{id}/steps`: the execution, and what it has done so far; `steps` is null when Temporal doesn't say. */
 export async function showSteps(context: AppContext): Promise<Response> {
@@ -30,9 +30,9 @@ async function readSteps(
   const client = new TemporalClient(port, httpUrl, config.coordinator.temporal.namespace, 'resile-coordinator')
   const described = client.describe(workflow_id)
   const reader = new StepReader()
-  const deadline = Date.now() + READ_WITHIN
+  const deadline = Date.now() + READ_TIMEOUT_MS
   let token = ''
-  for (let page = 0; page < MOST_PAGES && Date.now() < deadline; page += 1) {
+  for (let page = 0; page < MAX_PAGES && Date.now() < deadline; page += 1) {
     const read = historyPage(await client.history(workflow_id, run_id, token))
     if (read === null) return null
     reader.add(read.events)

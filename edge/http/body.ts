@@ -5,7 +5,7 @@ import { sha256 } from '../../shared/sha256.ts'
 import { type InputError, jsonPointer, ProblemError } from './problem.ts'
 
 /** Most levels of nesting in a JSON body; more is an attack on whoever walks it. */
-const NESTING_LIMIT = 64
+const MAX_NESTING = 64
 
 /**
  * Reads a request's body.
@@ -127,7 +127,7 @@ function findMistake(value: unknown, path: readonly PropertyKey[]): InputError |
     return { path: jsonPointer(path), message: 'half of a surrogate pair is no character' }
   }
   if (typeof value !== 'object' || value === null) return null
-  if (path.length >= NESTING_LIMIT) return { path: '', message: `nested deeper than ${NESTING_LIMIT} levels` }
+  if (path.length >= MAX_NESTING) return { path: '', message: `nested deeper than ${MAX_NESTING} levels` }
   for (const [key, item] of Object.entries(value)) {
     const mistake = findMistake(key, path) ?? findMistake(item, [...path, key])
     if (mistake !== null) return mistake

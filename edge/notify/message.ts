@@ -3,11 +3,11 @@ import type { Decision, EscalatedStatus, Escalation, Execution } from '../../sha
 import { placeOf } from './wording.ts'
 
 /** Most of a message, in bytes of JSON. */
-const MESSAGE_MOST = 256 * 1024
+const MAX_MESSAGE_BYTES = 256 * 1024
 /** What is shown of evidence that doesn't fit, in characters. */
-const BEGINNING = 8 * 1024
+const TRUNCATED_EVIDENCE_LENGTH = 8 * 1024
 /** Most of a reason within a summary, in characters. */
-const REASON_MOST = 300
+const MAX_REASON_LENGTH = 300
 
 /** How an execution came to be in a status that is told. */
 export interface Occasion {
@@ -72,12 +72,12 @@ const WRAPPERS: ReadonlySet<unknown> = new Set(['ActivityFailure', 'Failure'])
 
 function oneLine(text: string): string {
   const line = text.replaceAll(/\s+/g, ' ').trim()
-  return line.length <= REASON_MOST ? line : `${line.slice(0, REASON_MOST).toWellFormed()}…`
+  return line.length <= MAX_REASON_LENGTH ? line : `${line.slice(0, MAX_REASON_LENGTH).toWellFormed()}…`
 }
 
 function bounded(message: Escalation): Escalation {
   const { execution } = message
-  if (sizeOf(message) <= MESSAGE_MOST) return message
+  if (sizeOf(message) <= MAX_MESSAGE_BYTES) return message
   const { result, error } = execution
   return {
     ...message,
@@ -88,8 +88,8 @@ function bounded(message: Escalation): Escalation {
         error === null
           ? null
           : {
-              type: error.type.slice(0, REASON_MOST).toWellFormed(),
-              message: error.message.slice(0, BEGINNING).toWellFormed(),
+              type: error.type.slice(0, MAX_REASON_LENGTH).toWellFormed(),
+              message: error.message.slice(0, TRUNCATED_EVIDENCE_LENGTH).toWellFormed(),
               truncated: true,
               bytes: sizeOf(error),
               beginning: beginningOf(error),
@@ -99,7 +99,7 @@ function bounded(message: Escalation): Escalation {
 }
 
 function beginningOf(value: unknown): string {
-  return JSON.stringify(value).slice(0, BEGINNING).toWellFormed()
+  return JSON.stringify(value).slice(0, TRUNCATED_EVIDENCE_LENGTH).toWellFormed()
 }
 
 function sizeOf(value: unknown): number {

@@ -4,7 +4,7 @@ import type { SecretPlace } from '../../shared/config.ts'
 import { log } from '../../shared/log.ts'
 
 /** Fewest bytes of a secret. */
-const SHORTEST = 16
+const MIN_SECRET_BYTES = 16
 
 /** What was made of each secret last, so that it is decoded, and complained of, once. */
 const READ_LAST = new Map<string, { secret: string; key: unknown }>()
@@ -19,7 +19,7 @@ type Owner = `${'webhook' | 'receiver'} ${string}` | 'slack'
  * @returns null when there is none that could be used
  */
 export function keyOf(env: Env, owner: Owner, { secret_env }: SecretPlace): Webhook | null {
-  return made(env, owner, secret_env, toKey, `not base64 of at least ${SHORTEST} bytes`)
+  return made(env, owner, secret_env, toKey, `not base64 of at least ${MIN_SECRET_BYTES} bytes`)
 }
 
 /**
@@ -29,7 +29,7 @@ export function keyOf(env: Env, owner: Owner, { secret_env }: SecretPlace): Webh
  * @returns null when there is none that could be used
  */
 export function textOf(env: Env, owner: Owner, variable: string | undefined): string | null {
-  return made(env, owner, variable, toText, `shorter than ${SHORTEST} bytes`)
+  return made(env, owner, variable, toText, `shorter than ${MIN_SECRET_BYTES} bytes`)
 }
 
 /** The text in a variable; null when there is none. */
@@ -58,13 +58,13 @@ function made<Key>(
 
 function toText(secret: string): string | null {
   const text = secret.trim()
-  return new TextEncoder().encode(text).byteLength < SHORTEST ? null : text
+  return new TextEncoder().encode(text).byteLength < MIN_SECRET_BYTES ? null : text
 }
 
 function toKey(secret: string): Webhook | null {
   try {
     const base64 = secret.trim().replace(/^whsec_/, '')
-    return atob(base64).length < SHORTEST ? null : new Webhook(base64)
+    return atob(base64).length < MIN_SECRET_BYTES ? null : new Webhook(base64)
   } catch {
     return null
   }

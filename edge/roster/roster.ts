@@ -4,19 +4,19 @@ import type { Fleet, Unavailable } from '../ledger/types.ts'
 import { migrate } from '../migrate.ts'
 
 /** How long one heartbeat keeps a node alive, in milliseconds. */
-const HEARTBEAT_LIFE = 15_000
+const HEARTBEAT_LIFE_MS = 15_000
 
 /** A time further in the future than this, in milliseconds, is one of before the clock was set back. */
-const CLOCK_STEP = 5000
+const CLOCK_STEP_MS = 5000
 
 /** After this time without a heartbeat, in milliseconds, what a node's worker registered is forgotten. */
-const SILENCE = 60_000
+const SILENT_AFTER_MS = 60_000
 
 /** After this time without a heartbeat, in milliseconds, a node is taken for decommissioned, and no longer for dead. */
-const DECOMMISSIONED = 7 * 24 * 3_600_000
+const DECOMMISSIONED_AFTER_MS = 7 * 24 * 3_600_000
 
 /** How exact the time of a node's last heartbeat is kept on disk, in milliseconds: few writes, whatever the fleet. */
-const KEPT_EXACTNESS = 3_600_000
+const SEEN_AT_RESOLUTION_MS = 3_600_000
 
 interface NodeRecord {
   node: string
@@ -27,7 +27,7 @@ interface NodeRecord {
 /** What is kept on disk of a node: that it exists. */
 interface KnownNode {
   types: readonly string[]
-  /** To within {@link KEPT_EXACTNESS}. */
+  /** To within {@link SEEN_AT_RESOLUTION_MS}. */
   seenAt: number
 }
 
@@ -83,8 +83,8 @@ export class Roster extends DurableObject<Env> {
    */
   fleetsOf(node: string): Fleet[] | null {
     // The clock was set back.
-    if (Date.now() < this.#born - CLOCK_STEP) this.#born = Date.now()
-    if (Date.now() - this.#born < HEARTBEAT_LIFE) return null
+    if (Date.now() < this.#born - CLOCK_STEP_MS) this.#born = Date.now()
+    if (Date.now() - this.#born < HEARTBEAT_LIFE_MS) return null
     return this.#fleets(this.#known.get(node)?.types ?? [])
   }
 
@@ -144,7 +144,7 @@ export class Roster extends DurableObject<Env> {
     const known = this.#known.get(node)
     const types = [...beat.types].sort()
     const isSame = known !== undefined && JSON.stringify(known.types) === JSON.stringify(types)
-    if (isSame && lastSeen - known.seenAt < KEPT_EXACTNESS) return
+    if (isSame && lastSeen - known.seenAt < SEEN_AT_RESOLUTION_MS) return
     this.#known.set(node, { types, seenAt: lastSeen })
     this.ctx.storage.sql.exec(
       `INSERT INTO known_nodes (node, types, seen_at) VALUES (?1, ?2, ?3)
@@ -164,13 +164,13 @@ export class Roster extends DurableObject<Env> {
   /** Nodes come back under new names for ever (or somebody makes them up); memory does not. */
   #forgetSilent(): void {
     const now = Date.now()
-    if (now - this.#swept < HEARTBEAT_LIFE) return
+    if (now - this.#swept < HEARTBEAT_LIFE_MS) return
     this.#swept = now
     for (const [node, { lastSeen }] of this.#nodes) {
-      if (now - lastSeen > SILENCE) this.#remove(node)
+      if (now - lastSeen > SILENT_AFTER_MS) this.#remove(node)
     }
     for (const [node, { seenAt }] of this.#known) {
-      if (now - seenAt > DECOMMISSIONED && !this.#nodes.has(node)) this.forget(node)
+      if (now - seenAt > DECOMMISSIONED_AFTER_MS && !this.#nodes.has(node)) this.forget(node)
     }
   }
 
@@ -194,7 +194,7 @@ function isLive({ beat, lastSeen }: NodeRecord): boolean {
   const silence = Date.now() - lastSeen
   // Requests at the same time may see clocks that are a little apart: workerd's stands still between two events.
   // A beat of the future is one of before the clock was set back: nobody knows how old it is.
-  return !beat.draining && silence > -CLOCK_STEP && silence < HEARTBEAT_LIFE
+  return !beat.draining && silence > -CLOCK_STEP_MS && silence < HEARTBEAT_LIFE_MS
 }
 
 function toLiveNode({ node, beat, lastSeen }: NodeRecord): LiveNode {

@@ -21,10 +21,10 @@ export interface Episode {
 }
 
 /** A condition that holds again within this time after it was gone, in milliseconds, flaps: it was not healed. */
-const FLAP = 10 * 60_000
-const DAY = 24 * 3_600_000
+const FLAP_MS = 10 * 60_000
+const DAY_MS = 24 * 3_600_000
 /** What is looked back on. */
-const SPANS = { '1d': DAY, '7d': 7 * DAY, '30d': 30 * DAY } as const
+const SPANS = { '1d': DAY_MS, '7d': 7 * DAY_MS, '30d': 30 * DAY_MS } as const
 /** Executions that never did anything: they wait, were only recorded, or never started. */
 const IDLE: ReadonlySet<ExecutionStatus | null> = new Set(['awaiting_approval', 'shadowed', 'rejected', 'expired'])
 
@@ -69,7 +69,7 @@ function judgeEpisodes(episodes: readonly Episode[]): Judged[] {
   return [...conditions.values()].flatMap((same) => {
     const inTurn = same.toSorted((a, b) => a.began - b.began)
     const isSoon = (earlier: Episode | undefined, later: Episode | undefined): boolean =>
-      earlier !== undefined && earlier.ended !== null && later !== undefined && later.began - earlier.ended < FLAP
+      earlier !== undefined && earlier.ended !== null && later !== undefined && later.began - earlier.ended < FLAP_MS
     return inTurn.map((episode, index) => ({
       episode,
       isFlap: isSoon(inTurn[index - 1], episode),

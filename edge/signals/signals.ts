@@ -7,28 +7,28 @@ import { migrate } from '../migrate.ts'
 import { analyse, type Episode } from './analysis.ts'
 
 /** How long episodes are kept, in milliseconds: a day longer than what is looked back on. */
-const KEPT_FOR = 31 * 24 * 3_600_000
+const RETENTION_MS = 31 * 24 * 3_600_000
 /** Episodes, and executions, that are kept at most; the oldest go first. */
-const MOST = 100_000
+const MAX_ROWS = 100_000
 /** How far in the future an episode may begin, in milliseconds: it would never grow old, and outlive all others. */
-const AHEAD = 300_000
+const MAX_AHEAD_MS = 300_000
 /** Statuses that an execution leaves again. */
-const PASSING = ['awaiting_approval', 'pending', 'running', 'lost'] as const satisfies readonly ExecutionStatus[]
+const TRANSIENT = ['awaiting_approval', 'pending', 'running', 'lost'] as const satisfies readonly ExecutionStatus[]
 /** The status here of an execution that no ledger knows, so that none is asked about it again. */
 const UNKNOWN = 'unknown'
 /** Executions that are asked about at once: ledgers have better things to do than to answer for a long list. */
-const ASKED_AT_ONCE = 1000
+const RESOLVE_BATCH = 1000
 /** Signals that are told of at most. */
-const MOST_SIGNALS = 1000
+const MAX_SIGNALS = 1000
 /**
  * How long sums are good for, in milliseconds for each episode that is in them: to sum up a hundred thousand takes up to a
  * second, in which nothing else is done, and no caller may have that done all the time. A few are summed up at once.
  */
-const FRESH_FOR = 0.1
+const CACHE_MS_PER_EPISODE = 0.1
 /** Summaries that are cached, each for another filter. */
 const MAX_CACHED_FILTERS = 16
 /** How many are forgotten at once. */
-const FORGET_AT_ONCE = 1000
+const FORGET_BATCH = 1000
 
 /** Which signals are asked for; what is not given fits any. */
 export type SignalFilter = Partial<Pick<Episode, 'source' | 'name' | 'workflow'>>
@@ -54,7 +54,7 @@ export class Signals extends DurableObject<Env> {
   /** Takes down how episodes stand. What is older than what is known of one changes nothing. */
   record(episodes: readonly SignalEpisode[]): void {
     const now = Date.now()
-    const begun = episodes.filter(({ began }) => Date.parse(began) <= now + AHEAD)
+    const begun = episodes.filter(({ began }) => Date.parse(began) <= now + MAX_AHEAD_MS)
     if (begun.length < episodes.length) {
       const detail = 'episodes that begin in the future are left out'
       log('warn', 'signals_not_recorded', { detail, episodes: episodes.length - begun.length })
@@ -70,22 +70,22 @@ export class Signals extends DurableObject<Env> {
     const key = JSON.stringify([filter.source, filter.name, filter.workflow])
     const now = Date.now()
     const known = this.#summaries.get(key)
-    if (known !== undefined && now >= known.at && now - known.at < Math.floor(known.episodes * FRESH_FOR))
+    if (known !== undefined && now >= known.at && now - known.at < Math.floor(known.episodes * CACHE_MS_PER_EPISODE))
       return known.summaries
     const episodes = this.#episodes(filter)
-    const summaries = analyse(episodes, now).slice(0, MOST_SIGNALS)
+    const summaries = analyse(episodes, now).slice(0, MAX_SIGNALS)
     this.#summaries.set(key, { at: now, episodes: episodes.length, summaries })
     return summaries
   }
 
   /** Executions of which it is not known how they have ended: so many as may be asked about, new ones first. */
   unresolved(): string[] {
-    const passing = PASSING.map((status) => `'${status}'`).join(', ')
+    const passing = TRANSIENT.map((status) => `'${status}'`).join(', ')
     return this.#sql
       .exec<{ id: string }>(
         `SELECT id FROM executions WHERE status IS NULL OR status IN (${passing})
          ORDER BY status IS NOT NULL, at DESC LIMIT ?`,
-        ASKED_AT_ONCE,
+        RESOLVE_BATCH,
       )
       .toArray()
       .map(({ id }) => id)
@@ -150,15 +150,15 @@ export class Signals extends DurableObject<Env> {
     this.#sql.exec(
       `DELETE FROM episodes WHERE (source, name, fingerprint, began) IN (
          SELECT source, name, fingerprint, began FROM episodes WHERE began < ? ORDER BY began LIMIT ?)`,
-      count > MOST ? Number.MAX_SAFE_INTEGER : now - KEPT_FOR,
-      count > MOST ? Math.max(count - MOST, 0) : FORGET_AT_ONCE,
+      count > MAX_ROWS ? Number.MAX_SAFE_INTEGER : now - RETENTION_MS,
+      count > MAX_ROWS ? Math.max(count - MAX_ROWS, 0) : FORGET_BATCH,
     )
     this.#sql.exec('DELETE FROM executions WHERE at < (SELECT coalesce(min(began), ?) FROM episodes)', now)
     // An episode may name others each time that it is told.
     this.#sql.exec(
       `DELETE FROM executions WHERE id IN (
          SELECT id FROM executions ORDER BY at LIMIT max(0, (SELECT count(*) FROM executions) - ?))`,
-      MOST,
+      MAX_ROWS,
     )
   }
 }

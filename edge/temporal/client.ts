@@ -46,7 +46,7 @@ export interface StartRequest {
   taskQueue: string
   args: readonly unknown[]
   executionTimeout: number
-  /** How long the request may take; default and most: {@link REQUEST_TIMEOUT}. */
+  /** How long the request may take; default and most: {@link REQUEST_TIMEOUT_MS}. */
   requestTimeout?: number
   memo?: Record<string, unknown>
   header?: Record<string, unknown>
@@ -56,7 +56,7 @@ export interface StartRequest {
 export type AnswerObserver = (date: string | null, sentAt: number, receivedAt: number) => void
 
 /** No request to Temporal may take longer, in milliseconds. */
-const REQUEST_TIMEOUT = 5000
+const REQUEST_TIMEOUT_MS = 5000
 const CONTENT_TYPE = 'application/json+no-payload-shorthand'
 
 /** Temporal's namespace, seen through the port. None of its methods throws for what the network or Temporal does. */
@@ -153,14 +153,19 @@ export class TemporalClient {
     return this.#call('GET', '', undefined, timeout)
   }
 
-  async #call(method: 'GET' | 'POST', path: string, body?: object, timeout = REQUEST_TIMEOUT): Promise<TemporalAnswer> {
+  async #call(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: object,
+    timeout = REQUEST_TIMEOUT_MS,
+  ): Promise<TemporalAnswer> {
     try {
       const sentAt = Date.now()
       const response = await this.#port.fetch(`${this.#base}${path}`, {
         method,
         headers: { accept: CONTENT_TYPE, ...(body === undefined ? {} : { 'content-type': CONTENT_TYPE }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(Math.min(timeout, REQUEST_TIMEOUT)),
+        signal: AbortSignal.timeout(Math.min(timeout, REQUEST_TIMEOUT_MS)),
       })
       const answer = readAnswer(response.status, await response.text())
       if (answer.ok !== null) this.#observe?.(response.headers.get('date'), sentAt, Date.now())

@@ -9,11 +9,11 @@ export const CLOCK_TOLERANCE_MS = 10_000
  * How long a comparison is good, in milliseconds. Being shorter than the tolerance, a jump of this clock makes the last
  * comparison look older than this, or younger than now: either way it is made again before anything is decided.
  */
-const COMPARISON_LIFE = 1000
+const COMPARISON_LIFE_MS = 1000
 /** While Temporal doesn't answer it is asked no more often than this, in milliseconds. */
-const RETRY_INTERVAL = 3000
+const RETRY_INTERVAL_MS = 3000
 /** While the clocks differ they are compared no more often than this, in milliseconds. */
-const RECHECK_INTERVAL = 200
+const RECHECK_INTERVAL_MS = 200
 
 /** What is known of the two clocks. Times in milliseconds since the epoch, by this machine's clock. */
 export class ClockWatch {
@@ -37,12 +37,12 @@ export class ClockWatch {
 
   /** Whether Temporal answered just now, so that what is known of its clock is up to date. */
   isFresh(now: number): boolean {
-    return isWithin(now, this.#answeredAt, COMPARISON_LIFE)
+    return isWithin(now, this.#answeredAt, COMPARISON_LIFE_MS)
   }
 
   /** Whether Temporal was not asked in vain just now. */
   mayAsk(now: number): boolean {
-    return !isWithin(now, this.#askedAt, this.problem === null ? RETRY_INTERVAL : RECHECK_INTERVAL)
+    return !isWithin(now, this.#askedAt, this.problem === null ? RETRY_INTERVAL_MS : RECHECK_INTERVAL_MS)
   }
 
   /** Notes that Temporal is being asked, whether or not it answers. */

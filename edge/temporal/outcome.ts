@@ -195,11 +195,11 @@ interface Failure {
 }
 
 /** How many causes of a failure are shown. */
-const CAUSES_SHOWN = 5
+const MAX_CAUSES = 5
 
 function endingError(event: CloseEvent): ExecutionError {
   if (event.workflowExecutionFailedEventAttributes !== undefined) {
-    return failureError(event.workflowExecutionFailedEventAttributes.failure ?? {}, CAUSES_SHOWN)
+    return failureError(event.workflowExecutionFailedEventAttributes.failure ?? {}, MAX_CAUSES)
   }
   if (event.workflowExecutionTimedOutEventAttributes !== undefined) {
     return { type: 'TimedOut', message: 'the execution ran longer than its timeout' }

@@ -8,11 +8,11 @@ import type { Step } from '../../shared/wire.ts'
 import type { TemporalAnswer } from './client.ts'
 
 /** Steps that are shown at most, the newest. */
-const MOST_STEPS = 500
+const MAX_STEPS = 500
 /** Fields of an activity's argument that say what it is about, in the order in which they are looked for. */
 const SUBJECTS = ['name', 'url', 'pool', 'node', 'repository']
 /** Most of a text that is shown, in characters. */
-const TEXT_MOST = 200
+const MAX_TEXT_LENGTH = 200
 
 /** One page of a history; null when the answer is none. */
 export function historyPage(answer: TemporalAnswer): { events: HistoryEvent[]; nextPageToken: string } | null {
@@ -49,7 +49,7 @@ export class StepReader {
       if (step !== undefined)
         Object.assign(step, { attempts: pending.attempt ?? 1, failure: messageOf(pending.lastFailure) })
     }
-    return all.slice(-MOST_STEPS).map(({ id: _, ...step }) => step)
+    return all.slice(-MAX_STEPS).map(({ id: _, ...step }) => step)
   }
 }
 
@@ -145,7 +145,7 @@ function messageOf(failure: FailureText | undefined): string | null {
 }
 
 function cut(text: string): string {
-  return text.length <= TEXT_MOST ? text : `${text.slice(0, TEXT_MOST).toWellFormed()}…`
+  return text.length <= MAX_TEXT_LENGTH ? text : `${text.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…`
 }
 
 function timeOf({ eventTime }: HistoryEvent): string {

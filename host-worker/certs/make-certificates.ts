@@ -71,9 +71,9 @@ export async function makeCertificates(options: CertificateOptions): Promise<Cer
 
 const CA_NAME = 'Resile development CA'
 const CA_DAYS = 3653
-const DAY = 86_400_000
+const DAY_MS = 86_400_000
 /** For clocks that are a little behind. */
-const EARLIER = 5 * 60_000
+const BACKDATED_MS = 5 * 60_000
 
 interface Term {
   days: number
@@ -193,8 +193,8 @@ async function makePermitKeys(paths: CertificatePaths, rotating: boolean): Promi
 /** @param latest no certificate outlives the one that signs it */
 function validity({ days, now }: Term, latest?: Date): Validity {
   const second = Math.floor(now / 1000) * 1000
-  const end = Math.min(second + days * DAY, latest?.getTime() ?? Number.POSITIVE_INFINITY)
-  return { notBefore: new Date(second - EARLIER), notAfter: new Date(end) }
+  const end = Math.min(second + days * DAY_MS, latest?.getTime() ?? Number.POSITIVE_INFINITY)
+  return { notBefore: new Date(second - BACKDATED_MS), notAfter: new Date(end) }
 }
 
 function endOf(pem: string): Date {

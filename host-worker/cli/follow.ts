@@ -8,7 +8,7 @@ import { type ClientOptions, call } from './client.ts'
 import { printable } from './tables.ts'
 
 /** How often it is looked, in milliseconds. */
-const INTERVAL = 500
+const POLL_INTERVAL_MS = 500
 /** Statuses that nothing follows. */
 const ENDED: ReadonlySet<Execution['status']> = new Set([
   'completed',
@@ -47,7 +47,7 @@ export async function followExecution(options: ClientOptions, execution: Executi
         progress.show(now, steps?.status === 200 ? ((steps.json as { steps: Step[] | null }).steps ?? []) : [])
         if (ENDED.has(now.status)) return answer
       }
-      await sleep(INTERVAL)
+      await sleep(POLL_INTERVAL_MS)
     }
   } finally {
     progress.end()

@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
 
 /** How often it is asked how it is, and how long it may take to answer; milliseconds. */
-const INTERVAL = 10_000
-const ANSWER_WITHIN = 8000
+const PROBE_INTERVAL_MS = 10_000
+const ANSWER_TIMEOUT_MS = 8000
 /** After so many questions in a row without an answer it hangs. */
-const PATIENCE = 3
+const MAX_FAILED_PROBES = 3
 
 /**
  * Asks the coordinator how it is until the signal aborts. To be asked makes it set its alarms again, should one be lost:
@@ -18,14 +18,14 @@ export async function watchCoordinator(socket: string, signal: AbortSignal, onHu
   const client = new CoordinatorClient({ socket })
   let unanswered = 0
   while (!signal.aborted) {
-    await sleep(INTERVAL, undefined, { signal }).catch(() => undefined)
+    await sleep(PROBE_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
     try {
-      await client.request('GET', '/readyz', { timeout: ANSWER_WITHIN, signal })
+      await client.request('GET', '/readyz', { timeout: ANSWER_TIMEOUT_MS, signal })
       unanswered = 0
     } catch (error) {
       if (error instanceof CoordinatorUnreachable) unanswered += 1
     }
-    if (unanswered < PATIENCE) continue
+    if (unanswered < MAX_FAILED_PROBES) continue
     unanswered = 0
     onHung()
   }

@@ -33,9 +33,9 @@ export interface CoordinatorRunOptions {
 }
 
 /** How often it is looked whether the keys that sign permits have changed, in milliseconds. */
-const LOOK_INTERVAL = 2000
+const POLL_INTERVAL_MS = 2000
 /** How soon workerd is started again that did not start, in milliseconds. */
-const START_AGAIN = 1000
+const RESTART_DELAY_MS = 1000
 
 /** Runs until it is told to stop, then finishes what is under way. */
 export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
@@ -164,7 +164,7 @@ class CoordinatorRun {
     const version = (): Promise<string | null> => fileVersion(file).catch(() => null)
     let known = await version()
     while (!this.#signal.aborted) {
-      await this.#wait(LOOK_INTERVAL)
+      await this.#wait(POLL_INTERVAL_MS)
       const now = await version()
       if (this.#signal.aborted || now === null || now === known) continue
       known = now
@@ -183,7 +183,7 @@ class CoordinatorRun {
     }
     const resume = this.#upstream.pause()
     await supervisor.stop('coordinator')
-    while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(START_AGAIN)
+    while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(RESTART_DELAY_MS)
     resume()
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 /** Most bytes of a unix socket's path, by sockaddr_un(7) on Linux; other systems take less. */
-const SOCKET_PATH_LIMIT = 100
+const MAX_SOCKET_PATH_LENGTH = 100
 const NAMES = { operator: 'coordinator.sock', front: 'front.sock' } as const
 
 /** Path of the coordinator's socket: in its data directory, or where that is too deep for a socket, in a temporary one. */
@@ -34,7 +34,7 @@ export async function makeSocketDirectory(data: string): Promise<void> {
 
 function socketDirectory(data: string): string {
   const longest = Math.max(...Object.values(NAMES).map((name) => Buffer.byteLength(join(data, name))))
-  if (longest <= SOCKET_PATH_LIMIT) return data
+  if (longest <= MAX_SOCKET_PATH_LENGTH) return data
   const id = createHash('sha256').update(data).digest('hex').slice(0, 16)
   return join(tmpdir(), `resile-${process.getuid?.() ?? 'user'}-${id}`)
 }

@@ -49,11 +49,11 @@ export type TriggerAnswer =
 export type Episodes = ReadonlyMap<string, Episode>
 
 /** How long a trigger that was refused for good is left alone before it is tried again. */
-const REFUSED_RETRY = 60_000
+const REFUSED_RETRY_MS = 60_000
 /** The longest wait between attempts when nobody says how long to wait, in milliseconds. */
-const LONGEST_BACKOFF = 30_000
+const MAX_BACKOFF_MS = 30_000
 /** Executions of one episode that are remembered. */
-const MOST_EXECUTIONS = 10
+const MAX_EXECUTIONS = 10
 
 /**
  * Takes an observation in.
@@ -105,7 +105,7 @@ export function answerEpisode(episode: Episode, answer: TriggerAnswer, rules: Ep
         triggeredAt: now,
         sent: null,
         attempts: 0,
-        executions: executions.slice(-MOST_EXECUTIONS),
+        executions: executions.slice(-MAX_EXECUTIONS),
       }
     }
     case 'later': {
@@ -115,7 +115,7 @@ export function answerEpisode(episode: Episode, answer: TriggerAnswer, rules: Ep
       return denied({ ...episode, notBefore: now + wait }, code)
     }
     case 'refused':
-      return denied({ ...episode, notBefore: now + REFUSED_RETRY }, answer.code)
+      return denied({ ...episode, notBefore: now + REFUSED_RETRY_MS }, answer.code)
   }
 }
 
@@ -125,7 +125,7 @@ function denied(episode: Episode, code: string | null): Episode {
 
 /** The interval, then twice as long each time. */
 function backoff(interval: number, attempts: number): number {
-  return Math.max(interval, Math.min(Math.max(interval, 1000) * 2 ** Math.min(attempts - 1, 10), LONGEST_BACKOFF))
+  return Math.max(interval, Math.min(Math.max(interval, 1000) * 2 ** Math.min(attempts - 1, 10), MAX_BACKOFF_MS))
 }
 
 /**

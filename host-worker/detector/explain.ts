@@ -44,9 +44,9 @@ export interface ExplainRun {
 }
 
 /** How long the coordinator may take to say whether it would admit a trigger, in milliseconds. */
-const EVALUATE_TIMEOUT = 5000
+const EVALUATE_TIMEOUT_MS = 5000
 /** Conditions of one detector of which the coordinator is asked. */
-const MOST_ASKED = 5
+const MAX_EVALUATED = 5
 
 /**
  * Explains all detectors.
@@ -100,7 +100,7 @@ async function explain(
       const { fingerprint, labels, value, summary } = episode.firing
       const trigger = bodyOf(name, detector, episode)
       const isDue = goes.has(fingerprint) && typeof trigger !== 'string'
-      const asked = isDue && client !== null && index < MOST_ASKED
+      const asked = isDue && client !== null && index < MAX_EVALUATED
       const answer = asked ? await evaluate(client, detector.workflow, trigger) : null
       const why = typeof trigger === 'string' ? trigger : isDue ? 'it is due' : whyNot(episode, detector, due, now)
       return {
@@ -148,7 +148,7 @@ async function evaluate(client: CoordinatorClient, workflow: string, body: Recor
   try {
     const { status, json } = await client.request('POST', `/v1/workflows/${workflow}/evaluate`, {
       body,
-      timeout: EVALUATE_TIMEOUT,
+      timeout: EVALUATE_TIMEOUT_MS,
     })
     const { decision, detail, code } = (json ?? {}) as { decision?: Decision; detail?: string; code?: string }
     if (decision === undefined) return `${code ?? `status ${status}`}${detail === undefined ? '' : `: ${detail}`}`

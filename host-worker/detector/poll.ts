@@ -29,11 +29,11 @@ export interface Surroundings {
 type Attempt = ReturnType<typeof beginAttempt>
 
 /** Triggers sent at the same time by one detector. */
-const PARALLEL_TRIGGERS = 8
+const MAX_PARALLEL_TRIGGERS = 8
 /** How much longer than its own timeouts a look may take, in milliseconds: a file on a dead mount is read for ever. */
-const LOOK_MOST = 60_000
+const MAX_POLL_MS = 60_000
 /** The clock was set when it went otherwise than time itself by more than this, in milliseconds. */
-const CLOCK_STEP = 5000
+const CLOCK_STEP_MS = 5000
 
 /** A detector at work. */
 export class Watch {
@@ -45,7 +45,7 @@ export class Watch {
   #limited: readonly number[]
   /** Triggers that wait for their turn or for an answer, by fingerprint: what ends them, and when they are over. */
   readonly #underWay = new Map<string, { abort: AbortController; over: Promise<void> }>()
-  readonly #inTurn = pLimit(PARALLEL_TRIGGERS)
+  readonly #inTurn = pLimit(MAX_PARALLEL_TRIGGERS)
   #failures = 0
   #isHeld = false
   /** What the source had to keep after the last look. */
@@ -147,7 +147,7 @@ export class Watch {
   /** What the source says; that nothing can be seen, when it throws or doesn't come to an end. */
   async #observe(): Promise<Observation> {
     if (this.#isStuck) return { unknown: 'an earlier look has not ended yet' }
-    const most = LOOK_MOST + timeoutOf(this.#detector)
+    const most = MAX_POLL_MS + timeoutOf(this.#detector)
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<Observation>((resolve) => {
       timer = setTimeout(() => {
@@ -170,7 +170,7 @@ export class Watch {
     const elapsed = performance.now()
     const step = Math.round(clock - this.#lookedAt.clock - (elapsed - this.#lookedAt.elapsed))
     this.#lookedAt = { clock, elapsed }
-    if (Math.abs(step) <= CLOCK_STEP) return
+    if (Math.abs(step) <= CLOCK_STEP_MS) return
     this.#tell({ level: 'warn', event: 'clock_set', by_ms: step })
     this.#episodes = shiftEpisodes(this.#episodes, step)
     this.#limited = this.#limited.map((time) => time + step)

@@ -4,11 +4,11 @@ import { log, messageOf } from '../../shared/log.ts'
 import type { Surroundings } from './poll.ts'
 
 /** How often it is looked whether there is something to tell, in milliseconds. */
-const INTERVAL = 2000
+const REPORT_INTERVAL_MS = 2000
 /** The longest wait after failures, in milliseconds. */
-const LONGEST_WAIT = 60_000
+const MAX_BACKOFF_MS = 60_000
 /** Episodes told at once: they fit into one request, however long their names are. */
-const BATCH = 25
+const BATCH_SIZE = 25
 /** Said of what is wrong with the reports themselves. */
 const WRONG: ReadonlySet<number> = new Set([400, 413, 422])
 
@@ -17,7 +17,7 @@ export async function reportEpisodes(around: Surroundings): Promise<void> {
   const { signal } = around
   let failures = 0
   while (!signal.aborted) {
-    const wait = Math.min(INTERVAL * 2 ** failures, LONGEST_WAIT)
+    const wait = Math.min(REPORT_INTERVAL_MS * 2 ** failures, MAX_BACKOFF_MS)
     await sleep(wait, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return
     const problem = await reportOnce(around)
@@ -37,7 +37,7 @@ export async function reportEpisodes(around: Surroundings): Promise<void> {
  */
 export async function reportOnce({ client, store, signal }: Surroundings): Promise<string | null> {
   try {
-    for (let most = BATCH; ; ) {
+    for (let most = BATCH_SIZE; ; ) {
       const waiting = store.reports(most)
       if (waiting.length === 0) return null
       const body = { episodes: waiting.map(({ episode }) => episode) }
@@ -52,7 +52,7 @@ export async function reportOnce({ client, store, signal }: Surroundings): Promi
       // Otherwise they would be told again and again.
       if (!store.taken(waiting)) return 'what was told can not be forgotten'
       if (waiting.length < most) return null
-      most = BATCH
+      most = BATCH_SIZE
     }
   } catch (error) {
     return signal.aborted ? null : messageOf(error)

@@ -11,15 +11,15 @@ import { takeRoom } from '../process/sqlite-space.ts'
 import { type Episode, type Episodes, shiftEpisodes } from './episodes.ts'
 
 /** After a longer absence than this, in milliseconds, and than two looks, a condition that holds is a new episode. */
-const LONGEST_ABSENCE = 3_600_000
+const MAX_DOWNTIME_MS = 3_600_000
 /** How old what is written may become while nothing changes, in milliseconds. */
-const REFRESH = 60_000
+const REFRESH_INTERVAL_MS = 60_000
 /** Reports that wait to be sent, at most; the oldest go first. */
-const MOST_REPORTS = 10_000
+const MAX_REPORTS = 10_000
 /** Room that it takes for itself while there is some, in pages: what fills a disk is to be triggered on a full one. */
-const ROOM = 256
+const RESERVED_PAGES = 256
 /** Pages after which its log is begun anew: fewer than the room that it has. */
-const CHECKPOINT = 64
+const CHECKPOINT_PAGES = 64
 /** SQLite's codes for a file that is none of its own, or broken. */
 const BROKEN = new Set([11, 26])
 
@@ -91,7 +91,7 @@ export class DetectorStore {
       const stored = rows.map((one) => [String(one.fingerprint), JSON.parse(String(one.episode)) as Episode] as const)
       const { limited, source } = JSON.parse(String(row.state)) as StoredState
       const absence = now - Number(row.saved_at)
-      const isRecent = absence <= Math.max(LONGEST_ABSENCE, 2 * interval)
+      const isRecent = absence <= Math.max(MAX_DOWNTIME_MS, 2 * interval)
       // When the clock was set back meanwhile, no time that lies ahead now may keep a condition from triggering.
       const episodes = shiftEpisodes(new Map(isRecent ? stored : []), Math.min(0, absence))
       return { episodes, limited, source }
@@ -116,7 +116,7 @@ export class DetectorStore {
     const same = changed.length + gone.length + reports.length === 0
     const sameHead = last !== undefined && last.limited === next.limited && last.source === next.source
     // Also when nothing changes, so that a long episode isn't taken for an old one after a restart.
-    if (same && sameHead && now - last.at < REFRESH && now >= last.at) return true
+    if (same && sameHead && now - last.at < REFRESH_INTERVAL_MS && now >= last.at) return true
     const done = this.#try((database) =>
       inTransaction(database, () => {
         const head = { limited: state.limited, source: state.source } satisfies StoredState
@@ -227,7 +227,7 @@ function addReports(database: DatabaseSync, reports: readonly SignalEpisode[]): 
     const { source, name, fingerprint, began } = report
     put.run(JSON.stringify([source, name, fingerprint, began]), JSON.stringify(report))
   }
-  database.prepare('DELETE FROM reports WHERE number <= (SELECT max(number) FROM reports) - ?').run(MOST_REPORTS)
+  database.prepare('DELETE FROM reports WHERE number <= (SELECT max(number) FROM reports) - ?').run(MAX_REPORTS)
 }
 
 function inTransaction<Result>(database: DatabaseSync, action: () => Result): Result {
@@ -250,7 +250,7 @@ function open(path: string): DatabaseSync {
     database.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL;
-      PRAGMA wal_autocheckpoint = ${CHECKPOINT};
+      PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
       CREATE TABLE IF NOT EXISTS detectors (name TEXT PRIMARY KEY, saved_at INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE IF NOT EXISTS episodes (
         detector TEXT NOT NULL, fingerprint TEXT NOT NULL, episode TEXT NOT NULL, PRIMARY KEY (detector, fingerprint)
@@ -272,7 +272,7 @@ function isBroken(error: unknown): boolean {
 
 function makeRoom(file: string, database: DatabaseSync): void {
   try {
-    takeRoom(database, ROOM)
+    takeRoom(database, RESERVED_PAGES)
   } catch (error) {
     // What can't be written down won't be triggered; it is tried at each look.
     log('warn', 'detector_state_without_room', { file, detail: messageOf(error) })

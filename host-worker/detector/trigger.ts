@@ -9,9 +9,9 @@ import type { Firing } from './sources/observation.ts'
 /** Statuses that pass by themselves: try again, with the same key. */
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])
 /** How long an answer may take, in milliseconds: one without is asked for again, with the same key. */
-const TIMEOUT = 15_000
+const TRIGGER_TIMEOUT_MS = 15_000
 /** The longest wait that is believed, in milliseconds: no constraint looks back on more than 31 days. */
-const LONGEST_WAIT = 31 * 24 * 3_600_000
+const MAX_WAIT_MS = 31 * 24 * 3_600_000
 /** Said of a key that was used with another body: the episode was admitted before its detector was changed. */
 const CONFLICT = 409
 
@@ -37,7 +37,7 @@ export async function sendTrigger(
   try {
     const answer = await client.request('POST', `/v1/workflows/${workflow}/executions`, {
       signal,
-      timeout: TIMEOUT,
+      timeout: TRIGGER_TIMEOUT_MS,
       headers: { 'idempotency-key': triggerKey(name, episode) },
       body: triggerBody(name, detector, episode.sent),
     })
@@ -83,5 +83,5 @@ function judge(name: string, workflow: string, { status, headers, json }: Coordi
 
 function retryAfterOf(headers: CoordinatorAnswer['headers']): number | null {
   const seconds = headers.get('retry-after')
-  return seconds !== null && /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, LONGEST_WAIT) : null
+  return seconds !== null && /^\d+$/.test(seconds) ? Math.min(Number(seconds) * 1000, MAX_WAIT_MS) : null
 }

@@ -21,13 +21,13 @@ export function showLogLine(role: string, name: string, text: string): void {
 }
 
 /** The same error is shown once in this time, in milliseconds; the log files have them all. */
-const ERROR_SILENCE = 30_000
+const ERROR_REPEAT_INTERVAL_MS = 30_000
 const shownErrors = new Map<string, number>()
 
 function showError(time: string, text: string): void {
   const now = Date.now()
   for (const [shown, at] of shownErrors) {
-    if (now - at >= ERROR_SILENCE) shownErrors.delete(shown)
+    if (now - at >= ERROR_REPEAT_INTERVAL_MS) shownErrors.delete(shown)
   }
   if (shownErrors.has(text)) return
   shownErrors.set(text, now)

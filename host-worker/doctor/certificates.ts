@@ -13,9 +13,9 @@ export interface OwnCertificate {
   expectedId: string | null
 }
 
-const DAY = 86_400_000
+const DAY_MS = 86_400_000
 /** A certificate that is about to end, in milliseconds; of a short-lived one the last third. */
-const SOON = 7 * DAY
+const EXPIRES_SOON_MS = 7 * DAY_MS
 
 /** Judges a certificate at a time, in milliseconds since the epoch. */
 export function judgeCertificate({ cert, key, expectedId }: OwnCertificate, now: number): Finding {
@@ -34,7 +34,7 @@ function judgeLife({ validFromDate, validToDate }: X509Certificate, now: number)
   const hint = 'renew it; the worker reads it again by itself'
   if (now < from) return fail(`holds only from ${validFromDate.toISOString()} on`, "look at this host's clock")
   if (now >= to) return fail(`ended at ${validToDate.toISOString()}`, hint)
-  const soon = Math.min(SOON, (to - from) / 3)
+  const soon = Math.min(EXPIRES_SOON_MS, (to - from) / 3)
   return to - now < soon
     ? warn(`ends soon, at ${validToDate.toISOString()}`, hint)
     : ok(`holds until ${validToDate.toISOString()}`)

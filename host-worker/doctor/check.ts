@@ -19,7 +19,7 @@ export interface Check {
 export type Checked = { name: string } & Finding
 
 /** Longest that one check may take, in milliseconds. */
-const TIMEOUT = 5000
+const CHECK_TIMEOUT_MS = 5000
 
 /** All is well. */
 export function ok(detail: string): Finding {
@@ -54,7 +54,7 @@ export function worst(findings: readonly Finding[]): Finding {
  *
  * @param timeout milliseconds for each
  */
-export async function runChecks(checks: readonly Check[], timeout = TIMEOUT): Promise<Checked[]> {
+export async function runChecks(checks: readonly Check[], timeout = CHECK_TIMEOUT_MS): Promise<Checked[]> {
   return Promise.all(checks.map(async ({ name, look }) => ({ name, ...(await bounded(look, timeout)) })))
 }
 

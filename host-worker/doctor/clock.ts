@@ -2,8 +2,8 @@
 import { type Finding, fail, ok, warn } from './check.ts'
 
 /** How far clocks may be apart before it is worth a word, and before nothing is admitted any more; milliseconds. */
-const TOLERATED = 2000
-const LARGEST_SKEW = 10_000
+const WARN_SKEW_MS = 2000
+const MAX_SKEW_MS = 10_000
 
 /** The `Date` of an answer, and when it was asked for and came; milliseconds since the epoch. */
 export interface Reading {
@@ -22,8 +22,8 @@ export function judgeClock({ date, askedAt, answeredAt }: Reading): Finding {
   const ahead = askedAt - (theirs + 999)
   const behind = theirs - answeredAt
   const apart = Math.max(0, ahead, behind)
-  if (apart <= TOLERATED) return ok('agrees with that of the coordinator')
+  if (apart <= WARN_SKEW_MS) return ok('agrees with that of the coordinator')
   const detail = `${(apart / 1000).toFixed(1)} s ${ahead > 0 ? 'ahead of' : 'behind'} the coordinator`
   const hint = 'have both machines set their clocks by the same time service (timedatectl status)'
-  return apart > LARGEST_SKEW ? fail(detail, hint) : warn(detail, hint)
+  return apart > MAX_SKEW_MS ? fail(detail, hint) : warn(detail, hint)
 }

@@ -8,7 +8,7 @@ import { type Finding, fail, ok, warn, worst } from './check.ts'
 import { judgeClock } from './clock.ts'
 
 /** How long each question may take, in milliseconds: less than a check, so that its own words are heard. */
-const TIMEOUT = 4000
+const ANSWER_TIMEOUT_MS = 4000
 
 /** The part of a client that checks need. */
 type Asker = Pick<CoordinatorClient, 'request'>
@@ -92,7 +92,9 @@ export async function checkHeartbeat(client: Asker, node: string, bootId: string
 }
 
 async function asked(client: Asker, path: string): Promise<CoordinatorAnswer | { problem: string }> {
-  return client.request('GET', path, { timeout: TIMEOUT }).catch((error: unknown) => ({ problem: messageOf(error) }))
+  return client
+    .request('GET', path, { timeout: ANSWER_TIMEOUT_MS })
+    .catch((error: unknown) => ({ problem: messageOf(error) }))
 }
 
 function unreachable(problem: string): Finding {

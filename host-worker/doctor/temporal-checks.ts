@@ -21,9 +21,9 @@ export interface Poller {
 const TYPES = { workflow: 1, activity: 2 } as const
 const ENHANCED = 1
 /** How long connecting and each question may take, in milliseconds. */
-const TIMEOUT = 4000
+const ANSWER_TIMEOUT_MS = 4000
 /** A poll lasts a minute at most: who was not seen for longer has gone. */
-const GONE_AFTER = 90_000
+const POLLER_GONE_AFTER_MS = 90_000
 
 /** Asks Temporal; nothing is kept open. */
 export class TemporalDoctor {
@@ -32,7 +32,7 @@ export class TemporalDoctor {
 
   constructor(question: TemporalQuestion) {
     this.#question = question
-    this.#connection = Connection.connect({ address: question.address, connectTimeout: TIMEOUT })
+    this.#connection = Connection.connect({ address: question.address, connectTimeout: ANSWER_TIMEOUT_MS })
     // Said by each check that needs it.
     this.#connection.catch(() => undefined)
   }
@@ -85,12 +85,12 @@ export class TemporalDoctor {
       identity: identity ?? '',
       seenAt: Number(lastAccessTime?.seconds ?? 0) * 1000,
     }))
-    return pollers.filter(({ seenAt }) => Date.now() - seenAt < GONE_AFTER)
+    return pollers.filter(({ seenAt }) => Date.now() - seenAt < POLLER_GONE_AFTER_MS)
   }
 
   async #ask<T>(ask: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.#connection
-    return connection.withDeadline(Date.now() + TIMEOUT, () => ask(connection))
+    return connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => ask(connection))
   }
 }
 

@@ -1,7 +1,7 @@
 import { parseDuration } from '../../shared/duration.ts'
 import type { CheckRequest, CheckResult } from '../../workflows/sdk/activities.ts'
 
-const DEFAULT_TIMEOUT = 5000
+const DEFAULT_TIMEOUT_MS = 5000
 
 /**
  * The activity `checkHttp`, and the detector's `http_check`. Never throws: what went wrong stands in the result.
@@ -11,7 +11,7 @@ export async function checkHttp(request: CheckRequest): Promise<CheckResult> {
   const began = performance.now()
   const durationMs = (): number => Math.round(performance.now() - began)
   try {
-    const timeout = request.timeout === undefined ? DEFAULT_TIMEOUT : parseDuration(request.timeout)
+    const timeout = request.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(request.timeout)
     if (timeout === null) throw new Error(`timeout is not a duration: ${request.timeout}`)
     // A kept connection to a service that was just restarted would fail the first check for nothing.
     const response = await fetch(request.url, {

@@ -19,7 +19,7 @@ export interface ClientTlsMaterial {
 }
 
 /** How often it is looked whether the files have changed, in milliseconds: certificates may live for an hour alone. */
-const LOOK_INTERVAL = 5000
+const POLL_INTERVAL_MS = 5000
 
 /** Reads the files, and again when they have changed. */
 export class ClientTls {
@@ -30,7 +30,7 @@ export class ClientTls {
   #lookedAt = Number.NEGATIVE_INFINITY
 
   /** @param pollIntervalMs for how long it takes files for unchanged once it has looked at them */
-  constructor(files: ClientTlsFiles, pollIntervalMs: number = LOOK_INTERVAL) {
+  constructor(files: ClientTlsFiles, pollIntervalMs: number = POLL_INTERVAL_MS) {
     this.#files = files
     this.#pollIntervalMs = pollIntervalMs
   }

@@ -31,7 +31,7 @@ export interface HttpRequest {
 }
 
 /** How long an idle connection is kept, in milliseconds: longer than from one heartbeat to the next. */
-const IDLE_TIMEOUT = 10_000
+const IDLE_TIMEOUT_MS = 10_000
 
 /** A client of one server. */
 export class HttpClient {
@@ -76,7 +76,7 @@ export class HttpClient {
   async #currentAgent(): Promise<Agent> {
     const material = await this.#tls.material()
     if (this.#agent?.material === material) return this.#agent.agent
-    const options = { keepAlive: true, timeout: IDLE_TIMEOUT }
+    const options = { keepAlive: true, timeout: IDLE_TIMEOUT_MS }
     const agent = this.#base.startsWith('https:') ? new TlsAgent({ ...options, ...material }) : new Agent(options)
     this.#agent = { material, agent }
     return agent

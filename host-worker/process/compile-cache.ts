@@ -16,7 +16,7 @@ import { PACKAGE_ROOT } from './package-root.ts'
 /** What the modules lie in. */
 const SOURCES = ['host-worker', 'shared', 'workflows/sdk']
 /** How long the cache may take to be filled, in milliseconds. */
-const FILL_TIMEOUT = 30_000
+const FILL_TIMEOUT_MS = 30_000
 
 /**
  * Fills the cache when the source is another than it was.
@@ -86,7 +86,7 @@ async function warm(program: string, cache: string): Promise<void> {
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', program, '--warm'], {
     env: { ...process.env, NODE_COMPILE_CACHE: cache },
     stdio: ['ignore', 'ignore', 'ignore'],
-    timeout: FILL_TIMEOUT,
+    timeout: FILL_TIMEOUT_MS,
   })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`${program} ended with ${code ?? 'a signal'}`)

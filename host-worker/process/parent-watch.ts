@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 
 /** How often it is looked whether the launcher still lives, where there is no pipe that tells, in milliseconds. */
-const LOOK_INTERVAL = 1000
+const POLL_INTERVAL_MS = 1000
 
 /** The launcher's pid, while this process watches it. */
 let launcher: number | null = null
@@ -39,7 +39,7 @@ export function endWithParent({ graceMs = 8_000 }: { graceMs?: number } = {}): v
     launcher = pid
     setInterval(() => {
       if (process.ppid !== pid) end()
-    }, LOOK_INTERVAL).unref()
+    }, POLL_INTERVAL_MS).unref()
   }
 }
 

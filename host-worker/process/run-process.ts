@@ -28,9 +28,9 @@ export interface ProcessOrder {
 }
 
 /** How long output may still come after the process has ended, from children that it left behind. */
-const OUTPUT_GRACE = 200
+const OUTPUT_GRACE_MS = 200
 /** Exit code of a program that could not be started, as shells have it. */
-const NOT_STARTED = 127
+const EXIT_NOT_STARTED = 127
 
 /** Ends what this process has started when it dies itself, by whatever means. One for all commands, from the first on. */
 let guardian: Promise<Guardian> | undefined
@@ -94,12 +94,12 @@ function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
       stderr.add(Buffer.from(`${error.message}\n`))
-      resolve(NOT_STARTED)
+      resolve(EXIT_NOT_STARTED)
     })
     child.once('exit', (code, signal) => {
       const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])
       child.once('close', () => resolve(exitCode))
-      setTimeout(() => resolve(exitCode), OUTPUT_GRACE).unref()
+      setTimeout(() => resolve(exitCode), OUTPUT_GRACE_MS).unref()
     })
   })
 }

@@ -6,10 +6,10 @@ import type { heartbeatSchema } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
 
 /** How often a node beats, and how long one beat may take, in milliseconds. */
-const INTERVAL = 5000
-const TIMEOUT = 4000
+const HEARTBEAT_INTERVAL_MS = 5000
+const HEARTBEAT_TIMEOUT_MS = 4000
 /** Ended executions reported in one beat; the rest waits for the next. */
-const CLOSED_PER_BEAT = 500
+const MAX_CLOSED_PER_HEARTBEAT = 500
 
 type HeartbeatBody = z.input<typeof heartbeatSchema>
 
@@ -43,9 +43,9 @@ export class Heartbeat {
   async run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       await this.#beat()
-      await sleep(INTERVAL, undefined, { signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]) }).catch(
-        () => undefined,
-      )
+      await sleep(HEARTBEAT_INTERVAL_MS, undefined, {
+        signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]),
+      }).catch(() => undefined)
       this.#wake = new AbortController()
     }
   }
@@ -75,11 +75,11 @@ export class Heartbeat {
   }
 
   async #send(): Promise<void> {
-    const closed = [...this.#closed].slice(0, CLOSED_PER_BEAT)
+    const closed = [...this.#closed].slice(0, MAX_CLOSED_PER_HEARTBEAT)
     try {
       const { status, text } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
         body: { ...this.#body, draining: this.#draining, closed } satisfies HeartbeatBody,
-        timeout: TIMEOUT,
+        timeout: HEARTBEAT_TIMEOUT_MS,
         signal: this.#stopped.signal,
       })
       // Hints are a convenience: one that is refused must not cost the node its life.

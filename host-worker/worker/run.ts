@@ -46,9 +46,9 @@ export interface WorkerRun {
  */
 const SHUTDOWN = { announceTime: 1500, graceTime: '3s', forceTime: '10s' } as const
 /** How long a coordinator may take to name its keys, in milliseconds. */
-const KEYS_TIMEOUT = 4000
+const KEYS_TIMEOUT_MS = 4000
 /** Longest wait between attempts to reach Temporal at the start, in milliseconds. */
-const LONGEST_RECONNECT = 5000
+const MAX_RECONNECT_MS = 5000
 
 /**
  * Runs until the signal aborts. Returns when all queues are shut down.
@@ -208,7 +208,7 @@ function keySources(client: CoordinatorClient, config: WorkerConfig): KeySource[
 }
 
 async function readKeys(client: CoordinatorClient, path: string): Promise<unknown> {
-  const { status, text, json } = await client.request('GET', path, { timeout: KEYS_TIMEOUT })
+  const { status, text, json } = await client.request('GET', path, { timeout: KEYS_TIMEOUT_MS })
   if (status !== 200) throw new Error(`HTTP ${status}: ${text.slice(0, 200)}`)
   return json
 }
@@ -268,7 +268,7 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
 /** Connects, however long it takes; null when the signal aborts first. */
 async function connect(address: string, readiness: Readiness, signal: AbortSignal): Promise<NativeConnection | null> {
   const stopped = untilAborted(signal).then(() => null)
-  for (let wait = 250; !signal.aborted; wait = Math.min(wait * 2, LONGEST_RECONNECT)) {
+  for (let wait = 250; !signal.aborted; wait = Math.min(wait * 2, MAX_RECONNECT_MS)) {
     try {
       const connection = await Promise.race([NativeConnection.connect({ address }), stopped])
       if (connection !== null) noteTemporal(readiness, address, null)

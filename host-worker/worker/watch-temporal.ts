@@ -5,8 +5,8 @@ import { messageOf } from '../../shared/log.ts'
 import { untilAborted } from '../process/stop-signal.ts'
 
 /** How often it is asked, and how long an answer may take, in milliseconds. */
-const INTERVAL = 10_000
-const TIMEOUT = 5000
+const CHECK_INTERVAL_MS = 10_000
+const CHECK_TIMEOUT_MS = 5000
 
 /**
  * Asks now and then until the signal aborts.
@@ -21,11 +21,11 @@ export async function watchTemporal(
   const stopped = untilAborted(signal).then(() => undefined)
   while (!signal.aborted) {
     const answered = connection
-      .withDeadline(Date.now() + TIMEOUT, () => connection.workflowService.getSystemInfo({}))
+      .withDeadline(Date.now() + CHECK_TIMEOUT_MS, () => connection.workflowService.getSystemInfo({}))
       .then(() => null, messageOf)
     const problem = await Promise.race([answered, stopped])
     if (problem === undefined) return
     note(problem)
-    await sleep(INTERVAL, undefined, { signal }).catch(() => undefined)
+    await sleep(CHECK_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
   }
 }

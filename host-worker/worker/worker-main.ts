@@ -12,7 +12,7 @@ import type { WorkerPlan } from './become-worker.ts'
 import { runWorker } from './run.ts'
 
 /** From the order to stop until the process ends whatever still holds it, in milliseconds. */
-const LONGEST_DRAIN = 14_000
+const MAX_DRAIN_MS = 14_000
 
 const [planFile = ''] = process.argv.slice(2)
 if (planFile !== '--warm') await main(planFile)
@@ -27,7 +27,7 @@ async function main(file: string): Promise<void> {
     () => {
       setTimeout(
         () => fail('worker_not_drained', node, 'something still runs; it is left to its fate'),
-        LONGEST_DRAIN,
+        MAX_DRAIN_MS,
       ).unref()
     },
     { once: true },

@@ -158,7 +158,7 @@ export type SourceKind = (typeof SOURCES)[number]
 /** What of a detector says when, and how often, it triggers. */
 const TIMING = ['interval', 'jitter', 'for', 'clear_for', 'repeat_after'] as const
 /** How often what grows is looked at, in milliseconds. */
-const FOLLOW_INTERVAL = 1000
+const FOLLOW_INTERVAL_MS = 1000
 
 const detectorSchema = z
   .strictObject({
@@ -226,7 +226,7 @@ const detectorSchema = z
     },
     given(...SOURCES, ...TIMING),
   )
-  .transform(({ interval = FOLLOW_INTERVAL, jitter, for: holds = 0, clear_for = 0, ...rest }) => ({
+  .transform(({ interval = FOLLOW_INTERVAL_MS, jitter, for: holds = 0, clear_for = 0, ...rest }) => ({
     ...rest,
     interval,
     // So that hundreds of them don't look all at once.

@@ -6,7 +6,7 @@ import { isName } from '../names.ts'
 import { flag, given, name, numberOrText, pattern, text, toWholeNumber } from './fields.ts'
 
 /** Most that a window may look back, the longest time rows are kept. */
-const LONGEST_PERIOD = '744h'
+const MAX_PERIOD = '744h'
 /** The same in milliseconds. */
 export const MAX_PERIOD_MS = 744 * 3_600_000
 
@@ -83,7 +83,7 @@ const constraintSchema = z
   .strictObject({
     kind,
     value: constraintValue.optional(),
-    period: durationSchema({ min: '1s', max: LONGEST_PERIOD }).optional(),
+    period: durationSchema({ min: '1s', max: MAX_PERIOD }).optional(),
     is_global: flag.optional(),
     per: z.enum(['node']).optional(),
   })

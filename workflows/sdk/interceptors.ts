@@ -31,7 +31,7 @@ const HEADER = 'resile'
  * How long an activity waits for a worker of its queue, unless its author says otherwise. A live worker takes it at once,
  * one that was restarted within seconds: what waits longer is an order for a dead host. Milliseconds.
  */
-const START_WITHIN = 60_000
+const MAX_START_DELAY_MS = 60_000
 
 /** The worker's ears inside the sandbox. */
 export interface ResileSinks extends Sinks {
@@ -121,7 +121,7 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     const options = {
       ...input.options,
       ...(taskQueue === undefined ? {} : { taskQueue }),
-      ...(input.options.scheduleToStartTimeout === undefined ? { scheduleToStartTimeout: START_WITHIN } : {}),
+      ...(input.options.scheduleToStartTimeout === undefined ? { scheduleToStartTimeout: MAX_START_DELAY_MS } : {}),
     }
     try {
       return await next({ ...input, options, headers: { ...this.#headers, ...input.headers } })

@@ -51,7 +51,7 @@ export interface TargetPool {
 }
 
 /** How long a server that was returned may take to serve, in milliseconds. */
-const SERVING_WITHIN = 60_000
+const SERVING_TIMEOUT_MS = 60_000
 
 /**
  * The target's pool; null when the input names none.
@@ -90,7 +90,7 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
     async restore(undo) {
       const change = await returnServer({ pool, node })
       if (change.changed) undo?.note(`take ${node} out of pool ${pool} again`, takeOut)
-      const after = withServer(change.after, node, await until(look, change.after, isServing, SERVING_WITHIN))
+      const after = withServer(change.after, node, await until(look, change.after, isServing, SERVING_TIMEOUT_MS))
       if (isServing(after)) return { ...change, after }
       const state = serverIn(after, node)?.state ?? 'unknown'
       return fail('NotServing', `${node} was returned to pool ${pool} and does not serve: ${state}`, { pool: after })

@@ -17,12 +17,12 @@ export const notifier: Notifier = {
 }
 
 const ALERT_NAME = 'ResileEscalation'
-const HOUR = 3_600_000
+const HOUR_MS = 3_600_000
 /** Most of an annotation, in characters: they end in mails and chats. */
-const ANNOTATION_MOST = 4096
+const MAX_ANNOTATION_LENGTH = 4096
 
 /** How long an alert holds, in milliseconds, if nothing ends it before; one of `lost` as long as that may last. */
-const HOLDS = { most: 24 * HOUR, lost: 744 * HOUR }
+const ALERT_LIFE_MS = { most: 24 * HOUR_MS, lost: 744 * HOUR_MS }
 
 /**
  * The alert on an execution, which is known by its labels: posted again, it is the same.
@@ -48,15 +48,17 @@ function toAlertmanager(url: string, status: EscalatedStatus, message: Escalatio
       ...(node_type === undefined ? {} : { node_type }),
     },
     annotations: {
-      summary: cut(message.summary, ANNOTATION_MOST),
-      description: cut(describe(status, message), ANNOTATION_MOST),
-      ...(decision === null ? {} : { receipt: cut(receiptOf(decision), ANNOTATION_MOST) }),
-      ...(evidence === null ? {} : { evidence: cut(evidence, ANNOTATION_MOST) }),
+      summary: cut(message.summary, MAX_ANNOTATION_LENGTH),
+      description: cut(describe(status, message), MAX_ANNOTATION_LENGTH),
+      ...(decision === null ? {} : { receipt: cut(receiptOf(decision), MAX_ANNOTATION_LENGTH) }),
+      ...(evidence === null ? {} : { evidence: cut(evidence, MAX_ANNOTATION_LENGTH) }),
     },
     startsAt: message.at,
     // Without one it would be resolved after five minutes.
     endsAt: new Date(
-      endedAt === null ? startsAt + (status === 'lost' ? HOLDS.lost : HOLDS.most) : Math.max(endedAt, startsAt),
+      endedAt === null
+        ? startsAt + (status === 'lost' ? ALERT_LIFE_MS.lost : ALERT_LIFE_MS.most)
+        : Math.max(endedAt, startsAt),
     ).toISOString(),
   }
   return { url: `${url.replace(/\/+$/, '')}/api/v2/alerts`, body: JSON.stringify([alert]) }

@@ -22,9 +22,9 @@ export const notifier: Notifier = {
 }
 
 /** Most of a summary, by PagerDuty's rule, less what tells that it was cut. */
-const SUMMARY_MOST = 1000
+const MAX_SUMMARY_LENGTH = 1000
 /** Most of a detail, in characters. */
-const DETAIL_MOST = 8192
+const MAX_DETAIL_LENGTH = 8192
 
 /**
  * The event on an execution, which is known by the message's id: sent again, it is the same alert.
@@ -48,7 +48,7 @@ function toPagerDuty(
     event_action: 'trigger',
     client: 'Resile',
     payload: {
-      summary: cut(summary, SUMMARY_MOST),
+      summary: cut(summary, MAX_SUMMARY_LENGTH),
       source: node ?? node_type ?? datacenter,
       severity: SEVERITIES[status],
       timestamp: at,
@@ -67,9 +67,9 @@ function details(status: EscalatedStatus, { execution, decision, tripped }: Esca
   const commands = [...commandsFor(status, id), ...(tripped.length === 0 ? [] : [resetCommand(execution.workflow)])]
   return {
     execution: id,
-    ...(decision === null ? {} : { caller: decision.caller, receipt: cut(receiptOf(decision), DETAIL_MOST) }),
-    ...(decision?.reason ? { reason: cut(decision.reason, DETAIL_MOST) } : {}),
-    ...(evidence === null ? {} : { evidence: cut(evidence, DETAIL_MOST) }),
+    ...(decision === null ? {} : { caller: decision.caller, receipt: cut(receiptOf(decision), MAX_DETAIL_LENGTH) }),
+    ...(decision?.reason ? { reason: cut(decision.reason, MAX_DETAIL_LENGTH) } : {}),
+    ...(evidence === null ? {} : { evidence: cut(evidence, MAX_DETAIL_LENGTH) }),
     ...(tripped.length === 0 ? {} : { tripped: tripped.join(', ') }),
     commands: commands.join('\n'),
   }

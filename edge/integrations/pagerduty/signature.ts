@@ -8,7 +8,7 @@
 import { isHmac } from '../common/hmac.ts'
 
 /** Most signatures of one message: one of each secret while secrets are changed. */
-const MOST = 10
+const MAX_SIGNATURES = 10
 
 /** What the header says, as far as it needs no secret to be judged: the HMACs in hex. */
 export function readSignatures(headers: Headers): { signatures: string[] } | { refused: string } {
@@ -19,7 +19,8 @@ export function readSignatures(headers: Headers): { signatures: string[] } | { r
     return { refused: 'header x-pagerduty-signature: must be there once, a list such as v1=HEX,v1=HEX' }
   }
   const signatures = header.split(',').flatMap((one) => /^v1=([0-9a-f]{64})$/i.exec(one)?.[1] ?? [])
-  if (signatures.length > MOST) return { refused: `header x-pagerduty-signature: has more than ${MOST} signatures` }
+  if (signatures.length > MAX_SIGNATURES)
+    return { refused: `header x-pagerduty-signature: has more than ${MAX_SIGNATURES} signatures` }
   return { signatures }
 }
 

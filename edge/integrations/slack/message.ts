@@ -20,7 +20,7 @@ export interface SlackMessage {
 export const ACTIONS = { approve: 'resile_approve', reject: 'resile_reject' } as const
 
 /** Most characters of the text of a section, less a little for what is ours. */
-const SECTION_MOST = 2900
+const MAX_SECTION_LENGTH = 2900
 
 /** Escapes what Slack would read as markup of its own: mentions, links, special commands. */
 export function escaped(text: string): string {
@@ -38,7 +38,7 @@ export function section(markdown: string): Block {
  * @param ours what follows it as it is
  */
 export function plainSection(text: string, ours = ''): Block {
-  return section(`${escapedWithin(text, SECTION_MOST - ours.length)}${ours}`)
+  return section(`${escapedWithin(text, MAX_SECTION_LENGTH - ours.length)}${ours}`)
 }
 
 /** A caller as Slack shows him: by his name, where he is one of its users. */
@@ -50,7 +50,7 @@ export function mention(caller: string): string {
 /** A text from elsewhere in a type of fixed width. */
 export function codeSection(text: string): Block {
   // Its own fences would end the block, and let the rest be markup.
-  return section(`\`\`\`${escapedWithin(text.replaceAll('```', "'''"), SECTION_MOST)}\`\`\``)
+  return section(`\`\`\`${escapedWithin(text.replaceAll('```', "'''"), MAX_SECTION_LENGTH)}\`\`\``)
 }
 
 /** The buttons of an execution that waits for approval. */

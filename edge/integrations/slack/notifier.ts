@@ -25,8 +25,8 @@ export const notifier: Notifier = {
 }
 
 /** Most of a fact and of evidence, in characters: escaped, a fact must still fit into 2000. */
-const FACT_MOST = 350
-const EVIDENCE_MOST = 2000
+const MAX_FACT_LENGTH = 350
+const MAX_EVIDENCE_LENGTH = 2000
 
 /**
  * The message on an execution.
@@ -43,7 +43,7 @@ function toSlack(url: string, status: EscalatedStatus, message: Escalation, isOv
     plainSection(isOver ? `${summary} (this has passed meanwhile)` : summary),
     facts(message),
     ...(decision === null ? [] : [codeSection(receiptOf(decision))]),
-    ...(evidence === null ? [] : [codeSection(cut(evidence, EVIDENCE_MOST))]),
+    ...(evidence === null ? [] : [codeSection(cut(evidence, MAX_EVIDENCE_LENGTH))]),
     codeSection(commands.join('\n')),
     ...(status === 'awaiting_approval' && !isOver ? [approvalButtons(id)] : []),
   ]
@@ -65,7 +65,7 @@ function facts({ workflow, datacenter, execution, decision }: Escalation): Block
   const fields = pairs.flatMap(([name, value]) =>
     value === null || value === undefined || value === ''
       ? []
-      : [{ type: 'mrkdwn', text: `*${name}*\n${escaped(cut(value, FACT_MOST))}`, verbatim: true }],
+      : [{ type: 'mrkdwn', text: `*${name}*\n${escaped(cut(value, MAX_FACT_LENGTH))}`, verbatim: true }],
   )
   return { type: 'section', fields }
 }

@@ -1,7 +1,7 @@
 /** Signed messages that were received, until their times have passed. Times in milliseconds. */
 
 /** Messages that are remembered at most. */
-const MOST = 100_000
+const MAX_MESSAGES = 100_000
 
 /** Answer to a message: it is new, it was received before, or it can't be remembered. */
 export type MessageAnswer = 'new' | 'replayed' | 'full'
@@ -20,7 +20,7 @@ export class MessageStore {
    * @param timestamp when the attempt was made, in seconds as the sender says
    * @param until when the attempt is too old to be taken for a new one
    */
-  remember(webhook: string, id: string, timestamp: number, until: number, most = MOST): MessageAnswer {
+  remember(webhook: string, id: string, timestamp: number, until: number, most = MAX_MESSAGES): MessageAnswer {
     const known = this.#sql.exec(
       'SELECT 1 FROM messages WHERE webhook = ? AND id = ? AND at = ?',
       webhook,

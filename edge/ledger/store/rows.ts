@@ -13,7 +13,7 @@ export function conditions(pairs: readonly [string, string | number | null | und
 }
 
 /** What one page may hold, in characters of JSON: an answer between objects of more than 32 MiB would fail. */
-const PAGE_SIZE = 4 * 1024 * 1024
+const MAX_PAGE_LENGTH = 4 * 1024 * 1024
 
 /** Takes at most `limit` rows, and at least one, that together fit into a page. */
 export function boundedPage<Row, Item>(
@@ -27,7 +27,7 @@ export function boundedPage<Row, Item>(
     if (entries.length === limit) return { entries, more: true }
     const [entry, entrySize] = read(row)
     size += entrySize
-    if (size > PAGE_SIZE && entries.length > 0) return { entries, more: true }
+    if (size > MAX_PAGE_LENGTH && entries.length > 0) return { entries, more: true }
     entries.push(entry)
   }
   return { entries, more: false }

@@ -18,7 +18,7 @@ import { anyMessage, anyRequest, anySignal, type FuzzedRequest, type FuzzedSigna
 /** Requests between two fresh starts, so that no earlier one freezes or fills everything for all that follow. */
 const BATCH = 250
 /** Most milliseconds for a batch, so that of a failure at least some counterexample is shown. */
-const LONGEST_BATCH = 50_000
+const MAX_BATCH_MS = 50_000
 /** Most milliseconds for an answer: `Prefer: wait` apart, nothing waits for long here. */
 const ANSWER_TIMEOUT_MS = 40_000
 
@@ -108,7 +108,7 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest | FuzzedS
     )
     await fc.assert(property, {
       numRuns: Math.min(BATCH, FUZZ_RUNS - done),
-      interruptAfterTimeLimit: LONGEST_BATCH,
+      interruptAfterTimeLimit: MAX_BATCH_MS,
       markInterruptAsFailure: true,
     })
     for (const { workflowId } of temporal.starts) expect(admitted).toContain(workflowId)

@@ -5,7 +5,7 @@ import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import { type ServerTls, serialOf } from './server-tls.ts'
 
 /** Most characters of a certificate that is handed on; workerd takes no longer header. */
-const LARGEST_CERTIFICATE = 12 * 1024
+const MAX_CERTIFICATE_LENGTH = 12 * 1024
 
 /** What is handed on as `request.cf`. */
 export interface ConnectionFacts {
@@ -65,7 +65,7 @@ export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | nu
       certPresented: '1',
       certVerified: verdict(socket, peer, tls),
       certRevoked: isRevoked ? '1' : '0',
-      ...(field.length > LARGEST_CERTIFICATE ? {} : { certRFC9440: field }),
+      ...(field.length > MAX_CERTIFICATE_LENGTH ? {} : { certRFC9440: field }),
     },
   }
 }

@@ -25,21 +25,21 @@ export interface FrontOptions {
 }
 
 /** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
-const HEAD_WITHIN = 10_000
-const REQUEST_WITHIN = 30_000
+const HEAD_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
 /** How often it is looked for those that take longer, in milliseconds. */
-const LOOK_FOR_SLOW = 1000
+const SLOW_CHECK_INTERVAL_MS = 1000
 /** Most connections; more are refused before they cost anything. */
-const CONNECTIONS = 5000
+const MAX_CONNECTIONS = 5000
 /** How often the certificates' files are looked at, in milliseconds. */
-const LOOK_INTERVAL = 2000
+const POLL_INTERVAL_MS = 2000
 /** On the way out connections are told to come back elsewhere for so long, before idle ones are closed; milliseconds. */
-const LAME_DUCK = 500
+const LAME_DUCK_MS = 500
 /** How long requests under way may take at the end, in milliseconds. */
-const DRAIN_WITHIN = 35_000
-const LOOK_AT_END = 50
+const DRAIN_TIMEOUT_MS = 35_000
+const DRAIN_POLL_INTERVAL_MS = 50
 /** Most characters of a path in the log. */
-const LONGEST_LOGGED = 200
+const MAX_LOGGED_LENGTH = 200
 /** Headers of an answer that are for one connection alone. */
 const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade'])
 
@@ -70,9 +70,9 @@ export class Front {
       })
     }
     const http = {
-      headersTimeout: HEAD_WITHIN,
-      requestTimeout: REQUEST_WITHIN,
-      connectionsCheckingInterval: LOOK_FOR_SLOW,
+      headersTimeout: HEAD_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: SLOW_CHECK_INTERVAL_MS,
       keepAliveTimeout: 65_000,
     }
     this.#server =
@@ -85,13 +85,13 @@ export class Front {
               ...tls.context,
               requestCert: true,
               rejectUnauthorized: false,
-              handshakeTimeout: HEAD_WITHIN,
+              handshakeTimeout: HEAD_TIMEOUT_MS,
               ALPNProtocols: ['http/1.1'],
             },
             answer,
           )
     this.#server.on('secureConnection', rememberPeer)
-    this.#server.maxConnections = CONNECTIONS
+    this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket)
       socket.once('close', () => this.#connections.delete(socket))
@@ -142,12 +142,12 @@ export class Front {
   /** Takes no new connections, finishes what is under way, and returns: nobody who only stays connected delays it. */
   async drain(): Promise<void> {
     this.#ended.abort()
-    await sleep(LAME_DUCK)
+    await sleep(LAME_DUCK_MS)
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    const deadline = performance.now() + DRAIN_WITHIN
-    while (this.#underWay.size > 0 && performance.now() < deadline) await sleep(LOOK_AT_END)
+    const deadline = performance.now() + DRAIN_TIMEOUT_MS
+    while (this.#underWay.size > 0 && performance.now() < deadline) await sleep(DRAIN_POLL_INTERVAL_MS)
     // The last answers may still be on their way. From here on the server no longer looks who takes too long.
-    await Promise.race([closed, sleep(LAME_DUCK)])
+    await Promise.race([closed, sleep(LAME_DUCK_MS)])
     for (const connection of this.#connections) connection.destroy()
     await closed
   }
@@ -191,7 +191,7 @@ export class Front {
 
   /** Refuses a request, and puts into the access log what the coordinator never sees. */
   #refuse({ method, url, socket }: IncomingMessage, response: ServerResponse, refusal: Refusal, close: boolean): void {
-    const path = url?.split('?', 1)[0]?.slice(0, LONGEST_LOGGED)
+    const path = url?.split('?', 1)[0]?.slice(0, MAX_LOGGED_LENGTH)
     const { status, message } = refusal
     log('info', 'request_refused', { method, path, status, client_ip: socket.remoteAddress, detail: message })
     refuse(response, refusal, close)
@@ -206,7 +206,7 @@ export class Front {
   async #watch(): Promise<void> {
     const { signal } = this.#ended
     while (!signal.aborted) {
-      await sleep(LOOK_INTERVAL, undefined, { signal, ref: false }).catch(() => undefined)
+      await sleep(POLL_INTERVAL_MS, undefined, { signal, ref: false }).catch(() => undefined)
       if (!signal.aborted) await this.reload()
     }
   }

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 
 /** Large bodies of callers that nobody has verified which are held at the same time. */
-const MOST = 16
+const MAX_LARGE_BODIES = 16
 
 /**
  * Which requests may have a large body. The front does not know the route rules: without a bound, whoever can connect
@@ -16,7 +16,7 @@ export class LargeBodies {
   enter({ socket }: Pick<IncomingMessage, 'socket'>, response: ServerResponse): boolean {
     // Whoever has a certificate is not kept out by those who have none.
     if (socket instanceof TLSSocket && socket.authorized) return true
-    if (this.#held.size >= MOST) return false
+    if (this.#held.size >= MAX_LARGE_BODIES) return false
     this.#held.add(response)
     response.once('close', () => this.#held.delete(response))
     return true

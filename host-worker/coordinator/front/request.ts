@@ -17,7 +17,7 @@ export interface WholeRequest {
 /** Methods that workerd reads; others it refuses in words of its own. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** How long the rest of a larger one may take to come before it is refused; milliseconds. */
-const DROP_WITHIN = 2000
+const DROP_TIMEOUT_MS = 2000
 /** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
 const NOT_PASSED_ON = new Set([
   'connection',
@@ -148,7 +148,7 @@ function readBody(incoming: IncomingMessage, limit: number, mayBeLarge: () => bo
         if (mayBeLarge()) granted = limit
         else refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many large bodies are being read at this time')
       }
-      if (bytes > granted) dropping ??= setTimeout(refuse, DROP_WITHIN)
+      if (bytes > granted) dropping ??= setTimeout(refuse, DROP_TIMEOUT_MS)
     }
     dropAbove(Number(incoming.headers['content-length'] ?? 0))
     incoming.on('data', (chunk: Buffer) => {

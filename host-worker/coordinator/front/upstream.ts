@@ -6,10 +6,10 @@ import { unavailable } from './refusal.ts'
 import type { WholeRequest } from './request.ts'
 
 /** How long a request waits for workerd to come back, in milliseconds. */
-const PATIENCE = 20_000
-const TRY_AGAIN = 50
+const CONNECT_TIMEOUT_MS = 20_000
+const RETRY_INTERVAL_MS = 50
 /** Longest time without an answer, in milliseconds: an answer may wait 30 s for Temporal. */
-const ANSWER_WITHIN = 60_000
+const ANSWER_TIMEOUT_MS = 60_000
 /** What may be asked twice without anything happening twice. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT'])
 
@@ -19,7 +19,7 @@ export class Upstream {
   readonly #patience: number
   #paused: Promise<void> | null = null
 
-  constructor(socket: string, patience = PATIENCE) {
+  constructor(socket: string, patience = CONNECT_TIMEOUT_MS) {
     this.#socket = socket
     this.#patience = patience
   }
@@ -53,7 +53,7 @@ export class Upstream {
         )
       }
       if (performance.now() > deadline) throw unavailable(`the coordinator is not running: ${outcome.message}`)
-      await sleep(TRY_AGAIN)
+      await sleep(RETRY_INTERVAL_MS)
     }
   }
 
@@ -78,7 +78,7 @@ export class Upstream {
         headers,
         // A connection of its own for each: on one that is kept it can't be told whether a request was taken.
         agent: false,
-        timeout: ANSWER_WITHIN,
+        timeout: ANSWER_TIMEOUT_MS,
         setDefaultHeaders: false,
       })
       sent.once('socket', (socket) =>

@@ -6,12 +6,12 @@ import { fingerprintOf, type Observation } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Most of a check's output that is read, in bytes. */
-const OUTPUT_CAP = 64 * 1024
+const MAX_OUTPUT_BYTES = 64 * 1024
 /** Most of its first line that is told, in characters. */
-const SUMMARY_MOST = 300
-const KILL_GRACE = 2000
+const MAX_SUMMARY_LENGTH = 300
+const KILL_GRACE_MS = 2000
 /** What a monitoring plugin that can't tell exits with. @see https://www.monitoring-plugins.org/doc/guidelines.html */
-const PLUGIN_UNKNOWN = 3
+const EXIT_UNKNOWN = 3
 /** A shell's word for a program that can't be run, or isn't there. */
 const NOT_RUN = new Set([126, 127])
 
@@ -35,9 +35,9 @@ export function watchCommand(
           argv,
           directory,
           env,
-          outputCap: OUTPUT_CAP,
+          outputCap: MAX_OUTPUT_BYTES,
           signal,
-          killGrace: KILL_GRACE,
+          killGrace: KILL_GRACE_MS,
           leavesNothing: true,
         }
         const { output, killed } = await runProcess(order)
@@ -47,7 +47,7 @@ export function watchCommand(
         if (exitCode === 0) return { firing: [] }
         const said = firstLine(output.stdout) || firstLine(output.stderr)
         const summary = `${argv[0]} exits with ${exitCode}${said === '' ? '' : `: ${said}`}`
-        if (exitCode === PLUGIN_UNKNOWN || NOT_RUN.has(exitCode) || exitCode > 128) return { unknown: summary }
+        if (exitCode === EXIT_UNKNOWN || NOT_RUN.has(exitCode) || exitCode > 128) return { unknown: summary }
         return { firing: [{ fingerprint, labels: {}, annotations: {}, value: String(exitCode), summary }] }
       } catch (error) {
         return { unknown: `${argv[0]} can't be run: ${messageOf(error)}` }
@@ -57,5 +57,5 @@ export function watchCommand(
 }
 
 function firstLine(output: string): string {
-  return printable(output.trimStart().split('\n', 1)[0]?.trimEnd() ?? '', SUMMARY_MOST)
+  return printable(output.trimStart().split('\n', 1)[0]?.trimEnd() ?? '', MAX_SUMMARY_LENGTH)
 }

@@ -14,13 +14,13 @@ import { type Firing, fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
 /** Most of an answer, in bytes: a thousand series with many labels. */
-const ANSWER_MOST = 4 * 1024 * 1024
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** How far the time of an answer's samples may be from ours, in milliseconds: an older one comes from a cache. */
-const MOST_SKEW = 5 * 60_000
+const MAX_SKEW_MS = 5 * 60_000
 /** Most of what is said of a series, in characters: what is too long for a trigger would never be admitted. */
-const SUMMARY_MOST = 1000
+const MAX_SUMMARY_LENGTH = 1000
 /** Most of what a server says that is told, in characters. */
-const DETAIL_MOST = 200
+const MAX_DETAIL_LENGTH = 200
 
 /**
  * Fires for each series that the query returns. The servers are asked in turn, beginning with the one that answered
@@ -71,18 +71,18 @@ async function ask(client: HttpClient, config: PrometheusConfig, directory: stri
       body: new URLSearchParams({ query }).toString(),
       signal,
       repeatable: true,
-      most: ANSWER_MOST,
+      most: MAX_ANSWER_BYTES,
     })
     .catch((error: unknown) => {
       throw new Error(signal.aborted ? 'timed out' : failureOf(error))
     })
   const answer = parse(text)
-  if (answer?.status === 'error') throw new Error(`it refuses the query: ${answer.error.slice(0, DETAIL_MOST)}`)
+  if (answer?.status === 'error') throw new Error(`it refuses the query: ${answer.error.slice(0, MAX_DETAIL_LENGTH)}`)
   if (status !== 200) throw new Error(`status ${status}`)
   if (answer === null) throw new Error(`not what Prometheus answers${asType(headers.get('content-type'))}`)
   const [warning] = answer.warnings ?? []
   // What is missing from it can't be told from what is well.
-  if (warning !== undefined) throw new Error(`the answer may not be whole: ${warning.slice(0, DETAIL_MOST)}`)
+  if (warning !== undefined) throw new Error(`the answer may not be whole: ${warning.slice(0, MAX_DETAIL_LENGTH)}`)
   const series = seriesOf(answer.data)
   if (series.length > max_series) throw new Error(`the query returns ${series.length} series, over ${max_series}`)
   return firingOf(query, series, now)
@@ -91,10 +91,10 @@ async function ask(client: HttpClient, config: PrometheusConfig, directory: stri
 function firingOf(query: string, series: readonly Series[], now: number): Firing[] {
   const firing = new Map<string, Firing>()
   for (const { labels, at, value } of series) {
-    if (Math.abs(at * 1000 - now) > MOST_SKEW) throw new Error(`a sample is of ${new Date(at * 1000).toISOString()}`)
+    if (Math.abs(at * 1000 - now) > MAX_SKEW_MS) throw new Error(`a sample is of ${new Date(at * 1000).toISOString()}`)
     const fingerprint = fingerprintOf(labels)
     if (firing.has(fingerprint)) throw new Error(`it returns ${JSON.stringify(labels)} twice`)
-    const summary = printable(`${query} is ${value} for ${JSON.stringify(labels)}`, SUMMARY_MOST)
+    const summary = printable(`${query} is ${value} for ${JSON.stringify(labels)}`, MAX_SUMMARY_LENGTH)
     firing.set(fingerprint, { fingerprint, labels, annotations: {}, value, summary })
   }
   return [...firing.values()].filter(({ value }) => value !== 'NaN')
@@ -124,7 +124,7 @@ function filesOf({ ca_file, cert_file, key_file }: PrometheusConfig, directory: 
 }
 
 function asType(type: string | null): string {
-  return type === null ? '' : ` (${type.slice(0, DETAIL_MOST)})`
+  return type === null ? '' : ` (${type.slice(0, MAX_DETAIL_LENGTH)})`
 }
 
 /** A number as Prometheus writes it. */

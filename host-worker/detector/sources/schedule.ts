@@ -5,9 +5,9 @@ import { type Firing, fingerprintOf, type Observation } from './observation.ts'
 import type { Notice, Source } from './source.ts'
 
 /** How late a start may be noticed, in milliseconds, and not count as missed. */
-const LATE = 60_000
+const LATE_AFTER_MS = 60_000
 /** How far a clock may be set back, in milliseconds, and starts that came already are waited out. */
-const DAY = 24 * 3_600_000
+const DAY_MS = 24 * 3_600_000
 /** Spans, in milliseconds, in which the newest of many starts is looked for, the shortest first. */
 const SPANS = [2 * 60_000, 3_600_000, 24 * 3_600_000, 31 * 24 * 3_600_000]
 
@@ -43,13 +43,13 @@ export function watchSchedule({ cron, time_zone, missed, retry_for }: ScheduleCo
     async observe(now): Promise<Observation> {
       let { handled, current } = state ?? { handled: now, current: null }
       // After a clock that was wrong by days: silence for as long would be worse.
-      if (handled - now > DAY) {
+      if (handled - now > DAY_MS) {
         noticed.push({ level: 'warn', event: 'schedule_clock_set_back', was: textOf(handled) })
         handled = now
       }
       // None before `handled`: a clock that was set back a little makes no start come twice.
       const newest = newestSince(handled, now)
-      const isMissed = newest !== null && now - newest > LATE
+      const isMissed = newest !== null && now - newest > LATE_AFTER_MS
       if (isMissed)
         noticed.push({ level: 'warn', event: 'schedule_missed', at: textOf(newest), made_up_for: missed === 'once' })
       const fires = newest !== null && (!isMissed || missed === 'once')

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity'
 
 /** How often Temporal hears that an activity is under way, in milliseconds. */
-const INTERVAL = 3000
+const HEARTBEAT_INTERVAL_MS = 3000
 
 /**
  * Activities that let Temporal know that they live while they run: so it is noticed within seconds when their worker
@@ -13,7 +13,7 @@ export function heartbeating<Activities extends object>(activities: Activities):
       name,
       async (request: unknown) => {
         const context = Context.current()
-        const heartbeat = setInterval(() => context.heartbeat(), INTERVAL)
+        const heartbeat = setInterval(() => context.heartbeat(), HEARTBEAT_INTERVAL_MS)
         try {
           return await activity(request)
         } finally {

@@ -8,9 +8,9 @@ import { carryToEnd } from '../journal/run-detached.ts'
 import { type CommandHost, processOrder, resolveCommand } from './run-command.ts'
 
 /** How long a reboot command that has failed may have rebooted the machine all the same, in milliseconds. */
-const FAILED_GRACE = 5000
+const FAILED_GRACE_MS = 5000
 /** Exit codes from here on are signals. */
-const SIGNALLED = 128
+const EXIT_SIGNALLED = 128
 
 /**
  * The activity `rebootHost`. Ordered once: an attempt after the boot, or after the death of the worker, finds the order
@@ -52,7 +52,7 @@ function judgeReboot(change: Change, bootId: string, within: number, now: number
     return { kind: 'result', result }
   }
   const failed = failureOf(change.command)
-  if (failed !== null && took > FAILED_GRACE) return failed
+  if (failed !== null && took > FAILED_GRACE_MS) return failed
   if (took <= within) return null
   const message = `the machine has not rebooted ${formatDuration(within)} after it was ordered to`
   return { kind: 'failure', type: 'NotRebooted', message }
@@ -66,7 +66,7 @@ function failureOf(command: Outcome | null): Outcome | null {
   if (command === null) return null
   if (command.kind === 'failure') return command.type === CANCELED ? command : null
   const result = command.result as CommandResult
-  if (result.exitCode === 0 || result.exitCode >= SIGNALLED) return null
+  if (result.exitCode === 0 || result.exitCode >= EXIT_SIGNALLED) return null
   const message = `the reboot command exited with ${result.exitCode}`
   return { kind: 'failure', type: 'CommandFailed', message, details: { command: result } }
 }

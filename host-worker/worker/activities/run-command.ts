@@ -12,9 +12,9 @@ import { carryToEnd } from '../journal/run-detached.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/run-once.ts'
 
 /** Most bytes kept of each of a command's output streams. */
-const OUTPUT_CAP = 64 * 1024
+const MAX_OUTPUT_BYTES = 64 * 1024
 /** How long a command has to end after SIGTERM, in milliseconds. */
-const KILL_GRACE = 5000
+const KILL_GRACE_MS = 5000
 /** The host that commands run on. */
 export interface CommandHost extends ChangeHost {
   /** Working directory of commands. */
@@ -76,8 +76,8 @@ export function processOrder(host: CommandHost, argv: readonly string[]): Omit<P
       RESILE_NODE: host.node,
       RESILE_EXECUTION_ID: Context.current().info.workflowExecution?.workflowId ?? '',
     },
-    outputCap: OUTPUT_CAP,
-    killGrace: KILL_GRACE,
+    outputCap: MAX_OUTPUT_BYTES,
+    killGrace: KILL_GRACE_MS,
   }
 }
 

@@ -75,21 +75,21 @@ export class ChangeUnderWay extends Error {
 /** File of the journal in its directory. */
 const FILE = 'journal.sqlite'
 /** How long another process may hold the journal, in milliseconds. */
-const BUSY_TIMEOUT = 10_000
+const BUSY_TIMEOUT_MS = 10_000
 /** How long what has ended is kept: longer than an order can come late by far. */
-const KEPT_FOR = 32 * 24 * 3_600_000
+const RETENTION_MS = 32 * 24 * 3_600_000
 /** How many are kept whatever the clock says: after a boot it may be years ahead for a moment. */
-const KEPT_LAST = 1000
+const MIN_KEPT = 1000
 
 /** Room that the journal takes for itself while there is some, in pages. */
-const ROOM = 128
+const RESERVED_PAGES = 128
 /** Pages after which the log is begun anew: fewer than the room that it has. */
-const CHECKPOINT = 32
+const CHECKPOINT_PAGES = 32
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = FULL;
-  PRAGMA wal_autocheckpoint = ${CHECKPOINT};
+  PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES};
   CREATE TABLE IF NOT EXISTS changes (
     key TEXT PRIMARY KEY,
     execution TEXT NOT NULL,
@@ -128,13 +128,13 @@ export class Journal {
   constructor(directory: string) {
     this.directory = directory
     mkdirSync(directory, { recursive: true, mode: 0o700 })
-    this.#database = new DatabaseSync(join(directory, FILE), { timeout: BUSY_TIMEOUT })
+    this.#database = new DatabaseSync(join(directory, FILE), { timeout: BUSY_TIMEOUT_MS })
     this.#database.exec(SCHEMA)
   }
 
   /** Takes the room that it needs when the disk is full later. @throws Error when the disk is full already */
   makeRoom(): void {
-    takeRoom(this.#database, ROOM)
+    takeRoom(this.#database, RESERVED_PAGES)
   }
 
   /** A change by its key; null when there is none. */
@@ -252,13 +252,13 @@ export class Journal {
   }
 
   /** Forgets what ended long ago, but for the last. */
-  forget(now: number, keptLast = KEPT_LAST): void {
+  forget(now: number, keptLast = MIN_KEPT): void {
     const changes = `DELETE FROM changes WHERE ended_at < ? AND key NOT IN (
       SELECT key FROM changes WHERE ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT ?)`
-    this.#database.prepare(changes).run(now - KEPT_FOR, keptLast)
+    this.#database.prepare(changes).run(now - RETENTION_MS, keptLast)
     const executions = `DELETE FROM executions WHERE seen_at < ? AND id NOT IN (
       SELECT id FROM executions ORDER BY seen_at DESC LIMIT ?)`
-    this.#database.prepare(executions).run(now - KEPT_FOR, keptLast)
+    this.#database.prepare(executions).run(now - RETENTION_MS, keptLast)
   }
 
   close(): void {

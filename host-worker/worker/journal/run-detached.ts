@@ -41,7 +41,7 @@ export interface LastingChange {
 }
 
 /** How long an intent that nobody has begun yet holds other changes off, in milliseconds. */
-const CLAIM_TIME = 30_000
+const CLAIM_TIMEOUT_MS = 30_000
 
 /**
  * Carries out the change that the running activity orders. A later attempt of the same order joins in, or returns what
@@ -60,7 +60,7 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
     const { execution } = await host.permits.check()
     refuseCancelled(change.what)
     const now = Date.now()
-    const until = now + (change.lasts ?? CLAIM_TIME)
+    const until = now + (change.lasts ?? CLAIM_TIMEOUT_MS)
     const bootId = await host.bootId()
     beginChange(journal, {
       order: { ...order, execution },
@@ -127,7 +127,7 @@ async function start(host: ChangeHost, change: LastingChange, { key, until }: Ch
     refuseCancelled(change.what)
     const bootId = await host.bootId()
     const now = Date.now()
-    reserveChange(journal, key, { bootId, now, until: change.lasts === undefined ? now + CLAIM_TIME : until })
+    reserveChange(journal, key, { bootId, now, until: change.lasts === undefined ? now + CLAIM_TIMEOUT_MS : until })
   } catch (error) {
     if (!isFinal(error) && !(error instanceof CancelledFailure)) throw error
     // A runner of an earlier attempt may be about to claim it: now it can't, or it has.

@@ -40,7 +40,7 @@ export interface LocalChange<Result> {
 }
 
 /** Between two looks at a change that somebody else carries out, in milliseconds. */
-const LOOK_INTERVAL = 200
+const POLL_INTERVAL_MS = 200
 
 /** What this process itself carries out, by key. */
 const underWay = new Map<string, Promise<Outcome>>()
@@ -151,7 +151,7 @@ export function unwrap(outcome: Outcome): unknown {
 
 /** Waits a little before the next look. */
 export function pause(): Promise<void> {
-  return sleep(LOOK_INTERVAL)
+  return sleep(POLL_INTERVAL_MS)
 }
 
 /** Whether the workflow wants the running activity cancelled; it may also end with its worker, or by its time. */

@@ -12,9 +12,9 @@ export interface KeySource {
 }
 
 /** How often all sources are read again, so that a key that was taken back is trusted no longer; milliseconds. */
-const REFRESH_INTERVAL = 60_000
+const REFRESH_INTERVAL_MS = 60_000
 /** How soon they are asked again for a key that nobody knew, so that made-up names don't keep them busy; milliseconds. */
-const ASK_AGAIN = 1000
+const RETRY_INTERVAL_MS = 1000
 
 /** A source could not be asked, so that it is not known whose key it is. */
 export class KeysUnavailable extends Error {}
@@ -40,7 +40,7 @@ export class PermitKeyStore {
     while (!signal.aborted) {
       await this.#read()
       // Until everybody has answered once, a permit may come that can't be checked.
-      const wait = this.#keys.size < this.#sources.length ? ASK_AGAIN * 5 : REFRESH_INTERVAL
+      const wait = this.#keys.size < this.#sources.length ? RETRY_INTERVAL_MS * 5 : REFRESH_INTERVAL_MS
       await sleep(wait, undefined, { signal }).catch(() => undefined)
     }
   }
@@ -72,7 +72,7 @@ export class PermitKeyStore {
   /** A coordinator signs with a new key as soon as it has it: what it said before that can't tell whose key it is. */
   async #readSince(time: number): Promise<void> {
     while (this.#askedAt < time) {
-      const wait = this.#reading === null ? this.#askedAt + ASK_AGAIN - performance.now() : 0
+      const wait = this.#reading === null ? this.#askedAt + RETRY_INTERVAL_MS - performance.now() : 0
       await (wait > 0 ? sleep(wait) : this.#read())
     }
   }

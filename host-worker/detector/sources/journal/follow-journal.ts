@@ -23,15 +23,15 @@ const stateSchema = z.object({
 })
 
 /** Characters of a message that are looked at. */
-const LONGEST_MESSAGE = 64 * 1024
+const MAX_MESSAGE_BYTES = 64 * 1024
 /** Milliseconds that `journalctl` must run before it is believed that it shows what there is. */
-const SETTLED = 1000
+const IDLE_MS = 1000
 /** Milliseconds that the first look waits for that. */
-const FIRST_LOOK = 10_000
-const FIRST_DELAY = 1000
-const LONGEST_DELAY = 60_000
+const FIRST_POLL_TIMEOUT_MS = 10_000
+const MIN_BACKOFF_MS = 1000
+const MAX_BACKOFF_MS = 60_000
 /** One that ran for this long is started again without delay. */
-const CALM = 60_000
+const CALM_AFTER_MS = 60_000
 /** What it says when it hides entries from this user; it goes on with the others. */
 const NOT_ALLOWED = /not seeing messages from other users|insufficient permissions/
 
@@ -71,7 +71,7 @@ class FollowedJournal implements Required<Source> {
     if (this.#running === undefined) {
       this.#running = this.#run()
       // Who looks only once is to see something.
-      await Promise.race([this.#known.promise, sleep(FIRST_LOOK, undefined, { ref: false })])
+      await Promise.race([this.#known.promise, sleep(FIRST_POLL_TIMEOUT_MS, undefined, { ref: false })])
     }
     const observation = this.#window.observe(now)
     return this.#problem === null ? observation : { unknown: this.#problem }
@@ -100,7 +100,7 @@ class FollowedJournal implements Required<Source> {
   /** Keeps `journalctl` running. Never throws. */
   async #run(): Promise<void> {
     const { signal } = this.#closing
-    let delay = FIRST_DELAY
+    let delay = MIN_BACKOFF_MS
     while (!signal.aborted) {
       const began = performance.now()
       try {
@@ -108,9 +108,9 @@ class FollowedJournal implements Required<Source> {
       } catch (error) {
         if (!signal.aborted) this.#tellProblem(messageOf(error))
       }
-      if (performance.now() - began >= CALM) delay = FIRST_DELAY
+      if (performance.now() - began >= CALM_AFTER_MS) delay = MIN_BACKOFF_MS
       await sleep(delay, undefined, { signal }).catch(() => undefined)
-      delay = Math.min(2 * delay, LONGEST_DELAY)
+      delay = Math.min(2 * delay, MAX_BACKOFF_MS)
     }
   }
 
@@ -123,7 +123,7 @@ class FollowedJournal implements Required<Source> {
       if (!allowed) return
       this.#problem = null
       this.#known.resolve()
-    }, SETTLED)
+    }, IDLE_MS)
     try {
       await followEntries(
         this.#config,
@@ -168,7 +168,7 @@ class FollowedJournal implements Required<Source> {
   #take(entry: JournalEntry): void {
     this.#cursor = entry.cursor
     if (entry.message === null) return
-    const message = entry.message.slice(0, LONGEST_MESSAGE)
+    const message = entry.message.slice(0, MAX_MESSAGE_BYTES)
     const labels = this.#pattern.match(message)
     if (labels !== null) this.#window.add(labels, Math.min(entry.at, Date.now()), entry.from, message)
   }

@@ -20,11 +20,11 @@ export interface JournalHooks {
 class JournalctlError extends Error {}
 
 /** Bytes of an entry as JSON; what is longer is dropped. */
-const LONGEST_ENTRY = 4 * 1024 * 1024
+const MAX_ENTRY_BYTES = 4 * 1024 * 1024
 /** Milliseconds for finding an entry. */
-const FIND_TIMEOUT = 30_000
+const FIND_TIMEOUT_MS = 30_000
 /** Bytes kept of what it says on standard error. */
-const LONGEST_SAYING = 2000
+const MAX_ERROR_LENGTH = 2000
 
 /**
  * The entry at a cursor; when that isn't there any more, the next one. Without a cursor, the newest.
@@ -39,7 +39,7 @@ export async function findEntry(
 ): Promise<JournalEntry | null> {
   const args = ['--lines=1', ...(cursor === null ? [] : [`--cursor=${cursor}`]), ...commonArgs(config)]
   try {
-    const { stdout } = await execa('journalctl', args, { ...OPTIONS, timeout: FIND_TIMEOUT, cancelSignal: signal })
+    const { stdout } = await execa('journalctl', args, { ...OPTIONS, timeout: FIND_TIMEOUT_MS, cancelSignal: signal })
     return parseEntry(stdout)
   } catch (error) {
     throw failureOf(error)
@@ -69,9 +69,9 @@ export async function followEntries(
     if (entry === null) hooks.unreadable(`not an entry: ${line.slice(0, 200)}`)
     else hooks.entry(entry)
   }
-  boundedLines(child.stdout, LONGEST_ENTRY, onLine, () => hooks.unreadable(`longer than ${LONGEST_ENTRY} bytes`))
+  boundedLines(child.stdout, MAX_ENTRY_BYTES, onLine, () => hooks.unreadable(`longer than ${MAX_ENTRY_BYTES} bytes`))
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    said = `${said}${text}`.slice(-LONGEST_SAYING)
+    said = `${said}${text}`.slice(-MAX_ERROR_LENGTH)
     hooks.says(said.trim())
   })
   try {

@@ -9,7 +9,7 @@ import { type FileIdentity, identityOf } from './file-identity.ts'
 export type OnLine = (line: string, path: string) => void
 
 /** Most bytes before the position that are compared to know whether they still are the ones that were read. */
-const REMEMBERED = 4096
+const REMEMBERED_BYTES = 4096
 
 /** Where a file stands, as plain JSON. */
 export const fileState = z
@@ -23,19 +23,19 @@ export const fileState = z
     seen: z.int().min(0),
     skipping: z.boolean(),
   })
-  .refine(({ position, before }) => before.length === Math.min(position, REMEMBERED))
+  .refine(({ position, before }) => before.length === Math.min(position, REMEMBERED_BYTES))
 
 /** What was found of a file since it was last looked at: `truncated` when what had been read of it isn't there any more. */
 type FileCheck = 'same' | 'truncated'
 
 /** In bytes. A longer line is cut: what makes such lines could fill the memory. */
-const LONGEST_LINE = 64 * 1024
+const MAX_LINE_BYTES = 64 * 1024
 /** Bytes read at a time; more than the longest line. */
-const CHUNK = 256 * 1024
+const CHUNK_BYTES = 256 * 1024
 
 /** What to read into; used for one file after the other. */
 export function readBuffer(): Buffer {
-  return Buffer.allocUnsafe(REMEMBERED + CHUNK)
+  return Buffer.allocUnsafe(REMEMBERED_BYTES + CHUNK_BYTES)
 }
 
 const NEWLINE = 10
@@ -174,13 +174,13 @@ export class FollowedFile {
   /** Goes to the end: to the beginning of a last line that is still being written. An open file. */
   async skipToEnd(): Promise<void> {
     const { size, changed } = identityOf(await this.#open.stat({ bigint: true }))
-    const bytes = Buffer.allocUnsafe(Math.min(size, LONGEST_LINE))
+    const bytes = Buffer.allocUnsafe(Math.min(size, MAX_LINE_BYTES))
     const read = bytes.subarray(0, await readFully(this.#open, bytes, size - bytes.length))
     const line = read.lastIndexOf(NEWLINE) + 1
     this.#skipping = line === 0 && read.length < size
     const end = this.#skipping ? read.length : line
     this.#position = size - bytes.length + end
-    this.#before = Buffer.from(read.subarray(Math.max(0, end - REMEMBERED), end))
+    this.#before = Buffer.from(read.subarray(Math.max(0, end - REMEMBERED_BYTES), end))
     this.seen = size
     this.changed = changed
   }
@@ -206,7 +206,10 @@ export class FollowedFile {
   /** Whether this file, from its beginning on, holds all of another one: a copy of it is being made. Open files. */
   async beginsWith(other: FollowedFile): Promise<boolean> {
     const { size } = await other.#open.stat()
-    const [theirs, ours] = [Buffer.alloc(Math.min(size, REMEMBERED)), Buffer.alloc(Math.min(size, REMEMBERED))]
+    const [theirs, ours] = [
+      Buffer.alloc(Math.min(size, REMEMBERED_BYTES)),
+      Buffer.alloc(Math.min(size, REMEMBERED_BYTES)),
+    ]
     await readFully(other.#open, theirs, size - theirs.length)
     const read = await readFully(this.#open, ours, size - ours.length)
     return read === ours.length && ours.equals(theirs)
@@ -233,7 +236,7 @@ export class FollowedFile {
       const taken = this.#takeLines(data, onLine)
       this.#advance(buffer, taken)
       bytes += taken
-      if (data.length < CHUNK) {
+      if (data.length < CHUNK_BYTES) {
         this.#ended = true
         return { bytes, end: true }
       }
@@ -278,7 +281,7 @@ export class FollowedFile {
    */
   async #next(buffer: Buffer): Promise<Buffer | null> {
     const { length } = this.#before
-    const read = await readFully(this.#open, buffer.subarray(0, length + CHUNK), this.#position - length)
+    const read = await readFully(this.#open, buffer.subarray(0, length + CHUNK_BYTES), this.#position - length)
     if (read < length || !this.#isBefore(buffer.subarray(0, length))) return null
     return buffer.subarray(length, read)
   }
@@ -297,8 +300,8 @@ export class FollowedFile {
       for (const line of text.split('\n')) this.#emit(line, onLine)
       begin = end
     }
-    if (data.length - begin <= LONGEST_LINE) return begin
-    this.#emit(data.toString('utf8', begin, begin + LONGEST_LINE + 1), onLine)
+    if (data.length - begin <= MAX_LINE_BYTES) return begin
+    this.#emit(data.toString('utf8', begin, begin + MAX_LINE_BYTES + 1), onLine)
     this.#skipping = true
     return data.length
   }
@@ -314,14 +317,14 @@ export class FollowedFile {
 
   #emit(line: string, onLine: OnLine): void {
     const whole = line.endsWith('\r') ? line.slice(0, -1) : line
-    if (whole.length > LONGEST_LINE) this.cut += 1
-    onLine(whole.slice(0, LONGEST_LINE), this.path)
+    if (whole.length > MAX_LINE_BYTES) this.cut += 1
+    onLine(whole.slice(0, MAX_LINE_BYTES), this.path)
   }
 
   #advance(buffer: Buffer, bytes: number): void {
     if (bytes === 0) return
     const end = this.#before.length + bytes
-    this.#before = Buffer.from(buffer.subarray(Math.max(0, end - REMEMBERED), end))
+    this.#before = Buffer.from(buffer.subarray(Math.max(0, end - REMEMBERED_BYTES), end))
     this.#position += bytes
   }
 

@@ -16,13 +16,13 @@ export const logState = z.object({
 })
 
 /** A file that is no longer the log's own and did not change for this long will get no more; in milliseconds. */
-const QUIET = 10_000
+const QUIET_AFTER_MS = 10_000
 /** One that nothing in the directory names any more is kept open for this long, for a writer that still holds it. */
-const NAMELESS = 60_000
+const NAMELESS_AFTER_MS = 60_000
 /** Older generations that are watched for late lines. */
-const MOST_OLDER = 8
+const MAX_OLDER_FILES = 8
 /** How often what is renamed while it is looked at is looked at again at once. */
-const ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 
 /** Follows a log through rotations and truncations. */
 export class FollowedLog {
@@ -99,7 +99,7 @@ export class FollowedLog {
         await this.#findOnce(look)
         return
       } catch (error) {
-        if (!(error instanceof Moved) || attempt === ATTEMPTS) throw error
+        if (!(error instanceof Moved) || attempt === MAX_ATTEMPTS) throw error
       }
     }
   }
@@ -329,7 +329,7 @@ export class FollowedLog {
 
   #isDone(file: FollowedFile, { now }: Look): boolean {
     if (file.key === this.#current) return false
-    return file.quietSince !== null && now - file.quietSince >= QUIET
+    return file.quietSince !== null && now - file.quietSince >= QUIET_AFTER_MS
   }
 
   /** Closes older files that are done with, and forgets those that can't come back. */
@@ -339,8 +339,9 @@ export class FollowedLog {
     for (const [index, file] of this.#files.entries()) {
       const done = this.#isDone(file, look) && file.unread === 0
       const nameless = file.links === 0 || !this.#isNamed(file)
-      const over = nameless && look.now - (file.quietSince ?? look.now) >= (file.links === 0 ? QUIET : NAMELESS)
-      if (done && (over || index < older - MOST_OLDER)) {
+      const over =
+        nameless && look.now - (file.quietSince ?? look.now) >= (file.links === 0 ? QUIET_AFTER_MS : NAMELESS_AFTER_MS)
+      if (done && (over || index < older - MAX_OLDER_FILES)) {
         await file.close()
         continue
       }

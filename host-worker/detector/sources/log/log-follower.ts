@@ -31,11 +31,11 @@ export const followerState = z.object({
   waiting: z.array(z.string()),
 })
 
-const MINUTE = 60_000
+const MINUTE_MS = 60_000
 /** More are a pattern that says too much. */
-const MOST_LOGS = 500
+const MAX_LOGS = 500
 /** Bytes read at a look; more is left to the next ones, so that nothing else has to wait for long. */
-const MOST_BYTES = 16 * 1024 * 1024
+const MAX_BYTES_PER_READ = 16 * 1024 * 1024
 
 /**
  * Follows logs through all that happens to them: renamed and made anew, several times between two looks and while it
@@ -71,7 +71,7 @@ export class LogFollower {
     return {
       files: [...this.#order.files],
       // Not to the millisecond: what says the same each time need not be written each time.
-      looked: this.#looked === null ? null : Math.floor(this.#looked / MINUTE) * MINUTE,
+      looked: this.#looked === null ? null : Math.floor(this.#looked / MINUTE_MS) * MINUTE_MS,
       logs: [...this.#logs.values()].map((log) => log.state()),
       waiting: [...this.#waiting],
     }
@@ -117,9 +117,9 @@ export class LogFollower {
         return found.has(log) || this.#logs.has(log)
       })
     const logs = [...new Set([...this.#logs.keys(), ...[...found].filter((path) => !isOlder(path))])]
-    if (logs.length > MOST_LOGS)
-      problems.push(`more than ${MOST_LOGS} files are meant by ${this.#order.files.join(', ')}`)
-    return logs.slice(0, MOST_LOGS)
+    if (logs.length > MAX_LOGS)
+      problems.push(`more than ${MAX_LOGS} files are meant by ${this.#order.files.join(', ')}`)
+    return logs.slice(0, MAX_LOGS)
   }
 
   async #find(paths: readonly string[], now: number, problems: string[]): Promise<void> {
@@ -162,7 +162,7 @@ export class LogFollower {
   async #read(now: number, problems: string[]): Promise<void> {
     const logs = [...this.#logs.values()]
     const buffer = readBuffer()
-    let left = MOST_BYTES
+    let left = MAX_BYTES_PER_READ
     // Another one comes first each time: one that grows without end must not keep all others waiting.
     this.#turn += 1
     for (const index of logs.keys()) {

@@ -22,10 +22,10 @@ export interface Scene {
 export class Moved extends Error {}
 
 /** How often a directory that changes while it is read is read again. */
-const ATTEMPTS = 5
+const MAX_ATTEMPTS = 5
 
 /** A change of a directory this long before it was read, in milliseconds, may not be the last one that had that time. */
-const TICK = 100
+const TIMESTAMP_GRANULARITY_MS = 100
 
 /**
  * Sees all as of one moment: nothing was rotated between the first and the last that it looks at.
@@ -41,7 +41,7 @@ export async function seeScene(
 ): Promise<Scene> {
   let scene = await see(path, onUnlistable)
   if (held !== undefined && scene.current?.key === held && (await identityAt(path))?.key === held) return scene
-  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const again = await see(path, onUnlistable)
     if (isSame(scene, again)) return again
     scene = again
@@ -110,7 +110,7 @@ async function see(path: string, onUnlistable: (error: unknown) => void): Promis
 /** Another one after a file in a directory was made, renamed or removed; null when that can't be told. */
 async function versionOf(directory: string): Promise<string | null> {
   const identity = await identityAt(directory).catch(() => null)
-  if (identity === null || identity.changed > BigInt(Date.now() - TICK) * 1_000_000n) return null
+  if (identity === null || identity.changed > BigInt(Date.now() - TIMESTAMP_GRANULARITY_MS) * 1_000_000n) return null
   return `${identity.key}:${identity.changed}`
 }
 

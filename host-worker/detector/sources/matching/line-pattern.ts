@@ -7,7 +7,7 @@ export interface LinePattern {
 }
 
 /** Longest value of a label; a trigger's input and its fingerprint are made of them. */
-const LONGEST_LABEL = 256
+const MAX_LABEL_LENGTH = 256
 
 /**
  * Compiles a pattern in RE2 syntax, which runs in linear time; found anywhere in a line.
@@ -31,5 +31,5 @@ export function linePattern(pattern: string): LinePattern {
 }
 
 function labelOf(value: string): string {
-  return value.slice(0, LONGEST_LABEL).toWellFormed()
+  return value.slice(0, MAX_LABEL_LENGTH).toWellFormed()
 }

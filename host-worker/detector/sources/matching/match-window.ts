@@ -10,10 +10,10 @@ export interface MatchRules {
 }
 
 /** Sets of labels at a time. More are a pattern that takes what is new in each line, such as a time, for a label. */
-const MOST_SETS = 1000
+const MAX_LABEL_SETS = 1000
 /** Parts of a window in which matches are told apart. They count as long as the oldest of their part does. */
 const PARTS = 200
-const LONGEST_SUMMARY = 300
+const MAX_SUMMARY_LENGTH = 300
 
 const setSchema = z.object({
   labels: z.record(z.string(), z.string()),
@@ -23,7 +23,7 @@ const setSchema = z.object({
 
 /** A window as plain JSON. */
 export const matchWindowState = z.object({
-  sets: z.array(setSchema).max(MOST_SETS),
+  sets: z.array(setSchema).max(MAX_LABEL_SETS),
   overflowed: z.number().nullable(),
 })
 
@@ -55,15 +55,15 @@ export class MatchWindow {
     let set = this.#sets.get(fingerprint)
     if (set === undefined) {
       // Not for each line of a storm.
-      if (this.#sets.size >= MOST_SETS && this.#overflowed === null) this.#forget(at)
-      if (this.#sets.size >= MOST_SETS) {
+      if (this.#sets.size >= MAX_LABEL_SETS && this.#overflowed === null) this.#forget(at)
+      if (this.#sets.size >= MAX_LABEL_SETS) {
         this.#overflowed = Math.max(at, this.#overflowed ?? 0)
         return false
       }
       set = { labels, summary: '', times: [] }
       this.#sets.set(fingerprint, set)
     }
-    set.summary = printable(`${where}: ${line}`, LONGEST_SUMMARY)
+    set.summary = printable(`${where}: ${line}`, MAX_SUMMARY_LENGTH)
     this.#count(set.times, at)
     return true
   }
@@ -72,7 +72,9 @@ export class MatchWindow {
   observe(now: number): Observation {
     this.#forget(now)
     if (this.#overflowed !== null) {
-      return { unknown: `too many different labels: more than ${MOST_SETS} sets; the pattern's groups take too much` }
+      return {
+        unknown: `too many different labels: more than ${MAX_LABEL_SETS} sets; the pattern's groups take too much`,
+      }
     }
     const firing: Firing[] = []
     for (const [fingerprint, { labels, summary, times }] of this.#sets) {

@@ -1,7 +1,7 @@
 import type { Notice } from '../source.ts'
 
 /** Notices kept between two calls; what happens more often than this is not read by anyone. */
-const MOST = 100
+const MAX_NOTICES = 100
 
 /** Notices until they are taken, of which there may be any number. */
 export class Notices {
@@ -9,7 +9,7 @@ export class Notices {
   #dropped = 0
 
   add(notice: Notice): void {
-    if (this.#kept.length < MOST) this.#kept.push(notice)
+    if (this.#kept.length < MAX_NOTICES) this.#kept.push(notice)
     else this.#dropped += 1
   }
 

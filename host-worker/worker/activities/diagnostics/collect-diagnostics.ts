@@ -3,7 +3,7 @@ import { cpus, freemem, loadavg, totalmem, uptime } from 'node:os'
 import type { Diagnostics } from '../../../../workflows/sdk/activities.ts'
 
 /** How many processes are shown. */
-const PROCESSES_SHOWN = 8
+const MAX_PROCESSES = 8
 
 /** The activity `collectDiagnostics`: what an engineer would look at first. What can't be read is left out. */
 export function collectDiagnosticsActivity(node: string): () => Promise<Diagnostics> {
@@ -35,7 +35,7 @@ async function largestProcesses(): Promise<Diagnostics['processes']> {
   return processes
     .filter((process) => process !== null)
     .sort((a, b) => b.memory - a.memory)
-    .slice(0, PROCESSES_SHOWN)
+    .slice(0, MAX_PROCESSES)
 }
 
 /** @see proc_pid_status(5) */

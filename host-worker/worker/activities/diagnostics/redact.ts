@@ -11,9 +11,9 @@ export interface Redacted {
 /** What stands in the place of a secret. */
 const MARK = '[redacted]'
 /** Longest line that is kept, in characters. */
-const LONGEST_LINE = 16 * 1024
+const MAX_LINE_LENGTH = 16 * 1024
 /** Lines after which others get their turn. */
-const BATCH = 2000
+const BATCH_LINES = 2000
 
 /** What is a secret wherever it stands. Each runs in linear time; `$1` is kept. */
 const SECRETS: readonly RegExp[] = [
@@ -40,7 +40,7 @@ export async function redact(text: string, patterns: readonly string[]): Promise
   let redactions = 0
   let inKey = false
   for (const [index, line] of lines.entries()) {
-    if (index % BATCH === BATCH - 1) await yieldToOthers()
+    if (index % BATCH_LINES === BATCH_LINES - 1) await yieldToOthers()
     const begins = line.includes('-----BEGIN') && line.includes('PRIVATE KEY')
     if (inKey || begins) {
       if (!inKey) redactions += 1
@@ -53,7 +53,7 @@ export async function redact(text: string, patterns: readonly string[]): Promise
       hideKeyBefore(lines, index)
       continue
     }
-    const short = line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)} [cut]` : line
+    const short = line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)} [cut]` : line
     const redacted = redactLine(short, own)
     lines[index] = redacted.text
     redactions += redacted.redactions

@@ -29,13 +29,13 @@ interface Candidate {
 }
 
 /** Removed files that are named in the report. */
-const SHOWN = 200
+const MAX_SHOWN = 200
 /** Characters of each: names are others' to choose, and the report has to fit into what Temporal takes. */
-const SHOWN_LENGTH = 500
+const MAX_SHOWN_LENGTH = 500
 /** Files that are looked at, and directories that are gone into, at most. */
-const MOST = { files: 1_000_000, depth: 64 }
+const MAX_WALK = { files: 1_000_000, depth: 64 }
 /** Files between two looks at what is free. */
-const LOOK_AFTER = 20
+const CHECK_EVERY = 20
 
 /**
  * Removes files, oldest first. Only regular files with one name, on the file system that the directory is on, are
@@ -50,7 +50,7 @@ export async function freeDisk(options: FreeDiskOptions): Promise<FreeDiskReport
   const removed: Candidate[] = []
   for (const [index, candidate] of candidates.entries()) {
     signal.throwIfAborted()
-    const isTimeToLook = untilFreePercent !== null && index % LOOK_AFTER === 0
+    const isTimeToLook = untilFreePercent !== null && index % CHECK_EVERY === 0
     if (isTimeToLook && !dryRun && (await roomOf(first)).freePercent >= untilFreePercent) break
     if (dryRun && untilFreePercent !== null && isEnough(before, removed, untilFreePercent)) break
     const problem = dryRun ? null : await remove(candidate)
@@ -62,12 +62,12 @@ export async function freeDisk(options: FreeDiskOptions): Promise<FreeDiskReport
     after: await roomOf(first),
     files: removed.length,
     bytes: sumOf(removed),
-    removed: removed.slice(0, SHOWN).map(({ path, bytes, modified }) => ({
-      path: path.slice(0, SHOWN_LENGTH),
+    removed: removed.slice(0, MAX_SHOWN).map(({ path, bytes, modified }) => ({
+      path: path.slice(0, MAX_SHOWN_LENGTH),
       bytes,
       modified: new Date(modified).toISOString(),
     })),
-    errors: errors.slice(0, SHOWN).map((error) => error.slice(0, SHOWN_LENGTH)),
+    errors: errors.slice(0, MAX_SHOWN).map((error) => error.slice(0, MAX_SHOWN_LENGTH)),
   }
 }
 
@@ -81,10 +81,10 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
     const here: Candidate[] = []
     for await (const entry of directory.list()) {
       signal.throwIfAborted()
-      if (looked > MOST.files) break
+      if (looked > MAX_WALK.files) break
       const path = `${directory.path}/${entry.name}`
       try {
-        if (entry.isDirectory() && depth < MOST.depth) {
+        if (entry.isDirectory() && depth < MAX_WALK.depth) {
           const below = await directory.enter(entry.name)
           try {
             // Another file system begins here: what is there is not what fills this one.
@@ -94,7 +94,7 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
           }
         }
         looked += 1
-        if (looked > MOST.files || !entry.isFile() || !pattern.matcher(entry.name).matches()) continue
+        if (looked > MAX_WALK.files || !entry.isFile() || !pattern.matcher(entry.name).matches()) continue
         const { size, blocks, mtimeMs, dev, ino, nlink } = await directory.stat(entry.name)
         // A file with another name would free nothing.
         if (size < rule.min_size || nlink !== 1) continue
@@ -121,7 +121,7 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
       errors.push(`${path}: ${messageOf(error)}`)
     }
   }
-  if (looked > MOST.files) errors.push(`only ${MOST.files} files were looked at`)
+  if (looked > MAX_WALK.files) errors.push(`only ${MOST.files} files were looked at`)
   return found.sort(byAge)
 }
 

@@ -16,7 +16,7 @@ export interface TestHost extends CommandHost {
 }
 
 /** How long one step of git may take, in milliseconds. */
-const GIT_TIMEOUT = 10 * 60_000
+const GIT_TIMEOUT_MS = 10 * 60_000
 
 /**
  * The activity `testRevision`. It runs code that somebody has sent in, so it needs a permit like any change. What is cut
@@ -63,7 +63,7 @@ async function gitStep(
   directory: string,
   env: Record<string, string>,
 ): Promise<string> {
-  const { exitCode, stdout, stderr } = await runIn(host, argv, directory, env, GIT_TIMEOUT)
+  const { exitCode, stdout, stderr } = await runIn(host, argv, directory, env, GIT_TIMEOUT_MS)
   if (exitCode === 0) return stdout
   throw ApplicationFailure.nonRetryable(`git exited with ${exitCode}: ${stderr.trim()}`, 'CheckoutFailed')
 }
