@@ -1,4 +1,4 @@
-/** The compiled configuration, a JSON module of its own so that a config change needs no new bundle. */
+/** The compiled configuration: a separate JSON module, so that a config change needs no new bundle. */
 declare module 'resile:config' {
   const document: unknown
   export default document

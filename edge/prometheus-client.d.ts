@@ -1,6 +1,6 @@
 /**
  * The parts of @prometheus-io/client that run in workerd: the package as a whole needs Node's `cluster`, its classes
- * don't, but they carry no types of their own.
+ * don't, but they have no types.
  */
 interface MetricOptions {
   name: string

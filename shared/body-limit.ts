@@ -1,11 +1,11 @@
-/** Most bytes of a request body. */
+/** The largest request body, in bytes. */
 export const BODY_LIMIT = 64 * 1024
 
 /** Those of paths that take more: Alertmanager sends all alerts of a group at once. */
 const LARGER: ReadonlyMap<string, number> = new Map([['/v1/triggers/alertmanager', 1024 * 1024]])
 
 /**
- * Most bytes of a body of a request to a path.
+ * The largest body of a request to a path, in bytes.
  *
  * @param path decoded, as the router sees it
  */

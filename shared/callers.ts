@@ -16,7 +16,7 @@ const OWN_DOMAIN = 'resile.local'
 
 /**
  * Whether SPIFFE IDs of a trust domain are identities here. Permitted are the listed domains, else those that the rules
- * speak of, since no other could pass any.
+ * name, since no other could be authorised.
  */
 export function isPermittedDomain(domain: string | null, server: ServerConfig): boolean {
   const { trust_domains, route_rule, worker_id } = server

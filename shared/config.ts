@@ -1,5 +1,5 @@
 /**
- * The configuration schema. It stands once: the compiler checks HCL against it, the coordinator reads the compiled
+ * The configuration schema, in one place: the compiler checks HCL against it, the coordinator reads the compiled
  * document with it, and docs and /openapi.json are made from it.
  *
  * Shape of the input side: blocks without labels that may repeat are arrays (`constraint`, `route_rule`), labelled
@@ -20,7 +20,7 @@ export * from './config/workflow.ts'
 /** Version of the compiled document's shape; a coordinator refuses any other. */
 export const CONFIG_VERSION = 1
 
-/** What the coordinator is given: one validated, versioned document. `hash` names its content. */
+/** The coordinator's configuration: one validated, versioned document. `hash` identifies its content. */
 export const documentSchema = z.strictObject({
   version: z.literal(CONFIG_VERSION),
   hash: text,
@@ -28,7 +28,7 @@ export const documentSchema = z.strictObject({
   development: flag,
   coordinator: coordinatorSchema,
   workflows: z.record(name, workflowSchema),
-  /** Those of which the coordinator is told. */
+  /** Those whose signals are pushed to the coordinator. */
   detectors: pushDetectorsSchema.default({}),
 })
 

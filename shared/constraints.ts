@@ -1,15 +1,15 @@
 /**
- * The arithmetic of safety constraints: pure functions, used by admission, `evaluate`, receipts and tests alike.
+ * The arithmetic of safety constraints: pure functions, used by admission, `evaluate`, receipts and tests.
  *
  * A `maxExecution` window is judged by *occupation*: an execution occupies it from its admission until `period` after
- * its start was confirmed. The confirmation lies after the real start, so a new start is admitted no earlier than
+ * its start was confirmed. The confirmation is later than the real start, so a new start is admitted no earlier than
  * `period` after the real start of the one that made room, and the real starts inside any window of `period` never
  * exceed the limit. An execution whose start is still unknown always occupies.
  */
 import type { Constraint } from './config.ts'
 import { formatDuration } from './duration.ts'
 
-/** What a ledger knows of the executions that one constraint counts. All times are milliseconds since the epoch. */
+/** The usage that one constraint counts. All times are milliseconds since the epoch. */
 export interface ScopeUsage {
   /** Executions that have not ended, pending ones included. */
   readonly open: number
@@ -27,7 +27,7 @@ export interface ConstraintScope {
   key: string
 }
 
-/** What one constraint says of a trigger at one time. */
+/** The judgement of one constraint on a trigger at one time. */
 export interface Judgement extends ConstraintScope {
   kind: Constraint['kind']
   limit: number
@@ -36,7 +36,7 @@ export interface Judgement extends ConstraintScope {
   /** Executions counted before this trigger. */
   used: number
   allowed: boolean
-  /** Milliseconds since the epoch; null when only the end of an execution, or a human, can allow it. */
+  /** Milliseconds since the epoch; null when only the end of an execution, or an operator, can allow it. */
   allowedAt: number | null
 }
 
@@ -59,15 +59,15 @@ export interface Verdict {
   receipts: ConstraintReceipt[]
 }
 
-/** What a ledger knows of the failures that one `maxFailure` counts. */
+/** The failures that one `maxFailure` counts. */
 export interface FailureUsage {
   /** Number of executions that failed, timed out or were terminated after `time`, since the last reset. */
   failuresAfter(time: number): number
-  /** Set from when the limit was reached until a human resets it; `count` is how many failures reached it. */
+  /** Set from when the limit was reached until an operator resets it; `count` is how many failures reached it. */
   readonly trip: { at: number; count: number } | null
 }
 
-/** What is known of the nodes of one type in a datacenter. */
+/** The nodes of one type in a datacenter. */
 export interface FleetUsage {
   type: string
   /** Nodes of the type, dead ones included. */
@@ -101,7 +101,7 @@ export function judge(
     case 'maxUnavailable':
     case 'maxFailure':
     default:
-      // They don't count executions of one scope, or nobody knows what they count: doubt denies.
+      // They don't count executions of one scope, or it is unknown what they count: when in doubt, deny.
       return { ...base, used: use.open, allowed: false, allowedAt: null }
   }
 }
@@ -135,7 +135,7 @@ export function judgeNoFleet({ kind }: Constraint): Judgement {
   return { ...nothing, kind, scope: 'node_type', key: 'none' }
 }
 
-/** Judges `maxFailure`: once as many failed within the period as it names, only a human's reset allows more. */
+/** Judges `maxFailure`: once as many executions failed within the period, only an operator's reset allows more. */
 export function judgeFailures(
   constraint: Constraint,
   scope: ConstraintScope,
@@ -149,11 +149,11 @@ export function judgeFailures(
   return { ...base, used, allowed, allowedAt: allowed ? at : null }
 }
 
-/** Joins judgements: all must allow; exactly one line is binding when they don't, the one that holds longest. */
+/** Joins judgements: all must allow; when they don't, exactly one line is binding, the one that denies latest. */
 export function decide(judgements: readonly Judgement[], at: number): Verdict {
   const denied = judgements.filter((judgement) => !judgement.allowed)
   const binding = denied.reduce<Judgement | null>(
-    (longest, judgement) => (longest === null || later(judgement, longest) ? judgement : longest),
+    (latest, judgement) => (latest === null || later(judgement, latest) ? judgement : latest),
     null,
   )
   return {

@@ -2,13 +2,13 @@ import parse from 'parse-duration'
 
 const DURATION_PATTERN = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h))+$/
 
-/** What a duration may be, for error messages. */
+/** The rule for durations, for error messages. */
 export const DURATION_RULE = 'a duration such as "90s", "15m" or "1h30m" (units ms s m h)'
 
 /**
  * Milliseconds of a duration such as `"1h30m"`, or null when the text is none.
  *
- * The pattern stands before the library because the library alone also takes `"15"`, `"-5m"` and `"15m garbage"`.
+ * The pattern comes before the library because the library also accepts `"15"`, `"-5m"` and `"15m garbage"`.
  */
 export function parseDuration(text: string): number | null {
   if (!DURATION_PATTERN.test(text)) return null

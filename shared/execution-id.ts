@@ -7,7 +7,7 @@ export function isExecutionId(text: string): boolean {
   return PATTERN.test(text)
 }
 
-/** What all ids from a time (in milliseconds) on are no smaller than, and all earlier ones smaller. */
+/** The lower bound of all ids made from a time (in milliseconds) on, and the upper bound of all earlier ones. */
 export function firstIdAt(time: number): string {
   const hex = Math.max(0, Math.floor(time)).toString(16).padStart(12, '0')
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}`

@@ -1,8 +1,8 @@
-/** What a signal carries that templates speak of. */
+/** The facts of a signal that templates can use. */
 export interface SignalFacts {
   labels: Readonly<Record<string, string>>
   annotations: Readonly<Record<string, string>>
-  /** What was measured, as the source wrote it; null for a signal that measures nothing. */
+  /** The measured value, as the source wrote it; null for a signal that measures nothing. */
   value: string | null
 }
 
@@ -10,7 +10,7 @@ export interface SignalFacts {
 export class InterpolationError extends Error {}
 
 /**
- * Fills `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` stands for a literal `${`.
+ * Replaces `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` is a literal `${`.
  *
  * @throws InterpolationError when what it names isn't there: half a target must not trigger anything
  */

@@ -2,13 +2,13 @@
  * Names of datacenters, nodes, node types and workflows, and the task queues built from them.
  *
  * Temporal's HTTP gateway routes on the *decoded* path, so a `/`, `%` or `..` in a name would be a path injection
- * there. Every door therefore accepts only {@link NAME_PATTERN}, which leaves nothing to escape.
+ * there. Every endpoint therefore accepts only {@link NAME_PATTERN}, which leaves nothing to escape.
  */
 
 /** One name: lower-case letters, digits, `.`, `_` and `-`, 1–63 characters, beginning with a letter or digit. */
 const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/
 
-/** What a name may be, for error messages. */
+/** The rule for names, for error messages. */
 export const NAME_RULE = '[a-z0-9][a-z0-9._-]{0,62} without ".."'
 
 /** Whether `value` may name a datacenter, node, node type or workflow. */

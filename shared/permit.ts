@@ -26,7 +26,7 @@ export const PERMIT_REFUSALS = [
 ] as const
 export type PermitRefusal = (typeof PERMIT_REFUSALS)[number]
 
-/** What a permit says. Times are NumericDates: seconds since the epoch, with milliseconds as a fraction. */
+/** The claims of a permit. Times are NumericDates: seconds since the epoch, with milliseconds as a fraction. */
 export const permitSchema = z.strictObject({
   /** Id of the execution, which is also Temporal's workflow id. */
   sub: z.string(),

@@ -2,12 +2,12 @@
 import { type Caller, LOCAL_OPERATOR } from './callers.ts'
 import type { Config, RouteRule, ServerConfig } from './config.ts'
 
-/** What lets a request pass: a rule by its name, or that no rule is needed. */
+/** What authorises a request: a rule by its name, or that no rule is needed. */
 export type Pass =
   | { by: 'rule'; rule: string }
   /** The operator on the unix socket. */
   | { by: 'local_operator' }
-  /** A worker that tells of its own node. */
+  /** A worker that reports its own node. */
   | { by: 'worker_id' }
   /** There are no rules, as only a development coordinator may have it. */
   | { by: 'development' }
@@ -29,7 +29,7 @@ export function findPass(config: Config, caller: Caller, method: string, path: s
   return isOwnHeartbeat(server, caller, method, path) ? { by: 'worker_id' } : null
 }
 
-/** Whether a request belongs into the access log: any matching rule may keep it out, whoever asks. */
+/** Whether a request is logged: any matching rule may suppress it, whoever the caller is. */
 export function isLogged(config: Config, method: string, path: string): boolean {
   const server = config.coordinator.server_config
   return server === undefined || !matchingRules(server, method, path).some((rule) => rule.skip_log_match)
@@ -47,11 +47,11 @@ function matches(rule: RouteRule, method: string, path: string): boolean {
 }
 
 function matchesPath(pattern: string, path: string): boolean {
-  const wanted = pattern.split('/')
+  const expected = pattern.split('/')
   const segments = path.split('/')
-  const openEnded = wanted.at(-1) === '*'
-  if (openEnded ? segments.length < wanted.length : segments.length !== wanted.length) return false
-  return wanted.every((part, index) => part === '*' || part === segments[index])
+  const openEnded = expected.at(-1) === '*'
+  if (openEnded ? segments.length < expected.length : segments.length !== expected.length) return false
+  return expected.every((part, index) => part === '*' || part === segments[index])
 }
 
 /** Whether a rule's URI means a caller: itself, or with a final `/*` everyone below it. */
@@ -59,7 +59,7 @@ export function isCaller(uri: string, caller: Caller): boolean {
   return uri.endsWith('/*') ? caller.startsWith(uri.slice(0, -1)) : caller === uri
 }
 
-/** A worker may tell of the node that its identity names, and of no other. */
+/** A worker may report the node that its identity names, and no other. */
 function isOwnHeartbeat({ worker_id }: ServerConfig, caller: Caller, method: string, path: string): boolean {
   const [, node] = /^\/v1\/nodes\/([^/]+)$/.exec(path) ?? []
   return method === 'PUT' && node !== undefined && worker_id?.replace('{node}', () => node) === caller

@@ -4,7 +4,7 @@
  * @see https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md
  */
 
-/** Most bytes of a SPIFFE ID, by section 2.3 of the standard. */
+/** The length of a SPIFFE ID, in bytes, by section 2.3 of the standard. */
 const MAX_ID_LENGTH = 2048
 const TRUST_DOMAIN = /^[a-z0-9._-]{1,255}$/
 const SPIFFE_ID = /^spiffe:\/\/([a-z0-9._-]{1,255})((?:\/[A-Za-z0-9._-]+)*)$/

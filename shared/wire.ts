@@ -1,4 +1,4 @@
-/** What goes over the wire: request bodies, decisions, executions, nodes, problems. Schemas for input, types for all. */
+/** The wire format: request bodies, decisions, executions, nodes, problems. Schemas for input, types for all. */
 import { z } from 'zod'
 import { CONSTRAINT_KINDS } from './config.ts'
 import { durationSchema } from './duration-schema.ts'
@@ -6,7 +6,7 @@ import { isName, NAME_RULE } from './names.ts'
 
 const json = z.record(z.string(), z.unknown())
 
-/** What a trigger is aimed at. Which keys are wanted depends on the workflow's `task_queue_target`. */
+/** The target of a trigger. Which keys are required depends on the workflow's `task_queue_target`. */
 const targetSchema = z.strictObject({
   node: z.string().optional(),
   node_type: z.string().optional(),
@@ -56,7 +56,7 @@ export const cancelSchema = z.strictObject({ reason: z.string().optional() })
 /** Body of `POST /v1/executions/{id}/approve` and `/reject`. */
 export const approvalSchema = z.strictObject({ reason: z.string().optional() })
 
-/** What an operator can say of an execution that Temporal no longer knows. */
+/** The statuses that an operator can settle a lost execution as. */
 export const SETTLED_STATUSES = ['completed', 'failed', 'timed_out', 'canceled', 'terminated'] as const
 
 /** Body of `POST /v1/executions/{id}/settle`. */
@@ -65,7 +65,7 @@ export const settleSchema = z.strictObject({ status: z.enum(SETTLED_STATUSES), r
 /** Body of `POST /v1/workflows/{workflow}/reset`. */
 export const resetSchema = z.strictObject({ reason: z.string().min(1), node: z.string().optional() })
 
-/** What a freeze covers: whatever fits all of its keys; without any, everything. */
+/** What a freeze covers: everything that matches all of its keys; without any, everything. */
 const freezeScopeSchema = z.strictObject({
   workflow: z.string().optional(),
   datacenter: z.string().optional(),
@@ -110,11 +110,11 @@ const time = z.iso.datetime()
 const nullableTime = time.nullable()
 const count = z.number().int().min(0)
 
-/** One time that a condition held, and what came of it: as its detector, or the door that was told of it, knows it. */
+/** One episode of a signal, as its detector or the endpoint that received it reports it. */
 const signalEpisodeSchema = z.strictObject({
   /** The kind of source: `prometheus`, `log`, `alertmanager`, … */
   source: z.string().min(1).max(64),
-  /** Of the detector, or of what stands for one. */
+  /** Of the detector, or of what replaces one. */
   name: z.string().min(1).max(255),
   workflow: z.string().max(63),
   fingerprint: z.string().min(1).max(255),
@@ -148,7 +148,7 @@ export const EXECUTION_STATUSES = [
   'lost',
 ] as const
 
-/** Those of which a human is told; the last two pass again. */
+/** The statuses that are escalated; an execution can leave the last two again. */
 export const ESCALATED_STATUSES = ['failed', 'timed_out', 'terminated', 'expired', 'lost', 'awaiting_approval'] as const
 
 /** Every outcome of a decision. */
@@ -182,9 +182,9 @@ export const decisionSchema = z.strictObject({
   allowed_at: nullableTime,
   freeze: z.string().nullable(),
   constraints: z.array(receiptSchema),
-  /** Only in a storm: how many more triggers like this one it stands for, and when the last of them came. */
+  /** Only on a decision that repeated triggers are counted on: how many, and when the last one was received. */
   repeated: z.strictObject({ count: z.number(), until: time }).optional(),
-  /** Only of an execution that a human approved. */
+  /** Only of an execution that an operator approved. */
   approval: z.strictObject({ at: time, caller: z.string(), reason: z.string().nullable() }).optional(),
 })
 
@@ -214,7 +214,7 @@ export const executionSchema = z.strictObject({
 /** One activity of an execution. */
 const stepSchema = z.strictObject({
   activity: z.string(),
-  /** What it is about: the name of a command, a URL, a pool. */
+  /** The subject: the name of a command, a URL, a pool. */
   subject: z.string().nullable(),
   status: z.enum(['running', 'completed', 'failed', 'timed_out', 'canceled']),
   attempts: count,
@@ -228,7 +228,7 @@ const stepSchema = z.strictObject({
 /** An execution and what it has done so far; null when Temporal doesn't say. */
 export const stepsSchema = z.strictObject({ execution: executionSchema, steps: z.array(stepSchema).nullable() })
 
-/** What a human is told of an execution: the body of a message to a receiver. */
+/** An escalation: the body of a message to a receiver. */
 export const escalationSchema = z.strictObject({
   type: z.enum(ESCALATED_STATUSES.map((status) => `execution.${status}` as const)),
   /** Of the message: the same in each attempt to deliver it. */
@@ -275,7 +275,7 @@ export const nodeSchema = z.strictObject({
   last_seen_at: time,
 })
 
-/** What came of a signal's episodes within some time; an episode may be counted in several. */
+/** The outcomes of a signal's episodes within some time; an episode may be counted in several. */
 const signalCountsSchema = z.strictObject({
   /** That began in it. */
   fired: count,
@@ -293,7 +293,7 @@ const signalCountsSchema = z.strictObject({
   open: count,
 })
 
-/** What one signal was worth. */
+/** The effectiveness of one signal. */
 export const signalSchema = z.strictObject({
   source: z.string(),
   name: z.string(),
@@ -302,9 +302,9 @@ export const signalSchema = z.strictObject({
   windows: z.strictObject({ '1d': signalCountsSchema, '7d': signalCountsSchema, '30d': signalCountsSchema }),
 })
 
-/** What came of one thing that a signal wanted to be started, or of a signal that wants nothing. */
+/** The outcome of one start that a signal requested, or of a signal that requests none. */
 export const triggerItemSchema = z.strictObject({
-  /** What the sender knows the signal by. */
+  /** The sender's identity of the signal. */
   fingerprint: z.string(),
   /** As the sender says: `firing` or `resolved` of an alert, the type of an event. */
   status: z.string(),
@@ -312,7 +312,7 @@ export const triggerItemSchema = z.strictObject({
   workflow: z.string().nullable(),
   /**
    * A decision's; `undecided` when there is none yet, `refused` for what can't be started; `resolved` and `ignored` for
-   * a signal that wants nothing.
+   * a signal that requests nothing.
    */
   outcome: z.enum([...OUTCOMES, 'undecided', 'refused', 'resolved', 'ignored']),
   /** Of the problem, null when there is none. */
@@ -359,7 +359,7 @@ export type Execution = z.output<typeof executionSchema>
 export type Step = z.output<typeof stepSchema>
 export type ExecutionStatus = Execution['status']
 export type ExecutionError = z.output<typeof executionErrorSchema>
-/** A status of which a human is told. */
+/** A status that is escalated. */
 export type EscalatedStatus = (typeof ESCALATED_STATUSES)[number]
 export type Escalation = z.output<typeof escalationSchema>
 /** One time that a condition held; times as RFC 3339. */
@@ -368,7 +368,7 @@ export type SignalCounts = z.output<typeof signalCountsSchema>
 export type SignalSummary = z.output<typeof signalSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
-/** What came of one thing that a signal wanted. */
+/** The outcome of one requested start. */
 export type TriggerItem = z.output<typeof triggerItemSchema>
 /** The answer to signals. */
 export type TriggerItems = z.output<typeof triggerItemsSchema>

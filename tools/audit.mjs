@@ -17,19 +17,19 @@ const problems = [
 ]
 const known = await knownVulnerabilities()
 for (const problem of [...problems, ...known.problems]) console.error(`audit: ${problem}`)
-if (known.unavailable !== null) console.error(`audit: the registry tells of no vulnerabilities: ${known.unavailable}`)
+if (known.unavailable !== null) console.error(`audit: the registry reports no vulnerabilities: ${known.unavailable}`)
 const failed = problems.length + known.problems.length > 0 || (isStrict && known.unavailable !== null)
 if (!failed)
   console.log(known.unavailable === null ? 'audit: nothing severe is known' : 'audit: the lockfiles are in order')
 process.exitCode = failed ? 1 : 0
 
-/** Packages whose install scripts were looked at, and are not run. */
+/** Packages whose install scripts were reviewed, and are not run. */
 function reviewedScripts() {
   const { allowScripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   return Object.keys(allowScripts)
 }
 
-/** Packages whose content is not fixed by a hash, or that would run a script nobody has looked at. */
+/** Packages whose content is not fixed by a hash, or that would run a script that is not reviewed. */
 function lockfileProblems(file, reviewed) {
   const { packages } = JSON.parse(readFileSync(join(root, file), 'utf8'))
   return Object.entries(packages).flatMap(([path, entry]) => {
@@ -39,7 +39,7 @@ function lockfileProblems(file, reviewed) {
     if (entry.integrity === undefined && entry.inBundle !== true) found.push(`${file}: ${name} has no integrity hash`)
     // Scripts of what is optional are those of platforms; npm knows them by the same name.
     if (entry.hasInstallScript === true && !reviewed.includes(name) && !/^fsevents$/.test(name)) {
-      found.push(`${file}: ${name} has an install script that nobody has reviewed (allowScripts in package.json)`)
+      found.push(`${file}: ${name} has an install script that is not reviewed (allowScripts in package.json)`)
     }
     return found
   })

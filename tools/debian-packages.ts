@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 
-/** What the package of that name is for: it writes journals without a journald. */
+/** The reason for that package: it writes journals without a journald. */
 export const JOURNAL_REMOTE = '/usr/lib/systemd/systemd-journal-remote'
 
 /** Debian packages that some tests need, with a command of each. */

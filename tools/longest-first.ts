@@ -14,7 +14,7 @@ const LONGEST = [
   'test/admission/clock.test.ts',
 ]
 
-/** Starts the files first that take longest, so that no worker is idle in the end. */
+/** Starts the slowest files first, so that no worker is idle at the end. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files)

@@ -40,7 +40,7 @@ export function runtimeEnvironment(base = process.env) {
 }
 
 /**
- * Runs a Node program of ours under the right Node, in a session of its own, until it ends; resolves with its exit code.
+ * Runs a Node program of ours under the right Node, in a separate session, until it ends; resolves with its exit code.
  * A Ctrl-C reaches this process from the terminal and from npm: the program gets it once. If this process dies, even by
  * SIGKILL, the program sees the end of a pipe (host-worker/process/parent-watch.ts).
  */
@@ -107,7 +107,7 @@ function signalsOf(child, swallowed = []) {
   }
 }
 
-/** What a terminal does for the processes of its own session: here the child stands in another one. */
+/** Does what a terminal does for the processes of its session: the child is in another one. */
 function terminalControlsOf(child) {
   const suspend = () => {
     child.kill('SIGSTOP')

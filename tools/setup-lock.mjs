@@ -9,10 +9,10 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, wri
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits until this process holds the lock in `folder`; `onWait(pid)` is told once whom it waits for. */
+/** Waits until this process holds the lock in `folder`; `onWait(pid)` is called once with the process that holds it. */
 export async function acquireLock(folder, onWait) {
   mkdirSync(folder, { recursive: true })
-  let told = false
+  let reported = false
   for (;;) {
     const [highest] = numbers(folder)
     const holder = highest === undefined ? undefined : living(read(folder, highest))
@@ -21,8 +21,8 @@ export async function acquireLock(folder, onWait) {
       if (lock !== undefined) return lock
       continue
     }
-    if (!told) onWait(holder)
-    told = true
+    if (!reported) onWait(holder)
+    reported = true
     await sleep(300)
   }
 }

@@ -20,7 +20,7 @@ export async function setUp() {
     say(`another set-up is at work here (pid ${pid}), waiting for it`)
   })
   try {
-    // Asked anew: the set-up that was waited for may have done it all.
+    // Checked again: the set-up that was waited for may have done everything.
     for (const part of missingParts()) await install(part, lock)
   } finally {
     lock.release()
@@ -41,7 +41,7 @@ const parts = [
 ]
 
 function missingParts() {
-  return parts.filter((part) => part.needed && readStamp(part.folder) !== wantedStamp(part.folder))
+  return parts.filter((part) => part.needed && readStamp(part.folder) !== requiredStamp(part.folder))
 }
 
 async function install({ folder, title, check }, lock) {
@@ -56,7 +56,7 @@ async function install({ folder, title, check }, lock) {
   }
   check()
   mkdirSync(join(folder, 'node_modules'), { recursive: true })
-  writeFileSync(stampFile(folder), wantedStamp(folder))
+  writeFileSync(stampFile(folder), requiredStamp(folder))
   say(`  done in ${seconds()}`)
 }
 
@@ -92,7 +92,7 @@ function npmCi(folder, lock) {
     child.once('close', (code, signal) => {
       for (const name of signals) process.off(name, stop)
       if (code === 0) resolve()
-      else if (interrupted) reject(new SetupError('set-up was interrupted; the next run does it anew'))
+      else if (interrupted) reject(new SetupError('set-up was interrupted; the next run starts over'))
       else
         reject(new SetupError([...lastLines(), `npm ci in ${folder} failed (${signal ?? `exit ${code}`})`].join('\n')))
     })
@@ -142,7 +142,7 @@ function stampFile(folder) {
   return join(folder, 'node_modules/.resile-set-up')
 }
 
-function wantedStamp(folder) {
+function requiredStamp(folder) {
   const hash = createHash('sha256')
     .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex')

@@ -33,6 +33,6 @@ function addModule(testModule: TestModule, counts: Counts): void {
     const { state } = test.result()
     counts[state === 'pending' ? 'skipped' : state] += 1
   }
-  // A file or hook that throws fails without a failed test of its own.
+  // A file or hook that throws fails without a failed test.
   if (testModule.state() === 'failed' && counts.failed === failedBefore) counts.failed += 1
 }

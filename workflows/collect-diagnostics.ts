@@ -1,4 +1,4 @@
-/** Collects what an engineer would look at, before it is gone. */
+/** Collects what an engineer would check first, before it is gone. */
 import {
   type BundleReport,
   bundleDiagnostics,
@@ -7,13 +7,13 @@ import {
   collectDiagnostics as summarise,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in collect-diagnostics.hcl. */
+/** The input, declared for triggers in collect-diagnostics.hcl. */
 export interface Input {
   /** Says what would be collected, and writes nothing. */
   dry_run?: boolean
 }
 
-/** The host's state, and where its bundle lies. */
+/** The host's state, and where its bundle is stored. */
 export interface Result {
   summary: Diagnostics
   bundle: BundleReport

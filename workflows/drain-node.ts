@@ -15,10 +15,10 @@ import {
   untilHealthy,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in drain-node.hcl. */
+/** The input, declared for triggers in drain-node.hcl. */
 export interface Input extends PoolInput {
   pool: string
-  /** How to see that the server is healthy; wanted to bring it back. */
+  /** How to check that the server is healthy; required to bring it back. */
   check?: CheckRequest
   /** How long to wait for that; without it the server stays out until `return-node` brings it back. */
   return_within?: string

@@ -1,7 +1,7 @@
-/** Frees room on a host's disk by a rule of its own, and shows that it did. */
+/** Frees space on a host's disk by a configured rule, and proves it. */
 import { type DiskRoom, type FreeDiskReport, fail, type Run, freeDisk as removeByRule } from 'resile/workflow'
 
-/** What it takes; declared for triggers in free-disk.hcl. */
+/** The input, declared for triggers in free-disk.hcl. */
 export interface Input {
   /** Name of a rule, as the host's worker.hcl has its `free_disk`. */
   rule: string
@@ -11,7 +11,7 @@ export interface Input {
   dry_run?: boolean
 }
 
-/** What was freed. */
+/** The result. */
 export type Result = FreeDiskReport & { dry_run: boolean }
 
 /**
@@ -20,19 +20,20 @@ export type Result = FreeDiskReport & { dry_run: boolean }
  * @throws ApplicationFailure `NotEnoughFreed` with the report in `details[0]`
  */
 export async function freeDisk(input: Input, run: Run): Promise<Result> {
-  const { rule, until_free_percent: wanted, dry_run: dryRun = false } = input
-  const limit = wanted === undefined ? {} : { untilFreePercent: wanted }
+  const { rule, until_free_percent: required, dry_run: dryRun = false } = input
+  const limit = required === undefined ? {} : { untilFreePercent: required }
   const report = await removeByRule({ rule, dryRun, ...limit })
   if (dryRun) return { dry_run: true, ...report }
-  const problem = shortfall(report, wanted)
+  const problem = shortfall(report, required)
   if (problem === null) return { dry_run: false, ...report }
   return fail('NotEnoughFreed', `rule ${rule} on ${run.target.node ?? run.datacenter}: ${problem}`, { report })
 }
 
 /** Why it did not help; null when it did. */
-function shortfall({ after, files, errors }: FreeDiskReport, wanted: number | undefined): string | null {
-  if (wanted !== undefined && after.freePercent < wanted) return `${describe(after)}, ${wanted} % were wanted`
-  if (wanted === undefined && files === 0) return `nothing could be removed${errors.length > 0 ? `: ${errors[0]}` : ''}`
+function shortfall({ after, files, errors }: FreeDiskReport, required: number | undefined): string | null {
+  if (required !== undefined && after.freePercent < required) return `${describe(after)}, ${required} % were required`
+  if (required === undefined && files === 0)
+    return `nothing could be removed${errors.length > 0 ? `: ${errors[0]}` : ''}`
   return null
 }
 

@@ -21,7 +21,7 @@ import {
   untilHealthy,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in reboot-node.hcl. Without a pool, the node is not drained. */
+/** The input, declared for triggers in reboot-node.hcl. Without a pool, the node is not drained. */
 export interface Input extends PoolInput {
   /** Name of the command that reboots, as the host's worker.hcl allows it; default `"reboot"`. */
   command?: string

@@ -14,7 +14,7 @@ import {
   untilHealthy,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in restart-service.hcl. */
+/** The input, declared for triggers in restart-service.hcl. */
 export interface Input extends Attempt {
   /** How to see that the service is healthy. */
   check: { url: string; expectStatus?: number }
@@ -34,7 +34,7 @@ interface Attempt {
   next?: Attempt
 }
 
-/** What it did, and how long the service took to answer again. */
+/** The steps, and how long the service took to answer again. */
 export interface Result {
   healthy: true
   /** Checks that were made after the last attempt. */
@@ -44,7 +44,7 @@ export interface Result {
   command: Pick<CommandResult, 'exitCode' | 'durationMs'> | null
   before: CheckResult
   after: CheckResult
-  /** What was tried, in order. */
+  /** The steps, in order. */
   attempts: AttemptReport[]
 }
 
@@ -62,7 +62,7 @@ interface Level {
   commands: { name: string; params?: Record<string, string>; lenient?: boolean }[]
 }
 
-/** What is done to a systemd unit, in this order, until it is healthy. */
+/** The steps for a systemd unit, in this order, until it is healthy. */
 const SYSTEMD_LEVELS = ['reload', 'restart', 'stop-kill-start']
 /** Attempts that one execution may make: what is tried without end is no remedy, and limits count executions. */
 const MAX_LEVELS = 8

@@ -12,7 +12,7 @@ import {
   untilHealthy,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in return-node.hcl. */
+/** The input, declared for triggers in return-node.hcl. */
 export interface Input extends PoolInput {
   pool: string
   /** How to see that the node is healthy. */

@@ -1,7 +1,7 @@
 /** Tests a revision on a machine of the fleet, and leaves nothing behind. */
 import { describeCommand, fail, type Run, type TestRevisionReport, testRevision } from 'resile/workflow'
 
-/** What it takes; declared for triggers in test-pull-request.hcl. */
+/** The input, declared for triggers in test-pull-request.hcl. */
 export interface Input {
   /** Name of a repository, as the host's worker.hcl has it. */
   repository: string

@@ -20,7 +20,7 @@ import {
   untilHealthy,
 } from 'resile/workflow'
 
-/** What it takes; declared for triggers in wipe-and-reset.hcl. Without a pool, the node is not drained. */
+/** The input, declared for triggers in wipe-and-reset.hcl. Without a pool, the node is not drained. */
 export interface Input extends PoolInput {
   /** Names of the commands, as the host's worker.hcl allows them; default `"wipe"` and `"provision"`. */
   wipe?: string

@@ -1,4 +1,4 @@
-/** The caller's client certificate, as whoever ended TLS hands it on. */
+/** The caller's client certificate, as the TLS terminator passes it on. */
 import { isPermittedDomain } from '../../shared/callers.ts'
 import type { ServerConfig } from '../../shared/config.ts'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
@@ -41,7 +41,7 @@ export function proofOf(request: Request, server: ServerConfig, now: number): Pr
   if (auth.certRevoked !== '0') throw new ProblemError('unauthenticated', `${REFUSED}: it is revoked`)
   const svid = readSvid(auth.certRFC9440 ?? '')
   if (svid === null) throw new ProblemError('unauthenticated', `${REFUSED}: it can't be read`)
-  // Whoever ended TLS looked when the connection was made, which may be long ago.
+  // The TLS terminator checked this when the connection was made, which may be long ago.
   if (now < svid.notBefore) throw new ProblemError('unauthenticated', `${REFUSED}: it is not valid yet`)
   if (now > svid.notAfter) throw new ProblemError('unauthenticated', `${REFUSED}: it has expired`)
   if (svid.id === null) return { id: null, reason: `the client certificate is no identity: ${svid.reason}` }

@@ -1,6 +1,6 @@
 /** How many requests are taken: of one caller in a time, and of all at once. Times are given, in milliseconds. */
 
-/** What a request is for: a trigger may wait, what an operator or a worker does must get through. */
+/** The purpose of a request: a trigger may wait; requests of operators and workers must get through. */
 export type Purpose = 'trigger' | 'operation'
 
 /** The purpose of a request. */
@@ -16,7 +16,7 @@ const MAX_CALLERS = 10_000
 /** A request in thousandths, so that whole numbers flow back each millisecond. */
 const ONE_REQUEST = 1000
 
-/** What a caller has used of its burst, in thousandths of a request, at a time. */
+/** How much a caller has used of its burst, in thousandths of a request, at a time. */
 interface Bucket {
   used: number
   at: number
@@ -64,7 +64,7 @@ export class RateLimit {
     return bucket === undefined ? 0 : this.#usedOf(bucket, now)
   }
 
-  /** After the clock was set back requests flow back from now on, not only from where it stood before. */
+  /** After the clock was set back, requests refill from now on, not only from its earlier time. */
   #sinceClockWasSetBack(caller: string, now: number): void {
     const bucket = this.#buckets.get(caller)
     if (bucket !== undefined && bucket.at > now) bucket.at = now

@@ -17,7 +17,7 @@ import {
 import QuickLRU from 'quick-lru'
 import { trustDomainOf } from '../../shared/spiffe-id.ts'
 
-/** What a certificate says of its holder; times in milliseconds since the epoch. */
+/** The identity and validity of a certificate; times in milliseconds since the epoch. */
 export interface Svid {
   /** Its SPIFFE ID; null when it has none that counts. */
   id: string | null

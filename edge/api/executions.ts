@@ -89,10 +89,10 @@ async function listExecutions(context: AppContext): Promise<Response> {
   const { ledgers } = context.var
   const { limit, before, filters } = listQuery(context.req.url, ['workflow', 'node', 'datacenter', 'status'])
   oneOf('status', filters.status, EXECUTION_STATUSES)
-  const { datacenter: wanted, ...rest } = filters
+  const { datacenter: only, ...rest } = filters
   const lists = await orUnavailable(() =>
     ledgers.every(async (datacenter): Promise<LedgerPage<Execution>> => {
-      if (wanted !== undefined && wanted !== datacenter) return { entries: [], more: false }
+      if (only !== undefined && only !== datacenter) return { entries: [], more: false }
       return ledgers.of(datacenter).executions({
         limit,
         ...(before === undefined ? {} : { before }),

@@ -49,7 +49,7 @@ async function jwks(context: AppContext): Promise<Response> {
   })
 }
 
-/** `GET /readyz`: config and ledgers work. Temporal's state is only told: without it, starts are admitted and wait. */
+/** `GET /readyz`: config and ledgers work. Temporal's state is only reported: without it, starts are admitted and wait. */
 async function readyz(context: AppContext): Promise<Response> {
   const { config, ledgers } = context.var
   const [probes, temporal] = await Promise.all([
@@ -90,10 +90,10 @@ async function probeTemporal(env: Env, config: Config): Promise<object> {
   const answer = await new TemporalClient(port, httpUrl, namespace, 'resile-coordinator').namespace()
   if (answer.ok !== true) return { ok: false, namespace, detail: answer.message }
   const kept = retentionOf(answer.body)
-  const longest = longestPeriod(config)
+  const max = maxPeriod(config)
   const warning =
-    kept !== null && kept < longest
-      ? `closed executions are kept for ${formatDuration(kept)}, less than the longest period ${formatDuration(longest)}`
+    kept !== null && kept < max
+      ? `closed executions are kept for ${formatDuration(kept)}, less than the max period ${formatDuration(max)}`
       : null
   return { ok: true, namespace, retention: kept === null ? null : formatDuration(kept), warning }
 }
@@ -104,7 +104,7 @@ function retentionOf(body: Record<string, unknown>): number | null {
   return parseDuration(config?.workflowExecutionRetentionTtl ?? '')
 }
 
-function longestPeriod(config: Config): number {
+function maxPeriod(config: Config): number {
   const constraints = Object.values(config.workflows).flatMap((workflow) => workflow.constraint)
   return Math.max(0, ...constraints.map((constraint) => constraint.period ?? 0))
 }

@@ -47,7 +47,7 @@ async function metrics(context: AppContext): Promise<Response> {
   })
   const unsettled = new Gauge({
     name: 'resile_settlements_pending',
-    help: 'What the ledgers that count over all datacenters have not been told yet',
+    help: 'Usage reports that the ledgers that count over all datacenters have not acknowledged',
     registers,
   })
   const unadmitted = new Counter({
@@ -70,13 +70,13 @@ async function metrics(context: AppContext): Promise<Response> {
   })
   const escalations = new Counter({
     name: 'resile_escalations_total',
-    help: 'Messages to humans that were acknowledged by their receiver, or given up',
+    help: 'Escalations that were acknowledged by their receiver, or given up',
     labelNames: ['receiver', 'outcome'],
     registers,
   })
   const untold = new Gauge({
     name: 'resile_escalations_pending',
-    help: 'Messages to humans that no receiver has acknowledged yet',
+    help: 'Escalations that no receiver has acknowledged yet',
     registers,
   })
   const live = new Gauge({

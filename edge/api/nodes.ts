@@ -68,7 +68,7 @@ async function beat(context: AppContext): Promise<Response> {
   if (!isName(node)) throw new ProblemError('not_found', `a node's name is ${NAME_RULE}`)
   const { value: heartbeat } = parseBody(heartbeatSchema, context.req.raw, context.var.body)
   const owned = ledgers.datacenters
-  const errors = mistakes(node, heartbeat, owned)
+  const errors = errorsIn(node, heartbeat, owned)
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
   // A hint that can't be one is ignored: it must not cost a node its life.
   const closed = heartbeat.closed.filter((id) => isExecutionId(id))
@@ -78,7 +78,7 @@ async function beat(context: AppContext): Promise<Response> {
         if (datacenter === heartbeat.datacenter) await ledgers.roster(datacenter).beat(node, heartbeat)
         else await ledgers.roster(datacenter).forget(node)
       }),
-      // The ledger hears of a heartbeat only when it says that something ended.
+      // The ledger receives a heartbeat only when it reports that something ended.
       ...(closed.length === 0 ? [] : [ledgers.of(heartbeat.datacenter).hintClosed(closed)]),
     ]),
   )
@@ -98,8 +98,8 @@ async function forgetNode(context: AppContext): Promise<Response> {
   return context.body(null, 204)
 }
 
-/** What a node may claim of itself: names that are names, and no queue but its own. */
-function mistakes(node: string, heartbeat: Heartbeat, owned: readonly string[]): InputError[] {
+/** Checks what a node claims about itself: valid names, and no queues but its own. */
+function errorsIn(node: string, heartbeat: Heartbeat, owned: readonly string[]): InputError[] {
   const { datacenter, types, queues } = heartbeat
   const errors: InputError[] = []
   const check = (ok: boolean, path: readonly PropertyKey[], message: string): void => {

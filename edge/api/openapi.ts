@@ -35,7 +35,7 @@ function openApiDocument(routes: readonly Route[]): object {
   }
 }
 
-/** What the coordinator itself posts, to receivers of kind `webhook`. */
+/** The requests that the coordinator itself sends, to receivers of kind `webhook`. */
 function escalationWebhook(): object {
   const header = (name: string, required: boolean): object => ({
     name,

@@ -11,7 +11,7 @@ export const signalRoutes: readonly Route[] = [
     method: 'GET',
     path: '/v1/signals',
     handler: listSignals,
-    summary: 'What each signal was worth over the last 1, 7 and 30 days, the one that fired last first',
+    summary: 'How effective remediation was for each signal over the last 1, 7 and 30 days, newest signal first',
     query: ['source', 'name', 'workflow'],
     answers: { 200: 'SignalList' },
     problems: ['bad_request'],
@@ -21,13 +21,13 @@ export const signalRoutes: readonly Route[] = [
     path: '/v1/signals',
     handler: reportSignals,
     body: signalReportSchema,
-    summary: 'A detector tells of its episodes',
+    summary: 'A detector reports its episodes',
     answers: { 204: null },
     problems: ['unsupported_media_type', 'bad_request'],
   },
 ]
 
-/** `POST /v1/signals`: a detector tells of its episodes. */
+/** `POST /v1/signals`: a detector reports its episodes. */
 async function reportSignals(context: AppContext): Promise<Response> {
   const { ledgers } = context.var
   const { value } = parseBody(signalReportSchema, context.req.raw, context.var.body)
@@ -35,7 +35,7 @@ async function reportSignals(context: AppContext): Promise<Response> {
   return context.body(null, 204)
 }
 
-/** `GET /v1/signals`: what each signal was worth over the last 1, 7 and 30 days. */
+/** `GET /v1/signals`: the effectiveness of each signal over the last 1, 7 and 30 days. */
 async function listSignals(context: AppContext): Promise<Response> {
   const { ledgers } = context.var
   const filters = namedFilters(context.req.url, ['source', 'name', 'workflow'])

@@ -29,7 +29,7 @@ export class GlobalLedger extends DurableObject<Env> {
   readonly #complete = new Set<string>()
   #handingIn: Promise<string | null> | null = null
   #forgotAt = 0
-  /** What was reported while rows are being handed in. */
+  /** Executions that were reported while rows are being handed over. */
   readonly #reportedMeanwhile = new Set<string>()
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -38,7 +38,7 @@ export class GlobalLedger extends DurableObject<Env> {
     this.#store = new GlobalStore(ctx.storage.sql)
   }
 
-  /** Judges constraints as they stand; changes nothing. */
+  /** Judges constraints by the present usage; changes nothing. */
   async judge(question: GlobalQuestion): Promise<GlobalAnswer> {
     const missing = await this.#completeFor(question)
     if (missing !== null) return { kind: 'unavailable', detail: missing }

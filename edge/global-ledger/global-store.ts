@@ -3,7 +3,7 @@ import type { ScopeUsage } from '../../shared/constraints.ts'
 import { StartStore } from '../ledger/store/starts.ts'
 import type { HandIn, UsageReport } from '../ledger/types.ts'
 
-/** What one datacenter handed in. */
+/** The rows that one datacenter handed over. */
 export interface HandedIn extends Pick<HandIn & { kind: 'rows' }, 'incarnation' | 'starts' | 'open'> {
   datacenter: string
   /** The number of the last start that was handed in. */
@@ -18,7 +18,7 @@ interface Reservation {
   sequence: number
 }
 
-/** What is known of an execution before the first report. */
+/** The state of an execution before the first report. */
 const UNKNOWN = { attempt: 0, sequence: 0 }
 
 /** All starts of the workflow are one scope. */
@@ -104,7 +104,7 @@ export class GlobalStore implements ScopeUsage {
       const present = this.reservation(execution)
       if (present?.started === true) continue
       this.#starts.append(SCOPE, at, execution)
-      // Whether it is still open is told by the list of open ones.
+      // Whether it is still open follows from the list of open ones.
       this.#put(execution, datacenter, { ...UNKNOWN, ...present, phase: 'closed', started: true }, at)
     }
     for (const { datacenter, incarnation, number, open } of handedIn) {
@@ -183,5 +183,5 @@ export class GlobalStore implements ScopeUsage {
   }
 }
 
-/** What is forgotten at most at one time, so that no admission waits for it. */
+/** Rows that are deleted at one time, so that no admission waits for it. */
 const FORGET_BATCH = 100

@@ -1,10 +1,10 @@
-/** Request bodies: read under a limit before anything else is looked at, then parsed and checked. */
+/** Request bodies: read up to a limit before anything else is checked, then parsed and validated. */
 import canonicalize from 'canonicalize'
 import type { z } from 'zod'
 import { sha256 } from '../../shared/sha256.ts'
 import { type InputError, jsonPointer, ProblemError } from './problem.ts'
 
-/** Most levels of nesting in a JSON body; more is an attack on whoever walks it. */
+/** Levels of nesting in a JSON body; more is an attack on recursive code. */
 const MAX_NESTING = 64
 
 /**

@@ -2,7 +2,7 @@
 import { ProblemError } from './problem.ts'
 
 /** Default and most time that an answer waits for Temporal's confirmation, in seconds. */
-const WAIT = { default: 2, longest: 30 }
+const WAIT = { default: 2, max: 30 }
 
 /**
  * How long the caller wants the answer to wait, in milliseconds: `Prefer: wait=N` (RFC 7240), N whole seconds.
@@ -16,7 +16,7 @@ export function preferredWait(headers: Headers): number {
     if (name.toLowerCase() !== 'wait') continue
     const seconds = value.replace(/^"(.*)"$/, '$1')
     if (!/^\d+$/.test(seconds)) throw badHeader('Prefer', 'wait must be a whole number of seconds')
-    return Math.min(Number(seconds), WAIT.longest) * 1000
+    return Math.min(Number(seconds), WAIT.max) * 1000
   }
   return WAIT.default * 1000
 }

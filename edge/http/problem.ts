@@ -2,7 +2,7 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Problem, TriggerItems } from '../../shared/wire.ts'
 
-/** What was wrong with one place of the input; `path` is a JSON Pointer (RFC 6901). */
+/** An error at one place of the input; `path` is a JSON Pointer (RFC 6901). */
 export interface InputError {
   path: string
   message: string
@@ -66,7 +66,7 @@ export class ProblemError extends Error {
     this.headers = more.headers ?? {}
   }
 
-  /** The answer that it stands for. */
+  /** The HTTP response. */
   toResponse(): Response {
     const [status, title] = TITLES[this.code]
     const problem: Problem = {
@@ -89,7 +89,7 @@ export class ProblemError extends Error {
 }
 
 /**
- * Runs a check of a part of the body that knows nothing of the place at which it stands.
+ * Runs a check of a part of the body that does not know where that part is.
  *
  * @param place JSON Pointer of the part
  * @throws what the check throws; the paths of a ProblemError then begin at the body's root

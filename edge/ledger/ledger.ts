@@ -51,7 +51,7 @@ const HAND_IN_PAGE = 5000
  * executions and decisions, and brings what it admitted to its end through the outbox.
  *
  * Reached by name, which is the datacenter's. Expected outcomes are values; only faults throw. This class is the RPC
- * surface; submissions, the alarm, the outbox and reconciliation are in files of their own beside it.
+ * surface; submissions, the alarm, the outbox and reconciliation are in files beside it.
  */
 export class LedgerObject extends DurableObject<Env> {
   readonly #store: LedgerStore

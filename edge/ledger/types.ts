@@ -1,10 +1,10 @@
-/** What the Worker and a datacenter's ledger say to each other. Everything is plain data: it crosses an RPC boundary. */
+/** Messages between the Worker and a datacenter's ledger. Everything is plain data: it crosses an RPC boundary. */
 import type { Constraint } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import type { Decision, Execution, Target, TriggerMetadata } from '../../shared/wire.ts'
 import type { ResolvedConstraint } from '../../shared/workflows.ts'
 
-/** Why a start can't be routed now; the code of the denial and what to tell the caller. */
+/** Why no worker can take a start now; the code of the denial and its detail. */
 export interface Unavailable {
   code: 'no_worker' | 'workflow_not_registered'
   detail: string
@@ -27,13 +27,13 @@ export interface Trigger {
   datacenter: string
   caller: string
   target: Target
-  /** The node it is aimed at, null when it is aimed at a type or a datacenter. */
+  /** The target node, null when the target is a type or a datacenter. */
   node: string | null
   /** Where on-host activities run. */
   taskQueue: string
   reason: string | null
   trigger: TriggerMetadata | null
-  /** What an admitted trigger does: start at once, wait for approval, or nothing but be recorded. */
+  /** What happens when it is admitted: start at once, wait for approval, or only record it. */
   mode: 'auto' | 'approve' | 'shadow'
   constraints: readonly ResolvedConstraint[]
   /** The workflows that are exclusive on their nodes now. */
@@ -64,7 +64,7 @@ export interface StartParameters {
   receiver: string | null
 }
 
-/** What is asked of {@link Ledger.submit}. */
+/** The argument of {@link Ledger.submit}. */
 export interface Submission {
   /** Id of the decision, and of the execution if it is admitted; made by the caller, so that it knows what to ask for. */
   id: string
@@ -126,7 +126,7 @@ export interface UsageReport {
   sequence: number
 }
 
-/** What is asked of a GlobalLedger. Constraints are those with `is_global` alone. */
+/** The argument of a GlobalLedger. Constraints are those with `is_global` only. */
 export interface GlobalQuestion {
   workflow: string
   constraints: readonly Constraint[]
@@ -145,7 +145,7 @@ export type ReserveAnswer =
   | { kind: 'reserved' | 'denied'; judgements: Judgement[] }
   | { kind: 'unavailable' | 'void'; detail: string }
 
-/** What a datacenter's ledger hands in to a new GlobalLedger. */
+/** The rows that a datacenter's ledger hands to a new GlobalLedger. */
 export type HandIn =
   | { kind: 'not_ready'; detail: string }
   | {

@@ -27,7 +27,7 @@ export const DELIVERY_TIMEOUT_MS = 10_000
 /** The longest `Retry-After` that is honoured. */
 export const MAX_RETRY_AFTER_MS = 3_600_000
 
-/** Posts a message. Only 2xx acknowledges it: a redirect isn't followed, since nobody has permitted where it leads. */
+/** Posts a message. Only 2xx acknowledges it: a redirect isn't followed, since its target is not configured. */
 export async function deliver(
   port: ReceiverPort,
   { url, headers, body }: Delivery,

@@ -1,16 +1,16 @@
-/** What a human is told of an execution. */
+/** The message about an execution that is sent to a receiver. */
 import type { Decision, EscalatedStatus, Escalation, Execution } from '../../shared/wire.ts'
 import { placeOf } from './wording.ts'
 
-/** Most of a message, in bytes of JSON. */
+/** The largest message, in bytes of JSON. */
 const MAX_MESSAGE_BYTES = 256 * 1024
-/** What is shown of evidence that doesn't fit, in characters. */
+/** How much is kept of evidence that doesn't fit, in characters. */
 const TRUNCATED_EVIDENCE_LENGTH = 8 * 1024
-/** Most of a reason within a summary, in characters. */
+/** Length of a reason within a summary, in characters. */
 const MAX_REASON_LENGTH = 300
 
-/** How an execution came to be in a status that is told. */
-export interface Occasion {
+/** How an execution came to be in a status that is escalated. */
+export interface StatusChange {
   status: EscalatedStatus
   /** Since when, in milliseconds since the epoch. */
   at: number
@@ -24,15 +24,15 @@ export interface Occasion {
 export function escalationMessage(
   execution: Execution & { id: string },
   decision: Decision | null,
-  occasion: Occasion,
+  change: StatusChange,
 ): Escalation {
-  const { status, at, tripped } = occasion
+  const { status, at, tripped } = change
   return bounded({
     type: `execution.${status}`,
     // Not random: should it be written again after a disk was lost, its receiver knows it.
     id: `${execution.id}_${status}`,
     at: new Date(at).toISOString(),
-    summary: summary(execution, decision, occasion),
+    summary: summary(execution, decision, change),
     workflow: execution.workflow,
     datacenter: execution.datacenter,
     execution,
@@ -41,7 +41,11 @@ export function escalationMessage(
   })
 }
 
-function summary(execution: Execution, decision: Decision | null, { status, validUntil, tripped }: Occasion): string {
+function summary(
+  execution: Execution,
+  decision: Decision | null,
+  { status, validUntil, tripped }: StatusChange,
+): string {
   const what = `${execution.workflow} ${placeOf(execution.target, execution.datacenter)} ${SAID[status]}`
   const until = status === 'awaiting_approval' ? ` until ${new Date(validUntil).toISOString()}` : ''
   const why = status === 'lost' ? LOST : status === 'awaiting_approval' ? decision?.reason : reasonOf(execution)
@@ -61,7 +65,7 @@ const SAID: Readonly<Record<EscalatedStatus, string>> = {
 }
 const LOST = 'Temporal does not know it any more; it still counts, until it is found or settled'
 
-/** Why it ended badly. What only says that something within failed is left out for its cause. */
+/** Why it failed. An error that only says that something within it failed is replaced by its cause. */
 function reasonOf({ error }: Execution): string | null {
   let reason: unknown = error
   while (isRecord(reason) && WRAPPERS.has(reason['type']) && isRecord(reason['cause'])) reason = reason['cause']

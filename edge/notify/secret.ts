@@ -6,15 +6,15 @@ import { log } from '../../shared/log.ts'
 /** Fewest bytes of a secret. */
 const MIN_SECRET_BYTES = 16
 
-/** What was made of each secret last, so that it is decoded, and complained of, once. */
-const READ_LAST = new Map<string, { secret: string; key: unknown }>()
+/** The secret and key of each owner, so that a key is made, and an unusable secret logged, once. */
+const KEYS = new Map<string, { secret: string; key: unknown }>()
 
 /** Whose a secret is, as the log names it. */
 type Owner = `${'webhook' | 'receiver'} ${string}` | 'slack'
 
 /**
  * The key of a webhook or receiver: base64 with or without `whsec_`, in the variable that its configuration names. A
- * secret in a file never gets here: whoever runs the coordinator makes it a variable.
+ * secret in a file is never read here: the coordinator's process makes it a variable.
  *
  * @returns null when there is none that could be used
  */
@@ -47,12 +47,12 @@ function made<Key>(
 ): Key | null {
   const secret = variableOf(env, variable)
   if (secret === null) return null
-  const last = READ_LAST.get(owner)
+  const last = KEYS.get(owner)
   // Each owner has one kind of secret.
   if (last?.secret === secret) return last.key as Key | null
   const key = make(secret)
   if (key === null) log('error', 'secret_invalid', { owner, detail: complaint })
-  READ_LAST.set(owner, { secret, key })
+  KEYS.set(owner, { secret, key })
   return key
 }
 

@@ -1,4 +1,4 @@
-/** What humans are told, in words. */
+/** Parts of messages about executions, in words. */
 import type { Decision, EscalatedStatus, Execution, Target } from '../../shared/wire.ts'
 
 /** How urgent a status is. */
@@ -39,7 +39,7 @@ export function receiptOf({ outcome, constraints }: Decision): string {
   return [`${outcome}, ${lines.length === 0 ? 'without constraints' : 'used before it:'}`, ...lines].join('\n')
 }
 
-/** What an execution brought, or why it failed, as JSON; null when there is nothing. */
+/** The result of an execution, or why it failed, as JSON; null when there is neither. */
 export function evidenceOf({ result, error }: Execution): string | null {
   const evidence = error ?? result
   return evidence === null || evidence === undefined ? null : JSON.stringify(evidence)

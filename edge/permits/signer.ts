@@ -3,7 +3,7 @@ import { importJWK, SignJWT } from 'jose'
 import { messageOf } from '../../shared/log.ts'
 import { PERMIT_ALGORITHM, PERMIT_TYPE, type Permit, type PublicKey, privateKeySetSchema } from '../../shared/permit.ts'
 
-/** What signs permits; `problem` says why nothing can. */
+/** Signs permits; `problem` says why it can't. */
 export type Signer =
   | { problem: null; keys: readonly PublicKey[]; sign: (permit: Permit) => Promise<string> }
   | { problem: string; keys: readonly PublicKey[] }

@@ -3,19 +3,19 @@ import type { Heartbeat, LiveNode } from '../../shared/wire.ts'
 import type { Fleet, Unavailable } from '../ledger/types.ts'
 import { migrate } from '../migrate.ts'
 
-/** How long one heartbeat keeps a node alive, in milliseconds. */
+/** How long one heartbeat keeps a node alive. */
 const HEARTBEAT_LIFE_MS = 15_000
 
 /** A time further in the future than this, in milliseconds, is one of before the clock was set back. */
 const CLOCK_STEP_MS = 5000
 
-/** After this time without a heartbeat, in milliseconds, what a node's worker registered is forgotten. */
+/** After this time without a heartbeat, what a node's worker registered is forgotten. */
 const SILENT_AFTER_MS = 60_000
 
-/** After this time without a heartbeat, in milliseconds, a node is taken for decommissioned, and no longer for dead. */
+/** After this time without a heartbeat, a node is considered decommissioned, and no longer dead. */
 const DECOMMISSIONED_AFTER_MS = 7 * 24 * 3_600_000
 
-/** How exact the time of a node's last heartbeat is kept on disk, in milliseconds: few writes, whatever the fleet. */
+/** How exactly the time of a node's last heartbeat is stored on disk: few writes, whatever the size of the fleet. */
 const SEEN_AT_RESOLUTION_MS = 3_600_000
 
 interface NodeRecord {
@@ -24,7 +24,7 @@ interface NodeRecord {
   lastSeen: number
 }
 
-/** What is kept on disk of a node: that it exists. */
+/** What is stored on disk of a node: that it exists. */
 interface KnownNode {
   types: readonly string[]
   /** To within {@link SEEN_AT_RESOLUTION_MS}. */
@@ -55,7 +55,7 @@ export class Roster extends DurableObject<Env> {
     )
   }
 
-  /** Takes a heartbeat. */
+  /** Records a heartbeat. */
   beat(node: string, beat: Heartbeat): void {
     this.#remove(node)
     this.#forgetSilent()
@@ -79,7 +79,7 @@ export class Roster extends DurableObject<Env> {
   /**
    * The nodes of each type that a node has, dead ones included.
    *
-   * @returns null while it isn't known who lives: for as long as a heartbeat's life after a restart
+   * @returns null while it isn't known which nodes are live: for the life of a heartbeat after a restart
    */
   fleetsOf(node: string): Fleet[] | null {
     // The clock was set back.
@@ -161,7 +161,7 @@ export class Roster extends DurableObject<Env> {
     }
   }
 
-  /** Nodes come back under new names for ever (or somebody makes them up); memory does not. */
+  /** Nodes may return under new names without end; memory does not grow without end. */
   #forgetSilent(): void {
     const now = Date.now()
     if (now - this.#swept < HEARTBEAT_LIFE_MS) return
@@ -192,8 +192,8 @@ const ROSTER_MIGRATIONS: readonly string[] = [
 
 function isLive({ beat, lastSeen }: NodeRecord): boolean {
   const silence = Date.now() - lastSeen
-  // Requests at the same time may see clocks that are a little apart: workerd's stands still between two events.
-  // A beat of the future is one of before the clock was set back: nobody knows how old it is.
+  // Concurrent requests may see slightly different clocks: workerd's clock does not advance between two events.
+  // A heartbeat in the future is from before the clock was set back: its age is unknown.
   return !beat.draining && silence > -CLOCK_STEP_MS && silence < HEARTBEAT_LIFE_MS
 }
 

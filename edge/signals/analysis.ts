@@ -1,5 +1,5 @@
 /**
- * What signals were worth: how often each fired, what came of it, and whether that helped. Pure; times in milliseconds
+ * Effectiveness of signals: how often each fired, what was started, and whether that helped. Pure; times in milliseconds
  * since the epoch.
  */
 import type { ExecutionStatus, SignalCounts, SignalSummary } from '../../shared/wire.ts'
@@ -16,14 +16,14 @@ export interface Episode {
   /** Triggers that were admitted, and answers that weren't. */
   admitted: number
   denied: number
-  /** How the executions stand that it led to; null for one that nobody knows any more. */
+  /** The statuses of the executions that it started; null for one that no ledger knows any more. */
   executions: readonly (ExecutionStatus | null)[]
 }
 
 /** A condition that holds again within this time after it was gone, in milliseconds, flaps: it was not healed. */
 const FLAP_MS = 10 * 60_000
 const DAY_MS = 24 * 3_600_000
-/** What is looked back on. */
+/** The periods of the analysis. */
 const SPANS = { '1d': DAY_MS, '7d': 7 * DAY_MS, '30d': 30 * DAY_MS } as const
 /** Executions that never did anything: they wait, were only recorded, or never started. */
 const IDLE: ReadonlySet<ExecutionStatus | null> = new Set(['awaiting_approval', 'shadowed', 'rejected', 'expired'])
@@ -53,7 +53,7 @@ export function analyse(episodes: readonly Episode[], now: number): SignalSummar
     .sort((a, b) => (a.last_fired_at < b.last_fired_at ? 1 : -1))
 }
 
-/** An episode with what only its neighbours tell. */
+/** An episode with what only its neighbours can say. */
 interface Judged {
   episode: Episode
   /** It began soon after the same condition had gone. */

@@ -6,7 +6,7 @@ import type { ExecutionStatus, SignalEpisode, SignalSummary } from '../../shared
 import { migrate } from '../migrate.ts'
 import { analyse, type Episode } from './analysis.ts'
 
-/** How long episodes are kept, in milliseconds: a day longer than what is looked back on. */
+/** How long episodes are kept: a day longer than they are analysed. */
 const RETENTION_MS = 31 * 24 * 3_600_000
 /** Episodes, and executions, that are kept at most; the oldest go first. */
 const MAX_ROWS = 100_000
@@ -18,7 +18,7 @@ const TRANSIENT = ['awaiting_approval', 'pending', 'running', 'lost'] as const s
 const UNKNOWN = 'unknown'
 /** Executions that are asked about at once: ledgers have better things to do than to answer for a long list. */
 const RESOLVE_BATCH = 1000
-/** Signals that are told of at most. */
+/** Signals in a list. */
 const MAX_SIGNALS = 1000
 /**
  * How long sums are good for, in milliseconds for each episode that is in them: to sum up a hundred thousand takes up to a
@@ -51,7 +51,7 @@ export class Signals extends DurableObject<Env> {
     this.#sql = ctx.storage.sql
   }
 
-  /** Takes down how episodes stand. What is older than what is known of one changes nothing. */
+  /** Records the state of episodes. A state that is older than the recorded one changes nothing. */
   record(episodes: readonly SignalEpisode[]): void {
     const now = Date.now()
     const begun = episodes.filter(({ began }) => Date.parse(began) <= now + MAX_AHEAD_MS)
@@ -65,7 +65,7 @@ export class Signals extends DurableObject<Env> {
     this.#forget(now)
   }
 
-  /** What signals were worth, those that fired last. Of many episodes the sums are some seconds old. */
+  /** The effectiveness of signals, those that fired last. With many episodes the result may be some seconds old. */
   summaries(filter: SignalFilter): SignalSummary[] {
     const key = JSON.stringify([filter.source, filter.name, filter.workflow])
     const now = Date.now()
@@ -91,7 +91,7 @@ export class Signals extends DurableObject<Env> {
       .map(({ id }) => id)
   }
 
-  /** Takes down how executions stand that were asked about; nobody is asked again about those that have ended. */
+  /** Records the statuses of executions that were asked for; those that have ended are not asked for again. */
   resolve(asked: readonly string[], statuses: Readonly<Record<string, ExecutionStatus>>): void {
     for (const id of asked) {
       const status = Object.hasOwn(statuses, id) ? statuses[id] : undefined
@@ -154,7 +154,7 @@ export class Signals extends DurableObject<Env> {
       count > MAX_ROWS ? Math.max(count - MAX_ROWS, 0) : FORGET_BATCH,
     )
     this.#sql.exec('DELETE FROM executions WHERE at < (SELECT coalesce(min(began), ?) FROM episodes)', now)
-    // An episode may name others each time that it is told.
+    // An episode may name other executions each time it is reported.
     this.#sql.exec(
       `DELETE FROM executions WHERE id IN (
          SELECT id FROM executions ORDER BY at LIMIT max(0, (SELECT count(*) FROM executions) - ?))`,
@@ -196,7 +196,7 @@ const SIGNALS_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (source, name, fingerprint, began)
   ) WITHOUT ROWID;
   CREATE INDEX episodes_by_time ON episodes (began);
-  -- How the executions stood when somebody asked last; null before that, 'unknown' where no ledger knew.
+  -- The status of executions when it was last asked for; null before that, 'unknown' where no ledger knew.
   CREATE TABLE executions (id TEXT PRIMARY KEY, status TEXT, at INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX executions_by_time ON executions (at);
   `,

@@ -17,7 +17,7 @@ export interface TemporalPort {
 export type TemporalAnswer =
   | { ok: true; body: Record<string, unknown> }
   | { ok: false; code: number; message: string; details: readonly StatusDetail[] }
-  /** No answer of Temporal itself: a timeout, a broken connection, a proxy. What was asked may have happened. */
+  /** No answer from Temporal itself: a timeout, a broken connection, a proxy. The request may have taken effect. */
   | { ok: null; message: string }
 
 /** One detail of a google.rpc.Status; `@type` names its kind. */
@@ -26,7 +26,7 @@ export interface StatusDetail {
   [field: string]: unknown
 }
 
-/** gRPC status codes that the coordinator tells apart. */
+/** gRPC status codes that the coordinator distinguishes. */
 export const GRPC = {
   invalidArgument: 3,
   notFound: 5,
@@ -38,7 +38,7 @@ export const GRPC = {
   unauthenticated: 16,
 } as const
 
-/** What a start sends. Times in milliseconds. */
+/** What is sent to start a workflow. Times in milliseconds. */
 export interface StartRequest {
   workflowId: string
   requestId: string
@@ -69,7 +69,7 @@ export class TemporalClient {
   /**
    * @param httpUrl  base URL of the HTTP API
    * @param identity who is calling, for Temporal's history
-   * @param observe  told of the `Date` of every answer, and when it was asked for and came
+   * @param observe  called with the `Date` of every answer, and when it was requested and received
    */
   constructor(port: TemporalPort, httpUrl: string, namespace: string, identity: string, observe?: AnswerObserver) {
     this.#port = port
@@ -106,7 +106,7 @@ export class TemporalClient {
     return this.#call('GET', `/workflows/${encodeURIComponent(workflowId)}`)
   }
 
-  /** The event that closed one run; only asked for a run that is known to be closed, since it would wait otherwise. */
+  /** The event that closed one run; only requested for a run that is known to be closed, since Temporal would wait for it. */
   closeEvent(workflowId: string, runId: string): Promise<TemporalAnswer> {
     const query = new URLSearchParams({
       'execution.runId': runId,
@@ -176,7 +176,7 @@ export class TemporalClient {
   }
 }
 
-/** Whether an id stands for itself in a path: Temporal's gateway routes on the decoded one. Our own ids always do. */
+/** Whether an id can be part of a path as it is: Temporal's gateway routes on the decoded path. Our own ids always can. */
 export function isPathSafe(workflowId: string): boolean {
   return /^[\w.:@ -]{1,1000}$/.test(workflowId) && !/^\.+$/.test(workflowId)
 }

@@ -15,7 +15,7 @@ const RETRY_INTERVAL_MS = 3000
 /** While the clocks differ they are compared no more often than this, in milliseconds. */
 const RECHECK_INTERVAL_MS = 200
 
-/** What is known of the two clocks. Times in milliseconds since the epoch, by this machine's clock. */
+/** The last comparison of the two clocks. Times in milliseconds since the epoch, by this machine's clock. */
 export class ClockWatch {
   #answeredAt = Number.NEGATIVE_INFINITY
   #askedAt = Number.NEGATIVE_INFINITY
@@ -40,7 +40,7 @@ export class ClockWatch {
     return isWithin(now, this.#answeredAt, COMPARISON_LIFE_MS)
   }
 
-  /** Whether Temporal was not asked in vain just now. */
+  /** Whether Temporal may be asked again: not right after an attempt that failed. */
   mayAsk(now: number): boolean {
     return !isWithin(now, this.#askedAt, this.problem === null ? RETRY_INTERVAL_MS : RECHECK_INTERVAL_MS)
   }

@@ -1,4 +1,4 @@
-/** What an answer of Temporal proves about an execution: pure functions over {@link TemporalAnswer}. */
+/** What an answer from Temporal proves about an execution: pure functions over {@link TemporalAnswer}. */
 import { z } from 'zod'
 import { isName } from '../../shared/names.ts'
 import { decodePayload, firstPayload, type Payload, type Payloads } from '../../shared/payload.ts'
@@ -70,9 +70,9 @@ export interface Listed {
   status: ExecutionStatus | null
   startedAt: number
   closedAt: number | null
-  /** The workflow that began the chain of children that it belongs to; its own id when it is nobody's child. */
+  /** The root of the chain of children it belongs to; its own id when it is not a child. */
   rootWorkflowId: string
-  /** What the coordinator wrote when it started it; null for what others started. */
+  /** The memo of the coordinator that started it; null when another client did. */
   memo: { decision: string; workflow: string; target: Target } | null
 }
 
@@ -89,7 +89,7 @@ export function namespaceId(answer: TemporalAnswer): string | null {
   return (answer.body.namespaceInfo as { id?: string } | undefined)?.id ?? null
 }
 
-/** What a closed execution left behind. */
+/** The result or failure of a closed execution. */
 export interface Ending {
   result: unknown
   error: ExecutionError | null

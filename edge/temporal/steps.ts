@@ -9,9 +9,9 @@ import type { TemporalAnswer } from './client.ts'
 
 /** Steps that are shown at most, the newest. */
 const MAX_STEPS = 500
-/** Fields of an activity's argument that say what it is about, in the order in which they are looked for. */
+/** Fields of an activity's argument that identify its subject, by precedence. */
 const SUBJECTS = ['name', 'url', 'pool', 'node', 'repository']
-/** Most of a text that is shown, in characters. */
+/** Length of a text that is shown, in characters. */
 const MAX_TEXT_LENGTH = 200
 
 /** One page of a history; null when the answer is none. */
@@ -120,7 +120,7 @@ function pendingOf(described: TemporalAnswer): Pending[] {
   return Array.isArray(pendingActivities) ? (pendingActivities as Pending[]) : []
 }
 
-/** What the first argument is about: its parameters may hold secrets, so only known fields are shown. */
+/** The subject of an activity, from its first argument. Parameters may hold secrets, so only known fields are shown. */
 function subjectOf(input: Payloads | undefined): string | null {
   const [payload] = input?.payloads ?? []
   const argument = payload === undefined ? null : decodePayload(payload)
@@ -132,7 +132,7 @@ function subjectOf(input: Payloads | undefined): string | null {
   return null
 }
 
-/** What a URL leads to, without what may be a password or a token. Any other text is as it was. */
+/** A URL without its password, query and fragment; any other text as it is. */
 function withoutSecrets(text: string): string {
   if (!text.includes('://') || !URL.canParse(text)) return text
   const { protocol, host, pathname, search } = new URL(text)

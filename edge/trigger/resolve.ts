@@ -42,7 +42,7 @@ export async function resolveAgain(ledgers: Ledgers, config: Config, waiting: Tr
   return route(ledgers, config, workflow, checked, waiting.datacenter, { ...waiting, input, traceparent })
 }
 
-/** What of a trigger its caller said. */
+/** The part of a trigger that its caller determines. */
 type Said = Pick<Trigger, 'caller' | 'reason' | 'trigger' | 'validFor'> &
   Pick<Trigger['start'], 'input' | 'traceparent'>
 

@@ -20,7 +20,7 @@ export interface Queues {
 }
 
 /**
- * Checks that a target has the shape that the workflow's `task_queue_target` wants.
+ * Checks that a target has the keys that the workflow's `task_queue_target` requires.
  *
  * @throws ProblemError `invalid_target` with the path of the mistake
  */
@@ -36,7 +36,7 @@ export function checkTarget(config: Config, workflow: Workflow, given: Target | 
   const [scope, fixedType] = splitTarget(workflow.task_queue_target)
   const node = scope === 'node' ? required(target, 'node') : forbidden(target, 'node', scope)
   const nodeType = scope === 'node_type' ? typeOfTarget(target, fixedType) : forbidden(target, 'node_type', scope)
-  // Only a node lives somewhere by itself; everything else without a datacenter is meant for the first.
+  // Only a node has a datacenter by itself; any other target without one goes to the first.
   const datacenter = target.datacenter ?? (node === null || owned.length === 1 ? (owned[0] ?? null) : null)
   return {
     node,

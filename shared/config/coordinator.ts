@@ -12,7 +12,7 @@ const routeRuleSchema = z.strictObject({
   method: z.enum(METHODS),
   route_patterns: z
     .array(
-      text.refine(isRoutePattern, { error: 'expected a path that begins with "/"; "*" may stand for a whole segment' }),
+      text.refine(isRoutePattern, { error: 'expected a path that begins with "/"; "*" may replace a whole segment' }),
       {
         error: 'expected a list of path patterns',
       },
@@ -86,7 +86,7 @@ function requireOne(name: string): ReturnType<typeof refuseBoth> {
 /** How the messages of a webhook are signed, and what they say. */
 const WEBHOOK_FORMATS = ['standard', 'pagerduty', 'cloudevents'] as const
 
-/** A door for signed messages, or a sender at the door that its format has. */
+/** A sender of signed messages: an endpoint, or a sender at the endpoint of its format. */
 const webhookSchema = z
   .strictObject({ ...secretKeys, format: z.enum(WEBHOOK_FORMATS).default('standard'), workflow: name.optional() })
   .superRefine(...refuseBoth('secret'))
@@ -104,7 +104,7 @@ const slackSchema = z
   .superRefine(...refuseBoth('signing_secret'))
   .superRefine(...requireOne('signing_secret'))
 
-/** What is signed names no webhook: a message to one would be good for any other with the same secret. */
+/** A signature names no webhook: a message to one would be valid for any other with the same secret. */
 function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
   const owners = new Map<string, string>()
   for (const [webhook, { secret_env, secret_file }] of Object.entries(webhooks)) {
@@ -113,7 +113,7 @@ function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSch
     const owner = owners.get(place)
     if (owner === undefined) owners.set(place, webhook)
     else {
-      const message = `is that of webhook ${owner}; each needs a secret of its own`
+      const message = `is that of webhook ${owner}; each needs its own secret`
       context.addIssue({ code: 'custom', path: [webhook, key], message })
     }
   }
@@ -122,7 +122,7 @@ function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSch
 /** The blocks of which each receiver has exactly one. */
 const RECEIVER_KINDS = ['webhook', 'alertmanager', 'slack', 'pagerduty'] as const
 
-/** Where a human is told. */
+/** A receiver of escalations. */
 const receiverSchema = z
   .strictObject({
     /** With a secret, messages are signed. */
@@ -154,7 +154,7 @@ const receiverSchema = z
       context.addIssue({
         code: 'custom',
         path: [],
-        message: kinds.length === 0 ? 'tells nobody: it needs a block that says how' : 'has more than one block',
+        message: kinds.length === 0 ? 'has no block: one must say how to notify it' : 'has more than one block',
         params: { permitted: RECEIVER_KINDS, ...(kinds.length === 0 && { missing: RECEIVER_KINDS }) },
       })
     },
@@ -202,9 +202,9 @@ export const coordinatorSchema = z
 export type RouteRule = z.output<typeof routeRuleSchema>
 /** The server's side of coordinator.hcl, defaults filled in. */
 export type ServerConfig = z.output<typeof serverSchema>
-/** A door for signed messages. */
+/** A sender of signed messages. */
 export type WebhookConfig = z.output<typeof webhookSchema>
-/** One place where a human is told; exactly one of its blocks is there. */
+/** One receiver of escalations; exactly one of its blocks is present. */
 export type ReceiverConfig = z.output<typeof receiverSchema>
 /** coordinator.hcl, defaults filled in. */
 export type CoordinatorConfig = z.output<typeof coordinatorSchema>

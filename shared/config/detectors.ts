@@ -143,11 +143,11 @@ const templatedName = z
   .string({ error: 'expected a quoted string' })
   .refine((value) => /(?<!\$)\$\{/.test(value) || isName(value), { error: `not a name: ${NAME_RULE}` })
 
-/** Sources that the detector daemon asks, again and again, how things stand; */
+/** Sources that the detector daemon polls; */
 const POLLED = ['http_check', 'prometheus', 'tcp_check', 'command_check'] as const
 /** that it reads as they grow; */
 const FOLLOWED = ['log', 'journal'] as const
-/** and of which the coordinator is told. */
+/** and sources whose signals are pushed to the coordinator. */
 const PUSHED = ['alert', 'pagerduty', 'cloudevent'] as const
 /** The blocks of which each detector has exactly one. */
 const SOURCES = [...POLLED, ...FOLLOWED, 'schedule', ...PUSHED] as const
@@ -155,9 +155,9 @@ const SOURCES = [...POLLED, ...FOLLOWED, 'schedule', ...PUSHED] as const
 /** The kind of a detector's source. */
 export type SourceKind = (typeof SOURCES)[number]
 
-/** What of a detector says when, and how often, it triggers. */
+/** The keys of a detector that say when, and how often, it triggers. */
 const TIMING = ['interval', 'jitter', 'for', 'clear_for', 'repeat_after'] as const
-/** How often what grows is looked at, in milliseconds. */
+/** How often growing files are polled. */
 const FOLLOW_INTERVAL_MS = 1000
 
 const detectorSchema = z
@@ -248,7 +248,7 @@ export type JournalConfig = NonNullable<DetectorConfig['journal']>
 /** When a schedule fires. */
 export type ScheduleConfig = NonNullable<DetectorConfig['schedule']>
 
-/** The detectors of which the coordinator is told: it is given them, the daemon leaves them alone. */
+/** The detectors whose signals are pushed: the coordinator gets them, the daemon ignores them. */
 export const pushDetectorsSchema = z.record(name, detectorSchema)
 
 /** The kind of a detector's source. */
@@ -257,7 +257,7 @@ export function sourceOf(detector: Partial<Record<SourceKind, unknown>>): Source
   return SOURCES.find((kind) => detector[kind] !== undefined) ?? 'prometheus'
 }
 
-/** Whether the coordinator is told of a detector's condition, rather than the daemon seeing it. */
+/** Whether a detector's signals are pushed to the coordinator, rather than polled by the daemon. */
 export function isPushed(detector: Partial<Record<SourceKind, unknown>>): boolean {
   return isOneOf(PUSHED, sourceOf(detector))
 }

@@ -1,4 +1,4 @@
-/** What the configuration's values are made of. */
+/** Building blocks of the configuration's schemas. */
 import { RE2JS } from 're2js'
 import { z } from 'zod'
 import { isName, NAME_RULE } from '../names.ts'

@@ -43,12 +43,9 @@ const commandSchema = z
 
 const systemdSchema = z.strictObject({
   units: z
-    .array(
-      text.regex(/^[A-Za-z0-9:_.@*-]+$/, { error: 'expected the name of a unit; "*" stands for any part of one' }),
-      {
-        error: 'expected a list of units',
-      },
-    )
+    .array(text.regex(/^[A-Za-z0-9:_.@*-]+$/, { error: 'expected the name of a unit; "*" matches any part of it' }), {
+      error: 'expected a list of units',
+    })
     .min(1, { error: 'must name at least one unit' }),
   timeout: durationSchema({ min: '1s', max: '1h' }).default(90_000),
 })
@@ -67,7 +64,7 @@ const diagnosticsSchema = z.strictObject({
   keep: wholeNumber.refine((value) => value >= 1, { error: 'must be at least 1' }).default(10),
 })
 
-/** Directories whose content belongs to the system: nothing in them is ever removed by rule. */
+/** Directories whose content belongs to the system: no rule may remove anything in them. */
 const SYSTEM_DIRECTORIES =
   /^\/(?:bin|boot|dev|etc|lib\d*|proc|root|run|sbin|sys|usr|var|home|opt|srv|tmp)$|^\/(?:bin|boot|dev|etc|lib\d*|proc|sbin|sys|usr)\//
 
@@ -192,11 +189,11 @@ export const workerSchema = z.strictObject({
 export type WorkerConfig = z.output<typeof workerSchema>
 /** One allow-listed command of a host. */
 export type CommandConfig = WorkerConfig['command'][string]
-/** What a host may put into a bundle of diagnostics. */
+/** What a bundle of diagnostics of a host contains. */
 export type DiagnosticsConfig = NonNullable<WorkerConfig['diagnostics']>
 /** Which files may be removed; `older_than` in milliseconds. */
 export type FreeDiskRule = WorkerConfig['free_disk'][string]
 /** A repository whose revisions may be tested. */
 export type RepositoryConfig = WorkerConfig['repository'][string]
-/** One pool of servers, and how its load balancer is spoken to. */
+/** One pool of servers, and how to reach its load balancer. */
 export type LoadBalancerConfig = WorkerConfig['load_balancer'][string]

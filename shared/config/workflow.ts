@@ -5,7 +5,7 @@ import { durationSchema } from '../duration-schema.ts'
 import { isName } from '../names.ts'
 import { flag, given, name, numberOrText, pattern, text, toWholeNumber } from './fields.ts'
 
-/** Most that a window may look back, the longest time rows are kept. */
+/** The longest window, for which rows are kept. */
 const MAX_PERIOD = '744h'
 /** The same in milliseconds. */
 export const MAX_PERIOD_MS = 744 * 3_600_000
@@ -64,12 +64,12 @@ const constraintValue = numberOrText.transform((value, context) =>
 /** The kinds of constraints, as receipts name them. */
 export const CONSTRAINT_KINDS = ['maxExecution', 'concurrency', 'exclusive', 'maxUnavailable', 'maxFailure'] as const
 
-/** What a constraint may be. The published design spells one of them "concurency"; both are read. */
+/** The kinds of constraint. The published design spells one of them "concurency"; both are read. */
 const kind = z
   .enum([...CONSTRAINT_KINDS, 'concurency'])
   .transform((value) => (value === 'concurency' ? 'concurrency' : value))
 
-/** Which keys beside `kind` a kind wants (true), permits (null) or has no use for (false), and its least value. */
+/** Whether a kind requires (true), permits (null) or refuses (false) a key beside `kind`, and its least value. */
 const KIND_RULES = {
   maxExecution: { value: true, period: true, is_global: null, per: null, least: 0, percent: false, node: false },
   concurrency: { value: true, period: null, is_global: null, per: null, least: 0, percent: false, node: false },

@@ -1,4 +1,4 @@
-/** What goes to and comes from a host's activities. */
+/** Arguments and results of a host's activities. */
 
 /** A command of the host's allow-list, with values for its parameters. */
 export interface CommandRequest {
@@ -20,7 +20,7 @@ export interface CommandResult {
   durationMs: number
 }
 
-/** What a command would run. */
+/** The process that a command would run. */
 export interface CommandDescription {
   name: string
   argv: string[]
@@ -54,7 +54,7 @@ export interface CheckRequest {
   timeout?: string
 }
 
-/** What a check found; `status` is 0 when there was no answer. */
+/** The finding of a check; `status` is 0 when there was no answer. */
 export interface CheckResult {
   ok: boolean
   status: number
@@ -62,7 +62,7 @@ export interface CheckResult {
   error?: string
 }
 
-/** A host's state, as an engineer would look at it first. Sizes in bytes, times in seconds. */
+/** A host's state, as an engineer would check it first. Sizes in bytes, times in seconds. */
 export interface Diagnostics {
   node: string
   at: string
@@ -85,7 +85,7 @@ export interface PoolServer {
   partly?: boolean
   /** Whether it takes requests now. */
   serving: boolean
-  /** Requests or connections that it still works on; null when the load balancer doesn't tell. */
+  /** Requests or connections in progress; null when the load balancer doesn't say. */
   sessions: number | null
   /** The load balancer's own word. */
   state: string
@@ -108,7 +108,7 @@ export interface PoolRequest {
   minServers?: number
 }
 
-/** What was seen before and after a change of a pool. */
+/** The state before and after a change of a pool. */
 export interface PoolChange {
   /** False when it was so already. */
   changed: boolean
@@ -127,7 +127,7 @@ export interface BundleEntry {
   name: string
   /** Bytes in the bundle, after redaction and before compression. */
   bytes: number
-  /** Whether its beginning was left out for want of room. */
+  /** Whether its beginning was omitted for lack of space. */
   cut: boolean
   /** Passages that were made unreadable. */
   redactions: number
@@ -162,7 +162,7 @@ export interface DiskRoom {
   freePercent: number
 }
 
-/** What was removed. */
+/** The removed files. */
 export interface FreeDiskReport {
   before: DiskRoom
   after: DiskRoom
@@ -171,7 +171,7 @@ export interface FreeDiskReport {
   bytes: number
   /** The first of them, oldest first. */
   removed: { path: string; bytes: number; modified: string }[]
-  /** What could not be looked at or removed. */
+  /** Paths that could not be read or removed. */
   errors: string[]
 }
 

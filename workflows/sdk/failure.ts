@@ -15,7 +15,7 @@ export function fail(type: string, message: string, facts: Record<string, unknow
 }
 
 /**
- * Ends the workflow as failed, with what an engineer would look at first: the host's state, collected now, and the
+ * Ends the workflow as failed, with what an engineer would check first: the host's state, collected now, and the
  * facts given.
  *
  * @throws ApplicationFailure of type `type`, never retried
@@ -48,7 +48,7 @@ export function failureType(error: unknown): string | null {
   return failure instanceof ApplicationFailure ? (failure.type ?? null) : null
 }
 
-/** Whether nobody on the host took an order: it is down, or its worker is. */
+/** Whether no worker on the host took an activity: the host is down, or its worker is. */
 export function isHostUnreachable(error: unknown): boolean {
   return failureType(error) === HOST_UNREACHABLE
 }

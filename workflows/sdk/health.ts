@@ -17,7 +17,7 @@ export interface HealthReport {
 export interface Patience {
   /** For how long every check has to find it healthy; default 0: one is enough. */
   steady?: number
-  /** Whether a host that nobody answers on counts as not healthy yet, instead of ending the wait; default false. */
+  /** Whether a host without any worker counts as not healthy yet, instead of ending the wait; default false. */
   toleratesUnreachable?: boolean
 }
 
@@ -45,7 +45,7 @@ export async function untilHealthy(
   }
 }
 
-/** What a check that failed found, in words. */
+/** The finding of a failed check, in words. */
 export function foundBy({ error, status }: CheckResult): string {
   return error ?? `status ${status}`
 }

@@ -1,6 +1,6 @@
 /**
  * What every workflow in Resile's bundle gets without its author's doing: on-host activities run on the target's queue,
- * and the worker is told when an execution ends. Loaded into the workflow sandbox beside the workflows.
+ * and the worker is notified when an execution ends. Loaded into the workflow sandbox beside the workflows.
  */
 import {
   ActivityFailure,
@@ -28,7 +28,7 @@ import { HOST_UNREACHABLE, STARTED_TOO_LATE } from '../../shared/failure-types.t
 const HEADER = 'resile'
 
 /**
- * How long an activity waits for a worker of its queue, unless its author says otherwise. A live worker takes it at once,
+ * How long an activity waits for a worker of its queue, unless its author says so. A live worker takes it at once,
  * one that was restarted within seconds: what waits longer is an order for a dead host. Milliseconds.
  */
 const MAX_START_DELAY_MS = 60_000
@@ -44,7 +44,7 @@ export function interceptors(): WorkflowInterceptors {
   return { inbound: [routing], outbound: [routing] }
 }
 
-/** What the coordinator sends with a start; `begin_by` is RFC 3339. */
+/** The header that the coordinator sends with a start; `begin_by` is RFC 3339. */
 interface RoutingHeader {
   task_queue?: string
   begin_by?: string

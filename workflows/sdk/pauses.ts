@@ -1,23 +1,23 @@
 /**
  * How long to wait between two looks. Each look adds some 11 events to an execution's history, which Temporal ends at 51,200;
- * in the longest wait of 24 h, whatever is found, they stay below half of that.
+ * in the max wait of 24 h, whatever is found, they stay below half of that.
  */
 
-/** Shortest and longest, in milliseconds. */
-const PAUSE = { shortest: 1000, longest: 60_000 }
+/** Shortest and max, in milliseconds. */
+const PAUSE = { min: 1000, max: 60_000 }
 /** At least these parts: of the time waited so far, and of the time for which all has to stay well. */
 const SHARE = { waited: 1 / 20, waitedWhileWell: 1 / 200, steady: 1 / 20 }
 
-/** Until the next look at what is not yet as it should be. @param waited milliseconds since the first look */
+/** The wait before the next check of something that is not yet as it should be. @param waited milliseconds since the first check */
 export function pauseUntilWell(waited: number): number {
   return bounded(waited * SHARE.waited)
 }
 
-/** Until the next look at what is well and has to stay so for `steady`: oftener, to miss nothing. In milliseconds. */
+/** The wait before the next check of something healthy that has to stay so for `steady`: shorter, to miss nothing. In milliseconds. */
 export function pauseWhileWell(waited: number, steady: number): number {
   return bounded(Math.max(waited * SHARE.waitedWhileWell, steady * SHARE.steady))
 }
 
 function bounded(pause: number): number {
-  return Math.min(Math.max(pause, PAUSE.shortest), PAUSE.longest)
+  return Math.min(Math.max(pause, PAUSE.min), PAUSE.max)
 }

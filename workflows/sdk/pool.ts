@@ -14,7 +14,7 @@ import { servingWithout } from './serving.ts'
 export interface PoolInput {
   /** Name of the pool, as worker.hcl has its `load_balancer`. */
   pool?: string
-  /** Whose workers speak to the load balancer; default: the target's own. */
+  /** The host whose worker talks to the load balancer; default: the target's own. */
   via?: { node?: string; node_type?: string }
   /** How long what the target works on may take to end; default `"30s"`. */
   drain_for?: string
@@ -24,9 +24,9 @@ export interface PoolInput {
 
 /** How the target left its pool. */
 export interface DrainReport extends PoolChange {
-  /** Whether it was in before. What somebody else had taken out is theirs to return. */
+  /** Whether it was in rotation before. A server that somebody else had taken out is theirs to return. */
   tookOut: boolean
-  /** What it still worked on when nobody waited for it any more; null when the load balancer doesn't tell. */
+  /** Requests in progress when the wait ended; null when the load balancer doesn't say. */
   sessionsLeft: number | null
 }
 
@@ -69,7 +69,7 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
   // Of a large pool all servers, again and again, would be more than an execution's history may hold.
   const look = (): Promise<PoolState> => readPool({ pool, node })
 
-  // Where nobody tells what it works on, it is given all the time there is.
+  // Where requests in progress are unknown, it gets all the time there is.
   const isIdle = (state: PoolState): boolean => serverIn(state, node)?.sessions === 0
   const isServing = (state: PoolState): boolean => serverIn(state, node)?.serving === true
   const takeOut = (): Promise<PoolChange> =>
@@ -132,7 +132,7 @@ async function until(
   }
 }
 
-/** A pool as it was, but for one server, which was looked at later. */
+/** A pool as it was, except for one server, which was read later. */
 function withServer(state: PoolState, node: string, later: PoolState): PoolState {
   const servers = state.servers.map((server) => (server.node === node ? (serverIn(later, node) ?? server) : server))
   return { ...state, servers }

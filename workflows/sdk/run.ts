@@ -1,4 +1,4 @@
-/** What a workflow is told of its run, as its second argument. */
+/** The facts of its run that a workflow gets as its second argument. */
 export interface Run {
   /** Id of the execution, and of the decision that admitted it. */
   execution_id: string

@@ -18,7 +18,7 @@ export const notifier: Notifier = {
 
 const ALERT_NAME = 'ResileEscalation'
 const HOUR_MS = 3_600_000
-/** Most of an annotation, in characters: they end in mails and chats. */
+/** Length of an annotation, in characters: they end up in mails and chats. */
 const MAX_ANNOTATION_LENGTH = 4096
 
 /** How long an alert holds, in milliseconds, if nothing ends it before; one of `lost` as long as that may last. */
@@ -28,7 +28,7 @@ const ALERT_LIFE_MS = { most: 24 * HOUR_MS, lost: 744 * HOUR_MS }
  * The alert on an execution, which is known by its labels: posted again, it is the same.
  *
  * @param url     Alertmanager's base URL
- * @param status  what is told
+ * @param status  the escalated status
  * @param endedAt when the status had passed, in milliseconds since the epoch; null while it holds
  */
 function toAlertmanager(url: string, status: EscalatedStatus, message: Escalation, endedAt: number | null): Delivery {

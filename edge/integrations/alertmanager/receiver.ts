@@ -13,7 +13,7 @@ export const alertmanagerRoutes: readonly Route[] = [
     path: '/v1/triggers/alertmanager',
     handler: receiveAlerts,
     body: alertGroupSchema,
-    summary: 'Start what firing alerts of Alertmanager want, if constraints allow it now',
+    summary: 'Start what firing alerts of Alertmanager request, if constraints allow it now',
     answers: { 200: 'TriggerItems' },
     problems: ['unsupported_media_type', 'bad_request', 'try_again'],
   },

@@ -43,7 +43,7 @@ const attributesSchema = z
 type Attributes = z.output<typeof attributesSchema>
 
 /**
- * Reads an event. Its mode is told by the media type: `application/cloudevents+json` is structured, any that doesn't begin
+ * Reads an event. Its mode follows from the media type: `application/cloudevents+json` is structured, any that doesn't begin
  * with `application/cloudevents` binary.
  *
  * @throws ProblemError `unsupported_media_type` for batches and other formats, else `bad_request`
@@ -64,7 +64,7 @@ function structured(type: string, body: Uint8Array): CloudEvent {
   }
   const json = checkJson(z.record(z.string(), z.unknown()), decodeJson(body))
   const { data, data_base64, ...given } = json
-  // Null stands for an attribute that isn't there.
+  // Null means that the attribute is absent.
   const attributes = attributesOf(
     Object.entries(given).filter(([, value]) => value !== null),
     (name) => [name],
@@ -107,10 +107,10 @@ function binary(headers: Headers, body: Uint8Array): CloudEvent {
 
 /** Checks attributes. @throws ProblemError `bad_request` with the place of each mistake */
 function attributesOf(given: [string, unknown][], placeOf: (name: string) => string[]): Attributes {
-  const odd = given.filter(([name]) => !/^[a-z0-9]{1,64}$/.test(name))
+  const invalidNames = given.filter(([name]) => !/^[a-z0-9]{1,64}$/.test(name))
   const parsed = attributesSchema.safeParse(Object.fromEntries(given))
   const mistakes = [
-    ...odd.map(([name]) => ({
+    ...invalidNames.map(([name]) => ({
       path: jsonPointer(placeOf(name)),
       message: 'a name is of lower-case letters and digits',
     })),
@@ -125,7 +125,7 @@ function attributesOf(given: [string, unknown][], placeOf: (name: string) => str
 
 /**
  * The value of a header, by section 3.1.3.2 of the binding: percent-encoded, or between quotes as older senders write
- * it. A header that is there twice comes as one with a comma and a space, which stands in no value that isn't quoted.
+ * it. A header that is sent twice arrives as one with a comma and a space, which no unquoted value contains.
  */
 function decodedHeader(value: string): string | null {
   const quoted = /^"((?:[^"\\]|\\.)*)"$/.exec(value)?.[1]

@@ -20,7 +20,7 @@ export const cloudeventsRoutes: readonly Route[] = [
     handler: receiveEvent,
     body: z.record(z.string(), z.unknown()),
     bodyType: 'application/cloudevents+json',
-    summary: 'Start what a CloudEvent (1.0, binary or structured) wants, if constraints allow it now',
+    summary: 'Start what a CloudEvent (1.0, binary or structured) requests, if constraints allow it now',
     answers: { 200: 'TriggerItems', 201: 'Admission', 202: 'Admission' },
     problems: [...MALFORMED, 'replayed', 'idempotency_conflict', ...DENIED, ...UNDECIDED, 'try_again'],
   },

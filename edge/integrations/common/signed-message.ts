@@ -1,4 +1,4 @@
-/** What endpoints for signed messages have in common. */
+/** What endpoints for signed messages share. */
 import type { WebhookConfig } from '../../../shared/config.ts'
 import type { SignedMessage } from '../../access/sender.ts'
 import type { AppContext } from '../../context.ts'

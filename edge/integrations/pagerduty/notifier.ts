@@ -21,9 +21,9 @@ export const notifier: Notifier = {
   },
 }
 
-/** Most of a summary, by PagerDuty's rule, less what tells that it was cut. */
+/** Length of a summary, by PagerDuty's limit, less the truncation mark. */
 const MAX_SUMMARY_LENGTH = 1000
-/** Most of a detail, in characters. */
+/** Length of a detail, in characters. */
 const MAX_DETAIL_LENGTH = 8192
 
 /**
@@ -39,12 +39,12 @@ function toPagerDuty(
   message: Escalation,
   endedAt: number | null,
 ): Delivery {
-  const told = { routing_key: key, dedup_key: message.id }
-  if (endedAt !== null) return { url, body: JSON.stringify({ ...told, event_action: 'resolve' }) }
+  const identity = { routing_key: key, dedup_key: message.id }
+  if (endedAt !== null) return { url, body: JSON.stringify({ ...identity, event_action: 'resolve' }) }
   const { execution, datacenter, workflow, summary, at, type } = message
   const { node, node_type } = execution.target
   const event = {
-    ...told,
+    ...identity,
     event_action: 'trigger',
     client: 'Resile',
     payload: {

@@ -15,7 +15,7 @@ export const pagerdutyRoutes: readonly Route[] = [
     path: '/v1/triggers/pagerduty',
     handler: receiveIncident,
     body: pagerdutySchema,
-    summary: "Start what an event of PagerDuty's webhooks (version 3) wants, if constraints allow it now",
+    summary: "Start what an event of PagerDuty's webhooks (version 3) requests, if constraints allow it now",
     answers: { 200: 'TriggerItems' },
     problems: ['not_found', 'unsupported_media_type', 'bad_request', 'starting', 'try_again'],
   },

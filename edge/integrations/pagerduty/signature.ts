@@ -7,10 +7,10 @@
  */
 import { isHmac } from '../common/hmac.ts'
 
-/** Most signatures of one message: one of each secret while secrets are changed. */
+/** Signatures of one message: one per secret while secrets are rotated. */
 const MAX_SIGNATURES = 10
 
-/** What the header says, as far as it needs no secret to be judged: the HMACs in hex. */
+/** The signatures in the header, as far as they can be checked without a secret: the HMACs in hex. */
 export function readSignatures(headers: Headers): { signatures: string[] } | { refused: string } {
   const header = headers.get('x-pagerduty-signature')
   if (header === null) return { refused: 'there is no header x-pagerduty-signature' }

@@ -1,4 +1,4 @@
-/** What somebody types after a slash command: `WORKFLOW TARGET key=value… reason …`. */
+/** The text after a slash command: `WORKFLOW TARGET key=value… reason …`. */
 import type { InputField } from '../../../shared/config.ts'
 import type { Target } from '../../../shared/wire.ts'
 import type { Workflow } from '../../../shared/workflows.ts'
@@ -67,7 +67,7 @@ export function usageOf({ name, task_queue_target, input }: Workflow): string {
   return [name, ...target, ...fields, '[reason …]'].join(' ')
 }
 
-/** A value as it was typed: where it ends, and whether it stood between quotes. */
+/** A value as it was typed: where it ends, and whether it was quoted. */
 interface TypedValue {
   text: string
   isQuoted: boolean
@@ -105,7 +105,7 @@ function typed(key: string, { text, isQuoted }: TypedValue, type: InputField['ty
   return type === 'string' || json === undefined ? text : json
 }
 
-/** What a text says as JSON; undefined for what is none, or would not survive the way. */
+/** A text as JSON; undefined when it is not JSON, or would change in transit. */
 function jsonOf(text: string): unknown {
   try {
     return decodeJson(new TextEncoder().encode(text))

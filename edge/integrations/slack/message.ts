@@ -16,18 +16,18 @@ export interface SlackMessage {
   blocks: Block[]
 }
 
-/** What a button is pressed for. */
+/** The actions of buttons. */
 export const ACTIONS = { approve: 'resile_approve', reject: 'resile_reject' } as const
 
-/** Most characters of the text of a section, less a little for what is ours. */
+/** Characters of the text of a section, less a little for our own markup. */
 const MAX_SECTION_LENGTH = 2900
 
-/** Escapes what Slack would read as markup of its own: mentions, links, special commands. */
+/** Escapes what Slack would read as markup: mentions, links, special commands. */
 export function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
-/** A text that stands as it is, but for the little markup in it that is ours. */
+/** A text without markup, followed by a little markup of our own. */
 export function section(markdown: string): Block {
   return { type: 'section', text: { type: 'mrkdwn', text: markdown, verbatim: true } }
 }

@@ -24,14 +24,14 @@ export const notifier: Notifier = {
   },
 }
 
-/** Most of a fact and of evidence, in characters: escaped, a fact must still fit into 2000. */
+/** Length of a fact and of evidence, in characters: escaped, a fact must still fit into 2000. */
 const MAX_FACT_LENGTH = 350
 const MAX_EVIDENCE_LENGTH = 2000
 
 /**
  * The message on an execution.
  *
- * @param url    of the webhook; whoever knows it can write there
+ * @param url    of the incoming webhook; a secret, since anyone who knows it can post there
  * @param isOver whether the status has passed meanwhile: then nothing is to be decided any more
  */
 function toSlack(url: string, status: EscalatedStatus, message: Escalation, isOver: boolean): Delivery {

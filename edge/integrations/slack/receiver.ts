@@ -29,7 +29,7 @@ export const slackRoutes: readonly Route[] = [
     handler: receiveSlack,
     body: z.record(z.string(), z.string()),
     bodyType: 'application/x-www-form-urlencoded',
-    summary: "What somebody wants by a Slack app's slash command or button; also a refusal is 200, with its text",
+    summary: "Run a Slack app's slash command or button; a refusal is 200 too, with its text",
     answers: { 200: null },
     problems: ['not_found', 'unsupported_media_type', 'bad_request', 'replayed', 'ledger_unavailable', 'starting'],
   },

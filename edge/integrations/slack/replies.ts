@@ -1,4 +1,4 @@
-/** What people in Slack are told of what they asked for. */
+/** Answers to people in Slack. */
 import type { Execution } from '../../../shared/wire.ts'
 import type { Workflow } from '../../../shared/workflows.ts'
 import type { ProblemError } from '../../http/problem.ts'
@@ -8,10 +8,10 @@ import { usageOf } from './command.ts'
 import { approvalButtons, codeSection, escaped, mention, plainSection, type SlackMessage, section } from './message.ts'
 import type { SlackInteraction } from './request.ts'
 
-/** An answer to a command: for the channel, or for whoever asked alone. */
+/** An answer to a command: for the channel, or only for the user. */
 export type SlackReply = SlackMessage & { response_type: 'in_channel' | 'ephemeral' }
 
-/** What came of a start that was admitted. */
+/** The answer to a start that was admitted. */
 export function admittedReply({ decision, execution }: Admitted): SlackReply {
   const { workflow, datacenter, target, outcome, caller } = decision
   const done = outcome === 'admitted' && execution.started_at !== null ? 'was started' : SAID[outcome]
@@ -63,7 +63,7 @@ export function help(command: string, workflows: readonly Workflow[]): SlackRepl
   }
 }
 
-/** What is said while a decision takes longer than Slack waits. */
+/** The answer while a decision takes longer than Slack waits. */
 export const UNDECIDED: SlackReply = {
   response_type: 'ephemeral',
   text: 'It is not decided yet; the answer follows.',
@@ -85,7 +85,7 @@ export function decidedMessage(
   return { replace_original: true, text: `${escaped(text)}${ours}`, blocks: [...kept, plainSection(text, ours)] }
 }
 
-/** What somebody has decided, to be followed by who. */
+/** The decision on an execution, to be followed by the user. */
 export function verdictText(
   verdict: 'approve' | 'reject',
   { workflow, datacenter, target, started_at }: Execution,

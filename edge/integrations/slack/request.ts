@@ -35,7 +35,7 @@ export type SlackInteraction = z.output<typeof interactionSchema>
 /** A request of Slack's, and who has made it do so. */
 export type SlackRequest = { caller: string } & ({ command: SlackCommand } | { interaction: SlackInteraction })
 
-/** Reads the body of a request; null for one that names nobody. */
+/** Reads the body of a request; null for one that names no user. */
 export function readSlackRequest(body: Uint8Array): SlackRequest | null {
   const form = new URLSearchParams(new TextDecoder().decode(body))
   const payload = form.get('payload')

@@ -15,7 +15,7 @@ export function responseUrl(prefix: string, given: string | undefined): string |
 }
 
 /**
- * Sends an answer. One that doesn't arrive is only logged: what was decided stands.
+ * Sends an answer. One that can't be delivered is only logged: the decision is not affected.
  *
  * @see https://docs.slack.dev/interactivity/handling-user-interaction#message_responses
  */

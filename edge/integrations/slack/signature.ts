@@ -11,7 +11,7 @@ import { isHmac, joined } from '../common/hmac.ts'
 /** How far in the future a request's time may be, in milliseconds; in the past it is {@link SIGNATURE_TOLERANCE_MS}. */
 const MAX_AHEAD_MS = 60_000
 
-/** What the two headers say, as far as it needs no secret to be judged; a request's id is its signature. */
+/** The two headers, as far as they can be checked without a secret; a request's id is its signature. */
 export function readSlackHeaders(headers: Headers, now: number): SignedMessage | { refused: string } {
   const timestamp = headers.get('x-slack-request-timestamp')
   const signature = headers.get('x-slack-signature')
@@ -20,16 +20,16 @@ export function readSlackHeaders(headers: Headers, now: number): SignedMessage |
   if (!/^[1-9]\d{0,10}$/.test(timestamp)) {
     return { refused: 'header x-slack-request-timestamp: must be there once, in whole seconds since 1970' }
   }
-  // In one spelling alone, so that no other is taken for another request.
+  // Only one spelling is accepted, so that no other counts as another request.
   if (!/^v0=[0-9a-f]{64}$/.test(signature)) {
     return { refused: 'header x-slack-signature: must be there once, such as v0=HEX' }
   }
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds
   if (late > SIGNATURE_TOLERANCE_MS / 1000)
-    return { refused: `header x-slack-request-timestamp: lies ${late} seconds in the past` }
+    return { refused: `header x-slack-request-timestamp: is ${late} seconds in the past` }
   if (-late > MAX_AHEAD_MS / 1000)
-    return { refused: `header x-slack-request-timestamp: lies ${-late} seconds in the future` }
+    return { refused: `header x-slack-request-timestamp: is ${-late} seconds in the future` }
   return { id: signature.slice('v0='.length), timestamp: seconds }
 }
 

@@ -7,7 +7,7 @@ import type { Webhook } from 'standardwebhooks'
 import { SIGNATURE_TOLERANCE_MS } from '../../../shared/signature-tolerance.ts'
 import type { SignedMessage } from '../../access/sender.ts'
 
-/** What the three headers say, as far as it needs no key to be judged. */
+/** The three headers, as far as they can be checked without a key. */
 export type MessageHeaders = (SignedMessage & { signatures: string }) | { refused: string }
 
 /**
@@ -29,7 +29,7 @@ export function readHeaders(headers: Headers, now: number): MessageHeaders {
       refused: 'header webhook-id: must be there once, 1 to 255 printable ASCII characters without space and "."',
     }
   }
-  // In one spelling alone, so that no other is taken for another message.
+  // Only one spelling is accepted, so that no other counts as another message.
   if (!/^[1-9]\d{0,10}$/.test(timestamp)) {
     return { refused: 'header webhook-timestamp: must be there once, in whole seconds since 1970' }
   }
@@ -39,9 +39,9 @@ export function readHeaders(headers: Headers, now: number): MessageHeaders {
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds
   if (late > SIGNATURE_TOLERANCE_MS / 1000)
-    return { refused: `header webhook-timestamp: lies ${late} seconds in the past` }
+    return { refused: `header webhook-timestamp: is ${late} seconds in the past` }
   if (-late > SIGNATURE_TOLERANCE_MS / 1000)
-    return { refused: `header webhook-timestamp: lies ${-late} seconds in the future` }
+    return { refused: `header webhook-timestamp: is ${-late} seconds in the future` }
   return { id, timestamp: seconds, signatures }
 }
 

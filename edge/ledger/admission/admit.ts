@@ -10,7 +10,7 @@ import { judgeTrigger } from './judge.ts'
 import { ATTEMPT_TIMEOUT_MS, newExecution } from './new-execution.ts'
 import { deniedByGlobal } from './receipt.ts'
 
-/** What admission did with a submission. */
+/** The result of an admission. */
 export type Admission =
   /** It is to be sent now. */
   | { kind: 'admitted'; id: string; decision: Decision }
@@ -31,7 +31,7 @@ export interface Denial {
 
 /** What admission needs besides the rows and the submission. */
 export interface AdmissionContext {
-  /** What the GlobalLedger says of the constraints that it counts; null when there are none. */
+  /** The GlobalLedger's judgements of the constraints that it counts; null when there are none. */
   global: GlobalAnswer | null
   /** The waiting execution that an operator approved, else null. */
   approved: { id: string; approval: Attribution } | null
@@ -39,7 +39,7 @@ export interface AdmissionContext {
   recordFor(decision: Decision, node: string | null): string | null
 }
 
-/** What an execution that is reserving keeps until that is concluded. */
+/** The draft of an execution that is reserving. */
 interface ReservationDraft {
   decision: Decision
   detail: string
@@ -72,7 +72,7 @@ export function admit(store: LedgerStore, submission: Submission, context: Admis
 /**
  * Ends a reservation by what the GlobalLedger answered: one compare-and-set from reserving to admitted or to nothing.
  *
- * @returns null when it was ended otherwise meanwhile
+ * @returns null when it had been concluded before
  */
 export function concludeReservation(
   store: LedgerStore,

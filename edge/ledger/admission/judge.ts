@@ -108,7 +108,7 @@ function judgeFleets(store: LedgerStore, constraint: ResolvedConstraint, trigger
   })
 }
 
-/** What an open exclusive execution says of a trigger that isn't exclusive itself: a line only when it denies. */
+/** Judges a trigger that isn't exclusive by the exclusive executions open on its node; a receipt line only when it denies. */
 function excludedBy(store: LedgerStore, trigger: Judged, at: number): Judgement[] {
   if (trigger.node === null || isExclusive(trigger.constraints)) return []
   const excluding = store.usage

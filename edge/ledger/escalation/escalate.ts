@@ -5,8 +5,8 @@ import { type ExecutionRow, toWire } from '../store/execution-row.ts'
 import type { LedgerStore } from '../store/store.ts'
 
 /**
- * Has a human told how an execution stands now, if it was admitted, its workflow escalates and its status is one of those
- * that are told.
+ * Escalates the status of an execution, if it was admitted, its workflow has a receiver and its status is one of those
+ * that are escalated.
  *
  * @param at      since when it is so, in milliseconds since the epoch
  * @param tripped the scopes whose `maxFailure` its end has tripped

@@ -153,7 +153,7 @@ async function start(
   }
 }
 
-/** What is sent to start an execution, with its permit; null when it is not to be started any more. */
+/** The request that starts an execution, with its permit; null when it is no longer to be started. */
 async function startRequest(context: OutboxContext, id: string): Promise<StartRequest | null> {
   const row = context.store.executions.get(id)
   if (row?.phase !== 'starting') return null
@@ -197,7 +197,7 @@ function confirm(context: OutboxContext, row: ExecutionRow, runId: string | null
     after_ms: now - row.admittedAt,
   })
   if (row.ending?.status !== 'canceled') return
-  // It was cancelled while its start was under way, and the start won.
+  // It was cancelled while its start was in progress, and the start won.
   const running = context.store.executions.get(row.id)
   if (running !== null) context.store.executions.update({ ...running, cancel: row.ending.message, nextAt: now })
 }

@@ -1,4 +1,4 @@
-/** What an admission permits. */
+/** The permit of an admission. */
 
 import { encodePayloads } from '../../../shared/payload.ts'
 import { digestPayloads, type Permit } from '../../../shared/permit.ts'

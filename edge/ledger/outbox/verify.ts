@@ -36,7 +36,7 @@ export async function verify(context: OutboxContext, row: ExecutionRow): Promise
 }
 
 async function passCancel(context: OutboxContext, temporal: TemporalClient, row: ExecutionRow): Promise<void> {
-  // Temporal bounds the text, and would refuse a longer one for ever.
+  // Temporal limits the length, and would always refuse a longer text.
   const answer = await temporal.cancel(
     row.workflowId,
     `${row.id}:cancel`,

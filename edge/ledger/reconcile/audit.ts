@@ -40,11 +40,11 @@ export type AuditResult =
 
 /** Executions per page of a list. */
 const PAGE_SIZE = 500
-/** What started this long before a list was asked for may be missing on it, so it is looked for again. */
+/** Executions started this long before a list was requested may be missing from it, so they are requested again. */
 const VISIBILITY_LAG_MS = 2 * 60_000
 
 /**
- * Counts everything that Temporal shows of the datacenter since a time, whoever started it, and all that runs. Visibility
+ * Counts everything that Temporal shows of the datacenter since a time, whatever started it, and everything open. Visibility
  * may not show yet what was started just before, so once is not enough.
  */
 export async function importAll(context: AuditContext, since: number): Promise<AuditResult> {
@@ -179,7 +179,7 @@ function targetOf(datacenter: string, taskQueue: string): { node?: string } {
   return isName(node) ? { node } : {}
 }
 
-/** An execution that had ended was reset: it runs again, or ended once more, which the next check will tell. */
+/** An execution that had ended was reset: it runs again, or ended again, which the next check finds out. */
 async function reopen(context: AuditContext, row: ExecutionRow): Promise<void> {
   const { store, temporal } = context
   const state = executionState(await describeSafely(temporal, row.workflowId))

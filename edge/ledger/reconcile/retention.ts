@@ -1,4 +1,4 @@
-/** How long, and how much, a ledger keeps. Rows that a window may still count are kept for its longest period. */
+/** Retention: how long, and how many rows, a ledger keeps. Rows that a window may still count are kept for its longest period. */
 import { MAX_PERIOD_MS } from '../../../shared/config.ts'
 import { firstIdAt } from '../../../shared/execution-id.ts'
 import type { LedgerStore } from '../store/store.ts'

@@ -27,7 +27,7 @@ export class DecisionStore {
     this.#count(decision.workflow, decision.outcome, decision.code, 1)
   }
 
-  /** Notes that a recorded decision stands for so many more triggers like it. */
+  /** Counts repeated triggers on a recorded decision. */
   repeat(id: string, count: number, at: number): void {
     const row = this.#sql
       .exec<{ workflow: string; outcome: string; code: string | null }>(

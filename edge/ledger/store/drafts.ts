@@ -1,4 +1,4 @@
-/** What executions that are not admitted yet need for it; see the table `drafts`. */
+/** Triggers and decisions of executions that are not admitted yet; see the table `drafts`. */
 export class DraftStore {
   readonly #sql: SqlStorage
 

@@ -16,12 +16,12 @@ export interface DueEscalation {
   attempts: number
 }
 
-/** What became of a message, as metrics count it. */
+/** The outcome of an escalation, as metrics count it. */
 export type EscalationOutcome = 'sent' | 'given_up'
 
 /**
- * What humans are told of executions: one row for each status of an execution, which stays as long as the execution, so
- * that nobody is told twice.
+ * Escalations of executions: one row per status of an execution, kept as long as the execution, so
+ * that no receiver is notified twice.
  */
 export class EscalationStore {
   readonly #sql: SqlStorage
@@ -31,8 +31,8 @@ export class EscalationStore {
   }
 
   /**
-   * Notes a message, due at once. A status that was told before isn't told again; the alert of one that had passed
-   * stands again, and what had passed before anyone was told is told now.
+   * Adds an escalation, due at once. A status that was sent before isn't sent again; the alert of one that had ended
+   * is active again, and one that had ended before it was sent is sent now.
    */
   put(execution: string, status: EscalatedStatus, receiver: string, message: Escalation): void {
     this.#sql.exec(
@@ -51,7 +51,7 @@ export class EscalationStore {
     )
   }
 
-  /** Notes that whatever an execution waited for has passed: what nobody was told of yet isn't told any more. */
+  /** Ends the statuses that an execution has left: what was not sent yet is dropped. */
   end(execution: string, now: number): void {
     this.#sql.exec(
       `UPDATE escalations SET ended_at = ?1,
@@ -144,7 +144,7 @@ export class EscalationStore {
     this.#sql.exec('DELETE FROM escalations WHERE execution = ?', execution)
   }
 
-  /** What is to be sent, and what became of the rest. */
+  /** The number of escalations that are due, and the outcomes of the others. */
   counts(): { pending: number; outcomes: { receiver: string; outcome: EscalationOutcome; count: number }[] } {
     return {
       pending: this.#sql

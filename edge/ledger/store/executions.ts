@@ -22,7 +22,7 @@ const INSERT = `INSERT INTO executions (${namesOf(ALL).join(', ')}, open) VALUES
 const UPDATE_STEP = updateOf(STEP)
 const UPDATE_ADMISSION = updateOf(ADMISSION)
 
-/** What changes with the state of an execution. */
+/** The stores that change together with an execution's state. */
 interface Related {
   decisions: DecisionStore
   drafts: DraftStore
@@ -194,7 +194,7 @@ export class ExecutionStore {
     )
   }
 
-  /** Open executions of a workflow that were admitted; from now on its GlobalLedger hears of their ends. */
+  /** Open executions of a workflow that were admitted; from now on their ends are reported to its GlobalLedger. */
   handOverOpen(workflow: string): { id: string; admittedAt: number; startedAt: number | null }[] {
     return this.#sql
       .exec<{ id: string; admitted_at: number; started_at: number | null }>(

@@ -1,4 +1,4 @@
-/** What a ledger knows of itself. */
+/** Facts that a ledger keeps about itself. */
 type FactName =
   /** The life of these tables: another one after the disk was lost. */
   | 'incarnation'

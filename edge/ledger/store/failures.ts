@@ -17,7 +17,7 @@ export class FailureStore {
     )
   }
 
-  /** What a `maxFailure` counts in a scope. */
+  /** The failures that a `maxFailure` counts in a scope. */
   usage(scope: string): FailureUsage {
     const sql = this.#sql
     return {

@@ -1,6 +1,6 @@
 import type { Freeze } from '../../../shared/wire.ts'
 
-/** What a freeze is judged by. */
+/** The part of a start that decides whether a freeze covers it. */
 export interface FreezeSubject {
   workflow: string
   datacenter: string
@@ -44,7 +44,7 @@ export class FreezeStore {
       .map(({ document }) => JSON.parse(document) as Freeze)
   }
 
-  /** Of those that cover a start at a time, the one that holds longest. */
+  /** Of those that cover a start at a time, the one that expires last. */
   covering({ workflow, datacenter, node }: FreezeSubject, at: number): Freeze | null {
     const row = this.#sql
       .exec<{ document: string }>(

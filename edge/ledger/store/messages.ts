@@ -18,7 +18,7 @@ export class MessageStore {
    * Remembers one attempt to deliver a message.
    *
    * @param timestamp when the attempt was made, in seconds as the sender says
-   * @param until when the attempt is too old to be taken for a new one
+   * @param until when the attempt is too old to be valid
    */
   remember(webhook: string, id: string, timestamp: number, until: number, most = MAX_MESSAGES): MessageAnswer {
     const known = this.#sql.exec(
@@ -37,7 +37,7 @@ export class MessageStore {
     this.#sql.exec('DELETE FROM messages WHERE until <= ?', now)
   }
 
-  /** What there are at most: they are numbered in turn, and the oldest go first. */
+  /** Their number is limited: they are numbered in order, and the oldest are deleted first. */
   #atMost(): number {
     const sql = 'SELECT max(number) - min(number) + 1 AS count FROM messages'
     return this.#sql.exec<{ count: number | null }>(sql).one().count ?? 0

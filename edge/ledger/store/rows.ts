@@ -1,4 +1,4 @@
-/** What the stores share: conditions of lists, pages of a bounded size, JSON in columns. */
+/** What the stores share: list conditions, pages of limited size, JSON in columns. */
 import type { LedgerPage } from '../types.ts'
 
 /** A `WHERE` of the conditions that apply: those with a value, and (with null) those without one. */
@@ -12,7 +12,7 @@ export function conditions(pairs: readonly [string, string | number | null | und
   return { where, bindings }
 }
 
-/** What one page may hold, in characters of JSON: an answer between objects of more than 32 MiB would fail. */
+/** Size of one page, in characters of JSON: an answer of more than 32 MiB between objects would fail. */
 const MAX_PAGE_LENGTH = 4 * 1024 * 1024
 
 /** Takes at most `limit` rows, and at least one, that together fit into a page. */

@@ -7,7 +7,7 @@ export class OutboxSchedule {
   }
 
   /**
-   * Takes the executions whose next step is due by `time`: first those not yet started, then the rest, the longest due
+   * Takes the executions whose next step is due by `time`: first those not yet started, then the rest, the max due
    * first. Unless something else is written, they are due again at `nextAttempt` and `nextCheck`.
    */
   takeDue(time: number, limit: number, nextAttempt: number, nextCheck: number): string[] {
@@ -60,10 +60,10 @@ export class OutboxSchedule {
   }
 
   /**
-   * After the clock was set back: makes everything due at `time` that would be due more than `longest` later only because
+   * After the clock was set back: makes everything due at `time` that would be due more than `max` later only because
    * of that. An execution that awaits approval is due when that expires, however late.
    */
-  clampDue(time: number, longest: number): void {
-    this.#sql.exec("UPDATE executions SET next_at = ?1 WHERE next_at > ?2 AND phase != 'waiting'", time, time + longest)
+  clampDue(time: number, max: number): void {
+    this.#sql.exec("UPDATE executions SET next_at = ?1 WHERE next_at > ?2 AND phase != 'waiting'", time, time + max)
   }
 }

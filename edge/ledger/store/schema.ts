@@ -18,7 +18,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     overdue_at INTEGER,           -- from when on an open one is reported overdue
     attempts INTEGER NOT NULL,
     maybe_sent INTEGER NOT NULL,  -- 1: an attempt may have reached Temporal and started it
-    next_at INTEGER,              -- when the outbox looks at it next; null once closed
+    next_at INTEGER,              -- when the outbox's next step is due; null once closed
     run_id TEXT,
     started_at INTEGER,           -- when the start was confirmed
     closed_at INTEGER,
@@ -77,7 +77,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   ALTER TABLE executions ADD COLUMN exclusive INTEGER NOT NULL DEFAULT 0;   -- 1: nothing else may be open on its node
   ALTER TABLE executions ADD COLUMN limits TEXT NOT NULL DEFAULT '[]';      -- JSON constraints that it was judged by
   ALTER TABLE executions ADD COLUMN namespace_id TEXT;                      -- Temporal's id of where it was started
-  ALTER TABLE executions ADD COLUMN central INTEGER NOT NULL DEFAULT 0;     -- 1: its GlobalLedger hears of it
+  ALTER TABLE executions ADD COLUMN central INTEGER NOT NULL DEFAULT 0;     -- 1: it is reported to its GlobalLedger
   UPDATE executions SET workflow_id = id, open = closed_at IS NULL;
   DROP INDEX executions_open;
   DROP INDEX executions_pending;
@@ -94,7 +94,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     PRIMARY KEY (scope, execution)
   ) WITHOUT ROWID;
   CREATE INDEX failures_by_time ON failures (scope, at);
-  -- A maxFailure that was reached; stays until a human resets it.
+  -- A maxFailure that was reached; stays until an operator resets it.
   CREATE TABLE trips (scope TEXT PRIMARY KEY, at INTEGER NOT NULL, count INTEGER NOT NULL) WITHOUT ROWID;
 
   CREATE TABLE freezes (
@@ -111,7 +111,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   ) WITHOUT ROWID;
   CREATE INDEX settlements_due ON settlements (next_at);
 
-  ALTER TABLE decisions ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;      -- triggers like it that it stands for
+  ALTER TABLE decisions ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;      -- repeated triggers that are counted on it
   ALTER TABLE decisions ADD COLUMN repeated_at INTEGER;
   CREATE INDEX decisions_denied ON decisions (id) WHERE outcome = 'denied';
 
@@ -133,7 +133,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
   CREATE INDEX messages_until ON messages (until);
   `,
   `
-  -- What humans are told: a row for each status of an execution, so that nobody is told twice.
+  -- Escalations: a row per status of an execution, so that no receiver is notified twice.
   CREATE TABLE escalations (
     execution TEXT NOT NULL,
     status TEXT NOT NULL,
@@ -141,7 +141,7 @@ export const LEDGER_MIGRATIONS: readonly string[] = [
     document TEXT NOT NULL,        -- JSON Escalation; empty once there is nothing more to send
     at INTEGER NOT NULL,           -- since when it is so
     ended_at INTEGER,              -- when the status had passed
-    outcome TEXT,                  -- null until it is sent | given_up | dropped (had passed before anyone was told)
+    outcome TEXT,                  -- null until it is sent | given_up | dropped (the status ended before it was sent)
     attempts INTEGER NOT NULL,
     next_at INTEGER,               -- null: nothing to send
     PRIMARY KEY (execution, status)

@@ -5,7 +5,7 @@ export function scopeName(workflow: string, node: string | null): string {
   return node === null ? workflow : `${workflow}@${node}`
 }
 
-/** What would have run, of a workflow in shadow mode. */
+/** The executions that would have run, of a workflow in shadow mode. */
 export function shadowScopeName(workflow: string, node: string | null): string {
   return `shadow/${scopeName(workflow, node)}`
 }

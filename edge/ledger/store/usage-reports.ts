@@ -76,7 +76,7 @@ export class UsageReportStore {
     this.#sql.exec('UPDATE usage_reports SET next_at = ?1 WHERE next_at > ?1', time)
   }
 
-  /** Grows for ever; it begins at the present time, so that it grows on also after the disk was lost. */
+  /** Always grows; it starts at the present time, so that it also grows after the disk was lost. */
   #nextSequence(now: number): number {
     return this.#sql
       .exec<{ value: number }>(

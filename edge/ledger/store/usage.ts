@@ -12,7 +12,7 @@ export class UsageStore {
     this.#starts = starts
   }
 
-  /** What one constraint counts: the executions of a workflow, on one node or (null) on all. */
+  /** The usage of one constraint: the executions of a workflow, on one node or (null) on all. */
   of(workflow: string, node: string | null): ScopeUsage {
     const sql = this.#sql
     const starts = this.#starts

@@ -121,7 +121,7 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
       errors.push(`${path}: ${messageOf(error)}`)
     }
   }
-  if (looked > MAX_WALK.files) errors.push(`only ${MOST.files} files were looked at`)
+  if (looked > MAX_WALK.files) errors.push(`only ${MAX_WALK.files} files were looked at`)
   return found.sort(byAge)
 }
 
