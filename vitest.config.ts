@@ -14,6 +14,8 @@ const unit: UserWorkspaceConfig = {
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 4,
+    // The default second is too short on a machine with other work.
+    expect: { poll: { timeout: 20_000 } },
     sequence: { groupOrder: 1 },
   },
 }

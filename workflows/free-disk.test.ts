@@ -38,7 +38,7 @@ describe('free-disk', () => {
 
   it('fails when that is not enough', async () => {
     const { error } = await free({ after: room(20) }, { until_free_percent: 30 })
-    expect(error).toMatchObject({ type: 'NotEnoughFreed', message: expect.stringContaining('30 % were wanted') })
+    expect(error).toMatchObject({ type: 'NotEnoughFreed', message: expect.stringContaining('30 % were required') })
     expect(error?.details).toMatchObject({ report: { after: { freePercent: 20 } } })
   })
 

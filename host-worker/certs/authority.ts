@@ -1,5 +1,5 @@
 /** Signing certificates (RFC 5280): ECDSA P-256 with SHA-256. */
-// The library's dependency injection wants it to be there first.
+// The library's dependency injection needs it to be loaded first.
 import 'reflect-metadata'
 import type { webcrypto } from 'node:crypto'
 import {
@@ -29,7 +29,7 @@ export interface Authority {
   keys: webcrypto.CryptoKeyPair
 }
 
-/** What a certificate is to say of its holder. */
+/** The holder in a certificate. */
 export interface Leaf {
   commonName: string
   /** The holder's. */

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
-import { type ClientsWanted, clientsOf, isClientName } from './clients.ts'
+import { type ClientOptions, clientsOf, isClientName } from './clients.ts'
 
-const clients = (wanted: Partial<ClientsWanted>) =>
+const clients = (wanted: Partial<ClientOptions>) =>
   Object.fromEntries(
     clientsOf({ uris: [], named: [], ...wanted }).clients.map(({ name, uri }) => [name, uri.slice('spiffe://'.length)]),
   )

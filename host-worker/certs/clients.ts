@@ -2,17 +2,17 @@ import { trustDomainOf } from '../../shared/spiffe-id.ts'
 
 /** One who calls the coordinator. */
 export interface Client {
-  /** What its files are called, see {@link isClientName}. */
+  /** The name of its files, see {@link isClientName}. */
   name: string
   /** Its SPIFFE ID. */
   uri: string
 }
 
 /** Whom certificates are asked for. */
-export interface ClientsWanted {
+export interface ClientOptions {
   /** By default that of the first of `uris`, else `example.org`. */
   trustDomain?: string | undefined
-  /** Those whom the route rules let pass; what ends in `/*`, and webhooks, are nobody in particular. */
+  /** The callers that the route rules authorise; patterns ending in `/*`, and webhooks, are no single caller. */
   uris: readonly string[]
   /** Those asked for by name; without a `uri` it is made of the trust domain and the name. */
   named: readonly { name: string; uri?: string }[]
@@ -22,11 +22,11 @@ export interface ClientsWanted {
  * Who gets a certificate: those asked for by name, `operator`, and every SPIFFE ID of the rules. The names of the last
  * are the ends of their paths, as short as they differ. Names differ also where upper and lower case are the same.
  */
-export function clientsOf(wanted: ClientsWanted): { trustDomain: string; clients: Client[] } {
-  const ids = [...new Set(wanted.uris)].filter((uri) => trustDomainOf(uri) !== null)
-  const trustDomain = wanted.trustDomain ?? firstTrustDomain(wanted.uris) ?? 'example.org'
+export function clientsOf(options: ClientOptions): { trustDomain: string; clients: Client[] } {
+  const ids = [...new Set(options.uris)].filter((uri) => trustDomainOf(uri) !== null)
+  const trustDomain = options.trustDomain ?? firstTrustDomain(options.uris) ?? 'example.org'
   const idOf = (name: string): string => `spiffe://${trustDomain}/${name}`
-  const clients = wanted.named.map(({ name, uri }) => ({ name, uri: uri ?? idOf(name) }))
+  const clients = options.named.map(({ name, uri }) => ({ name, uri: uri ?? idOf(name) }))
   if (!clients.some(({ name }) => name.toLowerCase() === OPERATOR)) {
     clients.push({ name: OPERATOR, uri: idOf(OPERATOR) })
   }
@@ -41,7 +41,7 @@ export function clientsOf(wanted: ClientsWanted): { trustDomain: string; clients
   return { trustDomain, clients }
 }
 
-/** Whether a client may be called so. Since `a-key.pem` is the key of `a`, nobody is called `a-key`. */
+/** Whether a client may have this name. Since `a-key.pem` is the key of `a`, no client is named `a-key`. */
 export function isClientName(text: string): boolean {
   return /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/.test(text) && !/-key$/i.test(text)
 }
@@ -52,7 +52,7 @@ function firstTrustDomain(uris: readonly string[]): string | undefined {
 
 const OPERATOR = 'operator'
 
-/** What a SPIFFE ID may be called, the shortest first. */
+/** Names for a SPIFFE ID, the shortest first. */
 function candidates(id: string): string[] {
   const [domain = '', ...path] = id.slice('spiffe://'.length).toLowerCase().split('/')
   const ends = path.map((_, index) => path.slice(-index - 1).join('-'))

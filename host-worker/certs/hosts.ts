@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 /** How a server of this machine is called here. */
 export const LOCAL_HOSTS = ['localhost', '127.0.0.1', '::1'] as const
 
-/** The one spelling of a DNS name or an IP address; null for what is neither. `*.` may stand before a DNS name. */
+/** The canonical spelling of a DNS name or an IP address; null for anything else. `*.` may precede a DNS name. */
 export function canonicalHost(text: string): string | null {
   if (isIP(text) === 4) return text
   if (isIP(text) === 6) return canonicalIPv6(text)

@@ -1,8 +1,8 @@
 import { KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
 import { namesOf } from './authority.ts'
 
-/** What a certificate has to be for. */
-export interface Wanted {
+/** The requirements on a certificate. */
+export interface Requirements {
   /** PEM of the CA. */
   ca: string
   /** The holder's. */
@@ -18,26 +18,27 @@ export interface Wanted {
  * Whether a certificate can stay: it is the CA's and the key's, says whom it has to say, holds now, and more than a
  * tenth of its life is left. `pem` may be any text.
  */
-export function stillGood(pem: string, wanted: Wanted): boolean {
+export function isReusable(pem: string, requirements: Requirements): boolean {
   const certificate = parse(pem)
   if (certificate === null) return false
   const notBefore = certificate.validFromDate.getTime()
   const notAfter = certificate.validToDate.getTime()
   return (
-    notBefore <= wanted.now &&
-    notAfter - wanted.now > (notAfter - notBefore) / 10 &&
-    isIssuedBy(certificate, new X509Certificate(wanted.ca)) &&
-    KeyObject.from(wanted.publicKey).equals(certificate.publicKey) &&
-    sameNames(namesOf(pem), wanted)
+    notBefore <= requirements.now &&
+    notAfter - requirements.now > (notAfter - notBefore) / 10 &&
+    isIssuedBy(certificate, new X509Certificate(requirements.ca)) &&
+    KeyObject.from(requirements.publicKey).equals(certificate.publicKey) &&
+    sameNames(namesOf(pem), requirements)
   )
 }
 
-function sameNames(names: Wanted['names'], wanted: Wanted): boolean {
-  const has = (all: Wanted['names'], one: Wanted['names'][number]): boolean =>
+function sameNames(names: Requirements['names'], requirements: Requirements): boolean {
+  const has = (all: Requirements['names'], one: Requirements['names'][number]): boolean =>
     all.some(({ type, value }) => type === one.type && value === one.value)
   return (
-    wanted.names.every((name) => has(names, name)) &&
-    (wanted.moreNames || (names.length === wanted.names.length && names.every((name) => has(wanted.names, name))))
+    requirements.names.every((name) => has(names, name)) &&
+    (requirements.moreNames ||
+      (names.length === requirements.names.length && names.every((name) => has(requirements.names, name))))
   )
 }
 

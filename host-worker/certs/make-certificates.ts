@@ -6,7 +6,7 @@ import { type Authority, issue, type Leaf, namesOf, selfSign, type Validity } fr
 import { BadCertificateFile } from './bad-file.ts'
 import type { Client } from './clients.ts'
 import { LOCAL_HOSTS } from './hosts.ts'
-import { stillGood } from './is-reusable.ts'
+import { isReusable } from './is-reusable.ts'
 import { loadOrCreateKey } from './key-file.ts'
 import { type CertificatePaths, certificatePaths, clientPaths } from './paths.ts'
 import { loadOrCreatePermitKeys, publicKeys, rotate } from './permit-keys.ts'
@@ -14,7 +14,7 @@ import { readIfThere, replaceFile } from './private-file.ts'
 
 export interface CertificateOptions {
   directory: string
-  /** What the server is called beside `localhost`, `127.0.0.1` and `::1`, each as `canonicalHost` spells it. */
+  /** The server's names beside `localhost`, `127.0.0.1` and `::1`, each as `canonicalHost` spells it. */
   hosts: readonly string[]
   clients: readonly Client[]
   /** How long server and client certificates that are made now hold. */
@@ -32,7 +32,7 @@ export interface CertificateFile {
   kind: 'ca' | 'ca_key' | 'server' | 'server_key' | 'client' | 'client_key' | 'permit_keys' | 'jwks'
   /** Whose a client's certificate is: a SPIFFE ID. */
   uri?: string
-  /** What a server's certificate is for: DNS names and IP addresses. */
+  /** The names in a server's certificate: DNS names and IP addresses. */
   hosts?: string[]
   /** When a certificate ends, RFC 3339; null for what isn't one. */
   not_after: string | null
@@ -49,7 +49,7 @@ export interface CertificateFiles {
 }
 
 /**
- * Makes what is missing in a directory, and anew what doesn't serve any more: certificates of which less than a tenth of
+ * Makes what is missing in a directory, and replaces what is no longer valid: certificates of which less than a tenth of
  * their life is left, that are somebody else's, or that another CA issued. A new certificate is for the key that is there.
  *
  * Two that do this at once don't harm each other, and one that is interrupted is continued by the next.
@@ -167,8 +167,14 @@ async function makeLeaf(
   const { publicKey } = keys
   const there = await readIfThere(file)
   // A server's other names are no harm: a name given once needn't be given every time.
-  const wanted = { ca: authority.pem, publicKey, names: leaf.names, moreNames: leaf.usage === 'server', now: term.now }
-  const kept = there !== null && stillGood(there, wanted) ? there : null
+  const requirements = {
+    ca: authority.pem,
+    publicKey,
+    names: leaf.names,
+    moreNames: leaf.usage === 'server',
+    now: term.now,
+  }
+  const kept = there !== null && isReusable(there, requirements) ? there : null
   const pem = kept ?? (await issue(authority, { ...leaf, publicKey, validity: validity(term, endOf(authority.pem)) }))
   if (kept === null) await replaceFile(file, pem)
   return {

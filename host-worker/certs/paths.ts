@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path'
 
-/** Where everything stands in a directory of certificates. Absolute. */
+/** The paths in a directory of certificates. Absolute. */
 export interface CertificatePaths {
   ca: string
   caKey: string

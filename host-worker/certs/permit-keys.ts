@@ -1,6 +1,6 @@
 /**
  * The keys that permits are signed with: a JSON Web Key Set (RFC 7517) of Ed25519 keys (RFC 8037). The first one signs;
- * those after it are older ones, which stay as long as something that they signed has to verify.
+ * those after it are older ones, which are kept as long as something that they signed has to verify.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -48,7 +48,7 @@ export async function generatePermitKey(): Promise<PrivatePermitKey> {
   return { kty: 'OKP', crv: 'Ed25519', x, d, kid: thumbprint(x), alg: 'EdDSA', use: 'sig' }
 }
 
-/** What those may see who check permits, in the same order. */
+/** The public part, in the same order. */
 export function publicKeys({ keys }: PermitKeys): { keys: PublicPermitKey[] } {
   return { keys: keys.map(({ kty, crv, x, kid, alg, use }) => ({ kty, crv, x, kid, alg, use })) }
 }
@@ -59,7 +59,7 @@ export function publicKeys({ keys }: PermitKeys): { keys: PublicPermitKey[] } {
  * @param x the public key in base64url
  */
 export function thumbprint(x: string): string {
-  // By RFC 7638 the members stand in lexicographic order, without whitespace.
+  // RFC 7638 requires the members in lexicographic order, without whitespace.
   return createHash('sha256')
     .update(JSON.stringify({ crv: 'Ed25519', kty: 'OKP', x }))
     .digest('base64url')
@@ -128,7 +128,7 @@ function publicHalf(key: PrivatePermitKey): string | undefined {
   return createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' }).x
 }
 
-/** What stands before the 32 bytes of an Ed25519 private key in PKCS #8. */
+/** The bytes before the 32 bytes of an Ed25519 private key in PKCS #8. */
 const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
 function issueText({ path, message }: z.core.$ZodIssue): string {

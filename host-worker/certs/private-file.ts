@@ -12,7 +12,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 export async function createFile(path: string, text: string): Promise<boolean> {
   return withDraft(path, text, async (draft) => {
     try {
-      // Unlike a rename, a link takes nobody's place.
+      // Unlike a rename, a link replaces no file.
       await link(draft, path)
       return true
     } catch (error) {

@@ -17,7 +17,7 @@ export interface ExplainOptions {
   json: boolean
 }
 
-/** What is explained, as `--json` prints it. */
+/** An explanation, as `--json` prints it. */
 export interface Explanation {
   method: string
   /** As the router sees it. */
@@ -43,20 +43,20 @@ export async function explainAcl(method: string, path: string, options: ExplainO
   console.log(options.json ? JSON.stringify(explanation) : report(explanation))
 }
 
-/** Explains one request by one configuration. */
+/** Explains one request by the configuration. */
 function explain(config: Config, uri: string, method: string, path: string): Explanation {
   const server = config.coordinator.server_config
   const decoded = decodedPath(new URL(`http://coordinator${path}`).href)
-  const nobody = whyNobody(config, uri)
-  const caller = nobody === null ? uri : ANONYMOUS
+  const rejected = whyRejected(config, uri)
+  const caller = rejected === null ? uri : ANONYMOUS
   const pass = findPass(config, caller, method, decoded)
   const rules = server === undefined ? [] : matchingRules(server, method, decoded)
   // What the rules say is of interest before TLS is turned on too.
   const plain =
     server?.enable_tls === false && uri.startsWith('spiffe:')
-      ? 'but while enable_tls is false nobody is anybody on the network'
+      ? 'but while enable_tls is false every caller on the network is anonymous'
       : null
-  const suffix = [nobody, plain].flatMap((note) => (note === null ? [] : [`; ${note}`])).join('')
+  const suffix = [rejected, plain].flatMap((note) => (note === null ? [] : [`; ${note}`])).join('')
   return {
     method,
     path: decoded,
@@ -69,8 +69,8 @@ function explain(config: Config, uri: string, method: string, path: string): Exp
   }
 }
 
-/** Why an identity makes nobody of whoever has it; null when it makes somebody. */
-function whyNobody(config: Config, uri: string): string | null {
+/** Why an identity is not accepted; null when it is. */
+function whyRejected(config: Config, uri: string): string | null {
   const server = config.coordinator.server_config
   if (uri === ANONYMOUS || uri.startsWith('webhook:') || server === undefined) return null
   if (uri.startsWith('slack:')) return whyNobodyInSlack(config, uri)
@@ -82,12 +82,12 @@ function whyNobody(config: Config, uri: string): string | null {
 function whyNobodyInSlack({ coordinator: { slack } }: Config, uri: string): string | null {
   if (!isSlackPattern(uri) || uri.endsWith('/*'))
     return `${JSON.stringify(uri)} is no user of Slack, so it is no identity`
-  return slack === undefined ? 'coordinator.hcl has no slack { … }, so nobody is known by Slack' : null
+  return slack === undefined ? "coordinator.hcl has no slack { … }, so Slack's users have no identity" : null
 }
 
 function reasonOf(pass: Pass | null, noRules: boolean, caller: string): string {
   if (pass?.by === 'rule') return `rule ${JSON.stringify(pass.rule)} lets it pass`
-  if (pass?.by === 'worker_id') return 'worker_id lets a worker tell of its own node'
+  if (pass?.by === 'worker_id') return 'worker_id lets a worker report its own node'
   if (noRules) return 'there are no route rules: only `resile dev` runs so, and lets every caller pass'
   return caller === ANONYMOUS ? 'no rule lets anonymous callers pass: 401' : 'no rule lets this caller pass: 403'
 }

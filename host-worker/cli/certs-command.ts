@@ -93,7 +93,7 @@ function holder({ kind, uri = '', hosts = [] }: CertificateFile): string {
     case 'ca':
       return 'everybody, to check the others'
     case 'ca_key':
-      return 'nobody but this command'
+      return 'this command only'
     case 'server':
       return hosts.join(' ')
     case 'server_key':

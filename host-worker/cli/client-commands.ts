@@ -31,7 +31,7 @@ export function addClientCommands(root: Command): void {
         },
         headers: {
           ...(options.idempotencyKey === undefined ? {} : { 'idempotency-key': options.idempotencyKey }),
-          // Whoever follows it wants its id at once, not its start.
+          // A caller that follows it needs its id at once, not its start.
           ...(options.wait ? { prefer: 'wait=0' } : {}),
         },
       })
@@ -122,7 +122,7 @@ function jsonObject(text: string): Record<string, unknown> {
   throw new CommandError(`--input must be a JSON object, not ${text}`, EXIT.usage)
 }
 
-/** Follows an execution, prints how it ended, and sets the exit code that it stands for. */
+/** Follows an execution, prints how it ended, and sets the exit code that belongs to it. */
 async function follow(options: ClientOptions, execution: Execution): Promise<void> {
   const ended = await followExecution(options, execution)
   report(options, ended, (body) => executionDetails(body as Execution))

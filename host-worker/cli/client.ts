@@ -33,7 +33,7 @@ export async function call(
   }
 }
 
-/** Prints an answer, as JSON when asked, and sets the exit code that it stands for. */
+/** Prints an answer, as JSON when asked, and sets the exit code that belongs to it. */
 export function report(options: ClientOptions, answer: CoordinatorAnswer, show: (body: unknown) => string): void {
   const good = answer.status < 300
   if (options.json)

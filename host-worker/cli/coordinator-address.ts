@@ -25,7 +25,7 @@ export interface TlsOptions {
 /**
  * `--coordinator`, else `$RESILE_COORDINATOR`, else the unix socket of the project's own `resile dev` or `resile coordinator`.
  *
- * @throws CommandError `unreachable` when none of them tells
+ * @throws CommandError `unreachable` when none of them has it
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)

@@ -58,7 +58,7 @@ export async function detector(options: DetectorOptions): Promise<void> {
     await becomeDetector(plan, signal)
     return
   }
-  // What looks once while a daemon runs would have an episode of its own of the same condition.
+  // One that polls while a daemon runs would have a separate episode of the same condition.
   const lock = await lockOrFail(state, 'detector')
   try {
     if ((await runOnce({ ...plan, signal })) > 0) process.exitCode = EXIT.failed

@@ -26,9 +26,9 @@ export interface DoctorOptions extends NodeOptions {
 export async function doctor(options: DoctorOptions): Promise<void> {
   const loaded = await loadProject(options.project, { development: true })
   const checks: Check[] = [
-    { name: 'runtime', look: () => checkRuntime() },
-    { name: 'config', look: () => checkConfig(loaded) },
-    { name: 'data', look: () => checkData(dataDirectory(options)) },
+    { name: 'runtime', run: () => checkRuntime() },
+    { name: 'config', run: () => checkConfig(loaded) },
+    { name: 'data', run: () => checkData(dataDirectory(options)) },
   ]
   const patient = await patientOf(options, loaded)
   const closing: (() => unknown)[] = []
@@ -37,7 +37,7 @@ export async function doctor(options: DoctorOptions): Promise<void> {
   report(checked, options.json)
 }
 
-/** The node that is looked at. */
+/** The node that is checked. */
 interface Patient {
   config: WorkerConfig
   /** Working directory of commands. */
@@ -47,7 +47,7 @@ interface Patient {
   expectedId: string | null
 }
 
-/** What can't be looked at without knowing of which node. */
+/** The checks that need to know the node. */
 const UNKNOWN: readonly Check[] = [
   'commands',
   'certificates',
@@ -58,9 +58,9 @@ const UNKNOWN: readonly Check[] = [
   'temporal',
   'queues',
   'workflows',
-].map((name) => ({ name, look: () => warn('not looked at: the configuration has errors') }))
+].map((name) => ({ name, run: () => warn('not checked: the configuration has errors') }))
 
-/** Null when the project can't be read, and the command line doesn't tell enough. */
+/** Null when the project can't be read, and the command line doesn't say enough. */
 async function patientOf(options: DoctorOptions, { dir, project }: LoadedProject): Promise<Patient | null> {
   const dev = await runningDev(dataDirectory(options))
   if (project === null && (options.node === undefined || options.datacenter === undefined)) return null
@@ -100,28 +100,28 @@ function checksOf(patient: Patient, closing: (() => unknown)[]): Check[] {
   closing.push(() => temporal.close())
   const tls = coordinator !== null && 'url' in coordinator && coordinator.url.startsWith('https:')
   return [
-    { name: 'commands', look: () => checkCommands(config.command, directory) },
-    { name: 'certificates', look: () => checkCertificates(tls ? (coordinator.tls ?? {}) : null, expectedId) },
+    { name: 'commands', run: () => checkCommands(config.command, directory) },
+    { name: 'certificates', run: () => checkCertificates(tls ? (coordinator.tls ?? {}) : null, expectedId) },
     ...coordinatorChecks(patient, closing),
-    { name: 'temporal', look: () => temporal.checkTemporal() },
-    { name: 'queues', look: () => temporal.checkQueues(queuesOfNode(datacenter, node, types), node) },
-    { name: 'workflows', look: () => temporal.checkWorkflows(datacenterQueue(datacenter)) },
+    { name: 'temporal', run: () => temporal.checkTemporal() },
+    { name: 'queues', run: () => temporal.checkQueues(queuesOfNode(datacenter, node, types), node) },
+    { name: 'workflows', run: () => temporal.checkWorkflows(datacenterQueue(datacenter)) },
   ]
 }
 
 function coordinatorChecks({ config, coordinator }: Patient, closing: (() => unknown)[]): Check[] {
   if (coordinator === null) {
-    const look = () => fail('none is named', 'give worker.hcl a coordinator block, or name one with --coordinator')
-    return [{ name: 'coordinator', look }]
+    const run = () => fail('none is named', 'give worker.hcl a coordinator block, or name one with --coordinator')
+    return [{ name: 'coordinator', run }]
   }
   const client = new CoordinatorClient(coordinator)
   closing.push(() => client.close())
   const heartbeat = async () => checkHeartbeat(client, config.node, await readBootId(config.boot_id_file))
   return [
-    { name: 'coordinator', look: () => checkCoordinator(client) },
-    { name: 'clock', look: () => checkClock(client) },
-    { name: 'permits', look: () => checkPermits(client, config.permits.jwks_files) },
-    { name: 'heartbeat', look: heartbeat },
+    { name: 'coordinator', run: () => checkCoordinator(client) },
+    { name: 'clock', run: () => checkClock(client) },
+    { name: 'permits', run: () => checkPermits(client, config.permits.jwks_files) },
+    { name: 'heartbeat', run: heartbeat },
   ]
 }
 

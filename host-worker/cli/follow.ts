@@ -1,4 +1,4 @@
-/** Waits for the end of an execution, and tells on stderr how it goes on. */
+/** Waits for the end of an execution, and shows its progress on stderr. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Execution, Step } from '../../shared/wire.ts'
 import type { CoordinatorAnswer } from '../net/coordinator-client.ts'
@@ -7,7 +7,7 @@ import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type ClientOptions, call } from './client.ts'
 import { printable } from './tables.ts'
 
-/** How often it is looked, in milliseconds. */
+/** How often it is polled. */
 const POLL_INTERVAL_MS = 500
 /** Statuses that nothing follows. */
 const ENDED: ReadonlySet<Execution['status']> = new Set([
@@ -55,7 +55,7 @@ export async function followExecution(options: ClientOptions, execution: Executi
   }
 }
 
-/** The exit code that stands for how an execution ended. */
+/** The exit code for how an execution ended. */
 export function exitCodeOf({ status }: Execution): number {
   return status === 'completed' || status === 'shadowed' ? EXIT.ok : EXIT.failed
 }
@@ -83,8 +83,8 @@ class Progress {
   readonly #isLive = process.stderr.isTTY === true
   readonly #began: number
   #status: Execution['status'] | null = null
-  /** What was told of each step, by its place. */
-  readonly #told: string[] = []
+  /** The last line that was shown of each step, by its index. */
+  readonly #shown: string[] = []
   #lastLine = ''
   #isAway = false
 
@@ -121,9 +121,9 @@ class Progress {
   }
 
   #step(step: Step, index: number): void {
-    const told = `${step.status} ${step.attempts} ${step.failure}`
-    if (this.#told[index] === told) return
-    this.#told[index] = told
+    const state = `${step.status} ${step.attempts} ${step.failure}`
+    if (this.#shown[index] === state) return
+    this.#shown[index] = state
     const tries = step.attempts > 1 ? ` (attempt ${step.attempts})` : ''
     const why = step.failure === null ? '' : `: ${step.failure}`
     const text = `${nameOf(step)}${tries}${why}`

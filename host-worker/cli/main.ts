@@ -65,7 +65,7 @@ function program(): Command {
     .option('--listen <host:port>', 'where to listen (default: server_config.listen, else 127.0.0.1:8787)')
     .addHelpText(
       'after',
-      '\nSIGTERM finishes what is under way; SIGHUP reads certificates anew, which also happens when their files change.\n' +
+      '\nSIGTERM finishes requests in progress; SIGHUP reads certificates again, which also happens when their files change.\n' +
         'A socket passed by systemd (LISTEN_FDS) is used instead of --listen.',
     )
     .action(async (options) => {
@@ -95,7 +95,7 @@ function program(): Command {
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {
-      // esbuild must leave no process behind in one that becomes another program: nobody would wait for its end.
+      // esbuild must leave no process behind in one that is replaced by another program: nothing would wait for its end.
       process.env.ESBUILD_WORKER_THREADS = '0'
       const { worker } = await import('./worker-command.ts')
       await worker(options)

@@ -6,7 +6,7 @@ import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { usage } from '../process/exit-codes.ts'
 import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 
-/** What the command line says of a node; what it leaves out stands in worker.hcl. */
+/** The command line's settings of a node; the others are in worker.hcl. */
 export interface NodeOptions extends TlsOptions {
   project: string
   node?: string

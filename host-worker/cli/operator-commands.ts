@@ -1,4 +1,4 @@
-/** The verbs with which a human overrules: freezes, approvals, settlements and resets. */
+/** Commands of operators: freezes, approvals, settlements and resets. */
 import { type Command, Option } from '@commander-js/extra-typings'
 import { type Execution, type Freeze, SETTLED_STATUSES } from '../../shared/wire.ts'
 import { call, clientVerb, queryOf, report } from './client.ts'
@@ -7,7 +7,7 @@ import { executionDetails, freezeDetails, freezeTable } from './tables.ts'
 /** Adds `freeze`, `freezes`, `unfreeze`, `approve`, `reject`, `settle` and `reset`. */
 export function addOperatorCommands(root: Command): void {
   clientVerb(root, 'freeze', 'start nothing that the options name, until it is lifted; without any, nothing at all')
-    .requiredOption('--reason <text>', 'why, for whoever is denied by it')
+    .requiredOption('--reason <text>', 'why, for those whose triggers it denies')
     .option('--workflow <name>', 'only this workflow')
     .option('--node <name>', 'only on this node')
     .option('--datacenter <name>', 'only in this datacenter')

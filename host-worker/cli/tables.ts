@@ -71,7 +71,7 @@ export function nodeTable(body: unknown): string {
   )
 }
 
-/** What signals were worth over a time. */
+/** The effectiveness of signals over a time. */
 export function signalTable({ items }: { items: SignalSummary[] }, over: keyof SignalSummary['windows']): string {
   if (items.length === 0) return 'no signal has fired in the last 30 days'
   return table(
@@ -162,7 +162,7 @@ function approvalText({ caller, at, reason }: NonNullable<Decision['approval']>)
   return `by ${caller} at ${at}${reason === null ? '' : `: ${reason}`}`
 }
 
-/** What a detector sees, and why it would or wouldn't trigger. */
+/** What a detector observes, and why it would or wouldn't trigger. */
 export function explanationText({ detector, source, workflow, sees, detail, conditions }: Explanation): string {
   const found = sees === 'conditions' ? `${conditions.length} condition(s)` : sees.replaceAll('_', ' ')
   const head = `${detector} (${source} → ${workflow}): ${found}${detail === null ? '' : `: ${detail}`}`
@@ -188,7 +188,7 @@ function tookText({ started_at, closed_at }: Execution): string {
   return `${((Date.parse(closed_at) - Date.parse(started_at)) / 1000).toFixed(1)} s`
 }
 
-/** Texts come from outside: none may speak to the terminal. Line breaks of indented JSON stay. */
+/** Texts come from outside: none may control the terminal. Line breaks of indented JSON are kept. */
 export function printable(text: string): string {
   return text.replaceAll(/(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ')
 }

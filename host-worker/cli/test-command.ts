@@ -5,7 +5,7 @@ import { PACKAGE_ROOT } from '../process/package-root.ts'
 
 /**
  * `resile test`: runs the tests of a project's workflows under Resile's own Node, vitest and Temporal, wherever the
- * project lies: it needs no packages of its own.
+ * project is: it needs no packages.
  *
  * @param filters parts of the paths of the test files to run; none: all of them
  */
@@ -38,7 +38,7 @@ export async function test(filters: string[], options: { project: string }): Pro
   process.exitCode = process.exitCode === undefined ? EXIT.ok : EXIT.failed
 }
 
-/** What a test may import besides its own files, and Resile's copy of it. */
+/** The modules that a test may import besides its own files, and Resile's copies of them. */
 const OWN_PACKAGES = [
   { find: 'resile/testing', replacement: join(PACKAGE_ROOT, 'host-worker/testing/workflow-rig.ts') },
   { find: 'resile/workflow', replacement: join(PACKAGE_ROOT, 'workflows/sdk/index.ts') },

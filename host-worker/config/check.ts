@@ -3,7 +3,7 @@ import { list } from './directory.ts'
 import { CODE_KEY, type Diagnostic } from './hcl/diagnostic.ts'
 import { loadProject } from './project.ts'
 
-/** What a check found; `ok` when there are no errors, whatever the warnings. */
+/** The result of a check; `ok` when there are no errors, whatever the warnings. */
 export interface CheckResult {
   ok: boolean
   errors: Diagnostic[]
@@ -16,12 +16,12 @@ export async function checkProject(directory: string): Promise<CheckResult> {
   const { dir, errors: misconfigured, warnings } = await loadProject(directory, { development: true })
   const code = await checkCode(dir)
   const errors = [...misconfigured, ...code]
-  // Code that can't be parsed is an error here, and was a warning to who only looked for its exports.
+  // Code that can't be parsed is an error here, and was a warning where only its exports were read.
   const isKnown = ({ file, key }: Diagnostic): boolean => key === CODE_KEY && code.some((error) => error.file === file)
   return { ok: errors.length === 0, errors, warnings: warnings.filter((warning) => !isKnown(warning)) }
 }
 
-/** What is not deterministic in the code that a project has of its own. The parser is only loaded when there is any. */
+/** Non-deterministic code in a project. The parser is only loaded when the project has code. */
 async function checkCode(dir: string): Promise<Diagnostic[]> {
   const listing = await list(join(dir, 'workflows'))
   if (typeof listing === 'string') return []
@@ -39,7 +39,7 @@ export function formatDiagnostic(diagnostic: Diagnostic, severity: 'error' | 'wa
   const { file, line, column, key, message, permitted } = diagnostic
   const what = severity === 'warning' ? `warning: ${message}` : message
   const list = permitted.length === 0 ? '' : ` (permitted: ${permitted.join(', ')})`
-  // Names come from files: none may break the line, or speak to the terminal.
+  // Names come from files: none may break the line, or control the terminal.
   return `${file}:${line}:${column}: ${key}: ${what}${list}`.replaceAll(
     /\p{Cc}/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

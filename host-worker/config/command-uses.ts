@@ -4,7 +4,7 @@ import { type Diagnostic, type Path, problem } from './hcl/diagnostic.ts'
 import { didYouMean } from './hcl/suggest.ts'
 import type { LoadedFile } from './load-file.ts'
 
-/** One place that names a command, and what it wants of it. */
+/** A reference to a command, and the parameters it passes. */
 interface Use {
   path: Path
   command: string
@@ -13,7 +13,7 @@ interface Use {
   readOnly: boolean
 }
 
-/** What is wrong with them. */
+/** Errors in the references. */
 export function commandErrors({ file, content, places }: LoadedFile<typeof workerSchema>): Diagnostic[] {
   if (content === null) return []
   const { command: commands } = content.output
@@ -48,6 +48,6 @@ function misfit(use: Use, commands: Record<string, CommandConfig>, known: readon
   if (use.readOnly && !command.read_only) return `command ${use.command} is not read_only`
   const params = Object.keys(command.params)
   if (params.sort().join() === use.params.join()) return null
-  const wanted = use.params.length === 0 ? 'no parameters' : `the parameter ${use.params.join()} alone`
-  return `command ${use.command} must have ${wanted}`
+  const required = use.params.length === 0 ? 'no parameters' : `the parameter ${use.params.join()} only`
+  return `command ${use.command} must have ${required}`
 }

@@ -17,7 +17,7 @@ export function cronOf(expression: string, timeZone: string): CronTimes {
   return { after: (time) => cron.nextRun(new Date(time))?.getTime() ?? null }
 }
 
-/** What is wrong with a cron expression, or null. */
+/** The error in a cron expression, or null. */
 export function cronProblem(expression: string, timeZone: string): string | null {
   try {
     return cronOf(expression, timeZone).after(Date.now()) === null ? 'never comes to pass' : null

@@ -4,7 +4,7 @@ import { type Diagnostic, problem } from './hcl/diagnostic.ts'
 import { didYouMean } from './hcl/suggest.ts'
 import type { WorkflowFile } from './workflows.ts'
 
-/** What is doubtful about a detector in view of the workflow that it starts. */
+/** Doubts about a detector in view of the workflow that it starts. */
 export function detectorWarnings(
   name: string,
   detector: DetectorConfig,
@@ -17,7 +17,7 @@ export function detectorWarnings(
     const path = ['detector', name, key]
     return { file, ...problem(places.value(path), path, message, permitted) }
   }
-  // One that has mistakes of its own is not unknown.
+  // A workflow with errors is not unknown.
   if (!known.includes(detector.workflow)) {
     return [warn('workflow', `no such workflow${didYouMean(detector.workflow, known)}`, [...known])]
   }
@@ -28,7 +28,7 @@ export function detectorWarnings(
     : []
 }
 
-/** What is wrong with whom a workflow escalates to: only who is known can be told. */
+/** Errors in the receiver of a workflow's escalations: only a configured one can be notified. */
 export function escalationErrors({ file, content, places }: WorkflowFile, receivers: readonly string[]): Diagnostic[] {
   const receiver = content?.output.escalation?.receiver
   if (receiver === undefined || receivers.includes(receiver)) return []

@@ -431,7 +431,7 @@ describe('what a host permits', () => {
     ],
     [
       'load_balancer "a" {\n min_servers = 1\n command {\n list = "restart"\n drain = "restart"\n restore = "restart"\n}\n}',
-      'command restart must have the parameter server alone',
+      'command restart must have the parameter server only',
     ],
     ['systemd { units = ["a b"] }', 'name of a unit'],
   ])('%s is refused', async (block, message) => {

@@ -24,7 +24,7 @@ export interface Project {
   /** Absolute. */
   dir: string
   coordinator: CoordinatorConfig
-  /** What the coordinator is given. */
+  /** The coordinator's configuration. */
   document: ConfigDocument
   /** worker.hcl, if there is one. */
   worker: WorkerConfig | null
@@ -53,7 +53,7 @@ export interface LoadOptions {
 
 const TOP = { line: 1, column: 1 }
 const FILES = ['coordinator.hcl', 'detectors.hcl', 'worker.hcl']
-/** An overlay's worker.hcl only adds commands: whose they are stands in the project's. */
+/** An overlay's worker.hcl only adds commands: the node is configured in the project's. */
 const overlayWorkerSchema = workerSchema.partial({ node: true, datacenter: true })
 
 /**

@@ -3,7 +3,7 @@ import { cronProblem } from './cron.ts'
 import { type Diagnostic, problem } from './hcl/diagnostic.ts'
 import type { LoadedFile } from './load-file.ts'
 
-/** What is wrong with the schedules of detectors, which no schema can tell. */
+/** Errors in the schedules of detectors that a schema can't find. */
 export function scheduleErrors({ file, content, places }: LoadedFile<typeof detectorsSchema>): Diagnostic[] {
   return Object.entries(content?.output.detector ?? {}).flatMap(([name, { schedule }]) => {
     const wrong = schedule === undefined ? null : cronProblem(schedule.cron, schedule.time_zone)

@@ -1,11 +1,11 @@
 import type { CommandConfig, WorkerConfig } from '../../shared/config.ts'
 
-/** What is done to a unit, by the second part of the command's name. @see systemctl(1) */
+/** systemctl's arguments for a unit, by the second part of the command's name. @see systemctl(1) */
 const VERBS = {
   reload: ['reload'],
   restart: ['restart'],
   stop: ['stop'],
-  // Whatever is left of it, so that a start begins anew.
+  // Removes whatever is left of it, so that a start begins cleanly.
   kill: ['kill', '--signal=SIGKILL'],
   start: ['start'],
 } as const

@@ -36,7 +36,7 @@ type Exports = { names: string[] } | { warning: ReturnType<typeof problem> }
 
 async function exportsOf(file: string): Promise<Exports> {
   const { buildSync } = await import('esbuild')
-  // Only a bundle shows what `export *` passes on; otherwise other files' mistakes are not to be met here.
+  // Only a bundle shows what `export *` passes on; other files' errors are not reported here.
   const bundle = /export\s*\*/.test(await readFile(file, 'utf8'))
   const options = { entryPoints: [file], bundle, write: false, metafile: true, format: 'esm' } satisfies BuildOptions
   try {

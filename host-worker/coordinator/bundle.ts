@@ -6,7 +6,7 @@ import { PACKAGE_ROOT } from '../process/package-root.ts'
 export const CONFIG_MODULE = 'config.json'
 
 /**
- * Bundles the Worker for workerd. The configuration stays a module of its own, so that a config change needs no new
+ * Bundles the Worker for workerd. The configuration is a separate module, so that a config change needs no new
  * bundle.
  *
  * @returns the bundle's source text

@@ -3,23 +3,23 @@ import { join } from 'node:path'
 import type { ConfigDocument } from '../../shared/config.ts'
 import { CoordinatorClient } from '../net/coordinator-client.ts'
 import type { ChildSpec } from '../process/supervisor.ts'
-import { type NetworkDoor, prepareCoordinator } from './workerd.ts'
+import { type NetworkListener, prepareCoordinator } from './workerd.ts'
 
 /** Prepares workerd's files and says how to run it. */
 export async function coordinatorChild(options: {
   directory: string
   document: ConfigDocument
-  door: NetworkDoor
+  listener: NetworkListener
   hosts: readonly string[] | null
   /** Values of its secrets, by the names that the Worker is bound to them by. */
   secrets: Readonly<Record<string, string>>
   socket: string
   /** Temporal's HTTP API. */
   temporalUrl: string
-  /** What answers 200 when it is ready. */
+  /** The endpoint that answers 200 when it is ready. */
   readyPath: '/healthz' | '/readyz'
 }): Promise<ChildSpec> {
-  const { door, socket, directory } = options
+  const { listener, socket, directory } = options
   const temporal = new URL(options.temporalUrl)
   const tls = temporal.protocol === 'https:'
   const { command, args, prepare } = await prepareCoordinator({
@@ -29,7 +29,7 @@ export async function coordinatorChild(options: {
   })
   const client = new CoordinatorClient({ socket })
   // Without a front there is one socket alone to make way for.
-  const front = 'front' in door ? door.front : socket
+  const front = 'front' in listener ? listener.front : socket
   return {
     role: 'coordinator',
     name: 'coordinator',

@@ -32,12 +32,12 @@ export interface CoordinatorRunOptions {
   listen?: string
 }
 
-/** How often it is looked whether the keys that sign permits have changed, in milliseconds. */
+/** How often the permit keys are checked for changes. */
 const POLL_INTERVAL_MS = 2000
 /** How soon workerd is started again that did not start, in milliseconds. */
 const RESTART_DELAY_MS = 1000
 
-/** Runs until it is told to stop, then finishes what is under way. */
+/** Runs until it is stopped, then finishes the requests in progress. */
 export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
   const passed = passedSocket(process.env)
   const project = await loadOrFail(options.project, { development: false })
@@ -57,7 +57,7 @@ export async function runCoordinator(options: CoordinatorRunOptions): Promise<vo
 function refuseWithoutRules({ coordinator }: Project): void {
   if ((coordinator.server_config?.route_rule.length ?? 0) > 0) return
   throw new CommandError(
-    'coordinator.hcl has no route rules: nobody could call this coordinator. Write server_config { route_rule { … } }; ' +
+    'coordinator.hcl has no route rules: no caller would be authorised. Write server_config { route_rule { … } }; ' +
       'only `resile dev` runs without',
   )
 }
@@ -124,14 +124,14 @@ class CoordinatorRun {
     const { logFile: _, ...child } = await coordinatorChild({
       ...(await readSecrets(dir, this.#data, document, coordinator)),
       directory: join(this.#data, 'coordinator'),
-      door: { front: frontSocketPath(this.#data) },
+      listener: { front: frontSocketPath(this.#data) },
       hosts: hosts.length === 0 ? null : hosts,
       socket,
       temporalUrl: coordinator.temporal.http_url,
       // Without Temporal it has something to say too.
       readyPath: '/healthz',
     })
-    // Its access log is this process's: whoever runs a service keeps what it prints.
+    // Its access log is this process's output: a service manager keeps it.
     return { ...child, onLine: (line) => process.stdout.write(`${line}\n`) }
   }
 
@@ -141,7 +141,7 @@ class CoordinatorRun {
     process.stdout.write(`resile ready coordinator=${url} socket=${socketPath(this.#data)} pid=${process.pid}\n`)
   }
 
-  /** Reloads what has changed, until told to stop. */
+  /** Reloads what has changed, until stopped. */
   async #watch(front: Front, supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
     const onHangup = (): void => {
       front.reload().catch((error: unknown) => log('error', 'not_reloaded', { detail: messageOf(error) }))
@@ -172,7 +172,7 @@ class CoordinatorRun {
     }
   }
 
-  /** Starts workerd anew while requests wait. Secrets that can't be read leave the one that runs. */
+  /** Restarts workerd while requests wait. When secrets can't be read, the running process is kept. */
   async #replace(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
     let child: ChildSpec
     try {
@@ -193,7 +193,7 @@ class CoordinatorRun {
   }
 }
 
-/** Starts what was stopped on purpose: nobody else would try again. */
+/** Starts what was stopped on purpose: nothing else would try again. */
 async function isStarted(supervisor: Supervisor, child: ChildSpec): Promise<boolean> {
   try {
     await supervisor.start(child)

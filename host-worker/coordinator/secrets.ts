@@ -29,7 +29,7 @@ export function permitKeysFile(project: string, data: string, coordinator: Coord
 /**
  * Reads all secrets. The keys that sign permits are made when no file of them is configured and none is there.
  *
- * @returns their values by the names of the Worker's bindings, and the document that speaks of these
+ * @returns their values by the names of the Worker's bindings, and the document that refers to these
  * @throws CommandError that names what is missing
  */
 export async function readSecrets(
@@ -49,7 +49,7 @@ export async function readSecrets(
   }
   for (const [secret, name] of receivers.owners) {
     const sender = senders.get(secret)
-    // Whoever is told could sign triggers.
+    // Anyone who can read an escalation's secret could sign triggers.
     if (sender !== undefined) throw new CommandError(`${sender} and receiver ${name} have the same secret`)
   }
   return {
@@ -71,7 +71,7 @@ export async function readSecrets(
   }
 }
 
-/** What of a secret counts, however it is written: whoever knows one spelling knows the others. */
+/** The content of a secret, however it is written: who knows one spelling knows the others. */
 function essence(secret: string): string {
   return secret
     .trim()
@@ -79,7 +79,7 @@ function essence(secret: string): string {
     .replace(/=+$/, '')
 }
 
-/** Secrets of one kind of block: by binding, whose each one is, and the blocks that speak of the bindings. */
+/** The secrets of one kind of block: by binding, the owner of each, and the blocks that refer to the bindings. */
 interface BlockSecrets<Block> {
   secrets: Record<string, string>
   /** By {@link essence}. */
@@ -137,7 +137,7 @@ async function receiverSecrets(
   return found
 }
 
-/** Where a receiver's secret is, what its keys begin with, and its block when it speaks of a binding instead. */
+/** Where a receiver's secret is configured, the prefix of its keys, and its block when it refers to a binding instead. */
 function secretOf(
   block: ReceiverConfig,
   variable: string,

@@ -4,7 +4,7 @@ import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Most bytes of a unix socket's path, by sockaddr_un(7) on Linux; other systems take less. */
+/** Length of a unix socket's path, in bytes, by sockaddr_un(7) on Linux; other systems take less. */
 const MAX_SOCKET_PATH_LENGTH = 100
 const NAMES = { operator: 'coordinator.sock', front: 'front.sock' } as const
 
@@ -33,8 +33,8 @@ export async function makeSocketDirectory(data: string): Promise<void> {
 }
 
 function socketDirectory(data: string): string {
-  const longest = Math.max(...Object.values(NAMES).map((name) => Buffer.byteLength(join(data, name))))
-  if (longest <= MAX_SOCKET_PATH_LENGTH) return data
+  const maxLength = Math.max(...Object.values(NAMES).map((name) => Buffer.byteLength(join(data, name))))
+  if (maxLength <= MAX_SOCKET_PATH_LENGTH) return data
   const id = createHash('sha256').update(data).digest('hex').slice(0, 16)
   return join(tmpdir(), `resile-${process.getuid?.() ?? 'user'}-${id}`)
 }

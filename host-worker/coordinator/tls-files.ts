@@ -19,16 +19,16 @@ export async function serverTlsFiles(
   { cert_file, key_file, client_ca_file, crl_file }: TlsKeys,
 ): Promise<ServerTlsFiles> {
   const made = certificatePaths(directory)
-  const from = (file: string | undefined, otherwise: string): string =>
-    file === undefined ? otherwise : resolve(project, file)
-  const wanted = {
+  const from = (file: string | undefined, fallback: string): string =>
+    file === undefined ? fallback : resolve(project, file)
+  const files = {
     cert_file: from(cert_file, made.server),
     key_file: from(key_file, made.serverKey),
     client_ca_file: from(client_ca_file, made.ca),
     ...(crl_file === undefined ? {} : { crl_file: resolve(project, crl_file) }),
   }
   const missing = await Promise.all(
-    Object.entries(wanted).map(async ([key, file]) =>
+    Object.entries(files).map(async ([key, file]) =>
       access(file).then(
         () => [],
         () => [`server_config.${key}: there is no ${file}`],
@@ -39,5 +39,5 @@ export async function serverTlsFiles(
   if (lines.length > 0) {
     throw new CommandError([...lines, '`resile certs` makes certificates for development'].join('\n'))
   }
-  return { cert: wanted.cert_file, key: wanted.key_file, clientCa: wanted.client_ca_file, crl: wanted.crl_file ?? null }
+  return { cert: files.cert_file, key: files.key_file, clientCa: files.client_ca_file, crl: files.crl_file ?? null }
 }

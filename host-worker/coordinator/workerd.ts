@@ -22,19 +22,19 @@ const UNIQUE_KEYS = {
 }
 
 /**
- * The door for everyone: a TCP address, or the unix socket of a front that ends TLS and hands on who called. Whoever can
+ * The listener of workerd: a TCP address, or the unix socket of a front that terminates TLS and passes the caller on. Whoever can
  * open that socket can be anybody.
  */
-export type NetworkDoor = { host: string; port: number } | { front: string }
+export type NetworkListener = { host: string; port: number } | { front: string }
 
-/** Where a coordinator keeps its files and which doors it opens. */
+/** The files of a coordinator, and its listeners. */
 export interface CoordinatorOptions {
-  /** Directory of its own; made when missing, for its owner alone. */
+  /** Its own directory; made when missing, readable by its owner only. */
   directory: string
   document: ConfigDocument
-  /** Its network door. */
-  door: NetworkDoor
-  /** The names, without port, under which its network door may be called; null for any. */
+  /** Its network listener. */
+  listener: NetworkListener
+  /** Host names, without port, that its network listener answers to; null for any. */
   hosts: readonly string[] | null
   /** Environment variables that hold its secrets, which it is bound to by these names. */
   secrets: readonly string[]
@@ -74,11 +74,11 @@ export async function prepareCoordinator(options: CoordinatorOptions): Promise<L
  * written, may also go to private ones.
  */
 function workerdConfig(options: CoordinatorOptions, storage: string): string {
-  const { door, hosts, secrets, socket, temporal } = options
+  const { listener, hosts, secrets, socket, temporal } = options
   const network =
-    'front' in door
-      ? `address = ${text(`unix:${door.front}`)}, http = (cfBlobHeader = ${text(CF_HEADER)})`
-      : `address = ${text(`${door.host}:${door.port}`)}, http = ()`
+    'front' in listener
+      ? `address = ${text(`unix:${listener.front}`)}, http = (cfBlobHeader = ${text(CF_HEADER)})`
+      : `address = ${text(`${listener.host}:${listener.port}`)}, http = ()`
   const bindings = [
     ...(hosts === null ? [] : [`(name = "HOSTS", json = ${text(JSON.stringify(hosts))})`]),
     ...secrets.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),

@@ -4,7 +4,7 @@ import { log, messageOf } from '../../shared/log.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-client.ts'
 import { serveStatus } from '../net/status-server.ts'
 import { DetectorMetrics } from './metrics.ts'
-import { type Surroundings, Watch } from './poll.ts'
+import { type DetectorContext, Watch } from './poll.ts'
 import { reportEpisodes, reportOnce } from './report.ts'
 import { DetectorStore, StateUnreadable } from './store.ts'
 
@@ -47,14 +47,14 @@ export async function runDetectors(run: DetectorRun): Promise<void> {
 }
 
 /**
- * Has each detector look once, and trigger what is due.
+ * Has each detector poll once, and trigger what is due.
  *
  * @returns how many of them saw nothing
  * @throws CannotStart when its state can't be read
  */
 export async function runOnce(run: DetectorRun): Promise<number> {
   return withWatches(run, async (watches, around) => {
-    const seen = await Promise.all(watches.map((watch) => watch.look()))
+    const seen = await Promise.all(watches.map((watch) => watch.poll()))
     const problem = await reportOnce(around)
     if (problem !== null) log('warn', 'signals_not_reported', { detail: problem })
     await Promise.all(watches.map((watch) => watch.close()))
@@ -64,13 +64,13 @@ export async function runOnce(run: DetectorRun): Promise<number> {
 
 async function withWatches<Result>(
   run: DetectorRun,
-  action: (watches: Watch[], around: Surroundings) => Promise<Result>,
+  action: (watches: Watch[], around: DetectorContext) => Promise<Result>,
 ): Promise<Result> {
   const { directory, signal } = run
   const client = new CoordinatorClient(run.coordinator)
   const store = openStore(run.stateFile)
   const metrics = new DetectorMetrics(Object.keys(run.detectors))
-  const around: Surroundings = { client, store, metrics, directory, signal }
+  const around: DetectorContext = { client, store, metrics, directory, signal }
   try {
     const watches = Object.entries(run.detectors).map(([name, detector]) => new Watch(name, detector, around))
     return await action(watches, around)

@@ -20,7 +20,7 @@ async function main(file: string): Promise<void> {
   const signal = stopSignal()
   try {
     const plan = (await takePlan(file)) as DetectorPlan
-    // Two of them would each have an episode of their own of the same condition.
+    // Two of them would each have a separate episode of the same condition.
     await lockOrFail(dirname(plan.stateFile), 'detector')
     await runDetectors({ ...plan, signal })
   } catch (error) {

@@ -4,7 +4,7 @@
  */
 import type { Firing, Observation } from './sources/observation.ts'
 
-/** What a detector demands before, and after, it triggers. */
+/** The conditions of a detector for triggering, and for triggering again. */
 export interface EpisodeRules {
   interval: number
   for: number
@@ -27,7 +27,7 @@ export interface Episode {
   triggeredAt: number | null
   /** No trigger before this time. */
   notBefore: number
-  /** What the trigger that is being sent speaks of, the same in each attempt; null before the first. */
+  /** The signal of the trigger that is being sent, the same in each attempt; null before the first. */
   sent: Firing | null
   /** Attempts at it so far. */
   attempts: number
@@ -38,7 +38,7 @@ export interface Episode {
   executions: readonly string[]
 }
 
-/** What was heard of a trigger. */
+/** The answer to a trigger. */
 export type TriggerAnswer =
   | { kind: 'admitted'; execution: string | null }
   /** Not now; `retryAfter` milliseconds, null when the answer didn't say. A fault is no decision: somebody is in trouble. */
@@ -50,7 +50,7 @@ export type Episodes = ReadonlyMap<string, Episode>
 
 /** How long a trigger that was refused for good is left alone before it is tried again. */
 const REFUSED_RETRY_MS = 60_000
-/** The longest wait between attempts when nobody says how long to wait, in milliseconds. */
+/** The longest wait between attempts when the answer doesn't say how long to wait. */
 const MAX_BACKOFF_MS = 30_000
 /** Executions of one episode that are remembered. */
 const MAX_EXECUTIONS = 10
@@ -89,12 +89,12 @@ export function observeEpisodes(
   return { episodes, due: [...episodes.values()].filter((episode) => isDue(episode, rules, now)), ended }
 }
 
-/** An episode whose trigger goes out now: what it speaks of stays the same until it is admitted. */
+/** An episode whose trigger is sent now: its signal is the same in each attempt until it is admitted. */
 export function beginAttempt(episode: Episode): Episode & { sent: Firing } {
   return { ...episode, sent: episode.sent ?? episode.firing, attempts: episode.attempts + 1 }
 }
 
-/** Takes in what was heard of an episode's trigger. */
+/** Applies the answer to an episode's trigger. */
 export function answerEpisode(episode: Episode, answer: TriggerAnswer, rules: EpisodeRules, now: number): Episode {
   switch (answer.kind) {
     case 'admitted': {
@@ -129,8 +129,8 @@ function backoff(interval: number, attempts: number): number {
 }
 
 /**
- * The episodes as they stand after the clock was set, or nobody could look, by as much: no time that they wait for comes
- * earlier or later by that. Their keys stay what they are.
+ * The episodes after the clock was set, or polls were impossible, by as much: no time that they wait for comes
+ * earlier or later by that. Their keys don't change.
  */
 export function shiftEpisodes(episodes: Episodes, by: number): Episodes {
   const shifted = (time: number | null): number | null => (time === null ? null : time + by)

@@ -1,4 +1,4 @@
-/** What each detector sees, and why it would or wouldn't trigger: looks once, changes nothing. */
+/** What each detector observes, and why it would or wouldn't trigger: polls once, changes nothing. */
 import { type DetectorConfig, isPushed, sourceOf } from '../../shared/config.ts'
 import { formatDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
@@ -18,11 +18,11 @@ export interface ExplainedCondition {
   summary: string
   would_trigger: boolean
   why: string
-  /** What would be sent; null when it can't be made. */
+  /** The trigger's body; null when it can't be made. */
   trigger: Record<string, unknown> | null
 }
 
-/** What a detector sees. */
+/** The observation of a detector. */
 export interface Explanation {
   detector: string
   source: string
@@ -32,10 +32,10 @@ export interface Explanation {
   conditions: ExplainedCondition[]
 }
 
-/** Where explaining looks. */
+/** Where explaining polls. */
 export interface ExplainRun {
   detectors: Readonly<Record<string, DetectorConfig>>
-  /** Null: nobody is asked whether a trigger would be admitted. */
+  /** Null: the coordinator is not asked whether a trigger would be admitted. */
   coordinator: CoordinatorAddress | null
   /** Of the project. */
   directory: string
@@ -54,7 +54,7 @@ const MAX_EVALUATED = 5
  * @throws StateUnreadable when what the daemon has triggered can't be read
  */
 export async function explainDetectors(run: ExplainRun): Promise<Explanation[]> {
-  // Without it nobody knows what is due.
+  // Without the state it is unknown what is due.
   const store = new DetectorStore(run.stateFile, { readsOnly: true })
   const client = run.coordinator === null ? null : new CoordinatorClient(run.coordinator)
   try {
@@ -83,7 +83,7 @@ async function explain(
 ): Promise<Explanation> {
   const head = { detector: name, source: sourceOf(detector), workflow: detector.workflow }
   if (isPushed(detector)) {
-    const detail = 'the coordinator is told of it; see the decisions there'
+    const detail = 'its signals are pushed to the coordinator; see the decisions there'
     return { ...head, sees: 'not_watched_here', detail, conditions: [] }
   }
   const now = Date.now()

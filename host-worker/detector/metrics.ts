@@ -3,15 +3,14 @@ import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import { addProcessMetrics } from '../net/process-metrics.ts'
 import type { TriggerAnswer } from './episodes.ts'
 
-/** What the daemon counts, by detector. */
+/** The counters of the daemon, by detector. */
 export class DetectorMetrics {
   readonly #registry = new Registry()
-  readonly #looks = this.#counter(
-    'resile_detector_evaluations_total',
-    'Looks at the source, by whether it could be seen',
-    ['detector', 'result'],
-  )
-  readonly #seconds = this.#counter('resile_detector_evaluation_seconds_total', 'Time that the looks took', [
+  readonly #polls = this.#counter('resile_detector_evaluations_total', 'Polls of the source, by result', [
+    'detector',
+    'result',
+  ])
+  readonly #seconds = this.#counter('resile_detector_evaluation_seconds_total', 'Time that the polls took', [
     'detector',
   ])
   readonly #firing = this.#gauge(
@@ -39,12 +38,12 @@ export class DetectorMetrics {
 
   constructor(detectors: readonly string[]) {
     // Zero from the start, so that a rule over it is never without data.
-    for (const detector of detectors) for (const result of ['ok', 'unknown']) this.#looks.inc({ detector, result }, 0)
+    for (const detector of detectors) for (const result of ['ok', 'unknown']) this.#polls.inc({ detector, result }, 0)
     addProcessMetrics(this.#registry)
   }
 
-  looked(detector: string, result: 'ok' | 'unknown', seconds: number): void {
-    this.#looks.inc({ detector, result })
+  polled(detector: string, result: 'ok' | 'unknown', seconds: number): void {
+    this.#polls.inc({ detector, result })
     this.#seconds.inc({ detector }, seconds)
     if (result === 'ok') this.#last.set({ detector }, Date.now() / 1000)
   }

@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { detectorsSchema } from '../../shared/config.ts'
 import { CoordinatorClient } from '../net/coordinator-client.ts'
 import { DetectorMetrics } from './metrics.ts'
-import { type Surroundings, Watch } from './poll.ts'
+import { type DetectorContext, Watch } from './poll.ts'
 import type { Firing, Observation } from './sources/observation.ts'
 import * as sources from './sources/open-source.ts'
 import { DetectorStore } from './store.ts'
@@ -29,7 +29,7 @@ let answer: { status: number; headers?: Record<string, string>; body?: unknown }
 /** Requests whose sender did not wait for the answer. */
 let hungUp: number
 let observation: Observation
-let around: Surroundings
+let around: DetectorContext
 let directory: string
 
 beforeEach(async () => {
@@ -64,7 +64,7 @@ afterEach(async () => {
   await rm(directory, { recursive: true })
 })
 
-function surroundings(): Surroundings {
+function surroundings(): DetectorContext {
   const { port } = coordinator.address() as AddressInfo
   return {
     client: new CoordinatorClient({ url: `http://127.0.0.1:${port}` }),
@@ -98,35 +98,35 @@ describe('one trigger per episode', () => {
   it('also when the process dies before it hears an answer', async () => {
     const ADMITTED = answer
     answer = null
-    await watch().look()
+    await watch().poll()
     await vi.waitFor(() => expect(received).toHaveLength(1))
     // Another process, which finds what the first one had written before it sent anything.
     around.store.close()
     around = surroundings()
     answer = ADMITTED
     const second = watch()
-    await second.look()
+    await second.poll()
     await second.close()
-    await second.look()
+    await second.poll()
     expect(received.map(({ key }) => key)).toEqual([received[0]?.key, received[0]?.key])
   })
 
   it('an answer that is long in coming keeps it from nothing', async () => {
     answer = null
     const waiting = watch()
-    await waiting.look()
+    await waiting.poll()
     await vi.waitFor(() => expect(received).toHaveLength(1))
-    expect(await waiting.look()).toBe(true)
+    expect(await waiting.poll()).toBe(true)
     await sleep(100)
     expect(received).toHaveLength(1)
     observation = { firing: [] }
-    await waiting.look()
+    await waiting.poll()
     // Nobody wants it any more.
     await vi.waitFor(() => expect(hungUp).toBe(1), { timeout: 10_000 })
     await waiting.close()
     observation = SICK
     answer = { status: 201, body: { execution: { id: 'x' } } }
-    await waiting.look()
+    await waiting.poll()
     await waiting.close()
     const [first, second] = received
     expect(received).toHaveLength(2)
@@ -136,11 +136,11 @@ describe('one trigger per episode', () => {
   it('and what is sent again says the same', async () => {
     answer = { status: 503, headers: { 'retry-after': '0' } }
     const denied = watch()
-    await denied.look()
+    await denied.poll()
     await denied.close()
     pass(60_000)
     observation = { firing: [{ ...FIRING, value: '2', summary: 'sicker' }] }
-    await denied.look()
+    await denied.poll()
     await denied.close()
     expect(received.map(({ body }) => body.reason)).toEqual(['sick', 'sick'])
     expect(received[0]?.key).toBe(received[1]?.key)
@@ -150,20 +150,20 @@ describe('one trigger per episode', () => {
 it('a label that is missing triggers nothing', async () => {
   observation = { firing: [{ ...FIRING, labels: {} }] }
   const mapping = watch()
-  await mapping.look()
+  await mapping.poll()
   await mapping.close()
   expect(received).toEqual([])
 })
 
 it('an episode is reported as it goes on, with what came of it', async () => {
   const reporting = watch()
-  await reporting.look()
+  await reporting.poll()
   await reporting.close()
   expect(around.store.reports(10).map(({ episode }) => episode)).toMatchObject([
     { source: 'http_check', name: 'd', workflow: 'w', admitted: 1, ended: null, executions: [expect.any(String)] },
   ])
   observation = { firing: [] }
-  await reporting.look()
+  await reporting.poll()
   expect(around.store.reports(10).map(({ episode }) => episode)).toMatchObject([
     { admitted: 1, ended: expect.any(String) },
   ])
@@ -172,10 +172,10 @@ it('an episode is reported as it goes on, with what came of it', async () => {
 it('a key that was used with another body was admitted: nothing more is sent in this episode', async () => {
   answer = { status: 409, body: { code: 'idempotency_conflict' } }
   const changed = watch()
-  await changed.look()
+  await changed.poll()
   await changed.close()
   pass(600_000)
-  await changed.look()
+  await changed.poll()
   await changed.close()
   expect(received).toHaveLength(1)
 })
@@ -185,12 +185,12 @@ describe('without a place to write what is sent', () => {
     const disk = new DatabaseSync(join(directory, 'state.sqlite'))
     disk.exec("CREATE TRIGGER full BEFORE INSERT ON episodes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
     const held = watch({ limit: { triggers: 1, per: '1h' } })
-    for (let look = 0; look < 3; look += 1) await held.look()
+    for (let poll = 0; poll < 3; poll += 1) await held.poll()
     await held.close()
     expect(received).toEqual([])
     disk.exec('DROP TRIGGER full')
     disk.close()
-    await held.look()
+    await held.poll()
     await held.close()
     expect(received).toHaveLength(1)
   })
@@ -199,35 +199,35 @@ describe('without a place to write what is sent', () => {
 describe('a clock that is set', () => {
   it.each([3_600_000, -3_600_000])('by %i ms lets neither `for` nor `clear_for` run on, nor wait', async (step) => {
     const patient = watch({ for: '10s', clear_for: '10s' })
-    await patient.look()
+    await patient.poll()
     pass(1000, 1000 + step)
-    await patient.look()
+    await patient.poll()
     await patient.close()
     expect(received).toHaveLength(0)
     pass(9000)
-    await patient.look()
+    await patient.poll()
     await patient.close()
     expect(received).toHaveLength(1)
     observation = { firing: [] }
-    await patient.look()
+    await patient.poll()
     pass(1000, 1000 + step)
-    await patient.look()
+    await patient.poll()
     observation = SICK
-    await patient.look()
+    await patient.poll()
     await patient.close()
     expect(received).toHaveLength(1)
   })
 
   it('makes no trigger come again before it is time', async () => {
     const repeating = watch({ repeat_after: '1h' })
-    await repeating.look()
+    await repeating.poll()
     await repeating.close()
     pass(1000, 3_600_000)
-    await repeating.look()
+    await repeating.poll()
     await repeating.close()
     expect(received).toHaveLength(1)
     pass(3_600_000)
-    await repeating.look()
+    await repeating.poll()
     await repeating.close()
     expect(received).toHaveLength(2)
   })
@@ -235,15 +235,15 @@ describe('a clock that is set', () => {
   it('keeps the time that the coordinator has named, and the limit', async () => {
     answer = { status: 429, headers: { 'retry-after': '60' } }
     const denied = watch({ limit: { triggers: 1, per: '1h' } })
-    await denied.look()
+    await denied.poll()
     await denied.close()
     pass(1000, 3_600_000)
     observation = { firing: [FIRING, { ...FIRING, fingerprint: 'g' }] }
-    await denied.look()
+    await denied.poll()
     await denied.close()
     expect(received).toHaveLength(1)
     pass(60_000)
-    await denied.look()
+    await denied.poll()
     await denied.close()
     expect(received).toHaveLength(2)
   })
@@ -259,8 +259,8 @@ describe('a source that', () => {
       },
     }))
     const faulty = watch()
-    expect(await faulty.look()).toBe(false)
-    expect(await looking.look()).toBe(true)
+    expect(await faulty.poll()).toBe(false)
+    expect(await looking.poll()).toBe(true)
     await looking.close()
   })
 
@@ -271,7 +271,7 @@ describe('a source that', () => {
         throw new Error('a fault')
       },
     }))
-    expect(await watch().look()).toBe(false)
+    expect(await watch().poll()).toBe(false)
     expect(received).toEqual([])
   })
 
@@ -289,15 +289,15 @@ describe('a source that', () => {
         },
       }))
       const hanging = watch()
-      const first = hanging.look()
+      const first = hanging.poll()
       await vi.advanceTimersByTimeAsync(120_000)
       expect(await first).toBe(false)
-      expect(await hanging.look()).toBe(false)
+      expect(await hanging.poll()).toBe(false)
       expect(asked).toBe(1)
       // What it says so late is of long ago.
       end(SICK)
       await vi.advanceTimersByTimeAsync(0)
-      const third = hanging.look()
+      const third = hanging.poll()
       end({ firing: [] })
       expect(await third).toBe(true)
       expect(asked).toBe(2)
@@ -311,11 +311,11 @@ describe('a source that', () => {
 it("a proxy's page is no admission", async () => {
   answer = { status: 200, body: 'welcome' }
   const proxied = watch()
-  await proxied.look()
+  await proxied.poll()
   await proxied.close()
   answer = { status: 201, body: { execution: { id: 'x' } } }
   pass(60_000)
-  await proxied.look()
+  await proxied.poll()
   await proxied.close()
   expect(received.map(({ key }) => key)).toEqual([received[0]?.key, received[0]?.key])
 })
@@ -323,7 +323,7 @@ it("a proxy's page is no admission", async () => {
 it('a wait that has no end has one', async () => {
   answer = { status: 429, headers: { 'retry-after': '9'.repeat(400) } }
   const denied = watch()
-  await denied.look()
+  await denied.poll()
   await denied.close()
   const [episode] = around.store.load('d', 100, Date.now()).episodes.values()
   expect(episode?.notBefore).toBeLessThan(Date.now() + 32 * 24 * 3_600_000)

@@ -1,4 +1,4 @@
-/** One detector: looks again and again, and triggers what is due. */
+/** One detector: polls its source, and triggers what is due. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import pLimit from 'p-limit'
 import { type DetectorConfig, sourceOf } from '../../shared/config.ts'
@@ -14,8 +14,8 @@ import type { DetectorState, DetectorStore } from './store.ts'
 import { sendTrigger } from './trigger.ts'
 import { limitTriggers } from './trigger-limit.ts'
 
-/** What all detectors of a daemon share. */
-export interface Surroundings {
+/** The context that all detectors of a daemon share. */
+export interface DetectorContext {
   client: CoordinatorClient
   store: DetectorStore
   metrics: DetectorMetrics
@@ -30,16 +30,16 @@ type Attempt = ReturnType<typeof beginAttempt>
 
 /** Triggers sent at the same time by one detector. */
 const MAX_PARALLEL_TRIGGERS = 8
-/** How much longer than its own timeouts a look may take, in milliseconds: a file on a dead mount is read for ever. */
+/** How much longer than its own timeouts a poll may take: a file on a dead mount is never read. */
 const MAX_POLL_MS = 60_000
-/** The clock was set when it went otherwise than time itself by more than this, in milliseconds. */
+/** The clock was set when it advanced differently from elapsed time by more than this. */
 const CLOCK_STEP_MS = 5000
 
 /** A detector at work. */
 export class Watch {
   readonly #name: string
   readonly #detector: DetectorConfig
-  readonly #around: Surroundings
+  readonly #context: DetectorContext
   readonly #source: Source
   #episodes: Episodes
   #limited: readonly number[]
@@ -48,28 +48,28 @@ export class Watch {
   readonly #inTurn = pLimit(MAX_PARALLEL_TRIGGERS)
   #failures = 0
   #isHeld = false
-  /** What the source had to keep after the last look. */
+  /** The state that the source kept after the last poll. */
   #sourceState: unknown
-  /** A look that took too long, and has not ended yet. */
+  /** A poll that took too long, and has not ended yet. */
   #isStuck = false
   /** By the clock, and in elapsed time. */
-  #lookedAt = { clock: Date.now(), elapsed: performance.now() }
+  #polledAt = { clock: Date.now(), elapsed: performance.now() }
 
-  constructor(name: string, detector: DetectorConfig, around: Surroundings) {
+  constructor(name: string, detector: DetectorConfig, context: DetectorContext) {
     this.#name = name
     this.#detector = detector
-    this.#around = around
-    const state = around.store.load(name, detector.interval, Date.now())
+    this.#context = context
+    const state = context.store.load(name, detector.interval, Date.now())
     this.#episodes = state.episodes
     this.#limited = state.limited
     this.#sourceState = state.source
-    this.#source = openSource(detector, around.directory, state.source)
+    this.#source = openSource(detector, context.directory, state.source)
   }
 
-  /** Looks at each interval, a little later each time by chance, until it is told to end. */
+  /** Polls at each interval, a little later each time by chance, until it is stopped. */
   async run(): Promise<void> {
     const { interval, jitter } = this.#detector
-    const { signal } = this.#around
+    const { signal } = this.#context
     const pause = (ms: number): Promise<void> =>
       sleep(ms, undefined, { signal }).then(
         () => undefined,
@@ -78,7 +78,7 @@ export class Watch {
     try {
       for (let turn = performance.now(); !signal.aborted; turn = Math.max(turn + interval, performance.now())) {
         await pause(Math.max(0, turn - performance.now()) + Math.random() * jitter)
-        if (!signal.aborted) await this.look()
+        if (!signal.aborted) await this.poll()
       }
     } finally {
       await this.close()
@@ -92,26 +92,26 @@ export class Watch {
   }
 
   /**
-   * Looks once, and has what is due triggered. It doesn't wait for the answers: a coordinator that hangs must not keep it
+   * Polls once, and has what is due triggered. It doesn't wait for the answers: a coordinator that hangs must not keep it
    * from seeing that a condition has cleared.
    *
    * @returns whether it could see
    */
-  async look(): Promise<boolean> {
+  async poll(): Promise<boolean> {
     try {
-      return await this.#look()
+      return await this.#poll()
     } catch (error) {
-      // A fault of ours in one detector: it must not stop this one for good, and none of the others.
+      // An internal error in one detector must not end it, nor affect the others.
       this.#judge({ unknown: `unexpected error: ${messageOf(error)}` }, 0)
       return false
     }
   }
 
-  async #look(): Promise<boolean> {
-    const { signal } = this.#around
+  async #poll(): Promise<boolean> {
+    const { signal } = this.#context
     const began = performance.now()
     const observation = await this.#observe()
-    for (const notice of this.#source.notices?.() ?? []) this.#tell(notice)
+    for (const notice of this.#source.notices?.() ?? []) this.#log(notice)
     if (signal.aborted) return true
     this.#judge(observation, (performance.now() - began) / 1000)
     const now = Date.now()
@@ -125,7 +125,7 @@ export class Watch {
     this.#limited = times
     this.#episodes = withEpisodes(episodes, sending)
     this.#sourceState = this.#source.state?.() ?? null
-    this.#around.metrics.firing(this.#name, episodes.size)
+    this.#context.metrics.firing(this.#name, episodes.size)
     const reports = this.#logChanges(before, episodes, ended, now)
     // On disk before a trigger goes out: should this process die, the next one sends it with the same key.
     const isSaved = this.#save(now, reports)
@@ -144,15 +144,15 @@ export class Watch {
     return !('unknown' in observation)
   }
 
-  /** What the source says; that nothing can be seen, when it throws or doesn't come to an end. */
+  /** The source's observation; unknown when it throws or takes too long. */
   async #observe(): Promise<Observation> {
-    if (this.#isStuck) return { unknown: 'an earlier look has not ended yet' }
+    if (this.#isStuck) return { unknown: 'an earlier poll has not ended yet' }
     const most = MAX_POLL_MS + timeoutOf(this.#detector)
     let timer: NodeJS.Timeout | undefined
     const tooLate = new Promise<Observation>((resolve) => {
       timer = setTimeout(() => {
         this.#isStuck = true
-        resolve({ unknown: `the look has not ended after ${most} ms` })
+        resolve({ unknown: `the poll has not ended after ${most} ms` })
       }, most)
     })
     const asked = this.#source
@@ -168,10 +168,10 @@ export class Watch {
   /** When the clock was set, or the machine slept, no time that a condition waits for has passed by that. */
   #followClock(clock: number): void {
     const elapsed = performance.now()
-    const step = Math.round(clock - this.#lookedAt.clock - (elapsed - this.#lookedAt.elapsed))
-    this.#lookedAt = { clock, elapsed }
+    const step = Math.round(clock - this.#polledAt.clock - (elapsed - this.#polledAt.elapsed))
+    this.#polledAt = { clock, elapsed }
     if (Math.abs(step) <= CLOCK_STEP_MS) return
-    this.#tell({ level: 'warn', event: 'clock_set', by_ms: step })
+    this.#log({ level: 'warn', event: 'clock_set', by_ms: step })
     this.#episodes = shiftEpisodes(this.#episodes, step)
     this.#limited = this.#limited.map((time) => time + step)
   }
@@ -179,7 +179,7 @@ export class Watch {
   #send(episode: Attempt): void {
     const { fingerprint } = episode.firing
     const abort = new AbortController()
-    const over = this.#inTurn(() => this.#trigger(episode, AbortSignal.any([this.#around.signal, abort.signal])))
+    const over = this.#inTurn(() => this.#trigger(episode, AbortSignal.any([this.#context.signal, abort.signal])))
       .catch((error: unknown) => {
         log('error', 'trigger_failed', { detector: this.#name, detail: messageOf(error) })
       })
@@ -189,7 +189,7 @@ export class Watch {
 
   async #trigger(sent: Attempt, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
-    const { client, metrics } = this.#around
+    const { client, metrics } = this.#context
     const answer = await sendTrigger(client, this.#name, this.#detector, sent, signal)
     if (signal.aborted) return
     metrics.triggered(this.#name, answer.kind)
@@ -205,14 +205,14 @@ export class Watch {
   /** @returns false when it can't be written */
   #save(now: number, reports: readonly SignalEpisode[]): boolean {
     const state: DetectorState = { episodes: this.#episodes, limited: this.#limited, source: this.#sourceState }
-    return this.#around.store.save(this.#name, state, now, reports)
+    return this.#context.store.save(this.#name, state, now, reports)
   }
 
-  /** Every look that saw nothing is told: whoever relies on a detector wants to know how long it was blind. */
+  /** Every poll without an observation is logged: operators need to know how long a detector could not observe anything. */
   #judge(observation: Observation, seconds: number): void {
     const detector = this.#name
     const isBlind = 'unknown' in observation
-    this.#around.metrics.looked(detector, isBlind ? 'unknown' : 'ok', seconds)
+    this.#context.metrics.polled(detector, isBlind ? 'unknown' : 'ok', seconds)
     if (isBlind) {
       this.#failures += 1
       log('warn', 'evaluation_failed', { detector, detail: observation.unknown, failures: this.#failures })
@@ -222,13 +222,13 @@ export class Watch {
     }
   }
 
-  #tell({ level, event, ...fields }: Notice): void {
-    this.#around.metrics.noticed(this.#name, event)
+  #log({ level, event, ...fields }: Notice): void {
+    this.#context.metrics.noticed(this.#name, event)
     log(level, event, { detector: this.#name, ...fields })
   }
 
   #tellHeld(conditions: number, detail: string): void {
-    this.#around.metrics.held(this.#name, conditions)
+    this.#context.metrics.held(this.#name, conditions)
     if (conditions > 0 && !this.#isHeld) {
       log('warn', 'triggers_held', {
         detector: this.#name,
@@ -268,7 +268,7 @@ function timeoutOf({ http_check, tcp_check, command_check, prometheus }: Detecto
   return (http_check ?? tcp_check ?? command_check)?.timeout ?? 0
 }
 
-/** How an episode stands, as the coordinator is told. */
+/** The state of an episode, as it is reported to the coordinator. */
 function reportOf(
   name: string,
   detector: DetectorConfig,

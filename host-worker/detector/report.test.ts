@@ -9,13 +9,13 @@ import { BODY_LIMIT } from '../../shared/body-limit.ts'
 import { type SignalEpisode, signalReportSchema } from '../../shared/wire.ts'
 import { CoordinatorClient } from '../net/coordinator-client.ts'
 import { DetectorMetrics } from './metrics.ts'
-import type { Surroundings } from './poll.ts'
+import type { DetectorContext } from './poll.ts'
 import { reportOnce } from './report.ts'
 import { DetectorStore } from './store.ts'
 
 let directory: string
 let coordinator: Server
-let around: Surroundings
+let around: DetectorContext
 let requests: number
 let taken: SignalEpisode[]
 
@@ -92,6 +92,6 @@ it('what can not be forgotten is not told without end', async () => {
   const disk = new DatabaseSync(join(directory, 'state.sqlite'))
   disk.exec("CREATE TRIGGER full BEFORE DELETE ON reports BEGIN SELECT RAISE(ABORT, 'disk full'); END")
   disk.close()
-  expect(await reportOnce(around)).toContain('forgotten')
+  expect(await reportOnce(around)).toContain('can not be deleted')
   expect(requests).toBe(1)
 })

@@ -1,26 +1,26 @@
-/** Tells the coordinator of episodes, for its analysis of signals. Whatever fails here keeps nobody from triggering. */
+/** Reports episodes to the coordinator, for its analysis of signals. A failure here does not affect triggers. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log, messageOf } from '../../shared/log.ts'
-import type { Surroundings } from './poll.ts'
+import type { DetectorContext } from './poll.ts'
 
-/** How often it is looked whether there is something to tell, in milliseconds. */
+/** How often the store is checked for reports. */
 const REPORT_INTERVAL_MS = 2000
-/** The longest wait after failures, in milliseconds. */
+/** The longest wait after failures. */
 const MAX_BACKOFF_MS = 60_000
-/** Episodes told at once: they fit into one request, however long their names are. */
+/** Episodes in one report: they fit into one request, however long their names are. */
 const BATCH_SIZE = 25
 /** Said of what is wrong with the reports themselves. */
 const WRONG: ReadonlySet<number> = new Set([400, 413, 422])
 
-/** Reports until it is told to end. */
-export async function reportEpisodes(around: Surroundings): Promise<void> {
-  const { signal } = around
+/** Reports until it is stopped. */
+export async function reportEpisodes(context: DetectorContext): Promise<void> {
+  const { signal } = context
   let failures = 0
   while (!signal.aborted) {
     const wait = Math.min(REPORT_INTERVAL_MS * 2 ** failures, MAX_BACKOFF_MS)
     await sleep(wait, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return
-    const problem = await reportOnce(around)
+    const problem = await reportOnce(context)
     if (problem === null) failures = 0
     else {
       // Once, and not again for as long as it lasts.
@@ -35,7 +35,7 @@ export async function reportEpisodes(around: Surroundings): Promise<void> {
  *
  * @returns what went wrong, or null
  */
-export async function reportOnce({ client, store, signal }: Surroundings): Promise<string | null> {
+export async function reportOnce({ client, store, signal }: DetectorContext): Promise<string | null> {
   try {
     for (let most = BATCH_SIZE; ; ) {
       const waiting = store.reports(most)
@@ -49,8 +49,8 @@ export async function reportOnce({ client, store, signal }: Surroundings): Promi
       }
       if (WRONG.has(status)) log('error', 'signal_refused', { ...waiting[0]?.episode, detail: problem })
       else if (status >= 300) return problem
-      // Otherwise they would be told again and again.
-      if (!store.taken(waiting)) return 'what was told can not be forgotten'
+      // Otherwise they would be reported again and again.
+      if (!store.taken(waiting)) return 'reports that were sent can not be deleted'
       if (waiting.length < most) return null
       most = BATCH_SIZE
     }

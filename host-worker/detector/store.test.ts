@@ -62,7 +62,7 @@ it('without a place for its state it does not begin: what was triggered before w
   expect(() => open()).toThrow(StateUnreadable)
 })
 
-it('who only looks on is told when there is something that can not be read', async () => {
+it('who only polls on is told when there is something that can not be read', async () => {
   open().close()
   await writeFile(file, 'no database'.repeat(1000))
   expect(() => open({ readsOnly: true }).load('a', 1, 0)).toThrow(StateUnreadable)
@@ -130,7 +130,7 @@ it('a clock that was set back while nobody ran keeps nothing waiting', () => {
   expect(episode).toMatchObject({ notBefore: 2 * HOUR + 60, began: 5 })
 })
 
-it('who only looks on sees nothing where there is nothing, and makes nothing', async () => {
+it('who only polls on sees nothing where there is nothing, and makes nothing', async () => {
   expect(open({ readsOnly: true }).load('a', 1, 0).episodes.size).toBe(0)
   await expect(readdir(dirname(file))).rejects.toThrow('ENOENT')
 })

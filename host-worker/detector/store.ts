@@ -10,7 +10,7 @@ import type { SignalEpisode } from '../../shared/wire.ts'
 import { takeRoom } from '../process/sqlite-space.ts'
 import { type Episode, type Episodes, shiftEpisodes } from './episodes.ts'
 
-/** After a longer absence than this, in milliseconds, and than two looks, a condition that holds is a new episode. */
+/** After a longer absence than this, in milliseconds, and than two polls, a condition that holds is a new episode. */
 const MAX_DOWNTIME_MS = 3_600_000
 /** How old what is written may become while nothing changes, in milliseconds. */
 const REFRESH_INTERVAL_MS = 60_000
@@ -18,12 +18,12 @@ const REFRESH_INTERVAL_MS = 60_000
 const MAX_REPORTS = 10_000
 /** Room that it takes for itself while there is some, in pages: what fills a disk is to be triggered on a full one. */
 const RESERVED_PAGES = 256
-/** Pages after which its log is begun anew: fewer than the room that it has. */
+/** Pages after which its log is restarted: fewer than its reserved space. */
 const CHECKPOINT_PAGES = 64
-/** SQLite's codes for a file that is none of its own, or broken. */
+/** SQLite's codes for a file that is not a database, or corrupt. */
 const BROKEN = new Set([11, 26])
 
-/** What is known of one detector. */
+/** The state of one detector. */
 export interface DetectorState {
   episodes: Episodes
   /** When new triggers went out, as far as its limit needs it. */
@@ -41,7 +41,7 @@ export interface WaitingReport {
 /** Thrown when what an earlier run left can't be read: without it, what that has triggered would be triggered again. */
 export class StateUnreadable extends Error {}
 
-/** What is on disk of a detector. */
+/** A detector's row. */
 interface Written {
   at: number
   limited: string
@@ -49,19 +49,19 @@ interface Written {
   episodes: ReadonlyMap<string, { episode: Episode; text: string }>
 }
 
-/** The states of all detectors, and the reports that nobody has taken yet. */
+/** The states of all detectors, and the reports that are not sent yet. */
 export class DetectorStore {
   readonly #path: string
   readonly #readsOnly: boolean
   #database: DatabaseSync | null = null
-  /** What was written last, so that only what changes is written. */
+  /** The rows that were written last, so that only changes are written. */
   readonly #written = new Map<string, Written>()
   #failing = false
 
   /**
    * Opens the database; one that is broken is put aside, and says so.
    *
-   * @param readsOnly for somebody who looks on while the daemon runs: without a file there is nothing to see
+   * @param readsOnly for somebody who polls on while the daemon runs: without a file there is nothing to see
    * @throws StateUnreadable when it can't be opened
    */
   constructor(path: string, { readsOnly = false } = {}) {
@@ -79,7 +79,7 @@ export class DetectorStore {
   /**
    * What an earlier run, or this one, left of a detector.
    *
-   * @throws StateUnreadable when that can't be told
+   * @throws StateUnreadable when that is unknown
    */
   load(name: string, interval: number, now: number): DetectorState {
     const none: DetectorState = { episodes: new Map(), limited: [], source: null }
@@ -92,7 +92,7 @@ export class DetectorStore {
       const { limited, source } = JSON.parse(String(row.state)) as StoredState
       const absence = now - Number(row.saved_at)
       const isRecent = absence <= Math.max(MAX_DOWNTIME_MS, 2 * interval)
-      // When the clock was set back meanwhile, no time that lies ahead now may keep a condition from triggering.
+      // When the clock was set back meanwhile, no time in the future may keep a condition from triggering.
       const episodes = shiftEpisodes(new Map(isRecent ? stored : []), Math.min(0, absence))
       return { episodes, limited, source }
     } catch (error) {
@@ -103,7 +103,7 @@ export class DetectorStore {
   }
 
   /**
-   * Keeps what is known of a detector, and has reported how episodes stand; what was to be said of these before is not
+   * Stores the state of a detector, and adds reports of episodes; earlier reports of these are not
    * said any more. What a condition measures is not kept while nothing else changes: a thousand series change each time.
    *
    * @returns false when it can't be written, which is said
@@ -115,7 +115,7 @@ export class DetectorStore {
     const gone = [...(last?.episodes.keys() ?? [])].filter((key) => !next.episodes.has(key))
     const same = changed.length + gone.length + reports.length === 0
     const sameHead = last !== undefined && last.limited === next.limited && last.source === next.source
-    // Also when nothing changes, so that a long episode isn't taken for an old one after a restart.
+    // Also when nothing changes, so that a long episode doesn't count as an old one after a restart.
     if (same && sameHead && now - last.at < REFRESH_INTERVAL_MS && now >= last.at) return true
     const done = this.#try((database) =>
       inTransaction(database, () => {
@@ -274,7 +274,7 @@ function makeRoom(file: string, database: DatabaseSync): void {
   try {
     takeRoom(database, RESERVED_PAGES)
   } catch (error) {
-    // What can't be written down won't be triggered; it is tried at each look.
+    // What can't be written down won't be triggered; it is tried at each poll.
     log('warn', 'detector_state_without_room', { file, detail: messageOf(error) })
   }
 }

@@ -21,7 +21,7 @@ export function limitTriggers(
   now: number,
 ): { send: Episode[]; held: Episode[]; times: number[]; until: number } {
   if (limit === undefined) return { send: [...due], held: [], times: [], until: now }
-  // After the clock was set back, what lies ahead counts as now.
+  // After the clock was set back, times in the future count as now.
   const used = times.map((time) => Math.min(time, now)).filter((time) => now - time < limit.per)
   const send: Episode[] = []
   const held: Episode[] = []

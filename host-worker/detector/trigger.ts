@@ -10,12 +10,12 @@ import type { Firing } from './sources/observation.ts'
 const PASSING: ReadonlySet<number> = new Set([423, 429, 500, 502, 503, 504])
 /** How long an answer may take, in milliseconds: one without is asked for again, with the same key. */
 const TRIGGER_TIMEOUT_MS = 15_000
-/** The longest wait that is believed, in milliseconds: no constraint looks back on more than 31 days. */
+/** The longest wait that is honoured: no constraint's period is longer than 31 days. */
 const MAX_WAIT_MS = 31 * 24 * 3_600_000
 /** Said of a key that was used with another body: the episode was admitted before its detector was changed. */
 const CONFLICT = 409
 
-/** The body of a detector's trigger. @throws InterpolationError when the signal lacks what the detector speaks of */
+/** The body of a detector's trigger. @throws InterpolationError when the signal lacks what the detector interpolates */
 export function triggerBody(name: string, detector: DetectorConfig, firing: Firing): Record<string, unknown> {
   return {
     ...(detector.target === undefined ? {} : { target: interpolate(detector.target, firing) }),

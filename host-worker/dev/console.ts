@@ -1,4 +1,4 @@
-/** What happens, as one readable line each. */
+/** Events, as one readable line each. */
 import { styleText } from 'node:util'
 import { type LogLine, parseLogLine } from '../../shared/log.ts'
 import { scopeText, targetText } from '../net/summaries.ts'
@@ -11,7 +11,7 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
-/** Prints a child's log line when it says something that a person watching wants to know. */
+/** Prints a child's log line when it matters to a person watching. */
 export function showLogLine(role: string, name: string, text: string): void {
   const line = parseLogLine(text)
   if (line === null) return
@@ -34,7 +34,7 @@ function showError(time: string, text: string): void {
   print(time, 'error', text, 'red')
 }
 
-/** Prints what became of a child process, when it is worth a line. */
+/** Prints a change of a child process when it matters. */
 export function showChange(change: ChildChange): void {
   const now = new Date().toISOString()
   if (change.kind === 'ended' && !change.expected)
@@ -92,7 +92,7 @@ const DECISIONS: Readonly<Record<string, string | undefined>> = {
 }
 
 function print(time: string, verb: string, text: string, style: Style): void {
-  // Names come from outside: none may break the line or speak to the terminal.
+  // Names come from outside: none may break the line or control the terminal.
   const safe = text.replaceAll(/\p{Cc}/gu, ' ')
   say(
     `${new Date(time).toLocaleTimeString('en-GB')}  ${styleText(style, verb.padEnd(10), { stream: process.stderr })} ${safe}`,

@@ -7,7 +7,7 @@ import type { ServerTlsFiles } from '../coordinator/front/server-tls.ts'
 import { certificatesDirectory } from '../coordinator/secrets.ts'
 import { serverTlsFiles } from '../coordinator/tls-files.ts'
 
-/** What TLS takes: certificates, and a configuration that looks at them. */
+/** Everything for TLS: certificates, and a configuration that verifies them. */
 export interface DevTls {
   files: ServerTlsFiles
   /** Where certificates for callers are. */
@@ -16,7 +16,7 @@ export interface DevTls {
 }
 
 /**
- * Makes certificates for the server and for everyone whom the route rules name, unless they are there. Certificates that
+ * Makes certificates for the server and for every caller that the route rules name, unless they exist. Certificates that
  * coordinator.hcl names are used as they are.
  *
  * @throws CommandError when one of these is missing

@@ -50,7 +50,7 @@ const HOST = '127.0.0.1'
 const USUAL_PORTS = { coordinator: 8787, temporal: 7233, temporalHttp: 7243, ui: 8233 }
 const MAIN = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
 
-/** Starts everything, prints the ready line, and runs until it is told to stop. */
+/** Starts everything, prints the ready line, and runs until it is stopped. */
 export async function dev(options: DevOptions): Promise<void> {
   const given = givenTemporal(options)
   if (!existsSync(options.project)) throw new CommandError(`there is no project ${options.project}`)
@@ -86,7 +86,7 @@ class DevRun {
     supervisor.on('change', showChange)
     try {
       const starting = this.#start(supervisor)
-      // Told to stop while starting, it doesn't wait; what is under way then fails, and that is no fault.
+      // Stopped while starting, it doesn't wait; what is in progress then fails, which is no error.
       starting.catch(() => undefined)
       await Promise.race([starting, untilAborted(this.#signal)])
       await untilAborted(this.#signal)
@@ -142,7 +142,7 @@ class DevRun {
         await coordinatorChild({
           ...(await readSecrets(project.dir, this.#data, addressed, project.coordinator)),
           directory: join(this.#data, 'coordinator'),
-          door: tls === null ? { host: HOST, port: coordinatorPort } : { front },
+          listener: tls === null ? { host: HOST, port: coordinatorPort } : { front },
           hosts: [...LOOPBACK_HOSTS, ...(project.coordinator.server_config?.hosts ?? [])],
           socket,
           temporalUrl: temporal.httpUrl,
@@ -218,7 +218,7 @@ class DevRun {
     return addresses
   }
 
-  /** Bundles the workflows once for all workers. Returns the bundle's file, null when no worker wants it. */
+  /** Bundles the workflows once for all workers. Returns the bundle's file, null when no worker needs it. */
   async #bundle(project: Project, nodes: readonly DevNode[]): Promise<string | null> {
     if (nodes.length === 0) return null
     const [bundle] = await Promise.all([
@@ -332,7 +332,7 @@ class DevRun {
     process.stdout.write(`resile ready ${facts.join(' ')}\n`)
     if (samplePort !== null) {
       say(`make the sample service sick and watch it heal:  curl -X POST http://${HOST}:${samplePort}/break`)
-      say('then look at what happened, in another terminal:  npx resile executions')
+      say('then see what happened, in another terminal:  npx resile executions')
     }
     say('Ctrl-C stops everything')
   }

@@ -34,7 +34,7 @@ export function givenTemporal(options: { temporalAddress?: string; temporalHttp?
   return { address: temporalAddress, httpUrl: temporalHttp, ui: null }
 }
 
-/** An own dev server, whose state lies in the data directory. */
+/** A dev server of `resile dev`, whose state is stored in the data directory. */
 export async function ownTemporal(
   data: string,
   namespace: string,

@@ -6,7 +6,7 @@ import { type Finding, fail, ok, warn, worst } from './check.ts'
 
 /** One's own certificate, as the files have it. */
 export interface OwnCertificate {
-  /** PEM; what follows the first certificate is not looked at. */
+  /** PEM; what follows the first certificate is ignored. */
   cert: string
   key: string
   /** The SPIFFE ID that the coordinator expects of this node; null when that is not known. */
@@ -32,7 +32,7 @@ export function judgeCertificate({ cert, key, expectedId }: OwnCertificate, now:
 function judgeLife({ validFromDate, validToDate }: X509Certificate, now: number): Finding {
   const [from, to] = [validFromDate.getTime(), validToDate.getTime()]
   const hint = 'renew it; the worker reads it again by itself'
-  if (now < from) return fail(`holds only from ${validFromDate.toISOString()} on`, "look at this host's clock")
+  if (now < from) return fail(`holds only from ${validFromDate.toISOString()} on`, "check this host's clock")
   if (now >= to) return fail(`ended at ${validToDate.toISOString()}`, hint)
   const soon = Math.min(EXPIRES_SOON_MS, (to - from) / 3)
   return to - now < soon
@@ -45,10 +45,10 @@ function judgeId(cert: string, expectedId: string | null): Finding {
   const [id, ...others] = uris
   const hint = 'the coordinator knows a caller by the one SPIFFE ID in its certificate'
   if (id === undefined || others.length > 0 || !isSpiffeId(id)) {
-    return fail(`names ${uris.join(', ') || 'nobody'}, which is not exactly one SPIFFE ID`, hint)
+    return fail(`names ${uris.join(', ') || 'no identity'}, which is not exactly one SPIFFE ID`, hint)
   }
   if (expectedId === null || id === expectedId) return ok(`is ${id}`)
-  return warn(`is ${id}, not ${expectedId} as worker_id wants`, 'only with a route rule of its own may it beat')
+  return warn(`is ${id}, not ${expectedId} as worker_id wants`, 'its heartbeats need a route rule')
 }
 
 function parse<T>(read: () => T): T | null {

@@ -4,15 +4,15 @@ import { fail, ok, runChecks, warn, worst } from './check.ts'
 it('one that fails, throws or hangs hides no other', async () => {
   const checked = await runChecks(
     [
-      { name: 'hangs', look: () => new Promise(() => {}) },
+      { name: 'hangs', run: () => new Promise(() => {}) },
       {
         name: 'throws',
-        look: () => {
+        run: () => {
           throw new Error('broken')
         },
       },
-      { name: 'rejects', look: async () => Promise.reject(new Error('refused')) },
-      { name: 'fine', look: () => ok('all is well') },
+      { name: 'rejects', run: async () => Promise.reject(new Error('refused')) },
+      { name: 'fine', run: () => ok('all is well') },
     ],
     50,
   )

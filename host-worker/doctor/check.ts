@@ -1,21 +1,21 @@
-/** What is looked at on a host, and what was found. */
+/** Checks of a host, and their findings. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../shared/log.ts'
 
-/** What one look found; `hint` says what to do about it. */
+/** The finding of a check; `hint` says what to do about it. */
 export interface Finding {
   status: 'ok' | 'warn' | 'fail'
   detail: string
   hint: string | null
 }
 
-/** One thing to look at. What `look` throws is a failure. */
+/** One check. When it throws, it failed. */
 export interface Check {
   name: string
-  look: () => Promise<Finding> | Finding
+  run: () => Promise<Finding> | Finding
 }
 
-/** What was found, by the name of the check. */
+/** A finding, by the name of the check. */
 export type Checked = { name: string } & Finding
 
 /** Longest that one check may take, in milliseconds. */
@@ -55,15 +55,15 @@ export function worst(findings: readonly Finding[]): Finding {
  * @param timeout milliseconds for each
  */
 export async function runChecks(checks: readonly Check[], timeout = CHECK_TIMEOUT_MS): Promise<Checked[]> {
-  return Promise.all(checks.map(async ({ name, look }) => ({ name, ...(await bounded(look, timeout)) })))
+  return Promise.all(checks.map(async ({ name, run }) => ({ name, ...(await bounded(run, timeout)) })))
 }
 
-async function bounded(look: Check['look'], timeout: number): Promise<Finding> {
+async function bounded(run: Check['run'], timeout: number): Promise<Finding> {
   const over = new AbortController()
   const late = sleep(timeout, fail(`no answer within ${timeout / 1000} s`), { signal: over.signal })
   late.catch(() => undefined)
   try {
-    return await Promise.race([look(), late])
+    return await Promise.race([run(), late])
   } catch (error) {
     return fail(messageOf(error))
   } finally {

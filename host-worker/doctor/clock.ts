@@ -1,7 +1,7 @@
 /** Whether two clocks agree. */
 import { type Finding, fail, ok, warn } from './check.ts'
 
-/** How far clocks may be apart before it is worth a word, and before nothing is admitted any more; milliseconds. */
+/** The clock skew that is reported, and the one at which nothing is admitted any more. */
 const WARN_SKEW_MS = 2000
 const MAX_SKEW_MS = 10_000
 

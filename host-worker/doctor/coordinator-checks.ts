@@ -1,4 +1,4 @@
-/** What the coordinator says, asked without disturbing anything. */
+/** Checks of the coordinator, made without side effects. */
 import { readFile } from 'node:fs/promises'
 import { messageOf } from '../../shared/log.ts'
 import { JWKS_PATH, publicKeySchema, publicKeySetSchema } from '../../shared/permit.ts'
@@ -7,7 +7,7 @@ import type { CoordinatorAnswer, CoordinatorClient } from '../net/coordinator-cl
 import { type Finding, fail, ok, warn, worst } from './check.ts'
 import { judgeClock } from './clock.ts'
 
-/** How long each question may take, in milliseconds: less than a check, so that its own words are heard. */
+/** How long each request may take: less than a check, so that its own message is shown. */
 const ANSWER_TIMEOUT_MS = 4000
 
 /** The part of a client that checks need. */
@@ -22,9 +22,9 @@ export async function checkCoordinator(client: Asker): Promise<Finding> {
   if (ready.status === 200) return ok('answers, and is ready')
   if (ready.status === 401) return stranger(ready)
   if (ready.status === 403) {
-    return warn(`answers, but not whether it is ready: ${told(ready)}`, ruleHint('GET', '/readyz'))
+    return warn(`answers, but not whether it is ready: ${problemIn(ready)}`, ruleHint('GET', '/readyz'))
   }
-  return fail(`is not ready: ${told(ready)}`, 'look at its log')
+  return fail(`is not ready: ${problemIn(ready)}`, 'see its log')
 }
 
 /** Whether its clock and this host's agree. */
@@ -34,7 +34,9 @@ export async function checkClock(client: Asker): Promise<Finding> {
   const answeredAt = Date.now()
   if ('problem' in answer) return warn('not compared: the coordinator does not answer')
   const date = answer.headers.get('date')
-  return date === null ? warn('not compared: the coordinator tells no time') : judgeClock({ date, askedAt, answeredAt })
+  return date === null
+    ? warn("not compared: the coordinator's answer has no date")
+    : judgeClock({ date, askedAt, answeredAt })
 }
 
 /**
@@ -57,7 +59,7 @@ async function publishedKeys(client: Asker): Promise<Finding> {
   if (answer.status === 401) return stranger(answer)
   const useless = 'without them no command runs but read_only ones'
   const hint = answer.status === 403 ? ruleHint('GET', JWKS_PATH) : useless
-  return fail(`the coordinator's keys can't be read: ${told(answer)}`, hint)
+  return fail(`the coordinator's keys can't be read: ${problemIn(answer)}`, hint)
 }
 
 function judgeKeys(source: string, set: unknown): Finding {
@@ -67,7 +69,7 @@ function judgeKeys(source: string, set: unknown): Finding {
 }
 
 /**
- * Whether the coordinator hears of the node, and from this machine.
+ * Whether the coordinator receives the node's heartbeats, and from this machine.
  *
  * @param bootId this machine's
  */
@@ -76,19 +78,19 @@ export async function checkHeartbeat(client: Asker, node: string, bootId: string
   const answer = await asked(client, path)
   if ('problem' in answer) return fail(`not known: ${answer.problem}`)
   if (answer.status === 401) return stranger(answer)
-  if (answer.status === 403) return warn(`not known: ${told(answer)}`, ruleHint('GET', path))
+  if (answer.status === 403) return warn(`not known: ${problemIn(answer)}`, ruleHint('GET', path))
   if (answer.status === 404) {
     return fail(
-      `the coordinator does not hear of ${node}`,
-      'start resile worker, and look at its log for heartbeat_failed',
+      `the coordinator receives no heartbeat of ${node}`,
+      'start resile worker, and run at its log for heartbeat_failed',
     )
   }
-  if (answer.status !== 200) return fail(told(answer))
+  if (answer.status !== 200) return fail(problemIn(answer))
   const { boot_id, draining, last_seen_at } = answer.json as LiveNode
   if (boot_id !== null && boot_id !== bootId) {
     return fail(`another machine says that it is ${node}`, 'two hosts may not have one name')
   }
-  return draining ? warn(`${node} is draining`) : ok(`${node} was heard at ${last_seen_at}`)
+  return draining ? warn(`${node} is draining`) : ok(`${node} sent its last heartbeat at ${last_seen_at}`)
 }
 
 async function asked(client: Asker, path: string): Promise<CoordinatorAnswer | { problem: string }> {
@@ -107,12 +109,15 @@ function unreachable(problem: string): Finding {
   )
 }
 
-/** It wants to know who calls, and doesn't. */
+/** The coordinator requires a client certificate, and accepted none. */
 function stranger(answer: CoordinatorAnswer): Finding {
-  return fail(told(answer), 'it must trust the authority of cert_file, and the trust domain of the SPIFFE ID in it')
+  return fail(
+    problemIn(answer),
+    'it must trust the authority of cert_file, and the trust domain of the SPIFFE ID in it',
+  )
 }
 
-function told({ status, json, text }: CoordinatorAnswer): string {
+function problemIn({ status, json, text }: CoordinatorAnswer): string {
   const detail = (json as Partial<Problem> | null)?.detail
   return `HTTP ${status}: ${detail ?? text.slice(0, 200)}`
 }

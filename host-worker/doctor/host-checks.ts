@@ -1,4 +1,4 @@
-/** What can be seen on the host alone. */
+/** Checks of the host alone. */
 import { constants } from 'node:fs'
 import { access, mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { delimiter, dirname, join, resolve } from 'node:path'

@@ -3,7 +3,7 @@ import { Connection } from '@temporalio/client'
 import { messageOf } from '../../shared/log.ts'
 import { type Finding, fail, ok, warn, worst } from './check.ts'
 
-/** What is asked of Temporal. */
+/** The requests to Temporal. */
 export interface TemporalQuestion {
   /** `HOST:PORT` of its gRPC. */
   address: string
@@ -61,7 +61,7 @@ export class TemporalDoctor {
   async checkWorkflows(queue: string): Promise<Finding> {
     const pollers = await this.#pollers(queue, 'workflow')
     if (pollers.length > 0) return ok(`of ${queue} are run by ${identities(pollers)}`)
-    return fail(`nobody runs the workflows of ${queue}`, 'at least one worker of a datacenter needs --workflows')
+    return fail(`no worker runs the workflows of ${queue}`, 'at least one worker of a datacenter needs --workflows')
   }
 
   async close(): Promise<void> {
@@ -96,7 +96,7 @@ export class TemporalDoctor {
 
 /** Judges who polls a queue; a worker's identity begins with its node. */
 export function judgeQueue(queue: string, pollers: readonly Poller[], node: string): Finding {
-  if (pollers.length === 0) return fail(`nobody polls ${queue}`, 'start resile worker')
+  if (pollers.length === 0) return fail(`no worker polls ${queue}`, 'start resile worker')
   if (pollers.some(({ identity }) => identity.startsWith(`${node}/`))) return ok(`${queue} is polled by this node`)
   return warn(`${queue} is polled by ${identities(pollers)}, not by ${node}`, 'start resile worker')
 }

@@ -4,7 +4,7 @@ import type { CheckRequest, CheckResult } from '../../workflows/sdk/activities.t
 const DEFAULT_TIMEOUT_MS = 5000
 
 /**
- * The activity `checkHttp`, and the detector's `http_check`. Never throws: what went wrong stands in the result.
+ * The activity `checkHttp`, and the detector's `http_check`. Never throws: errors are part of the result.
  * Redirects are not followed, since a redirect is an answer too.
  */
 export async function checkHttp(request: CheckRequest): Promise<CheckResult> {

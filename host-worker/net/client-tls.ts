@@ -11,14 +11,14 @@ export interface ClientTlsFiles {
   key_file?: string | undefined
 }
 
-/** What they hold. */
+/** The content of the files. */
 export interface ClientTlsMaterial {
   ca?: string
   cert?: string
   key?: string
 }
 
-/** How often it is looked whether the files have changed, in milliseconds: certificates may live for an hour alone. */
+/** How often the files are checked for changes: certificates may be valid for only an hour. */
 const POLL_INTERVAL_MS = 5000
 
 /** Reads the files, and again when they have changed. */
@@ -27,9 +27,9 @@ export class ClientTls {
   readonly #pollIntervalMs: number
   #material: ClientTlsMaterial = {}
   #version = ''
-  #lookedAt = Number.NEGATIVE_INFINITY
+  #checkedAt = Number.NEGATIVE_INFINITY
 
-  /** @param pollIntervalMs for how long it takes files for unchanged once it has looked at them */
+  /** @param pollIntervalMs how long files count as unchanged after a check */
   constructor(files: ClientTlsFiles, pollIntervalMs: number = POLL_INTERVAL_MS) {
     this.#files = files
     this.#pollIntervalMs = pollIntervalMs
@@ -38,10 +38,10 @@ export class ClientTls {
   /**
    * What the files hold; the same object as long as they don't change.
    *
-   * @throws Error when a file can't be read and never could; later the last good content stays in use
+   * @throws Error when a file can't be read and never could; later the last valid content is used
    */
   async material(): Promise<ClientTlsMaterial> {
-    if (performance.now() - this.#lookedAt < this.#pollIntervalMs) return this.#material
+    if (performance.now() - this.#checkedAt < this.#pollIntervalMs) return this.#material
     try {
       const version = await versionOf(this.#files)
       if (version !== this.#version) {
@@ -51,7 +51,7 @@ export class ClientTls {
     } catch (error) {
       if (this.#version === '') throw error
     }
-    this.#lookedAt = performance.now()
+    this.#checkedAt = performance.now()
     return this.#material
   }
 }

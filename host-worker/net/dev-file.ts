@@ -1,10 +1,10 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Name of the file in the data directory that tells how to reach a running `resile dev`. */
+/** Name of the file in the data directory that says how to reach a running `resile dev`. */
 export const DEV_FILE = 'dev.json'
 
-/** What runs, and where. */
+/** The addresses of what runs. */
 export interface DevFile {
   /** Of `resile dev` itself. */
   pid: number

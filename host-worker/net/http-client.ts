@@ -9,14 +9,14 @@ import { ClientTls, type ClientTlsFiles, type ClientTlsMaterial } from './client
 /** Where the server is: a base URL, with what it takes to be somebody there, or the path of its unix socket. */
 export type ServerAddress = { url: string; tls?: ClientTlsFiles } | { socket: string }
 
-/** One answer. A redirect is an answer too: nobody but the server that was named is believed. */
+/** One answer. A redirect is an answer too: no other server than the configured one is trusted. */
 export interface HttpAnswer {
   status: number
   headers: Pick<Headers, 'get'>
   text: string
 }
 
-/** What one request sends. */
+/** One request. */
 export interface HttpRequest {
   method: string
   /** After the base URL's own path. */
@@ -26,7 +26,7 @@ export interface HttpRequest {
   signal: AbortSignal
   /** Whether it does no harm twice: then it is sent again when a kept connection was closed just as it was used. */
   repeatable: boolean
-  /** Most bytes of the answer's body; none: any. */
+  /** The largest body of an answer, in bytes; undefined: any. */
   most?: number
 }
 
@@ -72,7 +72,7 @@ export class HttpClient {
     }
   }
 
-  /** Connections made with what the files hold now. What is under way on older ones is finished there; idle ones end. */
+  /** Makes new connections with the present files. Requests in progress finish on older ones; idle ones end. */
   async #currentAgent(): Promise<Agent> {
     const material = await this.#tls.material()
     if (this.#agent?.material === material) return this.#agent.agent
@@ -86,7 +86,7 @@ export class HttpClient {
 /** Why something failed, in words. */
 export function failureOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // Several addresses were tried, each with an error of its own.
+  // Several addresses were tried, each with its own error.
   if (error instanceof AggregateError) return error.errors.map(failureOf).join('; ')
   return error.message || ('code' in error ? String(error.code) : error.name)
 }

@@ -1,4 +1,4 @@
-/** What every process of ours tells of itself, by the names that Prometheus' client libraries have for it. */
+/** The metrics of every process, with the names of Prometheus' client libraries. */
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 
 /** Adds memory, start time and processor time of this process. */

@@ -1,20 +1,20 @@
-/** A process's door for those who watch it: `/metrics`, `/healthz` and `/readyz`, on a local port or unix socket. */
+/** A process's endpoint for monitoring: `/metrics`, `/healthz` and `/readyz`, on a local port or unix socket. */
 import { chmod, lstat, rm } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { connect, type ListenOptions } from 'node:net'
 import { log } from '../../shared/log.ts'
 
-/** What is shown under `/metrics`: Prometheus text. */
+/** The content of `/metrics`: Prometheus text. */
 export interface Metrics {
   text(): Promise<string>
 }
 
-/** What is shown under `/readyz`, as JSON. */
+/** The content of `/readyz`, as JSON. */
 export interface Readiness {
   report(): { status: 'ready' | 'not_ready' }
 }
 
-/** Its owner and its group may ask; connect(2) wants the right to write. */
+/** Its owner and its group may connect; connect(2) requires write permission. */
 const SOCKET_MODE = 0o660
 const SOCKET = /^unix:(.+)$/
 

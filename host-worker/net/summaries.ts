@@ -10,7 +10,7 @@ export function targetText(target: Target): string {
   )
 }
 
-/** What a freeze covers, in a few words. */
+/** The scope of a freeze in a few words. */
 export function scopeText(scope: unknown): string {
   const parts = Object.entries(scope ?? {}).map(([key, value]) => `${key} ${String(value)}`)
   return parts.length === 0 ? 'everything' : parts.join(' and ')

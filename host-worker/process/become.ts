@@ -12,7 +12,7 @@ export interface Successor {
   plan: unknown
   /** For Node. */
   flags: readonly string[]
-  /** What it finds in its environment, unless it is set already. */
+  /** Its additional environment, unless a variable is set already. */
   env: Readonly<Record<string, string>>
   /** The directory of its compile cache; null for none. */
   cache: string | null

@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { messageOf } from '../../shared/log.ts'
 import { PACKAGE_ROOT } from './package-root.ts'
 
-/** What the modules lie in. */
+/** The folders of the modules. */
 const SOURCES = ['host-worker', 'shared', 'workflows/sdk']
 /** How long the cache may take to be filled, in milliseconds. */
 const FILL_TIMEOUT_MS = 30_000
@@ -23,7 +23,7 @@ const FILL_TIMEOUT_MS = 30_000
  *
  * @param data the data directory; made when missing
  * @param programs the modules whose imports are kept; called with `--warm` and without any input they must end
- * @param warn told why there is no cache
+ * @param warn called with the reason when there is no cache
  * @returns the cache's directory; null when it can't be had: then the program needs more memory, and nothing else is different
  */
 export async function compileCache(
@@ -68,7 +68,7 @@ async function versionOfSources(): Promise<string> {
   return hash.digest('hex').slice(0, 16)
 }
 
-/** Under a name of its own first, so that no other process takes a half for the whole. */
+/** Under a temporary name first, so that no other process takes an incomplete cache for a complete one. */
 async function fill(directory: string, programs: readonly string[]): Promise<void> {
   const filling = `${directory}-${process.pid}`
   try {
@@ -92,7 +92,7 @@ async function warm(program: string, cache: string): Promise<void> {
   if (code !== 0) throw new Error(`${program} ended with ${code ?? 'a signal'}`)
 }
 
-/** What is kept of an older source is of no use. What another process fills now stays. */
+/** What is cached of older sources is useless. What another process fills now is kept. */
 async function removeOthers(caches: string, version: string): Promise<void> {
   const others = (await readdir(caches)).filter((name) => !name.startsWith(version) && !name.includes('-'))
   await Promise.all(others.map((name) => rm(join(caches, name), { recursive: true, force: true })))

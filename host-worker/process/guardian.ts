@@ -67,7 +67,7 @@ class GuardianProcess implements Guardian {
 
   #spawn(): ChildProcess {
     const child = spawn(process.execPath, [...SMALL, GUARDIAN_PROGRAM], {
-      // In a session of its own: neither Ctrl-C nor the end of the terminal reaches it.
+      // In a separate session: neither Ctrl-C nor the end of the terminal reaches it.
       detached: true,
       stdio: ['pipe', 'pipe', 'ignore'],
     })

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 
 /** A line longer than this is handed over in pieces. */
-const longestLine = 64 * 1024
+const MAX_LINE_LENGTH = 64 * 1024
 
 /** Calls `onLine` for each line of a text stream, without its end; also for a last one that has none. */
 export function splitLines(stream: Readable, onLine: (line: string) => void): void {
@@ -11,15 +11,15 @@ export function splitLines(stream: Readable, onLine: (line: string) => void): vo
     const lines = (rest + chunk).split(/\r?\n/)
     rest = lines.pop() ?? ''
     for (const line of lines) onLine(line)
-    while (rest.length >= longestLine) {
-      onLine(rest.slice(0, longestLine))
-      rest = rest.slice(longestLine)
+    while (rest.length >= MAX_LINE_LENGTH) {
+      onLine(rest.slice(0, MAX_LINE_LENGTH))
+      rest = rest.slice(MAX_LINE_LENGTH)
     }
   })
   stream.on('close', () => {
     if (rest !== '') onLine(rest)
     rest = ''
   })
-  // A child that dies in an odd way breaks its pipe; its exit is reported elsewhere.
+  // A child that crashes may break its pipe; its exit is reported elsewhere.
   stream.on('error', () => {})
 }

@@ -16,7 +16,7 @@ export function openLogFile(file: string): LogFile {
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0
   if (size >= setAsideAtBytes) renameSync(file, `${file}.1`)
   const stream = createWriteStream(file, { flags: 'a' })
-  // A full disk must not end whoever is supervising.
+  // A full disk must not end the supervisor.
   stream.on('error', () => {})
   return {
     write: (line) => {

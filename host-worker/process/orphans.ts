@@ -29,7 +29,7 @@ function readChildren(dataDirectory: string): ProcessIdentity[] {
   } catch {
     return []
   }
-  // A file that a crash left half written names nobody; the guardian of that run has ended its children.
+  // A file that a crash left half written names no process; the guardian of that run has ended its children.
   try {
     return childrenSchema.safeParse(JSON.parse(text)).data ?? []
   } catch {

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net'
 
-/** How often it is looked whether the launcher still lives, where there is no pipe that tells, in milliseconds. */
+/** How often the launcher is checked for being alive, where there is no pipe that says so. */
 const POLL_INTERVAL_MS = 1000
 
 /** The launcher's pid, while this process watches it. */
@@ -9,7 +9,7 @@ let launcher: number | null = null
 /**
  * Ends this process when the one that launched it dies, by whatever means.
  *
- * The launcher (tools/runtime.mjs) holds the other end of a pipe whose number stands in RESILE_PARENT_FD, and which the
+ * The launcher (tools/runtime.mjs) holds the other end of a pipe whose number is in RESILE_PARENT_FD, and which the
  * kernel closes with it. A process that took another's place has no pipe, but the launcher's pid in RESILE_PARENT_PID.
  * This process then gets a SIGTERM, so that its own way of stopping runs, and is killed if that takes too long. Does
  * nothing without a launcher.
@@ -43,7 +43,7 @@ export function endWithParent({ graceMs = 8_000 }: { graceMs?: number } = {}): v
   }
 }
 
-/** What the environment of a program has to hold that takes this process's place, so that it ends with the launcher too. */
+/** The environment that a program needs which replaces this process, so that it ends with the launcher too. */
 export function parentEnvironment(): Record<string, string> {
   return launcher === null ? {} : { RESILE_PARENT_PID: String(launcher) }
 }

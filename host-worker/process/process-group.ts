@@ -4,7 +4,7 @@ import { identify, type ProcessIdentity, readStat } from './process-identity.ts'
 
 /** How groups are ended. */
 export interface EndOptions {
-  /** What they are asked with first. */
+  /** The signal that is sent first. */
   signal?: NodeJS.Signals
   /** How long they may take after that, before they are killed. */
   graceMs: number
@@ -39,7 +39,7 @@ export function groupExists(leader: ProcessIdentity): boolean {
     if (isGone(error)) return false
     throw error
   }
-  // In a container whose first process reaps nobody the group's zombies stay for ever: they don't count.
+  // In a container whose first process reaps no zombies the group's zombies never disappear: they don't count.
   return process.platform !== 'linux' || hasRunningMember(leader.pid)
 }
 

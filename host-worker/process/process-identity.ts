@@ -1,14 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** A process, told apart from a later one that was given the same pid. */
+/** A process, distinguished from a later one with the same pid. */
 export interface ProcessIdentity {
   pid: number
   /** When it started, in the words of the operating system: only good for comparing. */
   started: string
 }
 
-/** Who has this pid now; undefined when nobody does, or only a zombie. */
+/** The process that has this pid now; undefined when there is none, or only a zombie. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const started = process.platform === 'linux' ? readStat(pid)?.started : askPs(pid)
   return started === undefined ? undefined : { pid, started }

@@ -1,4 +1,4 @@
-/** One process of its own group, with captured output, ended as a whole when it may not go on. */
+/** A process in its own group, with captured output, ended as a whole. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
@@ -8,20 +8,20 @@ import { type Guardian, startGuardian } from './guardian.ts'
 import { endGroups } from './process-group.ts'
 import { identify, type ProcessIdentity } from './process-identity.ts'
 
-/** What to run. Times in milliseconds. */
+/** The process to run. Times in milliseconds. */
 export interface ProcessOrder {
   argv: readonly string[]
   directory: string
   /** The whole environment; nothing is inherited. */
   env: Record<string, string>
-  /** Most bytes kept of each output stream: the first ones, or the last. */
+  /** Bytes kept of each output stream: the first ones, or the last. */
   outputCap: number
   keeps?: 'head' | 'tail'
   /** Ends the process when it aborts. */
   signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
   killGrace: number
-  /** Whether what it leaves behind in its group is ended too; otherwise a service that a command starts goes on. */
+  /** Whether what it leaves behind in its group is ended too; otherwise a service that a command starts continues. */
   leavesNothing?: boolean
   /** Told of the process once it runs. */
   onStart?: (leader: ProcessIdentity) => void
@@ -37,7 +37,7 @@ let guardian: Promise<Guardian> | undefined
 
 /**
  * Runs a process. Never throws for what the process does; `killed` when the signal ended it, with all of its group: then
- * nothing of that runs any more.
+ * nothing of it runs any more.
  */
 export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
   const [program = '', ...args] = order.argv
@@ -45,7 +45,7 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   const began = performance.now()
   const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
-  // A group of its own, so that what the command has started ends with it.
+  // Its own group, so that what the command has started ends with it.
   const child = spawn(program, args, {
     cwd: order.directory,
     env: order.env,
@@ -84,7 +84,7 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
   } finally {
     if (leader !== undefined) watcher.forget(leader)
     order.signal.removeEventListener('abort', kill)
-    // What it left behind may hold its output open for ever; this process need not wait for that.
+    // What it left behind may keep its output open without end; this process need not wait for that.
     letGo(child.stdout)
     letGo(child.stderr)
   }

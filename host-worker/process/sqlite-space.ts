@@ -5,7 +5,7 @@ const PAGE = 4096
 
 /**
  * Has a database in WAL mode take room for itself while there is some: on a disk that is full the order to free it has to
- * be written down. Its log should be begun anew after fewer pages than that (`wal_autocheckpoint`).
+ * be written. Its log should be restarted after fewer pages than that (`wal_autocheckpoint`).
  *
  * @see https://sqlite.org/wal.html, "Avoiding Excessively Large WAL Files": a checkpointed log is overwritten, not cut
  * @throws Error when the disk is full already

@@ -7,7 +7,7 @@ import { identify, type ProcessIdentity } from './process-identity.ts'
 
 /** A program to run and how. */
 export interface ChildSpec {
-  /** What it is for, such as `worker`. */
+  /** Its role, such as `worker`. */
   role: string
   /** Unique among the children of one supervisor. */
   name: string
@@ -18,7 +18,7 @@ export interface ChildSpec {
   cwd?: string
   /** Whether it is started again when it ends by itself after it was ready once. */
   restart: boolean
-  /** Makes anew what it needs to run, before it is started again: somebody may have removed that meanwhile. */
+  /** Makes what it needs to run again before a restart: it may have been removed meanwhile. */
   prepare?: () => Promise<void>
   /** Asked again and again until it resolves: the child is then ready. Without it: ready when it runs. */
   ready?: (signal: AbortSignal) => Promise<void>
@@ -38,12 +38,12 @@ export type OutputStream = 'stdout' | 'stderr'
 export type ChildChange = { role: string; name: string } & (
   | { kind: 'started'; pid: number }
   | { kind: 'ready'; pid: number }
-  /** `expected`: it was told to stop. */
+  /** `expected`: it was stopped on purpose. */
   | { kind: 'ended'; pid: number | undefined; reason: string; expected: boolean }
   | { kind: 'restarting'; delayMs: number }
 )
 
-/** What a child tells its supervisor. */
+/** Events of a child for its supervisor. */
 export interface ChildHooks {
   change(change: ChildChange): void
   /** A process group was started, or is gone. */
@@ -118,7 +118,7 @@ export class SupervisedChild {
     const { command, args = [], env, cwd } = this.spec
     this.starts += 1
     const child = spawn(command, args, {
-      // In a session of its own: the terminal's Ctrl-C is for the supervisor, which stops its children in order.
+      // In a separate session: the terminal's Ctrl-C is for the supervisor, which stops its children in order.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
       ...(env === undefined ? {} : { env }),
@@ -156,7 +156,7 @@ export class SupervisedChild {
   #restart(run: Run): void {
     if (performance.now() - run.startedAt >= calmAfterMs) this.#delayMs = firstDelayMs
     const delayMs = this.#delayMs
-    this.#delayMs = Math.min(delayMs * 2, longestDelayMs)
+    this.#delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)
     this.#change({ kind: 'restarting', delayMs })
     this.#restartTimer = setTimeout(() => {
       void this.#startAgain()
@@ -229,7 +229,7 @@ export class SupervisedChild {
 }
 
 const firstDelayMs = 200
-const longestDelayMs = 10_000
+const MAX_DELAY_MS = 10_000
 /** One that lived this long starts again at once. */
 const calmAfterMs = 30_000
 const leftoverGraceMs = 2_000
@@ -250,7 +250,7 @@ interface Run {
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 
 function identifyStarted(pid: number): ProcessIdentity {
-  // One that ended at once can't be told any more from its successors; its exit is reported all the same.
+  // One that ended at once can't be distinguished from its successors any more; its exit is reported all the same.
   return identify(pid) ?? { pid, started: 'ended at once' }
 }
 

@@ -6,7 +6,7 @@ import { type ChildChange, type ChildHooks, type ChildSpec, SupervisedChild } fr
 
 export { type ChildChange, type ChildSpec, ChildStartError } from './supervised-child.ts'
 
-/** Who is told which processes run, so that none survives the supervisor. */
+/** Gets the list of running processes, so that none survives the supervisor. */
 export interface SupervisorOptions {
   /** Ends the children when this process dies. */
   guardian?: Guardian
@@ -55,7 +55,7 @@ export class Supervisor extends EventEmitter<{ change: [ChildChange] }> {
     this.#children.delete(name)
   }
 
-  /** Ends one that no longer answers, at once; it is started again as one that died. */
+  /** Kills one that no longer answers; it is restarted like one that died. */
   kill(name: string): void {
     this.#children.get(name)?.kill()
   }

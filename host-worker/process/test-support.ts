@@ -1,4 +1,4 @@
-/** What the tests of this folder share: short scripts in real processes. */
+/** Test helpers of this folder: short scripts in real processes. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ export function temporaryDirectory(): string {
   return directory
 }
 
-/** A script in a process of its own, killed after the test; `lines` fills with what it prints. */
+/** A script in a separate process, killed after the test; `lines` fills with its output. */
 export function runScript(script: string, env: NodeJS.ProcessEnv = {}): { child: ChildProcess; lines: string[] } {
   const child = spawn(process.execPath, nodeArgs(script), {
     cwd: import.meta.dirname,

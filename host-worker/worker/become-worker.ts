@@ -12,7 +12,7 @@ export type WorkerPlan = Omit<WorkerRun, 'signal'>
 
 const PROGRAM = join(PACKAGE_ROOT, 'host-worker/worker/worker-main.ts')
 
-/** Each of the SDK's threads would keep a heap of its own; see mallopt(3). */
+/** Each of the SDK's threads would keep a separate heap; see mallopt(3). */
 const MALLOC = { MALLOC_ARENA_MAX: '2' }
 
 /** Fills the cache that workers start from, so that many that start at once don't each do it. */

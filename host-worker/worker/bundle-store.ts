@@ -15,7 +15,7 @@ export interface StoredBundle {
   id: string
 }
 
-/** What is known of a stored bundle. */
+/** The metadata of a stored bundle. */
 interface Manifest extends Omit<StoredBundle, 'file'> {
   /** Digest of each file that it was made of; null for one that was not there. */
   inputs: Record<string, string | null>
@@ -25,7 +25,7 @@ interface Manifest extends Omit<StoredBundle, 'file'> {
  * The bundle of workflows: the stored one while it is up to date, else a new one.
  *
  * @param data the data directory; made when missing
- * @param onFailure told of each workflow that can't be bundled and is left out, every time
+ * @param onFailure called for each workflow that can't be bundled and is left out, every time
  * @throws Error when it can't be written there
  */
 export async function storedBundle(
@@ -55,7 +55,7 @@ function inDirectory(directory: string, { id, types }: Omit<StoredBundle, 'file'
   return { file: join(directory, `${id}.js`), types, id }
 }
 
-/** What the bundler read, and which bundler it was. */
+/** The bundler's inputs and version. */
 function inputsOf({ inputs }: Pick<WorkflowBundle, 'inputs'>): string[] {
   const bundler = [
     'package-lock.json',

@@ -71,7 +71,7 @@ async function tryBundle(
         plugins: [...(config.plugins ?? []), inputsInto(inputs)],
         resolve: {
           ...config.resolve,
-          // A project may lie anywhere, without packages of its own: these always come from Resile.
+          // A project may be anywhere, without packages: these always come from Resile.
           alias: {
             ...namedAliases(config.resolve?.alias),
             '@temporalio': join(PACKAGE_ROOT, 'node_modules/@temporalio'),
@@ -92,7 +92,7 @@ async function tryBundle(
 type WebpackConfig = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0]
 type WebpackPlugin = NonNullable<WebpackConfig['plugins']>[number]
 
-/** Notes which files webpack has read, and which it has looked for. */
+/** Records which files webpack has read, and which it has searched for. */
 function inputsInto(inputs: Set<string>): WebpackPlugin {
   return {
     apply: (compiler) =>

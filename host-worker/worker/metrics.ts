@@ -14,12 +14,12 @@ export interface WorkerIdentity {
   build: string
 }
 
-/** What a worker counts. */
+/** The counters of a worker. */
 export class WorkerMetrics {
   readonly #registry = new Registry()
   readonly #permitsRefused = this.#counter(
     'resile_permit_refused_total',
-    'Activities that wanted to change the host without a valid permit, by what was wrong',
+    'Activities that were refused to change the host without a valid permit, by reason',
     ['reason'],
   )
   readonly #activities = this.#counter('resile_activities_total', 'Activities that have ended, by how', [

@@ -1,9 +1,9 @@
 /** Whether a worker can do its work, and if not, what is in the way and since when. */
 
-/** What has to be right. */
+/** The conditions of readiness. */
 export type Condition = 'temporal' | 'coordinator' | 'queues'
 
-/** One of them as `/readyz` tells it; `since` is when it became so (RFC 3339). */
+/** A condition as `/readyz` shows it; `since` is when it changed (RFC 3339). */
 export interface ConditionState {
   ok: boolean
   since: string

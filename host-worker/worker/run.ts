@@ -1,4 +1,4 @@
-/** A host's worker: serves the node's queues over one connection, and tells the coordinator that it does. */
+/** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
@@ -41,7 +41,7 @@ export interface WorkerRun {
 }
 
 /**
- * From the order to stop until the coordinator must have heard of it (in milliseconds); from then until activities are
+ * From the signal to stop until the coordinator must know of it (in milliseconds); from then until activities are
  * cancelled, and until the process no longer waits for them.
  */
 const SHUTDOWN = { announceTime: 1500, graceTime: '3s', forceTime: '10s' } as const
@@ -213,7 +213,7 @@ async function readKeys(client: CoordinatorClient, path: string): Promise<unknow
   return json
 }
 
-/** Serves until told to stop, or until one of the queues fails: then all are shut down, and its error is thrown. */
+/** Serves until stopped, or until one of the queues fails: then all are shut down, and its error is thrown. */
 async function serve(
   workers: readonly Worker[],
   heartbeat: Heartbeat,
@@ -222,7 +222,7 @@ async function serve(
 ): Promise<void> {
   const stop = async (): Promise<void> => {
     readiness.note('queues', 'the worker is stopping')
-    // First no new work, then the end: what runs gets its grace time. Who doesn't hear it will see that no beat comes.
+    // First no new work, then the end: running activities get their grace time. A coordinator that doesn't get this
     await Promise.race([heartbeat.drain(), sleep(SHUTDOWN.announceTime)])
     for (const worker of workers) {
       if (worker.getState() === 'RUNNING') worker.shutdown()

@@ -1,7 +1,7 @@
 import { DefaultLogger, type Logger } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
 
-/** What it says of each queue that is served for activities alone, as it is meant. */
+/** The SDK's warning about each queue that is served for activities only, which is intended. */
 const EXPECTED = 'No workflows registered, not polling for workflow tasks'
 
 /** A logger for Temporal's SDK that writes warnings and errors as structured log lines. */

@@ -1,4 +1,4 @@
-/** Whether Temporal answers: the SDK polls for ever and keeps to itself that nobody answers. */
+/** Whether Temporal answers: the SDK polls without end and does not report that there is no answer. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { NativeConnection } from '@temporalio/worker'
 import { messageOf } from '../../shared/log.ts'
@@ -11,7 +11,7 @@ const CHECK_TIMEOUT_MS = 5000
 /**
  * Asks now and then until the signal aborts.
  *
- * @param note told after each question what is wrong; null when nothing is
+ * @param note called after each check with the problem; null when there is none
  */
 export async function watchTemporal(
   connection: Pick<NativeConnection, 'withDeadline' | 'workflowService'>,

@@ -25,10 +25,7 @@ async function main(file: string): Promise<void> {
   signal.addEventListener(
     'abort',
     () => {
-      setTimeout(
-        () => fail('worker_not_drained', node, 'something still runs; it is left to its fate'),
-        MAX_DRAIN_MS,
-      ).unref()
+      setTimeout(() => fail('worker_not_drained', node, 'exiting with work still running'), MAX_DRAIN_MS).unref()
     },
     { once: true },
   )

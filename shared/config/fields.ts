@@ -13,7 +13,7 @@ export const environmentVariable = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
   error: 'expected the name of an environment variable',
 })
 export const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
-export const localDoor = text.refine((value) => isHostPort(value) || /^unix:\/.{1,99}$/.test(value), {
+export const localListener = text.refine((value) => isHostPort(value) || /^unix:\/.{1,99}$/.test(value), {
   error: 'expected HOST:PORT, or unix: and an absolute path of at most 100 bytes',
 })
 export const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or https:// URL' })

@@ -8,7 +8,7 @@ import {
   hostPort,
   httpUrl,
   isHostPort,
-  localDoor,
+  localListener,
   name,
   openUrl,
   pattern,
@@ -169,7 +169,7 @@ export const workerSchema = z.strictObject({
       jwks_files: z.array(text, { error: 'expected a list of files' }).default([]),
     })
     .prefault({}),
-  metrics: z.strictObject({ listen: localDoor }).optional(),
+  metrics: z.strictObject({ listen: localListener }).optional(),
   boot_id_file: text.optional(),
   temporal: z
     .strictObject({

@@ -103,7 +103,7 @@ async function startAll(supervisor: Supervisor, directory: string, agent: Agent)
     await coordinatorChild({
       directory: join(directory, 'coordinator'),
       document,
-      door: { host: '127.0.0.1', port: coordinator },
+      listener: { host: '127.0.0.1', port: coordinator },
       hosts: null,
       secrets: { PERMIT_KEYS: JSON.stringify({ keys: [await generatePermitKey()] }) },
       socket: join(directory, 'c.sock'),

@@ -74,7 +74,7 @@ export function planRound(
     number,
     faults,
     triggers: [
-      // Around each fault's begin, where what is under way is cut in the middle, and some time into it.
+      // Around each fault's begin, where what is in progress is cut in the middle, and some time into it.
       ...faults.flatMap(({ at }) => [...burst(at, 8, 14), ...burst(at + random.whole(300, 2000), 6, 12)]),
       ...lasting.flatMap(({ at }) =>
         Array.from({ length: 8 }, () => trigger(at + random.whole(50, 300), anywhere, SHORT_VALID_FOR)),

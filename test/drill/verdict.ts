@@ -1,4 +1,4 @@
-/** The end of a drill: waits until nothing is under way any more, collects what there is to know, and has it judged. */
+/** The end of a drill: waits until nothing is in progress any more, collects what there is to know, and has it judged. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { until } from '../support/until.ts'
 import type { Fleet } from './fleet.ts'
@@ -39,7 +39,7 @@ export function judgeSoFar(kinds: readonly Kind[], sent: readonly Sent[], histor
   ]
 }
 
-/** Waits for the end of everything that is under way, and judges all of the drill. */
+/** Waits for the end of everything that is in progress, and judges all of the drill. */
 export async function judgeAll(
   fleet: Fleet,
   kinds: readonly Kind[],

@@ -67,7 +67,7 @@ test('execution: its host is down, or goes down → fails with host_unreachable,
   kill(workerOf('web-2')?.pid ?? 0, 'SIGKILL')
   const gone = await dev.started('look', { target: { node: 'web-2' }, input: { times: 1 } })
   const going = await dev.started('look', { target: { node: 'web-3' }, input: { times: 1000 } })
-  await until('it is under way', async () => (await dev.temporal.activityQueues(going.execution.id)).length > 2)
+  await until('it is in progress', async () => (await dev.temporal.activityQueues(going.execution.id)).length > 2)
   kill(workerOf('web-3')?.pid ?? 0, 'SIGKILL')
   for (const [node, id] of [
     ['web-2', gone.execution.id],

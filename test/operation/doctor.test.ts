@@ -97,7 +97,7 @@ describe('doctor, one thing wrong', () => {
   test('node that does not run → its checks fail', async () => {
     const { found } = await doctor('--node', 'web-2')
     expect(await failures('--node', 'web-2')).toEqual(['heartbeat', 'queues'])
-    expect(found.find(({ name }) => name === 'queues')?.detail).toBe('nobody polls dc1:node:web-2')
+    expect(found.find(({ name }) => name === 'queues')?.detail).toBe('no worker polls dc1:node:web-2')
   })
 
   test('clock of Temporal a minute off → clock check fails', async () => {

@@ -26,24 +26,24 @@ test('log source: a million lines, 20 rotations, 5 truncations → each line rea
   const follower = new LogFollower({ files: [path], from: 'beginning', interval: 1000, notices, onLine })
   atEnd(() => follower.close())
   const told: Notice[] = []
-  const look = async (): Promise<void> => {
-    expect(await follower.look(Date.now())).toBeNull()
+  const poll = async (): Promise<void> => {
+    expect(await follower.poll(Date.now())).toBeNull()
     told.push(...notices.take())
     writeFileSync(`${progress}.new`, String(lines))
     renameSync(`${progress}.new`, progress)
   }
-  await look()
+  await poll()
   const program = join(repository, 'test/support/busy-log-writer.ts')
   const writer = run(process.execPath, [program, path, String(LINES), '20', '5', progress])
   const ended = writer.ended.then(({ code, stderr }) => {
     expect(stderr).toBe('')
     return code
   })
-  // Seldom enough for several rotations between two looks.
+  // Seldom enough for several rotations between two polls.
   let code: number | null | undefined
   while (code === undefined) {
     code = await Promise.race([ended, sleep(100, undefined)])
-    await look()
+    await poll()
   }
   expect(code).toBe(0)
   expect([...seen.keys()].filter((number) => seen[number] !== 1).slice(0, 10)).toEqual([])

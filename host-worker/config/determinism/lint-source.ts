@@ -9,7 +9,7 @@ export interface Finding {
   message: string
 }
 
-/** What is wrong with a file, and which modules it loads. */
+/** The findings in a file, and the modules it loads. */
 export interface SourceReport {
   findings: Finding[]
   /** The specifiers of its imports that are more than types. */
@@ -20,7 +20,7 @@ export interface SourceReport {
  * Judges a TypeScript or JavaScript file. Names count, not spellings: a parameter called `fetch` is the author's own, as
  * is a property. What can't be parsed is one finding.
  *
- * @param file its name, whose ending tells the language
+ * @param file its name, whose extension determines the language
  */
 export function lintSource(file: string, text: string): SourceReport {
   const parsed = parseSync(file, text, { astType: 'ts', range: true, sourceType: 'module' })
@@ -64,7 +64,7 @@ function staticImports({ staticImports, staticExports }: EcmaScriptModule): Impo
   return [...imported, ...firsts.values()]
 }
 
-/** Nodes whose names are judged by what stands around them, by the offset of the name. */
+/** Nodes whose names are judged by their context, by the offset of the name. */
 interface Nodes {
   /** `import x = require('…')`. */
   imports: Import[]

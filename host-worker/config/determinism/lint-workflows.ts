@@ -6,11 +6,11 @@ import { Source } from '../hcl/source.ts'
 import { lintSource } from './lint-source.ts'
 
 /**
- * Judges files and what they import by relative paths, as far as it lies in the project.
+ * Lints files and what they import by relative paths, as far as it is in the project.
  *
  * @param dir the project's directory, absolute
  * @param files absolute
- * @returns by file, in the order in which they stand there
+ * @returns by file, in the order of the findings
  */
 export async function lintWorkflows(dir: string, files: readonly string[]): Promise<Diagnostic[]> {
   const found: Diagnostic[] = []

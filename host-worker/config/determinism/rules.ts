@@ -1,4 +1,4 @@
-/** What a workflow's code must not use, because it would do otherwise when Temporal runs it again from its history. */
+/** What a workflow's code must not use, because it would behave differently when Temporal replays it. */
 import { isBuiltin } from 'node:module'
 import { runInNewContext } from 'node:vm'
 

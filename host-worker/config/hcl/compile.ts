@@ -35,7 +35,7 @@ export function compile(body: Body, form: BlockForm, kind: string): Compiled {
   return { json: compileBody(context, body, form, []), problems, places }
 }
 
-/** Where the keys and values of a file stand, and which of them were reported already. */
+/** The positions of the keys and values of a file, and which of them were reported already. */
 export class Places {
   readonly #values = new Map<string, Position>()
   readonly #keys = new Map<string, Position>()
@@ -72,7 +72,7 @@ export class Places {
     return find(this.#values, path)
   }
 
-  /** Where a key or label stands. */
+  /** The position of a key or label. */
   key(path: Path): Position {
     return find(this.#keys, path)
   }
@@ -139,7 +139,7 @@ function compileBlock(
     places.add(here, block.at)
     list.push(compileBody(context, block.body, form, here))
   } else if (earlier === undefined) into[name] = compileBody(context, block.body, form, path)
-  else report(block.at, path, `may stand only once; see ${lineOf(earlier)}`)
+  else report(block.at, path, `may appear only once; see ${lineOf(earlier)}`)
 }
 
 function compileLabelled(context: Context, block: Block, form: BlockForm, path: Path, into: JsonObject): void {

@@ -17,7 +17,7 @@ export interface Diagnostic extends Problem {
   file: string
 }
 
-/** Where a key stands in a file's content. */
+/** The path of a key in a file's content. */
 export type Path = readonly (string | number)[]
 
 /** The key of problems of a file as a whole, such as one that can't be read. */
@@ -41,7 +41,7 @@ export function keyText(path: Path): string {
   return text.join('').replace(/^\./, '') || FILE_KEY
 }
 
-/** Orders problems by where they stand. */
+/** Orders problems by position. */
 export function byPosition(a: Position, b: Position): number {
   return a.line - b.line || a.column - b.column
 }

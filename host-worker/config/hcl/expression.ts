@@ -63,7 +63,7 @@ export function labelText(label: SyntaxNode, source: Source): string | null {
   return typeof parts === 'string' ? null : literalText(parts)
 }
 
-/** What the file has at a node: also where a word was masked for the parser. */
+/** The text of the file at a node: also where a word was masked for the parser. */
 export function slice(node: SyntaxNode, source: Source): string {
   return source.text.slice(node.from, node.to)
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Path } from './diagnostic.ts'
 
-/** How a key is written: `name = value`, or as a block with these keys that stands once, repeatedly, or per label. */
+/** How a key is written: `name = value`, or as a block with these keys, once, repeatedly, or per label. */
 export type Form = { shape: 'attribute' } | BlockForm
 
 /** The form of a block or of a whole file. */

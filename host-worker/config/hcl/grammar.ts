@@ -28,7 +28,7 @@ const KEYWORD_AS_NAME = /(?<![\w.-])(?:for|in|if|else|endif|endfor)(?=\s*(?:=(?!
 const NOT_ASCII = /[^\0-\x7f]/g
 const WHOLE_WITH_EXPONENT = /(?<![\w.])\d+[eE][+-]?\d+/g
 
-/** The text with something of the same length in place of these. What stands at a place is read from the original. */
+/** The text with these replaced by something of the same length. Their content is read from the original. */
 function masked(text: string): string {
   return text
     .replaceAll(NOT_ASCII, 'x')

@@ -15,7 +15,7 @@ export interface Hcl {
   /** Syntax errors, and the like, in the file's order. */
   problems: Problem[]
   /**
-   * The content; null when the structure is in doubt. Where there are syntax errors, lines are left out: what stands
+   * The content; null when the structure is uncertain. Where there are syntax errors, lines are left out: what is
    * here is then right, but nothing can be said of what is missing.
    */
   body: Body | null

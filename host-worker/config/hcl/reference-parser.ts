@@ -23,7 +23,7 @@ const IDLE_MS = 1000
  * the syntax but not the structure; `failed` when it died or hung. Never rejects.
  *
  * The parser is a Go program in WebAssembly. It dies for good when its stack overflows, sets globals, and holds some
- * 150 MB: so it lives in a thread of its own, shared by all calls, which is ended when it dies, hangs or is idle.
+ * 150 MB: so it runs in a separate thread, shared by all calls, which is ended when it dies, hangs or is idle.
  */
 export function consult(text: string): Promise<Verdict> {
   const answer = queue.then(() => ask(text))
@@ -72,7 +72,7 @@ function start(): Worker {
 }
 
 function stop(): void {
-  // Nobody waits for the end of a thread that is no longer wanted, and one that fails to end holds nothing up.
+  // Nothing waits for the end of a thread that is no longer needed, and one that fails to end blocks nothing.
   thread?.unref()
   thread?.terminate().catch(() => undefined)
   thread = null

@@ -3,7 +3,7 @@ import { consult, type SyntaxDiagnostic } from './reference-parser.ts'
 
 /** A text without its syntax errors. */
 export interface Repaired {
-  /** What can be read, each character in its place; null when the structure is in doubt. */
+  /** What can be read, each character at its position; null when the structure is uncertain. */
   text: string | null
   /** The lines that were left out, from 1. */
   blanked: ReadonlySet<number>

@@ -1,15 +1,15 @@
 import { readFile, stat } from 'node:fs/promises'
 import { FILE_KEY, type Position, type Problem, problem } from './diagnostic.ts'
 
-/** Most that a configuration file may hold: the HCL parser grows slow, and then dies, on far larger ones. */
+/** Size of a configuration file: the HCL parser becomes slow, and then crashes, on far larger ones. */
 export const MAX_BYTES = 64 * 1024
-/** Most that a file with many like blocks may hold, which it takes some seconds to read. */
+/** Size of a file with many similar blocks, which takes some seconds to read. */
 export const MAX_BYTES_OF_MANY = 1024 * 1024
 
 const TOP: Position = { line: 1, column: 1 }
 const characters = new Intl.Segmenter('en', { granularity: 'grapheme' })
 
-/** The text of a file, without byte order mark and with `\n` for line ends, and where in it things stand. */
+/** The text of a file, without byte order mark and with `\n` as line ends, with positions in it. */
 export class Source {
   readonly text: string
   readonly #lineStarts: number[]

@@ -1,6 +1,6 @@
 import type { Position } from './diagnostic.ts'
 
-/** What a file says, in its order. */
+/** The content of a file, in its order. */
 export type Body = (Attribute | Block)[]
 
 /** `name = value`. */

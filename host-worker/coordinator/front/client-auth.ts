@@ -4,10 +4,10 @@ import type { IncomingMessage } from 'node:http'
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
 import { type ServerTls, serialOf } from './server-tls.ts'
 
-/** Most characters of a certificate that is handed on; workerd takes no longer header. */
+/** Length of a certificate that is passed on; workerd takes no longer header. */
 const MAX_CERTIFICATE_LENGTH = 12 * 1024
 
-/** What is handed on as `request.cf`. */
+/** The facts that are passed on as `request.cf`. */
 export interface ConnectionFacts {
   clientIp: string
   tlsClientAuth?: {
@@ -18,12 +18,12 @@ export interface ConnectionFacts {
   }
 }
 
-/** What was found out when a connection was made with a certificate. */
+/** What was established when a connection was made with a certificate. */
 interface Peer {
   certificate: X509Certificate
   /** Fingerprints (SHA-256) of those that issued it, up to the root. */
   issuers: ReadonlySet<string>
-  /** What revocation lists know it and these by. */
+  /** The serial numbers by which revocation lists know it and its issuers. */
   serials: readonly string[]
 }
 
@@ -44,7 +44,7 @@ export function rememberPeer(socket: TLSSocket): void {
 }
 
 /**
- * The facts of a request's connection. What was verified when it was made is looked at again by what holds now: an
+ * The facts of a request's connection. What was verified when it was made is checked again by what is valid now: an
  * authority may have been removed, or the certificate revoked.
  *
  * @param tls null for a listener without TLS
@@ -96,7 +96,7 @@ function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): bool
   try {
     return certificate.verify(issuer.publicKey)
   } catch {
-    // A key of a kind that can't be read, which whoever connects may have sent.
+    // A key of a kind that can't be read, which a client may have sent.
     return false
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The door of a coordinator in a datacenter: ends TLS, verifies client certificates, and hands requests with what it
- * verified to workerd, which can't tell a Worker about certificates itself.
+ * The front of a coordinator in a datacenter: terminates TLS, verifies client certificates, and passes requests with what it
+ * verified to workerd, which can't give certificates to a Worker itself.
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
@@ -20,25 +20,25 @@ export type Listen = { host: string; port: number } | { fd: number }
 
 export interface FrontOptions {
   upstream: Upstream
-  /** Null to listen without TLS: then nobody is anybody. */
+  /** Null to listen without TLS: then every caller is anonymous. */
   tls: ServerTlsFiles | null
 }
 
 /** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
 const HEAD_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
-/** How often it is looked for those that take longer, in milliseconds. */
+/** How often slow requests are searched for. */
 const SLOW_CHECK_INTERVAL_MS = 1000
-/** Most connections; more are refused before they cost anything. */
+/** Connections at the same time; more are refused before they cost anything. */
 const MAX_CONNECTIONS = 5000
-/** How often the certificates' files are looked at, in milliseconds. */
+/** How often the certificates' files are checked for changes. */
 const POLL_INTERVAL_MS = 2000
-/** On the way out connections are told to come back elsewhere for so long, before idle ones are closed; milliseconds. */
+/** On shutdown clients are asked to reconnect elsewhere for this long, before idle connections are closed. */
 const LAME_DUCK_MS = 500
-/** How long requests under way may take at the end, in milliseconds. */
+/** How long requests in progress may take on shutdown. */
 const DRAIN_TIMEOUT_MS = 35_000
 const DRAIN_POLL_INTERVAL_MS = 50
-/** Most characters of a path in the log. */
+/** Characters of a path in the log. */
 const MAX_LOGGED_LENGTH = 200
 /** Headers of an answer that are for one connection alone. */
 const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding', 'trailer', 'upgrade'])
@@ -123,7 +123,7 @@ export class Front {
     return typeof address === 'object' && address !== null ? address.port : null
   }
 
-  /** Reads the certificates anew. New connections get them; what was verified is judged by them from now on. */
+  /** Reads the certificates again. New connections use them; what was verified is judged by them from now on. */
   async reload(): Promise<void> {
     const { tls: files } = this.#options
     if (files === null || this.#tls === null) return
@@ -139,7 +139,7 @@ export class Front {
     }
   }
 
-  /** Takes no new connections, finishes what is under way, and returns: nobody who only stays connected delays it. */
+  /** Takes no new connections and finishes requests in progress; idle connections don't delay it. */
   async drain(): Promise<void> {
     this.#ended.abort()
     await sleep(LAME_DUCK_MS)
@@ -152,7 +152,7 @@ export class Front {
     await closed
   }
 
-  /** The head of a request that may be passed on; null for one that was refused, or that came after such a one. */
+  /** The head of a request that may be passed on; null for one that was refused, or that followed a refused one. */
   #head(incoming: IncomingMessage, response: ServerResponse): RequestHead | null {
     const { socket } = incoming
     if (this.#distrusted.has(socket)) return null
@@ -202,7 +202,7 @@ export class Front {
     if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
   }
 
-  /** Files may change at any time, by a rename or in place, on any file system: so they are looked at. */
+  /** Files may change at any time, by a rename or in place, on any file system: so they are polled. */
   async #watch(): Promise<void> {
     const { signal } = this.#ended
     while (!signal.aborted) {

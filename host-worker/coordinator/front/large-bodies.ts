@@ -2,11 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { TLSSocket } from 'node:tls'
 
-/** Large bodies of callers that nobody has verified which are held at the same time. */
+/** Large bodies of unverified callers that are held at the same time. */
 const MAX_LARGE_BODIES = 16
 
 /**
- * Which requests may have a large body. The front does not know the route rules: without a bound, whoever can connect
+ * Decides which requests may have a large body. The front does not know the route rules: without a limit, whoever can connect
  * could fill its memory before the coordinator says no.
  */
 export class LargeBodies {

@@ -1,4 +1,4 @@
-/** What the front itself answers: problem documents as the coordinator's own (RFC 9457). */
+/** Answers of the front itself: problem documents like the coordinator's (RFC 9457). */
 import type { ServerResponse } from 'node:http'
 
 /** A request that is not passed on. */
@@ -15,17 +15,17 @@ export class Refusal extends Error {
   }
 }
 
-/** Refuses a request that is malformed, or may mean something else to whoever reads it next. */
+/** Refuses a request that is malformed, or that the next reader may understand differently. */
 export function malformed(detail: string): Refusal {
   return new Refusal(400, 'bad_request', 'Bad Request', detail)
 }
 
-/** Refuses a request that nobody can answer now. */
+/** Refuses a request that can't be answered now. */
 export function unavailable(detail: string): Refusal {
   return new Refusal(503, 'ledger_unavailable', 'Ledger Unavailable', detail)
 }
 
-/** Answers a refusal; `close`: the connection ends with it, and what came after the request is not looked at. */
+/** Answers with a refusal; `close`: the connection ends with it, and what follows the request is ignored. */
 export function refuse(response: ServerResponse, { status, code, title, message }: Refusal, close: boolean): void {
   const body = JSON.stringify({ type: `urn:resile:problem:${code}`, title, status, code, detail: message })
   response.writeHead(status, {

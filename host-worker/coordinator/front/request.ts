@@ -14,11 +14,11 @@ export interface WholeRequest {
   body: Buffer
 }
 
-/** Methods that workerd reads; others it refuses in words of its own. */
+/** Methods that workerd reads; it refuses others with its own message. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** How long the rest of a larger one may take to come before it is refused; milliseconds. */
 const DROP_TIMEOUT_MS = 2000
-/** Headers that are for one connection alone (RFC 9110, section 7.6.1), and those that are written anew. */
+/** Headers that apply to one connection only (RFC 9110, section 7.6.1), and those that are written again. */
 const NOT_PASSED_ON = new Set([
   'connection',
   'content-length',
@@ -83,7 +83,7 @@ export function readHead(
     seen.add(key)
     if (key === 'transfer-encoding' && value.toLowerCase() !== 'chunked') throw malformed('a body may only be chunked')
     if (key === 'host') refuseOddHost(value)
-    // One reader takes _ for -, as CGI has it: to another it would be another header.
+    // Some servers read _ as -, as CGI does: to them it would be another header.
     if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, value)
   }
   if (seen.has('content-length') && seen.has('transfer-encoding')) {

@@ -14,7 +14,7 @@ export interface ServerTlsFiles {
   crl: string | null
 }
 
-/** What the files hold. */
+/** The content of the files. */
 export interface ServerTls {
   /** Names the content. */
   version: string
@@ -48,8 +48,8 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
     ...(crl === null ? {} : { crl: listsIn(files.crl ?? '', crl) }),
     minVersion: 'TLSv1.2',
     honorCipherOrder: true,
-    // A session that is resumed is not verified anew: a certificate revoked meanwhile would still be let in. Nor does Node
-    // judge the certificate of a renegotiation: whoever had shown a good one could go on with another's name.
+    // A resumed session is not verified again: a certificate revoked meanwhile would still be accepted. Nor does Node
+    // verify the certificate of a renegotiation: a client with a valid one could continue under another name.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   }
   try {
@@ -103,7 +103,7 @@ function revokedIn(file: string, pem: string): Set<string> {
 
 /**
  * What revocation lists know a certificate by: its issuer's name and the number that this issuer gave it. Null for what
- * can't be read, as whoever connects may send beside a good certificate.
+ * can't be read, as a client may send beside a valid certificate.
  */
 export function serialOf(der: Uint8Array<ArrayBuffer>): string | null {
   try {

@@ -5,23 +5,23 @@ import { messageOf } from '../../../shared/log.ts'
 import { unavailable } from './refusal.ts'
 import type { WholeRequest } from './request.ts'
 
-/** How long a request waits for workerd to come back, in milliseconds. */
+/** How long a request waits for workerd to restart. */
 const CONNECT_TIMEOUT_MS = 20_000
 const RETRY_INTERVAL_MS = 50
 /** Longest time without an answer, in milliseconds: an answer may wait 30 s for Temporal. */
 const ANSWER_TIMEOUT_MS = 60_000
-/** What may be asked twice without anything happening twice. */
+/** Methods that may be repeated without another effect. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'PUT'])
 
 /** Sends requests to workerd's unix socket. */
 export class Upstream {
   readonly #socket: string
-  readonly #patience: number
+  readonly #connectTimeoutMs: number
   #paused: Promise<void> | null = null
 
-  constructor(socket: string, patience = CONNECT_TIMEOUT_MS) {
+  constructor(socket: string, connectTimeoutMs = CONNECT_TIMEOUT_MS) {
     this.#socket = socket
-    this.#patience = patience
+    this.#connectTimeoutMs = connectTimeoutMs
   }
 
   /** Lets requests wait until the returned function is called, as while workerd is replaced. */
@@ -37,11 +37,11 @@ export class Upstream {
   /**
    * Sends a request until somebody takes it.
    *
-   * @param isGone whether whoever asked is gone: what was not sent by then never is
-   * @throws Refusal 503 when nobody does in time, or when what was sent may have had its effect
+   * @param isGone whether the client has disconnected: what was not sent by then never is
+   * @throws Refusal 503 when there is no answer in time, or when what was sent may have taken effect
    */
   async send(request: WholeRequest, isGone: () => boolean): Promise<IncomingMessage> {
-    const deadline = performance.now() + this.#patience
+    const deadline = performance.now() + this.#connectTimeoutMs
     for (;;) {
       await this.#resumed(deadline)
       if (isGone()) throw unavailable('the caller is gone')
@@ -76,7 +76,7 @@ export class Upstream {
         method,
         path,
         headers,
-        // A connection of its own for each: on one that is kept it can't be told whether a request was taken.
+        // A separate connection for each request: on a kept one it can't be told whether a request was taken.
         agent: false,
         timeout: ANSWER_TIMEOUT_MS,
         setDefaultHeaders: false,

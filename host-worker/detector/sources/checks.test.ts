@@ -55,15 +55,15 @@ describe('tcp_check', () => {
 })
 
 describe('command_check', () => {
-  const look = (script: string, more = {}) =>
+  const poll = (script: string, more = {}) =>
     source({ command_check: { argv: ['/bin/sh', '-c', script], ...more } }).observe(0)
 
   it('fires for an exit code that is not 0, and tells the first line', async () => {
-    expect(await look('exit 0')).toEqual({ firing: [] })
-    expect(await look('echo; echo "DISK CRITICAL - 3% free"; echo more; exit 2')).toMatchObject({
+    expect(await poll('exit 0')).toEqual({ firing: [] })
+    expect(await poll('echo; echo "DISK CRITICAL - 3% free"; echo more; exit 2')).toMatchObject({
       firing: [{ value: '2', summary: '/bin/sh exits with 2: DISK CRITICAL - 3% free' }],
     })
-    expect(await look('echo broken >&2; exit 1')).toMatchObject({
+    expect(await poll('echo broken >&2; exit 1')).toMatchObject({
       firing: [{ summary: expect.stringContaining('broken') }],
     })
   })
@@ -73,11 +73,11 @@ describe('command_check', () => {
     ['a program that is not there', 'exec /no/such/program', 'exits with 127'],
     ['a program that was killed', 'kill -9 $$', 'exits with 137'],
   ])('%s says nothing about the condition', async (_, script, reason) => {
-    expect(await look(script)).toEqual({ unknown: expect.stringContaining(reason) })
+    expect(await poll(script)).toEqual({ unknown: expect.stringContaining(reason) })
   })
 
   it('nor does one that takes too long', async () => {
-    expect(await look('sleep 60', { timeout: '200ms' })).toEqual({
+    expect(await poll('sleep 60', { timeout: '200ms' })).toEqual({
       unknown: expect.stringContaining('longer than 200 ms'),
     })
   })

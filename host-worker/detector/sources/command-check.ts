@@ -5,12 +5,12 @@ import { printable } from './matching/printable.ts'
 import { fingerprintOf, type Observation } from './observation.ts'
 import type { Source } from './source.ts'
 
-/** Most of a check's output that is read, in bytes. */
+/** Bytes of a check's output that are read. */
 const MAX_OUTPUT_BYTES = 64 * 1024
-/** Most of its first line that is told, in characters. */
+/** Characters of its first line that are reported. */
 const MAX_SUMMARY_LENGTH = 300
 const KILL_GRACE_MS = 2000
-/** What a monitoring plugin that can't tell exits with. @see https://www.monitoring-plugins.org/doc/guidelines.html */
+/** The exit status of a monitoring plugin for "unknown". @see https://www.monitoring-plugins.org/doc/guidelines.html */
 const EXIT_UNKNOWN = 3
 /** A shell's word for a program that can't be run, or isn't there. */
 const NOT_RUN = new Set([126, 127])

@@ -10,7 +10,7 @@ export interface Firing extends SignalFacts {
   summary: string
 }
 
-/** What one poll of a source found: what fires now, or (with `unknown`) why it can't be told. */
+/** The result of one poll of a source: what fires now, or (with `unknown`) why that is not known. */
 export type Observation = { firing: readonly Firing[] } | { unknown: string }
 
 /** The fingerprint of a set of labels: SHA-256 of the sorted pairs, the first 16 hex digits. */

@@ -60,13 +60,13 @@ function vector(...series: [Record<string, string>, string][]): string {
 }
 
 describe('an answer', () => {
-  const look = async (body: string): Promise<Observation> => {
+  const poll = async (body: string): Promise<Observation> => {
     answer(200, body)
     return source().observe(NOW)
   }
 
   it('is told in a text that is short enough, and speaks to no terminal', async () => {
-    const observation = await look(vector([{ a: `\u009b31m\u202e${'x'.repeat(100_000)}` }, '1']))
+    const observation = await poll(vector([{ a: `\u009b31m\u202e${'x'.repeat(100_000)}` }, '1']))
     const [firing] = 'firing' in observation ? observation.firing : []
     expect(firing?.summary).toMatch(/^up == 0 is 1 for \{"a":"\uFFFD31m\uFFFDx+…$/)
     expect(firing?.summary.length).toBeLessThan(1100)
@@ -74,7 +74,7 @@ describe('an answer', () => {
   })
 
   it('fires for each series, with its labels and value', async () => {
-    expect(await look(vector([{ instance: 'a' }, '0'], [{ instance: 'b' }, '0.5']))).toMatchObject({
+    expect(await poll(vector([{ instance: 'a' }, '0'], [{ instance: 'b' }, '0.5']))).toMatchObject({
       firing: [
         { labels: { instance: 'a' }, value: '0' },
         { labels: { instance: 'b' }, value: '0.5' },
@@ -90,7 +90,7 @@ describe('an answer', () => {
       { b: '2', a: '1' },
       { a: '2', b: '1' },
     ]) {
-      const observation = await look(vector([labels, '7']))
+      const observation = await poll(vector([labels, '7']))
       prints.push('firing' in observation ? observation.firing[0]?.fingerprint : null)
     }
     const [first, again, other] = prints
@@ -100,14 +100,14 @@ describe('an answer', () => {
   })
 
   it('with NaN does not fire, with infinity it does', async () => {
-    expect(await look(vector([{}, 'NaN'], [{ x: '1' }, '+Inf']))).toMatchObject({ firing: [{ value: '+Inf' }] })
+    expect(await poll(vector([{}, 'NaN'], [{ x: '1' }, '+Inf']))).toMatchObject({ firing: [{ value: '+Inf' }] })
   })
 
-  it('without series fires nothing', async () => expect(await look(vector())).toEqual({ firing: [] }))
+  it('without series fires nothing', async () => expect(await poll(vector())).toEqual({ firing: [] }))
 
   it('that is a scalar is one series without labels', async () => {
     const body = { status: 'success', data: { resultType: 'scalar', result: [NOW / 1000, '3'] } }
-    expect(await look(JSON.stringify(body))).toMatchObject({ firing: [{ labels: {}, value: '3' }] })
+    expect(await poll(JSON.stringify(body))).toMatchObject({ firing: [{ labels: {}, value: '3' }] })
   })
 })
 

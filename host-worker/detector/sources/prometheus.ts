@@ -13,13 +13,13 @@ import { printable } from './matching/printable.ts'
 import { type Firing, fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
-/** Most of an answer, in bytes: a thousand series with many labels. */
+/** Size of an answer, in bytes: a thousand series with many labels. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 /** How far the time of an answer's samples may be from ours, in milliseconds: an older one comes from a cache. */
 const MAX_SKEW_MS = 5 * 60_000
-/** Most of what is said of a series, in characters: what is too long for a trigger would never be admitted. */
+/** Length of the summary of a series, in characters: a longer one would make a trigger that is never admitted. */
 const MAX_SUMMARY_LENGTH = 1000
-/** Most of what a server says that is told, in characters. */
+/** Length of a server's error that is reported, in characters. */
 const MAX_DETAIL_LENGTH = 200
 
 /**
@@ -81,7 +81,7 @@ async function ask(client: HttpClient, config: PrometheusConfig, directory: stri
   if (status !== 200) throw new Error(`status ${status}`)
   if (answer === null) throw new Error(`not what Prometheus answers${asType(headers.get('content-type'))}`)
   const [warning] = answer.warnings ?? []
-  // What is missing from it can't be told from what is well.
+  // A missing series can't be distinguished from one without a problem.
   if (warning !== undefined) throw new Error(`the answer may not be whole: ${warning.slice(0, MAX_DETAIL_LENGTH)}`)
   const series = seriesOf(answer.data)
   if (series.length > max_series) throw new Error(`the query returns ${series.length} series, over ${max_series}`)

@@ -8,7 +8,7 @@ import type { Notice, Source } from './source.ts'
 const LATE_AFTER_MS = 60_000
 /** How far a clock may be set back, in milliseconds, and starts that came already are waited out. */
 const DAY_MS = 24 * 3_600_000
-/** Spans, in milliseconds, in which the newest of many starts is looked for, the shortest first. */
+/** Spans in which the newest of many starts is searched, the shortest first. */
 const SPANS = [2 * 60_000, 3_600_000, 24 * 3_600_000, 31 * 24 * 3_600_000]
 
 const time = z.number().min(0).max(8.64e15)
@@ -21,7 +21,7 @@ type State = z.output<typeof stateSchema>
 
 /**
  * Fires at the times of a schedule, for `retry_for` each or until the next: so long a start that isn't admitted is tried
- * again. Of those that were missed while nobody looked the newest is made up for, or none.
+ * again. Of the starts that were missed during downtime the newest is made up for, or none.
  */
 export function watchSchedule({ cron, time_zone, missed, retry_for }: ScheduleConfig, stored: unknown): Source {
   const times = cronOf(cron, time_zone)

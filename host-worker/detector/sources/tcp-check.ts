@@ -4,7 +4,7 @@ import { failureOf } from '../../net/http-client.ts'
 import { fingerprintOf } from './observation.ts'
 import type { Source } from './source.ts'
 
-/** Fires while nobody accepts connections at an address. The value is the error's code, such as `ECONNREFUSED`. */
+/** Fires while an address accepts no connections. The value is the error's code, such as `ECONNREFUSED`. */
 export function watchTcp({ address, timeout }: NonNullable<DetectorConfig['tcp_check']>): Source {
   const fingerprint = fingerprintOf({ address })
   const { hostname, port } = new URL(`tcp://${address}`)

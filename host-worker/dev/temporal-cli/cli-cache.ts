@@ -100,7 +100,7 @@ function writableFolder(folders: readonly string[]): string {
   throw new Error(`no place to keep a Temporal CLI: ${reasons.join('; ')}`)
 }
 
-/** What a killed process left behind is as large as a CLI. */
+/** A killed process leaves as much behind as a CLI is large. */
 function removeOldDrafts(folder: string): void {
   for (const name of readdirSync(folder).filter((entry) => entry.startsWith(draftPrefix))) {
     const changedAt = statSync(join(folder, name), { throwIfNoEntry: false })?.mtimeMs

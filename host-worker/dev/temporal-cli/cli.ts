@@ -12,7 +12,7 @@ export interface TemporalCli extends CliVersion {
   source: 'RESILE_TEMPORAL_CLI' | 'PATH' | 'cache' | 'python package' | 'go module'
 }
 
-/** How to look for it. */
+/** Options of the search. */
 export interface FindOptions {
   /** Told what is being done when that takes time; nothing is said when there is nothing to do. */
   log: (line: string) => void
@@ -54,7 +54,7 @@ export async function findTemporalCli(options: FindOptions): Promise<TemporalCli
   )
 }
 
-/** What each way gets; one that does not work out throws an error with the reason, for the list. */
+/** The context of each way to get one; a way that fails throws an error with the reason, for the list. */
 interface Search extends FindOptions {
   env: NodeJS.ProcessEnv
   cache: CliCache

@@ -1,4 +1,4 @@
-/** What something that takes long needs to know. */
+/** What a long task needs to know. */
 export interface LongTask {
   log: (line: string) => void
   env: NodeJS.ProcessEnv

@@ -1,4 +1,4 @@
-/** Reboots the host by one of its commands. The boot id tells whether that has happened. */
+/** Reboots the host by one of its commands. The boot id shows whether that has happened. */
 import { ApplicationFailure } from '@temporalio/common'
 import { formatDuration, parseDuration } from '../../../shared/duration.ts'
 import type { CommandResult, RebootRequest, RebootResult } from '../../../workflows/sdk/activities.ts'
@@ -25,7 +25,7 @@ export function rebootHostActivity(host: CommandHost): (request: RebootRequest) 
     const within = parseDuration(request.within)
     if (within === null) throw ApplicationFailure.nonRetryable(`not a duration: ${request.within}`, 'InvalidParams')
     if ((await host.bootId()) === UNKNOWN_BOOT) {
-      throw ApplicationFailure.nonRetryable(`${host.node} doesn't tell its boot id`, 'BootIdUnknown')
+      throw ApplicationFailure.nonRetryable(`${host.node} provides no boot id`, 'BootIdUnknown')
     }
     return (await carryToEnd(host, {
       what: `reboot by command ${name}`,

@@ -11,7 +11,7 @@ import type { Outcome } from '../journal/journal.ts'
 import { carryToEnd } from '../journal/run-detached.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/run-once.ts'
 
-/** Most bytes kept of each of a command's output streams. */
+/** Bytes kept of each of a command's output streams. */
 const MAX_OUTPUT_BYTES = 64 * 1024
 /** How long a command has to end after SIGTERM, in milliseconds. */
 const KILL_GRACE_MS = 5000
@@ -32,7 +32,7 @@ export interface ResolvedCommand {
 /**
  * The activity `runCommand`.
  *
- * A command that may change the host needs a permit, and stands in the host's journal: an attempt whose command was run
+ * A command that may change the host needs a permit, and is recorded in the change journal: an attempt whose command was run
  * already returns what came of it, one whose command was cut off does not run it again.
  *
  * @throws ApplicationFailure, not retried: `CommandNotAllowed`, `InvalidParams`, `CommandTimeout`, and those of
@@ -64,7 +64,7 @@ export function describeCommandActivity(host: CommandHost): (request: CommandReq
   }
 }
 
-/** What is run for a command: its argv in the project's directory, with four variables and nothing else. */
+/** The process of a command: its argv in the project's directory, with four variables and nothing else. */
 export function processOrder(host: CommandHost, argv: readonly string[]): Omit<ProcessOrder, 'signal'> {
   const { PATH, HOME } = process.env
   return {
@@ -141,7 +141,7 @@ export async function execute(
  * Runs a process for no longer than the running activity.
  *
  * @param timeout milliseconds that it may take
- * @returns null when it was cut off though the workflow still wants it, as when the worker stops
+ * @returns null when it was cut off without a cancellation, as when the worker stops
  */
 export async function runWhileWanted(order: Omit<ProcessOrder, 'signal'>, timeout: number): Promise<Outcome | null> {
   const { cancellationSignal: cancelled } = Context.current()

@@ -5,7 +5,7 @@ import { CANCELED, type Outcome } from './journal.ts'
 /**
  * What is to be said of a process that has ended.
  *
- * @param cancelled whether it was ended because somebody wanted that, and not because its time was over
+ * @param cancelled whether it was ended by a cancellation, and not by its timeout
  * @param timeout   milliseconds that it had
  */
 export function commandOutcome(

@@ -1,6 +1,6 @@
 /**
  * What was changed on this host, by whose order and with what outcome: on disk before the change begins and before its
- * outcome is told, so that an order which comes a second time is not carried out a second time.
+ * outcome is returned, so that a change that is requested twice is made once.
  *
  * An SQLite database in its owner's data directory, in WAL mode and synced at each commit. The worker writes it, and the
  * processes that carry a change to its end without their worker.
@@ -12,7 +12,7 @@ import { UNKNOWN_BOOT } from '../../process/boot-id.ts'
 import { isAlive, type ProcessIdentity } from '../../process/process-identity.ts'
 import { takeRoom } from '../../process/sqlite-space.ts'
 
-/** Which order it is: one scheduled activity of one run, whatever the attempt. */
+/** The identity of a change: one scheduled activity of one run, whatever the attempt. */
 export interface OrderId {
   /** The execution at the root, which holds the permit. */
   execution: string
@@ -26,7 +26,7 @@ export type Outcome =
   | { kind: 'result'; result: unknown }
   | { kind: 'failure'; type: string; message: string; details?: unknown }
 
-/** The type of the failure of a change that somebody wanted cancelled. */
+/** The failure type of a change that was cancelled. */
 export const CANCELED = 'Canceled'
 
 /** One change. Times in milliseconds since the epoch. */
@@ -35,13 +35,13 @@ export interface Change {
   execution: string
   /** The node that is changed: mostly this one, but a load balancer's host takes others out of use. */
   subject: string
-  /** What is done, for the reader: `command restart`. */
+  /** The change, for the reader: `command restart`. */
   what: string
   bootId: string
   begunAt: number
-  /** Counts as under way until then, whoever is alive: a reboot that was ordered. Null for what lives by its process. */
+  /** Counts as in progress until then, whatever process lives: a reboot that was ordered. Null for what lives by its process. */
   until: number | null
-  /** Who carries it out; null when nobody has begun yet. */
+  /** The process that makes it; null when none has begun yet. */
   holder: ProcessIdentity | null
   /** How the command ended that the change began with, when the change goes on after it; null before. */
   command: Outcome | null
@@ -50,7 +50,7 @@ export interface Change {
   outcome: Outcome | null
 }
 
-/** What is asked of {@link Journal.begin}. */
+/** The argument of {@link Journal.begin}. */
 export interface Intent {
   order: OrderId
   subject: string
@@ -58,16 +58,16 @@ export interface Intent {
   bootId: string
   now: number
   until: number | null
-  /** Null when a process of its own will {@link Journal.claim} it. */
+  /** Null when a separate process will {@link Journal.claim} it. */
   holder: ProcessIdentity | null
 }
 
-/** Another change of the same node comes first: another execution's, or that of a run which was reset, is under way. */
+/** Another change of the same node comes first: another execution's, or that of a run which was reset, is in progress. */
 export class ChangeUnderWay extends Error {
   readonly change: Change
 
   constructor(change: Change) {
-    super(`${change.what} of execution ${change.execution} is under way`)
+    super(`${change.what} of execution ${change.execution} is in progress`)
     this.change = change
   }
 }
@@ -83,7 +83,7 @@ const MIN_KEPT = 1000
 
 /** Room that the journal takes for itself while there is some, in pages. */
 const RESERVED_PAGES = 128
-/** Pages after which the log is begun anew: fewer than the room that it has. */
+/** Pages after which the log is restarted: fewer than its reserved space. */
 const CHECKPOINT_PAGES = 32
 
 const SCHEMA = `
@@ -172,11 +172,11 @@ export class Journal {
   }
 
   /**
-   * Says that a change which nobody has begun is about to begin after all.
+   * Records that a change which no process has begun is about to begin after all.
    *
-   * @param until how long it holds others off until it is claimed
+   * @param until how long it excludes others until it is claimed
    * @returns the change; somebody may have begun, or ended it, meanwhile
-   * @throws ChangeUnderWay as {@link begin}: another may have come while nobody began
+   * @throws ChangeUnderWay as {@link begin}: another may have begun meanwhile
    */
   renew(key: string, bootId: string, now: number, until: number | null): Change {
     this.#catchUp()
@@ -190,7 +190,7 @@ export class Journal {
   }
 
   /**
-   * Takes a change that nobody has begun; false when somebody has, when it has ended, or when it no longer holds others
+   * Claims a change that no process has begun; false when one has, when it has ended, or when it no longer excludes others
    * off: who comes that late must not begin beside them.
    */
   claim(key: string, holder: ProcessIdentity, now: number): boolean {
@@ -199,7 +199,7 @@ export class Journal {
     return this.#database.prepare(sql).run(holder.pid, holder.started, key, now).changes === 1
   }
 
-  /** Ends a change that nobody has begun; false when somebody has, or it has ended. Nobody can claim it then. */
+  /** Ends a change that no process has begun; false when one has, or it has ended. It can't be claimed then. */
   refuse(key: string, outcome: Outcome, now: number): boolean {
     const sql = `UPDATE changes SET ended_at = ?, outcome = ?
                  WHERE key = ? AND holder_pid IS NULL AND ended_at IS NULL`
@@ -312,7 +312,7 @@ export function isUnderWay(change: Change, bootId: string, now: number): boolean
   return change.holder !== null && isAlive(change.holder)
 }
 
-/** Whether the machine has booted since; one that can't tell for a moment has not. */
+/** Whether the machine has booted since; when that is unknown, it has not. */
 export function isOfEarlierBoot(change: Change, bootId: string): boolean {
   return change.bootId !== bootId && change.bootId !== UNKNOWN_BOOT && bootId !== UNKNOWN_BOOT
 }

@@ -30,17 +30,17 @@ export interface LastingChange {
   /** Milliseconds that the command may take. */
   timeout: number
   /**
-   * Judges a change that goes on after its command, such as a reboot; null while it is under way. Without it the change
+   * Judges a change that continues after its command, such as a reboot; null while it is in progress. Without it the change
    * ends with its command.
    *
    * @param bootId of now
    */
   judge?: (change: Change, bootId: string) => Outcome | null
-  /** Milliseconds for which a change with {@link judge} counts as under way. */
+  /** Milliseconds for which a change with {@link judge} counts as in progress. */
   lasts?: number
 }
 
-/** How long an intent that nobody has begun yet holds other changes off, in milliseconds. */
+/** How long an intent that no process has claimed yet excludes other changes. */
 const CLAIM_TIMEOUT_MS = 30_000
 
 /**
@@ -49,7 +49,7 @@ const CLAIM_TIMEOUT_MS = 30_000
  *
  * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy`, `OutcomeUnknown`, `JournalUnavailable`,
  *   `CommandTimeout`, and what `judge` gives; retried: `WorkerStopped`
- * @throws CancelledFailure when the workflow wanted it cancelled
+ * @throws CancelledFailure when the workflow has cancelled it
  */
 export async function carryToEnd(host: ChangeHost, change: LastingChange): Promise<unknown> {
   const { journal } = host
@@ -81,7 +81,7 @@ async function follow(host: ChangeHost, change: LastingChange, key: string): Pro
   const { cancellationSignal } = Context.current()
   let runner: ChildProcess | null = null
   for (;;) {
-    // Asked before the journal is read: what it has done stands there then.
+    // Asked before the journal is read: what it has done is recorded there by then.
     const runnerEnded = runner !== null && (runner.exitCode !== null || runner.signalCode !== null)
     const found = readOn(journal, key, change.what)
     if (found.outcome !== null) return found.outcome
@@ -99,7 +99,7 @@ async function follow(host: ChangeHost, change: LastingChange, key: string): Pro
 }
 
 /**
- * The change that is followed. Somebody may have begun it: no error may say that nobody has.
+ * The change that is followed. Another process may have begun it: no error may say that it has not begun.
  *
  * @throws ApplicationFailure `JournalUnreadable`, retried; `OutcomeUnknown`
  */
@@ -115,7 +115,7 @@ function readOn(journal: Journal, key: string, what: string): Change {
 }
 
 /**
- * Has a change begun that nobody has begun so far, perhaps for long: the permit must still hold, and no other change have
+ * Has a change begun that no process has claimed so far, maybe for long: the permit must still be valid, and no other change have
  * come meanwhile.
  *
  * @returns null when somebody has begun it after all
@@ -138,7 +138,7 @@ async function start(host: ChangeHost, change: LastingChange, { key, until }: Ch
   return startRunner({ journal: journal.directory, key, command, timeout, ends: judge === undefined })
 }
 
-/** What can be said of an open change; null while it is under way or has not begun. */
+/** The outcome of an open change; null while it is in progress or has not begun. */
 function judged(change: LastingChange, found: Change, bootId: string): Outcome | null {
   if (change.judge !== undefined) return change.judge(found, bootId)
   if (found.holder === null) return null

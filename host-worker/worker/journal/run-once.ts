@@ -29,7 +29,7 @@ export interface ChangeHost {
 
 /** A change that lives and dies with the worker. */
 export interface LocalChange<Result> {
-  /** What is done, for the reader: `command restart`. */
+  /** The change, for the reader: `command restart`. */
   what: string
   /** The node that is changed, when it is not this host. */
   subject?: string
@@ -39,19 +39,19 @@ export interface LocalChange<Result> {
   effect: (hold: (process: ProcessIdentity) => void) => Promise<Result>
 }
 
-/** Between two looks at a change that somebody else carries out, in milliseconds. */
+/** Between two checks of a change that another process makes. */
 const POLL_INTERVAL_MS = 200
 
-/** What this process itself carries out, by key. */
+/** The changes that this process makes itself, by key. */
 const underWay = new Map<string, Promise<Outcome>>()
 
 /**
  * Carries out the change that the running activity orders: its intent is on disk before, its outcome after. An attempt
  * whose change was carried out already returns what came of it; one whose change was cut off does not do it again.
  *
- * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy` (another execution's change is under way),
+ * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy` (another execution's change is in progress),
  *   `OutcomeUnknown`, `JournalUnavailable`, and what the effect throws
- * @throws CancelledFailure when the workflow wanted it cancelled
+ * @throws CancelledFailure when the workflow has cancelled it
  */
 export async function carryOut<Result>(host: ChangeHost, change: LocalChange<Result>): Promise<Result> {
   const order = currentOrder()
@@ -83,7 +83,7 @@ export function beginChange(journal: Journal, intent: Intent): Change {
 }
 
 /**
- * Writes down anew that a change is about to begin which nobody has begun so far; times as in {@link Intent}.
+ * Records again that a change is about to begin which no process has begun so far; times as in {@link Intent}.
  *
  * @throws ApplicationFailure `HostBusy`
  */
@@ -136,7 +136,7 @@ export function inJournal<Result>(work: () => Result): Result {
   }
 }
 
-/** What comes of an outcome: its result, or its failure thrown. */
+/** The result of an outcome, or its failure thrown. */
 export function unwrap(outcome: Outcome): unknown {
   if (outcome.kind === 'result') return outcome.result
   const { type, message, details } = outcome
@@ -154,7 +154,7 @@ export function pause(): Promise<void> {
   return sleep(POLL_INTERVAL_MS)
 }
 
-/** Whether the workflow wants the running activity cancelled; it may also end with its worker, or by its time. */
+/** Whether the workflow has cancelled the running activity; it may also end with its worker, or by its timeout. */
 export function isCancelRequested(): boolean {
   return Context.current().cancellationDetails?.cancelRequested === true
 }
@@ -170,7 +170,7 @@ export function refuseCancelled(what: string): void {
   throw isCancelRequested() ? new CancelledFailure(message) : ApplicationFailure.retryable(message, 'WorkerStopped')
 }
 
-/** The outcome of a change whose end nobody saw. */
+/** The outcome of a change whose end was not observed. */
 export function unknownOutcome(what: string): Outcome {
   return { kind: 'failure', type: OUTCOME_UNKNOWN, message: `${what} was cut off; what it did is unknown` }
 }
@@ -214,7 +214,7 @@ async function perform<Result>(
   }
 }
 
-/** What came of an earlier attempt; null when there was none, or it may be made again. */
+/** The outcome of an earlier attempt; null when there was none, or it may be made again. */
 async function settled<Result>(host: ChangeHost, change: LocalChange<Result>, key: string): Promise<Outcome | null> {
   const { journal } = host
   const bootId = await host.bootId()
@@ -269,6 +269,6 @@ function isCutOff(error: unknown): boolean {
 /** This process. */
 function itself(): ProcessIdentity {
   const identity = identify(process.pid)
-  if (identity === undefined) throw new Error("this process can't be told from others")
+  if (identity === undefined) throw new Error("this process can't be identified")
   return identity
 }

@@ -1,9 +1,9 @@
-/** A process of its own that runs one command to its end, whatever becomes of the worker that ordered it. */
+/** A separate process that runs one command to its end, whatever happens to the worker that ordered it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { ProcessOrder } from '../../process/run-process.ts'
 
-/** What the process is told, as JSON on its standard input. */
+/** The process's instructions, as JSON on its standard input. */
 export interface RunnerOrder {
   /** Directory of the journal. */
   journal: string
@@ -22,7 +22,7 @@ export interface RunnerOrder {
  */
 export function startRunner(order: RunnerOrder): ChildProcess {
   const runner = spawn(process.execPath, [join(import.meta.dirname, 'runner-main.ts')], {
-    // In a session of its own: what ends the worker doesn't reach it.
+    // In a separate session: what ends the worker doesn't reach it.
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })

@@ -41,7 +41,7 @@ export interface PermitGateOptions {
 /** How often, and how soon, a check is tried again that failed because somebody didn't answer; milliseconds. */
 const TRIES = { count: 6, pause: 1000 }
 
-/** Headers of the activities under way, which the SDK shows to interceptors alone. */
+/** Headers of the activities in progress, which the SDK shows to interceptors only. */
 const headersOf = new WeakMap<Context, Headers>()
 type Headers = Record<string, ProtoPayload>
 
@@ -108,7 +108,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
   }
 }
 
-/** Nobody names the key: perhaps it is so new that not every part of a coordinator knows it yet. */
+/** The key is unknown: it may be so new that not every part of a coordinator knows it yet. */
 class KeyUnknown extends Error {}
 
 /** The permit among an activity's headers; null when there is none. */

@@ -13,7 +13,7 @@ export interface KeySource {
 
 /** How often all sources are read again, so that a key that was taken back is trusted no longer; milliseconds. */
 const REFRESH_INTERVAL_MS = 60_000
-/** How soon they are asked again for a key that nobody knew, so that made-up names don't keep them busy; milliseconds. */
+/** How soon coordinators are asked again for an unknown key, so that made-up names don't keep them busy. */
 const RETRY_INTERVAL_MS = 1000
 
 /** A source could not be asked, so that it is not known whose key it is. */
@@ -46,7 +46,7 @@ export class PermitKeyStore {
   }
 
   /**
-   * The key of a name; null when no trusted coordinator has it.
+   * The key with a name; null when no trusted coordinator has it.
    *
    * @throws KeysUnavailable when it isn't known, and not every source could be asked
    */
@@ -69,7 +69,7 @@ export class PermitKeyStore {
     return null
   }
 
-  /** A coordinator signs with a new key as soon as it has it: what it said before that can't tell whose key it is. */
+  /** A coordinator signs with a new key as soon as it has it: an answer from before that can't include it. */
   async #readSince(time: number): Promise<void> {
     while (this.#askedAt < time) {
       const wait = this.#reading === null ? this.#askedAt + RETRY_INTERVAL_MS - performance.now() : 0

@@ -1,12 +1,12 @@
 import type { Payload } from '../../../shared/payload.ts'
 
-/** A payload as Temporal's gRPC has it. */
+/** A payload in Temporal's gRPC API. */
 export interface ProtoPayload {
   metadata?: Record<string, Uint8Array> | null
   data?: Uint8Array | null
 }
 
-/** The same as Temporal's HTTP API has it. */
+/** The same in Temporal's HTTP API. */
 export function fromProto({ metadata, data }: ProtoPayload): Payload {
   return {
     metadata: Object.fromEntries(Object.entries(metadata ?? {}).map(([key, value]) => [key, base64(value)])),

@@ -75,7 +75,7 @@ export function checkPlace(permit: Permit, host: PermitHost, now: number, subjec
 }
 
 /**
- * Checks that a permit is that of the execution which wants to use it, by what Temporal recorded of its start.
+ * Checks that a permit belongs to the execution that uses it, by what Temporal recorded of its start.
  *
  * @throws PermitRefused `wrong_workflow`, `expired` (begun too late), `input_mismatch`
  */

@@ -1,5 +1,5 @@
-# expect 6:1 temporal: may stand only once; see line 5
-# expect 8:1 server_config: may stand only once; see line 7
+# expect 6:1 temporal: may appear only once; see line 5
+# expect 8:1 server_config: may appear only once; see line 7
 # expect 9:15 datacenters: datacenter and datacenters exclude each other
 datacenter = "dc1"
 temporal {}

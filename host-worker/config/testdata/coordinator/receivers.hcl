@@ -1,4 +1,4 @@
-# expect 14:1 receiver.nobody: tells nobody: it needs a block that says how (permitted: webhook, alertmanager, slack, pagerduty)
+# expect 14:1 receiver.nobody: has no block: one must say how to notify it (permitted: webhook, alertmanager, slack, pagerduty)
 # expect 16:1 receiver.both: has more than one block (permitted: webhook, alertmanager, slack, pagerduty)
 # expect 21:19 receiver.mail.webhook.url: expected an http:// or https:// URL
 # expect 24:3 receiver.bare.webhook.url: is required

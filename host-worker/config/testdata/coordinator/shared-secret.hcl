@@ -1,4 +1,4 @@
-# expect 8:16 webhook.two.secret_env: is that of webhook one; each needs a secret of its own
+# expect 8:16 webhook.two.secret_env: is that of webhook one; each needs its own secret
 datacenter = "dc1"
 webhook "one" {
   secret_env = "SHARED"

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 
 /**
  * Calls `onLine` for each whole line of a stream; one that is longer than `most` bytes is dropped, which `onDropped` is
- * told.
+ * called for.
  */
 export function boundedLines(
   stream: Readable,

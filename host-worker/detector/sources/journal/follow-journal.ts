@@ -22,17 +22,17 @@ const stateSchema = z.object({
   cursor: z.string().min(1).nullable(),
 })
 
-/** Characters of a message that are looked at. */
+/** Length of a message that is matched, in bytes. */
 const MAX_MESSAGE_BYTES = 64 * 1024
 /** Milliseconds that `journalctl` must run before it is believed that it shows what there is. */
 const IDLE_MS = 1000
-/** Milliseconds that the first look waits for that. */
+/** Milliseconds that the first poll waits for that. */
 const FIRST_POLL_TIMEOUT_MS = 10_000
 const MIN_BACKOFF_MS = 1000
 const MAX_BACKOFF_MS = 60_000
 /** One that ran for this long is started again without delay. */
 const CALM_AFTER_MS = 60_000
-/** What it says when it hides entries from this user; it goes on with the others. */
+/** What it prints when it hides entries from this user; it continues with the others. */
 const NOT_ALLOWED = /not seeing messages from other users|insufficient permissions/
 
 /**
@@ -54,7 +54,7 @@ class FollowedJournal implements Required<Source> {
   #cursor: string | null
   /** It has been seen to be empty: all that comes is new. */
   #wasEmpty = false
-  /** Why it can't be told what fires. */
+  /** Why it is unknown what fires. */
   #problem: string | null = 'journalctl has not been started yet'
   /** Resolves when that is known for the first time. */
   readonly #known = Promise.withResolvers<void>()
@@ -70,7 +70,7 @@ class FollowedJournal implements Required<Source> {
   async observe(now: number): Promise<Observation> {
     if (this.#running === undefined) {
       this.#running = this.#run()
-      // Who looks only once is to see something.
+      // Who polls only once is to see something.
       await Promise.race([this.#known.promise, sleep(FIRST_POLL_TIMEOUT_MS, undefined, { ref: false })])
     }
     const observation = this.#window.observe(now)

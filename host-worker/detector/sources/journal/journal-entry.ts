@@ -1,7 +1,7 @@
 /** Entries as `journalctl -o json` writes them, see systemd.io/JOURNAL_EXPORT_FORMATS. Pure. */
 import { z } from 'zod'
 
-/** What is taken of an entry. */
+/** The fields of an entry that are read. */
 export interface JournalEntry {
   /** Its place in the journal, opaque. */
   cursor: string
@@ -16,7 +16,7 @@ export interface JournalEntry {
 /** The fields that are asked for, besides those that always come. */
 export const JOURNAL_FIELDS = ['MESSAGE', 'UNIT', '_SYSTEMD_UNIT', 'SYSLOG_IDENTIFIER', '_TRANSPORT'] as const
 
-/** What is no UTF-8 comes as its bytes; what is too long, as null; what is there several times, as a list of these. */
+/** Invalid UTF-8 is sent as bytes, what is too long as null, and a repeated field as a list of these. */
 const single = z.union([z.string(), z.array(z.number()), z.null()])
 const field = z.union([single, z.array(single)]).optional()
 

@@ -7,12 +7,12 @@ import { JOURNAL_FIELDS, type JournalEntry, parseEntry } from './journal-entry.t
 /** Where to begin: with the entry of a cursor, or else with the oldest. */
 export type JournalStart = { cursor: string } | 'oldest'
 
-/** What is heard of a `journalctl` that runs. */
+/** Events of a running `journalctl`. */
 export interface JournalHooks {
   entry(entry: JournalEntry): void
   /** An entry that could not be read, and why. */
   unreadable(detail: string): void
-  /** What it says of itself. */
+  /** Its own messages. */
   says(text: string): void
 }
 
@@ -48,9 +48,9 @@ export async function findEntry(
 
 /**
  * Follows the journal until the signal aborts. Not with `--after-cursor`: that leaves out the first entry also when it is
- * another one than the cursor's (systemd 252), and with `--follow` shows ten at most of those that are already there.
+ * another one than the cursor's (systemd 252), and with `--follow` shows at most ten of those that already exist.
  *
- * It ends with this process by itself: it notices that nobody reads any more.
+ * It ends with this process by itself: it notices that its output has no reader.
  *
  * @throws JournalctlError when it ends by itself
  */

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 
-/** What tells a file from others, whatever it is called, and whether it changed. Numbers as text, for JSON has no such long ones. */
+/** The identity of a file, whatever its name, and whether it changed. Numbers as text, since they exceed JSON's precision. */
 export interface FileIdentity {
   /** Device and inode. The system gives an inode that is free to the next file, unless somebody holds the old one open. */
   key: string
@@ -20,7 +20,7 @@ export interface FileIdentity {
 /** Devices that are known to say when a file was made: where that can't be asked, Node gives the time of the last change. */
 const devicesWithBirth = new Set<bigint>()
 
-/** What a file's status says of it. */
+/** The identity from a file's status. */
 export function identityOf(stats: BigIntStats): FileIdentity {
   if (stats.birthtimeNs !== stats.ctimeNs) devicesWithBirth.add(stats.dev)
   return {
@@ -37,7 +37,7 @@ export function identityOf(stats: BigIntStats): FileIdentity {
 /**
  * The file that a path names, through symbolic links; null when there is none.
  *
- * @throws what `stat` throws otherwise
+ * @throws any other error of `stat`
  */
 export async function identityAt(path: string): Promise<FileIdentity | null> {
   try {

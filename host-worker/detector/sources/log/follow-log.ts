@@ -27,10 +27,10 @@ export function followLog(config: LogConfig, state: unknown, interval = 1000): R
   const pattern = linePattern(config.pattern)
   const kept = keptState(state, notices)
   const window = new MatchWindow(config, kept?.pattern === config.pattern ? kept.matches : undefined)
-  let lookedAt = 0
+  let polledAt = 0
   const onLine = (line: string, path: string): void => {
     const labels = pattern.match(line)
-    if (labels !== null) window.add(labels, lookedAt, path, line)
+    if (labels !== null) window.add(labels, polledAt, path, line)
   }
   const follower = new LogFollower(
     { files: config.files, from: config.from, interval, onLine, notices },
@@ -38,9 +38,9 @@ export function followLog(config: LogConfig, state: unknown, interval = 1000): R
   )
   return {
     async observe(now) {
-      lookedAt = now
+      polledAt = now
       try {
-        const problem = await follower.look(now)
+        const problem = await follower.poll(now)
         const observation = window.observe(now)
         return problem === null ? observation : { unknown: problem }
       } catch (error) {

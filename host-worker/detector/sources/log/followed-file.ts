@@ -8,10 +8,10 @@ import { type FileIdentity, identityOf } from './file-identity.ts'
 /** Gets each line, without its end. */
 export type OnLine = (line: string, path: string) => void
 
-/** Most bytes before the position that are compared to know whether they still are the ones that were read. */
+/** Bytes before the position that are compared to detect a truncation. */
 const REMEMBERED_BYTES = 4096
 
-/** Where a file stands, as plain JSON. */
+/** The state of a file, as plain JSON. */
 export const fileState = z
   .object({
     path: z.string(),
@@ -25,7 +25,7 @@ export const fileState = z
   })
   .refine(({ position, before }) => before.length === Math.min(position, REMEMBERED_BYTES))
 
-/** What was found of a file since it was last looked at: `truncated` when what had been read of it isn't there any more. */
+/** What happened to a file since the last poll: `truncated` when what had been read of it is gone. */
 type FileCheck = 'same' | 'truncated'
 
 /** In bytes. A longer line is cut: what makes such lines could fill the memory. */
@@ -33,7 +33,7 @@ const MAX_LINE_BYTES = 64 * 1024
 /** Bytes read at a time; more than the longest line. */
 const CHUNK_BYTES = 256 * 1024
 
-/** What to read into; used for one file after the other. */
+/** The read buffer; used for one file after the other. */
 export function readBuffer(): Buffer {
   return Buffer.allocUnsafe(REMEMBERED_BYTES + CHUNK_BYTES)
 }
@@ -41,8 +41,8 @@ export function readBuffer(): Buffer {
 const NEWLINE = 10
 
 /**
- * A file, its position (always the beginning of a line, or within one that is skipped) and what stands before that. A
- * truncation may be followed by more than what was there before, so that the size doesn't tell: what was read last must
+ * A file, its position (always the beginning of a line, or within one that is skipped) and the bytes before that. A
+ * truncation may be followed by more bytes than before, so that the size doesn't show it: what was read last must
  * still be there.
  */
 export class FollowedFile {
@@ -50,13 +50,13 @@ export class FollowedFile {
   readonly born: bigint
   /** The name by which it was last known. */
   path: string
-  /** When its content had changed as of the last look, in nanoseconds. */
+  /** When its content had changed as of the last poll, in nanoseconds. */
   changed: bigint
-  /** Its size as of the last look. */
+  /** Its size as of the last poll. */
   seen = 0
   /** Number of its names as of the last check. */
   links = 1
-  /** Since when it looks as it does, in milliseconds. */
+  /** Since when it polls as it does, in milliseconds. */
   quietSince: number | null = null
   /** Lines that were cut since this was last set to 0. */
   cut = 0
@@ -108,7 +108,7 @@ export class FollowedFile {
     return this.#position
   }
 
-  /** Bytes that are known to be there, and have not been read: some of them of a line without an end, perhaps. */
+  /** Bytes that exist and have not been read: they may include an incomplete line. */
   get unread(): number {
     return Math.max(0, this.seen - this.#position)
   }
@@ -158,7 +158,7 @@ export class FollowedFile {
     this.quietSince = now
     const check = await this.#holds(identity.size)
     this.#ended = false
-    // One that was truncated is to be found so again until it begins anew.
+    // A truncated file is detected as such again until it starts again.
     if (check) this.#version = identity.version
     return check ? 'same' : 'truncated'
   }
@@ -259,7 +259,7 @@ export class FollowedFile {
     this.#advance(buffer, data.length)
   }
 
-  /** Ends a look: what the last check found is what the next look begins with. */
+  /** Ends a poll: what the last check found is what the next poll begins with. */
   note(): void {
     this.changed = this.#checked
   }

@@ -5,8 +5,16 @@ import { messageOf } from '../../../../shared/log.ts'
 import type { Notices } from '../matching/notices.ts'
 import { bornApart, type FileIdentity, isAbsent } from './file-identity.ts'
 import { FollowedFile, fileState, type OnLine } from './followed-file.ts'
-import { type Changes, type Look, lossesOf } from './losses.ts'
-import { byAge, Moved, namesOf, type Scene, type Sibling, seeAgain, seeScene } from './snapshot.ts'
+import { type Changes, lossesOf, type Poll } from './losses.ts'
+import {
+  byAge,
+  type LogSnapshot,
+  Moved,
+  namesOf,
+  refreshSnapshot,
+  type Sibling,
+  snapshotLogDirectory,
+} from './snapshot.ts'
 
 /** A log as plain JSON: its files, the oldest first, and which older generations lay beside it. */
 export const logState = z.object({
@@ -21,7 +29,7 @@ const QUIET_AFTER_MS = 10_000
 const NAMELESS_AFTER_MS = 60_000
 /** Older generations that are watched for late lines. */
 const MAX_OLDER_FILES = 8
-/** How often what is renamed while it is looked at is looked at again at once. */
+/** How often a file that is renamed during a poll is polled again at once. */
 const MAX_ATTEMPTS = 5
 
 /** Follows a log through rotations and truncations. */
@@ -31,11 +39,11 @@ export class FollowedLog {
   /** The oldest first; the last one is the log itself while its path names it. */
   #files: FollowedFile[] = []
   #beside = new Map<string, bigint>()
-  /** The file that the path named at the last look, unless another log reads it. */
+  /** The file that the path named at the last poll, unless another log reads it. */
   #current: string | null = null
-  /** What was seen at the last look. */
-  #scene: Scene | null = null
-  /** Number of looks since the path named something. */
+  /** The snapshot of the last poll. */
+  #snapshot: LogSnapshot | null = null
+  /** Number of polls since the path named something. */
   #missing = 0
   #unlistable = false
 
@@ -74,29 +82,29 @@ export class FollowedLog {
    *
    * @throws Moved, and what its files throw when they can't be opened
    */
-  async begin(look: Look, from: 'beginning' | 'end'): Promise<void> {
-    const scene = await this.#see()
-    const { current } = scene
+  async begin(poll: Poll, from: 'beginning' | 'end'): Promise<void> {
+    const snapshot = await this.#see()
+    const { current } = snapshot
     this.#tellMissing(current)
-    if (current !== null && !look.isOthers(current.key)) {
+    if (current !== null && !poll.isOthers(current.key)) {
       const file = await this.#open({ ...current, path: this.path })
       this.#files.push(file)
       this.#current = file.key
       if (from === 'end') await file.skipToEnd()
     }
-    this.#remember(scene)
+    this.#remember(snapshot)
   }
 
   /**
-   * Finds out what became of its files since the last look, and which there are now. If it throws, the next call begins
+   * Finds out what became of its files since the last poll, and which there are now. If it throws, the next call begins
    * where the last one did.
    *
    * @throws Moved, and what its files throw when they can't be opened
    */
-  async find(look: Look): Promise<void> {
+  async find(poll: Poll): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await this.#findOnce(look)
+        await this.#findOnce(poll)
         return
       } catch (error) {
         if (!(error instanceof Moved) || attempt === MAX_ATTEMPTS) throw error
@@ -111,7 +119,7 @@ export class FollowedLog {
    * @returns how many bytes it took
    * @throws what its files throw when they can't be read
    */
-  async read(look: Look, buffer: Buffer, most: number, onLine: OnLine): Promise<number> {
+  async read(poll: Poll, buffer: Buffer, most: number, onLine: OnLine): Promise<number> {
     let bytes = 0
     for (const file of this.#files) {
       if (!file.isOpen) continue
@@ -123,9 +131,9 @@ export class FollowedLog {
       }
       if (!result.end) break
       file.note()
-      if (this.#isDone(file, look)) await file.finish(buffer, onLine)
+      if (this.#isDone(file, poll)) await file.finish(buffer, onLine)
     }
-    await this.#letGo(look)
+    await this.#letGo(poll)
     return bytes
   }
 
@@ -133,43 +141,43 @@ export class FollowedLog {
     await Promise.all(this.#files.map((file) => file.close()))
   }
 
-  async #findOnce(look: Look): Promise<void> {
-    const unchanged = await this.#seeAgain()
-    if (unchanged !== null && (await this.#check(unchanged, look)).length === 0) return
-    const scene = await this.#see()
-    const { current } = scene
-    if (current !== null && !this.reads(current.key) && look.isOthers(current.key)) scene.current = null
-    this.#current = scene.current?.key ?? null
-    this.#tellMissing(scene.current)
+  async #findOnce(poll: Poll): Promise<void> {
+    const unchanged = await this.#refreshSnapshot()
+    if (unchanged !== null && (await this.#check(unchanged, poll)).length === 0) return
+    const snapshot = await this.#see()
+    const { current } = snapshot
+    if (current !== null && !this.reads(current.key) && poll.isOthers(current.key)) snapshot.current = null
+    this.#current = snapshot.current?.key ?? null
+    this.#tellMissing(snapshot.current)
     const last = this.#files.at(-1)
     const same = last !== undefined && last.key === this.#current ? last : null
-    const broken = await this.#check(scene, look)
+    const broken = await this.#check(snapshot, poll)
     // While the path names the same file, and that holds what was read of it, nothing can have been put aside.
     if (broken.length > 0 || same === null || same.position === 0) {
       const opened: FollowedFile[] = []
       try {
-        const changes = await this.#changes(scene, look, broken, same, opened)
-        for (const notice of lossesOf(this.path, this.#files, changes, scene, look)) this.#notices.add(notice)
+        const changes = await this.#changes(snapshot, poll, broken, same, opened)
+        for (const notice of lossesOf(this.path, this.#files, changes, snapshot, poll)) this.#notices.add(notice)
         this.#arrange(changes)
       } catch (error) {
         await Promise.all(opened.map((file) => file.close()))
         throw error
       }
     }
-    this.#remember(scene)
+    this.#remember(snapshot)
   }
 
-  /** Null unless nothing can have been put aside since the last look. */
-  async #seeAgain(): Promise<Scene | null> {
+  /** Null unless nothing can have been put aside since the last poll. */
+  async #refreshSnapshot(): Promise<LogSnapshot | null> {
     const last = this.#files.at(-1)
-    if (this.#scene === null || !last?.isOpen || last.key !== this.#current) return null
-    return seeAgain(this.path, last.key, this.#scene, new Set(this.#files.map(({ key }) => key)))
+    if (this.#snapshot === null || !last?.isOpen || last.key !== this.#current) return null
+    return refreshSnapshot(this.path, last.key, this.#snapshot, new Set(this.#files.map(({ key }) => key)))
   }
 
-  async #see(): Promise<Scene> {
+  async #see(): Promise<LogSnapshot> {
     const last = this.#files.at(-1)
     let unlistable: unknown = null
-    const scene = await seeScene(this.path, last?.isOpen ? last.key : undefined, (error) => {
+    const snapshot = await snapshotLogDirectory(this.path, last?.isOpen ? last.key : undefined, (error) => {
       unlistable = error
     })
     if (unlistable !== null && !this.#unlistable) {
@@ -177,18 +185,20 @@ export class FollowedLog {
       this.#notices.add({ event: 'log_directory_unreadable', level: 'warn', file: dirname(this.path), detail })
     }
     this.#unlistable = unlistable !== null
-    return scene
+    return snapshot
   }
 
   /** Finds each file under its present name. Returns those that don't hold any more what was read of them, or are gone. */
-  async #check(scene: Scene, look: Look): Promise<FollowedFile[]> {
+  async #check(snapshot: LogSnapshot, poll: Poll): Promise<FollowedFile[]> {
     const broken: FollowedFile[] = []
     for (const file of this.#files) {
-      const named = namesOf(scene, this.path).find(({ key, born }) => key === file.key && !bornApart(born, file.born))
+      const named = namesOf(snapshot, this.path).find(
+        ({ key, born }) => key === file.key && !bornApart(born, file.born),
+      )
       if (named !== undefined) file.path = named.path
       if (!file.isOpen && named !== undefined && !file.differs(named)) continue
       const found = file.isOpen || (named !== undefined && (await this.#reopen(file, named.path)))
-      if (!found || (await file.check(look.now)) === 'truncated') broken.push(file)
+      if (!found || (await file.check(poll.now)) === 'truncated') broken.push(file)
     }
     return broken
   }
@@ -208,8 +218,8 @@ export class FollowedLog {
 
   /** @param opened gets all files that are opened */
   async #changes(
-    scene: Scene,
-    look: Look,
+    snapshot: LogSnapshot,
+    poll: Poll,
     broken: readonly FollowedFile[],
     same: FollowedFile | null,
     opened: FollowedFile[],
@@ -217,35 +227,35 @@ export class FollowedLog {
     const read = new Set(this.#files.filter((file) => file.isOpen || !broken.includes(file)).map(({ key }) => key))
     const saved = new Map<FollowedFile, FollowedFile>()
     for (const file of broken) {
-      const copy = await this.#copyOf(file, scene, read)
+      const copy = await this.#copyOf(file, snapshot, read)
       if (copy === null) continue
       opened.push(copy)
       read.add(copy.key)
       saved.set(file, copy)
     }
-    // One of which nothing was read may have been truncated as well: there is nothing by which to tell.
+    // A file of which nothing was read may have been truncated as well: that can't be detected.
     const emptied = same?.isOpen && (broken.includes(same) || same.position === 0) ? same : null
     const between: FollowedFile[] = []
-    for (const sibling of await this.#between(scene, look, emptied, read)) {
+    for (const sibling of await this.#between(snapshot, poll, emptied, read)) {
       const file = await this.#orNotice(sibling, this.#open(sibling))
       if (file === null) continue
       opened.push(file)
       between.push(file)
     }
-    const since = this.#since(look)
-    const compressed = scene.siblings
+    const since = this.#since(poll)
+    const compressed = snapshot.siblings
       .filter((sibling) => sibling.compressed && sibling.changed >= since && !this.#knows(sibling))
       .map(({ path }) => path)
     const changes = { broken, saved, between, compressed, current: null }
-    if (scene.current === null || read.has(scene.current.key)) return changes
-    const current = await this.#open({ ...scene.current, path: this.path })
+    if (snapshot.current === null || read.has(snapshot.current.key)) return changes
+    const current = await this.#open({ ...snapshot.current, path: this.path })
     opened.push(current)
     return { ...changes, current }
   }
 
   /** A copy of a file, made before that was truncated or removed. */
-  async #copyOf(file: FollowedFile, scene: Scene, read: ReadonlySet<string>): Promise<FollowedFile | null> {
-    for (const sibling of scene.siblings) {
+  async #copyOf(file: FollowedFile, snapshot: LogSnapshot, read: ReadonlySet<string>): Promise<FollowedFile | null> {
+    for (const sibling of snapshot.siblings) {
       if (sibling.compressed || read.has(sibling.key) || sibling.changed < file.changed) continue
       const other = await this.#orNotice(sibling, this.#open(sibling))
       if (other === null) continue
@@ -255,19 +265,19 @@ export class FollowedLog {
     return null
   }
 
-  /** Files that were this log, and were put aside, since the last look; the oldest first. */
+  /** Files that were this log, and were put aside, since the last poll; the oldest first. */
   async #between(
-    scene: Scene,
-    look: Look,
+    snapshot: LogSnapshot,
+    poll: Poll,
     emptied: FollowedFile | null,
     read: ReadonlySet<string>,
   ): Promise<Sibling[]> {
-    const since = this.#since(look)
+    const since = this.#since(poll)
     const found: Sibling[] = []
-    for (const sibling of scene.siblings) {
+    for (const sibling of snapshot.siblings) {
       const { key, path, compressed, changed } = sibling
       if (compressed || changed < since || key === this.#current || read.has(key) || this.#knows(sibling)) continue
-      if (look.isOthers(key) || look.isLog(path)) continue
+      if (poll.isOthers(key) || poll.isLog(path)) continue
       // Where logs are copied and truncated, the newest copy may only just be made, of what is still there.
       if (emptied !== null && (sibling.size === 0 || (await this.#isCopied(emptied, sibling)))) continue
       found.push(sibling)
@@ -317,7 +327,7 @@ export class FollowedLog {
     for (const file of this.#files) {
       const copy = saved.get(file)
       if (copy !== undefined) files.push(copy)
-      // One that is gone has nothing more; one that was truncated begins anew.
+      // A file that is gone has nothing more; one that was truncated starts again.
       if (broken.includes(file) && !file.isOpen) continue
       if (broken.includes(file)) file.restart()
       files.push(file)
@@ -327,20 +337,20 @@ export class FollowedLog {
     this.#files = files
   }
 
-  #isDone(file: FollowedFile, { now }: Look): boolean {
+  #isDone(file: FollowedFile, { now }: Poll): boolean {
     if (file.key === this.#current) return false
     return file.quietSince !== null && now - file.quietSince >= QUIET_AFTER_MS
   }
 
-  /** Closes older files that are done with, and forgets those that can't come back. */
-  async #letGo(look: Look): Promise<void> {
+  /** Closes older files that are read to the end, and forgets those that can't reappear. */
+  async #letGo(poll: Poll): Promise<void> {
     const kept: FollowedFile[] = []
     const older = this.#files.length - 1
     for (const [index, file] of this.#files.entries()) {
-      const done = this.#isDone(file, look) && file.unread === 0
+      const done = this.#isDone(file, poll) && file.unread === 0
       const nameless = file.links === 0 || !this.#isNamed(file)
       const over =
-        nameless && look.now - (file.quietSince ?? look.now) >= (file.links === 0 ? QUIET_AFTER_MS : NAMELESS_AFTER_MS)
+        nameless && poll.now - (file.quietSince ?? poll.now) >= (file.links === 0 ? QUIET_AFTER_MS : NAMELESS_AFTER_MS)
       if (done && (over || index < older - MAX_OLDER_FILES)) {
         await file.close()
         continue
@@ -360,15 +370,15 @@ export class FollowedLog {
     return known !== undefined && !bornApart(known, born)
   }
 
-  /** Nothing that changed before this, in nanoseconds, was written after the last look. */
-  #since(look: Look): bigint {
+  /** Nothing that changed before this, in nanoseconds, was written after the last poll. */
+  #since(poll: Poll): bigint {
     // The time of a file is a little late: it is that of the kernel's last tick.
-    return this.#files.at(-1)?.changed ?? BigInt((look.last ?? 0) - 1000) * 1_000_000n
+    return this.#files.at(-1)?.changed ?? BigInt((poll.last ?? 0) - 1000) * 1_000_000n
   }
 
-  #remember(scene: Scene): void {
-    this.#scene = scene
-    this.#beside = new Map(scene.siblings.map(({ key, born }) => [key, born]))
+  #remember(snapshot: LogSnapshot): void {
+    this.#snapshot = snapshot
+    this.#beside = new Map(snapshot.siblings.map(({ key, born }) => [key, born]))
   }
 
   #tellMissing(current: FileIdentity | null): void {

@@ -16,48 +16,48 @@ afterEach(async () => {
   writer.close()
 })
 
-const events = () => reader.told.map(({ event }) => event)
-const lost = () => reader.told.filter(({ event }) => event === 'log_lines_lost')
+const events = () => reader.notices.map(({ event }) => event)
+const lost = () => reader.notices.filter(({ event }) => event === 'log_lines_lost')
 
 describe('lines', () => {
   it('are read once, when they have ended', async () => {
     writer.append('one\ntw')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['one'])
     writer.append('o\n')
-    await reader.look()
-    await reader.look()
+    await reader.poll()
+    await reader.poll()
     expect(reader.lines).toEqual(['one', 'two'])
   })
 
   it('may end in CRLF, and hold what is no text', async () => {
     writer.append('one\r\ntwo\0\n')
-    await reader.look()
+    await reader.poll()
     writeFileSync(writer.path, Buffer.from([0x61, 0xc3, 0x0a, 0xff, 0x62, 0x0a]), { flag: 'a' })
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['one', 'two\0', 'a\uFFFD', '\uFFFDb'])
   })
 
-  it('are cut when they are too long, in one piece or several, and that is told', async () => {
+  it('are cut when they are too long, in one piece or several, and that is notices', async () => {
     const long = 'x'.repeat(300_000)
     writer.append(`before\n${long}\nbetween\n`)
-    await reader.look()
+    await reader.poll()
     writer.append(long)
-    await reader.look()
+    await reader.poll()
     writer.append(`${long}\nafter\n`)
-    await reader.look()
+    await reader.poll()
     const cut = 'x'.repeat(64 * 1024)
     expect(reader.lines).toEqual(['before', cut, 'between', cut, 'after'])
     expect(events()).toEqual(['log_lines_cut', 'log_lines_cut'])
   })
 
-  it('are read in parts when there are many, and that is told', async () => {
+  it('are read in parts when there are many, and that is notices', async () => {
     const text = `${'y'.repeat(99)}\n`.repeat(10_000)
     for (let part = 0; part < 20; part += 1) writer.append(text)
-    await reader.look()
+    await reader.poll()
     expect(events()).toEqual(['log_lags'])
     expect(reader.lines.length).toBeLessThan(200_000)
-    await reader.look()
+    await reader.poll()
     expect(events()).toEqual(['log_lags', 'log_caught_up'])
     expect(reader.lines).toHaveLength(200_000)
   })
@@ -67,30 +67,30 @@ describe('the first start', () => {
   it('may begin at the end of what is there, but not of what appears later', async () => {
     reader = new LogReader([join(writer.directory, '*.log')], 'end')
     writer.append('old\nbegun, ')
-    await reader.look()
+    await reader.poll()
     writer.append('ended\n')
     writeFileSync(join(writer.directory, 'new.log'), 'first\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines.sort()).toEqual(['begun, ended', 'first'])
   })
 
   it('skips a last line that is too long as a whole', async () => {
     reader = new LogReader([writer.path], 'end')
     writer.append('z'.repeat(100_000))
-    await reader.look()
+    await reader.poll()
     writer.append('z\nnext\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['next'])
   })
 
   it('is that of a pattern too that was added', async () => {
-    await reader.look()
+    await reader.poll()
     writeFileSync(join(writer.directory, 'other.log'), 'old\n')
     const both = [writer.path, join(writer.directory, 'other.log')]
     const changed = new LogReader(both, 'end')
-    await changed.look()
+    await changed.poll()
     writeFileSync(join(writer.directory, 'other.log'), 'new\n', { flag: 'a' })
-    await changed.look()
+    await changed.poll()
     expect(changed.lines).toEqual(['new'])
     await changed.close()
   })
@@ -99,81 +99,81 @@ describe('the first start', () => {
 describe('rotation by renaming', () => {
   it('loses nothing that comes late', async () => {
     writer.append('one\n')
-    await reader.look()
+    await reader.poll()
     writer.append('two\n')
     writer.rename()
     writer.append('four\n')
     writer.appendLate('three\n')
-    await reader.look()
+    await reader.poll()
     writer.appendLate('late\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['one', 'two', 'three', 'four', 'late'])
-    await reader.look(30_000)
-    await reader.look(30_000)
+    await reader.poll(30_000)
+    await reader.poll(30_000)
     writer.appendLate('very late\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines.at(-1)).toBe('very late')
   })
 
-  it('finds what was rotated several times between two looks, the oldest first', async () => {
+  it('finds what was rotated several times between two polls, the oldest first', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     for (const line of ['2\n', '3\n', '4\n']) {
       writer.append(line)
       writer.rename()
     }
     writer.append('5\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3', '4', '5'])
     expect(lost()).toEqual([])
   })
 
   it('finds what was rotated while it was down', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     await reader.restart(() => {
       for (const line of ['2\n', '3\n', '4\n']) {
         writer.append(line)
         writer.rename()
       }
     })
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3', '4'])
     expect(lost()).toEqual([])
   })
 
   it('tells a file from another one that has its inode and holds the same', async () => {
     writer.append('same\n'.repeat(3))
-    await reader.look()
+    await reader.poll()
     await reader.restart(() => {
       writer.remove()
       writer.create()
       writer.append('same\n'.repeat(5))
     })
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toHaveLength(8)
   })
 
   it('leaves alone what lay there before, and what is put there from elsewhere', async () => {
     writeFileSync(`${writer.path}.1`, 'old\n')
-    await reader.look()
+    await reader.poll()
     writer.append('1\n')
     writer.rename()
     writer.append('2\n')
     writeFileSync(`${writer.path}.bak`, 'no generation\n')
-    await reader.look()
+    await reader.poll()
     writeFileSync(`${writer.path}.9`, 'while nothing was rotated\n')
-    await reader.look()
+    await reader.poll()
     writer.rename()
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2'])
   })
 
   it('takes a last line without an end when nothing more comes', async () => {
-    await reader.look()
+    await reader.poll()
     writer.append('1\nhalf')
     writer.rename()
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1'])
     await reader.settle()
     expect(reader.lines).toEqual(['1', 'half'])
@@ -182,7 +182,7 @@ describe('rotation by renaming', () => {
   it('follows files with dates in their names, and a pattern that names them too', async () => {
     reader = new LogReader([join(writer.directory, 'app*')])
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     for (const [date, line] of [
       ['20261121', '2\n'],
       ['20261122', '3\n'],
@@ -192,48 +192,48 @@ describe('rotation by renaming', () => {
       writer.create()
     }
     writer.append('4\n')
-    await reader.look()
+    await reader.poll()
     await reader.settle()
     expect(reader.lines).toEqual(['1', '2', '3', '4'])
   })
 
   it('says so when what was put aside was compressed before anyone looked', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.rename()
     writer.append('2\n')
     writer.rename()
     // The file that was read may be compressed; one more can't be accounted for.
     unlinkSync(`${writer.path}.1`)
     writeFileSync(`${writer.path}.1.gz`, '')
-    await reader.look()
+    await reader.poll()
     expect(lost()).toMatchObject([{ level: 'warn', files: [`${writer.path}.1.gz`] }])
   })
 
   it('says nothing of files that were compressed after they were read', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.rename()
     writeFileSync(`${writer.path}.1.gz`, '')
     unlinkSync(`${writer.path}.1`)
-    await reader.look()
+    await reader.poll()
     writer.append('2\n')
-    await reader.look()
+    await reader.poll()
     // As with copytruncate and compress.
     renameSync(`${writer.path}.1.gz`, `${writer.path}.2.gz`)
     writeFileSync(`${writer.path}.1.gz`, '')
     writer.truncate()
-    await reader.look()
+    await reader.poll()
     expect(lost()).toEqual([])
   })
 
   it('does not hold files open that are gone', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.remove()
-    await reader.look()
+    await reader.poll()
     writer.create()
-    await reader.look()
+    await reader.poll()
     await reader.settle()
     const { readlinkSync, readdirSync } = await import('node:fs')
     const open = readdirSync('/proc/self/fd').flatMap((name) => {
@@ -250,62 +250,62 @@ describe('rotation by renaming', () => {
 describe('truncation', () => {
   it('is seen although the file has grown beyond what was read', async () => {
     writer.append('first\n')
-    await reader.look()
+    await reader.poll()
     writer.truncate()
     writer.append('a much longer line than the first\nlast\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['first', 'a much longer line than the first', 'last'])
-    expect(reader.told).toMatchObject([{ event: 'log_truncated', level: 'info', file: writer.path }])
+    expect(reader.notices).toMatchObject([{ event: 'log_truncated', level: 'info', file: writer.path }])
   })
 
   it('loses nothing that a copy holds', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.append('2\n3')
     writer.copyAndTruncate()
     writer.append('4\n')
-    await reader.look()
+    await reader.poll()
     await reader.settle()
     expect(reader.lines.sort()).toEqual(['1', '2', '3', '4'])
-    expect(reader.told).toMatchObject([{ event: 'log_truncated', level: 'info', rest: `${writer.path}.1` }])
+    expect(reader.notices).toMatchObject([{ event: 'log_truncated', level: 'info', rest: `${writer.path}.1` }])
   })
 
   it('finds several copies', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     for (const line of ['2\n', '3\n', '4\n']) {
       writer.append(line)
       writer.copyAndTruncate()
     }
     writer.append('5\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3', '4', '5'])
   })
 
-  it('does not read twice what is copied while it looks', async () => {
+  it('does not read twice what is copied while it polls', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writeFileSync(`${writer.path}.1`, '1\n')
-    await reader.look()
+    await reader.poll()
     writer.append('2\n')
-    await reader.look()
+    await reader.poll()
     writer.truncate()
     writer.append('3\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3'])
   })
 
   it('does not read twice what is being copied for the second time', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.copyAndTruncate()
     writer.append('2\n')
     writer.shift()
     writeFileSync(`${writer.path}.1`, '2\n')
-    await reader.look()
+    await reader.poll()
     writer.truncate()
     writer.append('3\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3'])
   })
 
@@ -313,83 +313,83 @@ describe('truncation', () => {
     writeFileSync(`${writer.path}.1`, 'same\n'.repeat(5))
     utimesSync(`${writer.path}.1`, 1_000_000, 1_000_000)
     writer.append('same\n'.repeat(3))
-    await reader.look()
+    await reader.poll()
     writer.truncate()
     writer.append('same\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toHaveLength(4)
   })
 
   it('that destroyed what was known to be unread is reported, with how much that was', async () => {
     const text = `${'y'.repeat(99)}\n`.repeat(10_000)
     for (let part = 0; part < 20; part += 1) writer.append(text)
-    await reader.look()
+    await reader.poll()
     const read = reader.lines.length
     writer.truncate()
     writer.append('after\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines.slice(read)).toEqual(['after'])
     expect(lost()).toMatchObject([{ level: 'warn', bytes: 20_000_000 - read * 100, file: writer.path }])
   })
 
   it('is reported with the time since which lines may be lost, when nobody looked for long', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     const since = new Date(reader.now).toISOString()
     writer.append('never seen\n')
     writer.truncate()
     writer.append('after\n')
-    await reader.look(5000)
+    await reader.poll(5000)
     expect(reader.lines).toEqual(['1', 'after'])
     expect(lost()).toMatchObject([{ level: 'warn', since }])
   })
 
   it('while it was down is noticed', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     await reader.restart(() => {
       writer.truncate()
       writer.append('longer than before\n')
     })
-    await reader.look(100_000)
+    await reader.poll(100_000)
     expect(reader.lines).toEqual(['1', 'longer than before'])
     expect(lost()).toHaveLength(1)
   })
 })
 
 describe('files that are not as they should be', () => {
-  it('a missing one is told once, and read when it comes', async () => {
+  it('a missing one is notices once, and read when it comes', async () => {
     writer.remove()
-    await reader.look()
-    await reader.look()
+    await reader.poll()
+    await reader.poll()
     expect(reader.problem).toBeNull()
     expect(events()).toEqual(['log_missing'])
     writer.create()
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1'])
   })
 
-  it('one that stays away is told', async () => {
+  it('one that stays away is notices', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.remove()
-    await reader.look()
+    await reader.poll()
     expect(events()).toEqual([])
-    await reader.look()
-    await reader.look()
+    await reader.poll()
+    await reader.poll()
     expect(events()).toEqual(['log_missing'])
   })
 
   it('a removed one is read to its end, and so is its successor', async () => {
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     writer.append('2\n')
     writer.remove()
-    await reader.look()
+    await reader.poll()
     writer.create()
     writer.append('3\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '2', '3'])
     expect(lost()).toEqual([])
   })
@@ -398,10 +398,10 @@ describe('files that are not as they should be', () => {
     writer.append('1\n')
     chmodSync(writer.directory, 0o755)
     chmodSync(writer.path, 0)
-    await asNobody(() => reader.look())
+    await asNobody(() => reader.poll())
     expect(reader.problem).toContain('EACCES')
     chmodSync(writer.path, 0o644)
-    await asNobody(() => reader.look())
+    await asNobody(() => reader.poll())
     expect(reader.problem).toBeNull()
     expect(reader.lines).toEqual(['1'])
   })
@@ -409,14 +409,14 @@ describe('files that are not as they should be', () => {
   it('one that is no file is a problem for as long as it is none', async () => {
     writer.remove()
     mkdirSync(writer.path)
-    await reader.look()
-    await reader.look()
+    await reader.poll()
+    await reader.poll()
     expect(reader.problem).toBe(`${writer.path} is not a regular file`)
     expect(events()).toEqual(['log_unreadable'])
     rmSync(writer.path, { recursive: true })
     writer.create()
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.problem).toBeNull()
     expect(reader.lines).toEqual(['1'])
   })
@@ -428,11 +428,11 @@ describe('files that are not as they should be', () => {
     const link = join(writer.directory, 'link')
     reader = new LogReader([link])
     symlinkSync(one, link)
-    await reader.look()
+    await reader.poll()
     unlinkSync(link)
     symlinkSync(two, link)
     writeFileSync(one, '1b\n', { flag: 'a' })
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1', '1b', '2'])
   })
 
@@ -440,7 +440,7 @@ describe('files that are not as they should be', () => {
     symlinkSync(writer.path, join(writer.directory, 'link.log'))
     reader = new LogReader([join(writer.directory, '*.log')])
     writer.append('1\n')
-    await reader.look()
+    await reader.poll()
     expect(reader.lines).toEqual(['1'])
   })
 })
@@ -459,14 +459,14 @@ async function asNobody(work: () => Promise<void>): Promise<void> {
 /** Something that happens to a log, or to its reader. */
 type Step =
   | { kind: 'append'; lines: number; width: number }
-  | { kind: 'part' | 'late' | 'rename' | 'copy' | 'truncate' | 'remove' | 'look' | 'restart' | 'replace' }
+  | { kind: 'part' | 'late' | 'rename' | 'copy' | 'truncate' | 'remove' | 'poll' | 'restart' | 'replace' }
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('append' as const), lines: fc.nat(5), width: fc.nat(300) }) },
   {
     weight: 8,
     arbitrary: fc.record({
-      kind: fc.constantFrom('part', 'late', 'rename', 'copy', 'truncate', 'remove', 'look', 'restart', 'replace'),
+      kind: fc.constantFrom('part', 'late', 'rename', 'copy', 'truncate', 'remove', 'poll', 'restart', 'replace'),
     }),
   },
 )
@@ -481,7 +481,7 @@ describe.each(['app.log', 'app*', '*'])('whatever happens to what %s names', (pa
         number += 1
         return `${number} ${'.'.repeat(width)}`
       }
-      await follower.look()
+      await follower.poll()
       for (const done of steps) {
         switch (done.kind) {
           case 'append':
@@ -501,28 +501,28 @@ describe.each(['app.log', 'app*', '*'])('whatever happens to what %s names', (pa
             break
           case 'truncate':
             log.endLine()
-            await follower.look()
+            await follower.poll()
             log.truncate()
             break
           case 'remove':
             log.append(`${text(0)}\n`)
-            await follower.look()
+            await follower.poll()
             log.append(`${text(0)}\n`)
             log.remove()
-            await follower.look()
+            await follower.poll()
             log.create()
             break
           case 'replace':
             log.endLine()
-            await follower.look()
+            await follower.poll()
             await follower.restart(() => {
               log.remove()
               log.create()
               log.append(`${text(200)}\n`)
             })
             break
-          case 'look':
-            await follower.look()
+          case 'poll':
+            await follower.poll()
             break
           case 'restart':
             await follower.restart()

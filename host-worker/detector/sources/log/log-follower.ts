@@ -5,18 +5,18 @@ import { messageOf } from '../../../../shared/log.ts'
 import type { Notices } from '../matching/notices.ts'
 import { type OnLine, readBuffer } from './followed-file.ts'
 import { FollowedLog, logState } from './followed-log.ts'
-import type { Look } from './losses.ts'
+import type { Poll } from './losses.ts'
 import { type PathPattern, pathPattern } from './path-pattern.ts'
 import { isCompressed, rotatedFrom } from './rotation-names.ts'
 import { Moved } from './snapshot.ts'
 
-/** What is followed, and how. */
-export interface LogOrder {
+/** The paths to follow, and how. */
+export interface LogOptions {
   /** Absolute paths with `*` and `?`. */
   files: readonly string[]
   /** Where to begin with files that are there at the very first start. Those that appear later are read from their beginning. */
   from: 'beginning' | 'end'
-  /** How often it is looked, in milliseconds. */
+  /** The poll interval, in milliseconds. */
   interval: number
   onLine: OnLine
   notices: Notices
@@ -34,33 +34,33 @@ export const followerState = z.object({
 const MINUTE_MS = 60_000
 /** More are a pattern that says too much. */
 const MAX_LOGS = 500
-/** Bytes read at a look; more is left to the next ones, so that nothing else has to wait for long. */
+/** Bytes read at a poll; more is left to the next ones, so that nothing else has to wait for long. */
 const MAX_BYTES_PER_READ = 16 * 1024 * 1024
 
 /**
- * Follows logs through all that happens to them: renamed and made anew, several times between two looks and while it
- * did not run; removed; copied and truncated, also when they grew beyond the old position before the next look.
+ * Follows logs through rotation: renamed and created again, several times between two polls and while it
+ * did not run; removed; copied and truncated, also when they grew beyond the old position before the next poll.
  *
  * Not `@logdna/tail-file` (4.0.2), which is fine for one file: it knows a truncation by the size alone, loses what was
- * rotated twice between two looks or while it did not run, and reads nothing that comes late to a file that was renamed.
+ * rotated twice between two polls or while it did not run, and reads nothing that comes late to a file that was renamed.
  */
 export class LogFollower {
-  readonly #order: LogOrder
+  readonly #order: LogOptions
   readonly #patterns: PathPattern[]
   readonly #logs = new Map<string, FollowedLog>()
   readonly #waiting: Set<string>
-  /** Patterns whose files have been there from the beginning of a look on: what they name anew has appeared since. */
+  /** Patterns whose files existed at the beginning of a poll: what they match newly has appeared since. */
   readonly #known: Set<string>
-  #looked: number | null
+  #polledAt: number | null
   #turn = 0
   #lagging = false
   #problems: string[] = []
 
-  constructor(order: LogOrder, state?: z.output<typeof followerState>) {
+  constructor(order: LogOptions, state?: z.output<typeof followerState>) {
     this.#order = order
     this.#patterns = order.files.map(pathPattern)
     this.#known = new Set(state?.files)
-    this.#looked = state?.looked ?? null
+    this.#polledAt = state?.looked ?? null
     this.#waiting = new Set(state?.waiting)
     for (const log of state?.logs ?? []) {
       if (this.#isMeant(log.path)) this.#logs.set(log.path, new FollowedLog(log.path, order.notices, log))
@@ -71,7 +71,7 @@ export class LogFollower {
     return {
       files: [...this.#order.files],
       // Not to the millisecond: what says the same each time need not be written each time.
-      looked: this.#looked === null ? null : Math.floor(this.#looked / MINUTE_MS) * MINUTE_MS,
+      looked: this.#polledAt === null ? null : Math.floor(this.#polledAt / MINUTE_MS) * MINUTE_MS,
       logs: [...this.#logs.values()].map((log) => log.state()),
       waiting: [...this.#waiting],
     }
@@ -82,12 +82,12 @@ export class LogFollower {
    *
    * @returns why not all of it can be read; null when it can
    */
-  async look(now: number): Promise<string | null> {
+  async poll(now: number): Promise<string | null> {
     const problems: string[] = []
     const paths = await this.#paths(problems)
     await this.#find(paths, now, problems)
     await this.#read(now, problems)
-    this.#looked = now
+    this.#polledAt = now
     this.#tellProblems(problems)
     return problems[0] ?? null
   }
@@ -125,34 +125,34 @@ export class LogFollower {
   async #find(paths: readonly string[], now: number, problems: string[]): Promise<void> {
     for (const path of paths) {
       const log = this.#logs.get(path) ?? new FollowedLog(path, this.#order.notices)
-      const look = this.#lookOf(log, now)
+      const poll = this.#pollOf(log, now)
       try {
-        if (this.#logs.has(path)) await log.find(look)
-        else if (this.#isOld(path)) await log.begin(look, this.#order.from)
-        else await log.find(look)
+        if (this.#logs.has(path)) await log.find(poll)
+        else if (this.#isOld(path)) await log.begin(poll, this.#order.from)
+        else await log.find(poll)
         this.#logs.set(path, log)
         this.#waiting.delete(path)
         const isNamed = this.#order.files.includes(path)
         if (log.isEmpty && !isNamed) this.#logs.delete(path)
       } catch (error) {
         if (!this.#logs.has(path) && this.#isOld(path)) this.#waiting.add(path)
-        // Otherwise they are found at the next look.
+        // Otherwise they are found at the next poll.
         if (!(error instanceof Moved)) problems.push(messageOf(error))
       }
     }
     for (const file of this.#order.files) this.#known.add(file)
   }
 
-  /** Whether a file that is not followed yet was there before anyone looked for it. */
+  /** Whether a file that is not followed yet existed before the first poll for it. */
   #isOld(path: string): boolean {
     if (this.#waiting.has(path)) return true
     return !this.#patterns.some((pattern) => this.#known.has(pattern.text) && pattern.matches(path))
   }
 
-  #lookOf(log: FollowedLog, now: number): Look {
+  #pollOf(log: FollowedLog, now: number): Poll {
     return {
       now,
-      last: this.#looked,
+      last: this.#polledAt,
       interval: this.#order.interval,
       isOthers: (key) => [...this.#logs.values()].some((other) => other !== log && other.reads(key)),
       isLog: (path) => this.#logs.has(path),
@@ -163,13 +163,13 @@ export class LogFollower {
     const logs = [...this.#logs.values()]
     const buffer = readBuffer()
     let left = MAX_BYTES_PER_READ
-    // Another one comes first each time: one that grows without end must not keep all others waiting.
+    // Another one comes first each time: one that grows without end must not keep the others waiting.
     this.#turn += 1
     for (const index of logs.keys()) {
       const log = logs[(index + this.#turn) % logs.length]
       if (log === undefined) continue
       try {
-        left -= await log.read(this.#lookOf(log, now), buffer, left, this.#order.onLine)
+        left -= await log.read(this.#pollOf(log, now), buffer, left, this.#order.onLine)
       } catch (error) {
         problems.push(messageOf(error))
       }

@@ -1,22 +1,22 @@
 /** Says what was lost, or may be, when files were truncated, removed or compressed before they were read. Pure. */
 import type { Notice } from '../source.ts'
 import type { FollowedFile } from './followed-file.ts'
-import { namesOf, type Scene } from './snapshot.ts'
+import { type LogSnapshot, namesOf } from './snapshot.ts'
 
-/** When a log is looked at, and how that stands to the last time and to other logs. Times in milliseconds. */
-export interface Look {
+/** The time of a poll, and its relation to the last one and to other logs. Times in milliseconds. */
+export interface Poll {
   now: number
   /** Null at the very first. */
   last: number | null
-  /** How often it is looked. */
+  /** The poll interval. */
   interval: number
   /** Whether another log reads that file. */
   isOthers(key: string): boolean
-  /** Whether a path is followed as a log of its own. */
+  /** Whether a path is followed as a separate log. */
   isLog(path: string): boolean
 }
 
-/** What became of a log's files since the last look. */
+/** Changes of a log's files since the last poll. */
 export interface Changes {
   /** Those that don't hold any more what was read of them: truncated if they are open, else gone. */
   broken: readonly FollowedFile[]
@@ -31,7 +31,7 @@ export interface Changes {
 }
 
 /**
- * What is to be told of changes.
+ * The notices about changes.
  *
  * @param files those that were followed, the last one the log itself
  */
@@ -39,28 +39,28 @@ export function lossesOf(
   path: string,
   files: readonly FollowedFile[],
   changes: Changes,
-  scene: Scene,
-  look: Look,
+  snapshot: LogSnapshot,
+  poll: Poll,
 ): Notice[] {
   const last = files.at(-1)
   const broken = changes.broken
     // An older one that was read to its end, and was removed as they all are.
     .filter((file) => file === last || file.isOpen || file.unread > 0)
-    .map((file) => ofBroken(file, file.isOpen ? file.path : path, changes, look))
-  return [...broken, ...ofCompressed(path, files, changes, scene)]
+    .map((file) => ofBroken(file, file.isOpen ? file.path : path, changes, poll))
+  return [...broken, ...ofCompressed(path, files, changes, snapshot)]
 }
 
-function ofBroken(file: FollowedFile, path: string, { saved, between }: Changes, look: Look): Notice {
+function ofBroken(file: FollowedFile, path: string, { saved, between }: Changes, poll: Poll): Notice {
   const rest = saved.get(file)
   const event = file.isOpen ? 'log_truncated' : 'log_gone'
   if (rest !== undefined) return { event, level: 'info', file: path, rest: rest.path }
-  const since = new Date(look.last ?? look.now).toISOString()
+  const since = new Date(poll.last ?? poll.now).toISOString()
   // One of which nothing was read is found as a whole.
   if (file.unread > 0 && !(file.position === 0 && between.length > 0)) {
     const detail = `${event === 'log_gone' ? 'removed' : 'truncated'} before they were read; there may have been more`
     return { event: 'log_lines_lost', level: 'warn', file: path, bytes: file.unread, since, detail }
   }
-  if (look.now - (look.last ?? look.now) < 2 * look.interval) return { event, level: 'info', file: path, since }
+  if (poll.now - (poll.last ?? poll.now) < 2 * poll.interval) return { event, level: 'info', file: path, since }
   const detail = `${event === 'log_gone' ? 'removed' : 'truncated'}: what was written since then may be lost`
   return { event: 'log_lines_lost', level: 'warn', file: path, since, detail }
 }
@@ -70,9 +70,9 @@ function ofCompressed(
   path: string,
   files: readonly FollowedFile[],
   { broken, saved, compressed }: Changes,
-  scene: Scene,
+  snapshot: LogSnapshot,
 ): Notice[] {
-  const names = new Set(namesOf(scene, path).map(({ key }) => key))
+  const names = new Set(namesOf(snapshot, path).map(({ key }) => key))
   const read = files.filter((file) => !names.has(file.key) || (broken.includes(file) && !saved.has(file)))
   if (compressed.length <= read.length) return []
   const detail = 'compressed before all of them were read'

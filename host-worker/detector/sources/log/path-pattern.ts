@@ -18,7 +18,7 @@ export interface PathPattern {
 }
 
 /**
- * `*` stands for any part of a file's or directory's name, `?` for one character; a leading dot must be written.
+ * `*` matches any part of a file's or directory's name, `?` one character; a leading dot must be written.
  *
  * Not Node's own `glob`: that takes braces and brackets in a path for patterns, and a directory that it may not read
  * for an empty one.
@@ -68,7 +68,7 @@ export async function namesIn(directory: string): Promise<string[]> {
   }
 }
 
-/** One name in a pattern; `matches` is null when it stands for itself. */
+/** One name in a pattern; `matches` is null when it is literal. */
 function partOf(part: string): { part: string; matches: ((name: string) => boolean) | null } {
   if (!/[*?]/.test(part)) return { part, matches: null }
   const text = part.replaceAll(/[*?]|[^*?]+/g, (piece) =>

@@ -40,7 +40,7 @@ export function rotatedFrom(name: string): string[] {
 /**
  * Orders names of one log's generations, the oldest first: dates go up, numbers go down.
  *
- * @returns as `Array.sort` wants it; 0 when their names don't tell
+ * @returns for `Array.sort`; 0 when their names don't say
  */
 export function byGeneration(a: string, b: string): number {
   const [first, second] = [numberIn(a), numberIn(b)]

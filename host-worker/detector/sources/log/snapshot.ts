@@ -1,4 +1,4 @@
-/** What a log's path and its directory hold at one moment. */
+/** A log's path and directory at one moment. */
 import { basename, dirname, join } from 'node:path'
 import { bornApart, type FileIdentity, identityAt } from './file-identity.ts'
 import { namesIn } from './path-pattern.ts'
@@ -11,14 +11,14 @@ export interface Sibling extends FileIdentity {
 }
 
 /** The file that the path names, and those beside it. */
-export interface Scene {
+export interface LogSnapshot {
   current: FileIdentity | null
   siblings: Sibling[]
   /** The directory's version from before it was read; null when it may not be read, or may have changed meanwhile. */
   directory: string | null
 }
 
-/** Files were renamed while they were looked at: what was seen of them isn't of one moment. */
+/** Files were renamed during the snapshot: it isn't of one moment. */
 export class Moved extends Error {}
 
 /** How often a directory that changes while it is read is read again. */
@@ -28,40 +28,40 @@ const MAX_ATTEMPTS = 5
 const TIMESTAMP_GRANULARITY_MS = 100
 
 /**
- * Sees all as of one moment: nothing was rotated between the first and the last that it looks at.
+ * Takes a snapshot of one moment: nothing was rotated between its first and its last read.
  *
- * @param held the file that the path named, if that is open: no other can then be taken for it
- * @param onUnlistable told when the directory may not be listed; the siblings are then not known
+ * @param held the file that the path named, if that is open: no other can then have its identity
+ * @param onUnlistable called when the directory may not be listed; the siblings are then unknown
  * @throws Moved when there is no such moment, and what `stat` throws for the path
  */
-export async function seeScene(
+export async function snapshotLogDirectory(
   path: string,
   held: string | undefined,
   onUnlistable: (error: unknown) => void,
-): Promise<Scene> {
-  let scene = await see(path, onUnlistable)
-  if (held !== undefined && scene.current?.key === held && (await identityAt(path))?.key === held) return scene
+): Promise<LogSnapshot> {
+  let snapshot = await see(path, onUnlistable)
+  if (held !== undefined && snapshot.current?.key === held && (await identityAt(path))?.key === held) return snapshot
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const again = await see(path, onUnlistable)
-    if (isSame(scene, again)) return again
-    scene = again
+    if (isSame(snapshot, again)) return again
+    snapshot = again
   }
   throw new Moved(`${path} is rotated again and again`)
 }
 
 /**
- * Sees it again, if its directory is as it was and the path names the same file: most of the time that is so, and costs
+ * Takes the snapshot again, if its directory is unchanged and the path names the same file: usually that is so, and costs
  * little.
  *
  * @param watched files among the siblings that may have changed
  * @returns null when it isn't so
  */
-export async function seeAgain(
+export async function refreshSnapshot(
   path: string,
   held: string,
-  before: Scene,
+  before: LogSnapshot,
   watched: ReadonlySet<string>,
-): Promise<Scene | null> {
+): Promise<LogSnapshot | null> {
   if (before.directory === null) return null
   const current = await identityAt(path)
   if (current?.key !== held || (await versionOf(dirname(path))) !== before.directory) return null
@@ -75,8 +75,8 @@ export async function seeAgain(
   return { current, siblings, directory: before.directory }
 }
 
-/** All files of a scene, by all their names. */
-export function namesOf({ current, siblings }: Scene, path: string): (FileIdentity & { path: string })[] {
+/** All files of a snapshot, by all their names. */
+export function namesOf({ current, siblings }: LogSnapshot, path: string): (FileIdentity & { path: string })[] {
   return current === null ? siblings : [{ ...current, path }, ...siblings]
 }
 
@@ -88,7 +88,7 @@ export function byAge(a: Sibling, b: Sibling): number {
   return a.changed < b.changed ? -1 : 1
 }
 
-async function see(path: string, onUnlistable: (error: unknown) => void): Promise<Scene> {
+async function see(path: string, onUnlistable: (error: unknown) => void): Promise<LogSnapshot> {
   let directory = await versionOf(dirname(path))
   const current = await identityAt(path)
   if (current !== null && !current.regular) throw new Error(`${path} is not a regular file`)
@@ -107,14 +107,14 @@ async function see(path: string, onUnlistable: (error: unknown) => void): Promis
   return { current, siblings, directory }
 }
 
-/** Another one after a file in a directory was made, renamed or removed; null when that can't be told. */
+/** Differs after a file in a directory was made, renamed or removed; null when that is unknown. */
 async function versionOf(directory: string): Promise<string | null> {
   const identity = await identityAt(directory).catch(() => null)
   if (identity === null || identity.changed > BigInt(Date.now() - TIMESTAMP_GRANULARITY_MS) * 1_000_000n) return null
   return `${identity.key}:${identity.changed}`
 }
 
-function isSame(a: Scene, b: Scene): boolean {
+function isSame(a: LogSnapshot, b: LogSnapshot): boolean {
   return (
     a.current?.key === b.current?.key &&
     a.siblings.length === b.siblings.length &&

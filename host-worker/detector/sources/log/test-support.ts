@@ -36,7 +36,7 @@ export class LogWriter {
     this.#texts[this.#texts.length - 1] += text
   }
 
-  /** Writes to the file that was renamed last, as a writer does that was not told. */
+  /** Writes to the file that was renamed last, as a writer does that does not reopen it. */
   appendLate(text: string): void {
     if (this.#late === null) return
     writeSync(this.#late.descriptor, text)
@@ -90,10 +90,10 @@ export class LogWriter {
   }
 }
 
-/** Reads what some patterns name. Its clock goes on with each look. */
+/** Reads what some patterns name. Its clock goes on with each poll. */
 export class LogReader {
   readonly lines: string[] = []
-  readonly told: Notice[] = []
+  readonly notices: Notice[] = []
   problem: string | null = null
   now = 1_000_000
   readonly #files: string[]
@@ -107,18 +107,18 @@ export class LogReader {
     this.#follower = this.#follow()
   }
 
-  async look(after = 100): Promise<void> {
+  async poll(after = 100): Promise<void> {
     this.now += after
-    this.problem = await this.#follower.look(this.now)
-    this.told.push(...this.#notices.take())
+    this.problem = await this.#follower.poll(this.now)
+    this.notices.push(...this.#notices.take())
   }
 
   /** Looks until nothing can be held back any more for what might follow it. */
   async settle(): Promise<void> {
-    for (let looks = 0; looks < 4; looks += 1) await this.look(20_000)
+    for (let polls = 0; polls < 4; polls += 1) await this.poll(20_000)
   }
 
-  /** As after a kill: nothing of it is left but what was kept of the last look; `down` meanwhile. */
+  /** As after a kill: only the state that was kept after the last poll is left; `down` meanwhile. */
   async restart(down: () => void = () => {}): Promise<void> {
     const state = followerState.parse(JSON.parse(JSON.stringify(this.#follower.state())))
     await this.#follower.close()

@@ -19,7 +19,7 @@ export function linePattern(pattern: string): LinePattern {
   const named = Object.keys(compiled.namedGroups()).length > 0
   return {
     match(line) {
-      // Ten times as fast as to look for groups, and most lines have nothing.
+      // Ten times as fast as searching for groups, and most lines don't match.
       if (!compiled.test(line)) return null
       if (!named) return {}
       const matcher = compiled.matcher(line)

@@ -11,7 +11,7 @@ export interface MatchRules {
 
 /** Sets of labels at a time. More are a pattern that takes what is new in each line, such as a time, for a label. */
 const MAX_LABEL_SETS = 1000
-/** Parts of a window in which matches are told apart. They count as long as the oldest of their part does. */
+/** Parts of a window in which matches are counted. They count as long as the oldest of their part does. */
 const PARTS = 200
 const MAX_SUMMARY_LENGTH = 300
 
@@ -68,7 +68,7 @@ export class MatchWindow {
     return true
   }
 
-  /** What fires. Nothing can be told while matches could not be counted: they might have been of any set. */
+  /** The conditions that fire. Unknown while matches could not be counted: they might have had any labels. */
   observe(now: number): Observation {
     this.#forget(now)
     if (this.#overflowed !== null) {
@@ -100,7 +100,7 @@ export class MatchWindow {
   #forget(now: number): void {
     const from = now - this.#rules.within
     for (const [fingerprint, set] of this.#sets) {
-      // After the clock was set back, what lies ahead counts as now.
+      // After the clock was set back, times in the future count as now.
       set.times = set.times.filter(([time]) => time > from).map(([time, number]) => [Math.min(time, now), number])
       if (set.times.length === 0) this.#sets.delete(fingerprint)
     }

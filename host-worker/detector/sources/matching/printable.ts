@@ -1,5 +1,5 @@
 /**
- * Text as it may stand in a log, a terminal or a message: what is no visible character (control, format, line
+ * Text that is safe in a log, a terminal or a message: characters that are not visible (control, format, line
  * separators: also those that turn the direction of writing) is replaced, and it is cut after `most` characters.
  */
 export function printable(text: string, most: number): string {

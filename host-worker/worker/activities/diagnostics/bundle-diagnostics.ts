@@ -8,7 +8,7 @@ import type { BundleReport, BundleRequest, Diagnostics } from '../../../../workf
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
 import { type BundleSource, previewBundle, writeBundle } from './bundle.ts'
 
-/** A host that can be looked at closely. */
+/** A host that bundles its diagnostics. */
 export interface DiagnosticsHost extends CommandHost {
   diagnostics: DiagnosticsConfig | null
   /** Where the host keeps what is its own. */

@@ -9,7 +9,7 @@ import type { BundleEntry, BundleReport } from '../../../../workflows/sdk/activi
 import { readTail } from './read-tail.ts'
 import { redact } from './redact.ts'
 
-/** What a bundle is made of. */
+/** The sources of a bundle. */
 export interface BundleSource {
   config: DiagnosticsConfig
   /** Where bundles are kept. */
@@ -54,7 +54,7 @@ export async function writeBundle(source: BundleSource): Promise<BundleReport> {
   return { path, bytes: zip.length, sha256: createHash('sha256').update(zip).digest('hex'), entries }
 }
 
-/** What would be in it. */
+/** The content it would have. */
 export function previewBundle(source: Pick<BundleSource, 'config' | 'run' | 'summary'>): BundleReport {
   const entries = partsOf(source).map(({ name }) => ({ name, bytes: 0, cut: false, redactions: 0, error: null }))
   return { path: null, bytes: 0, sha256: null, entries }

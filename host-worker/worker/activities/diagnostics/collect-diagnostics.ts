@@ -5,7 +5,7 @@ import type { Diagnostics } from '../../../../workflows/sdk/activities.ts'
 /** How many processes are shown. */
 const MAX_PROCESSES = 8
 
-/** The activity `collectDiagnostics`: what an engineer would look at first. What can't be read is left out. */
+/** The activity `collectDiagnostics`: what an engineer would check first. What can't be read is omitted. */
 export function collectDiagnosticsActivity(node: string): () => Promise<Diagnostics> {
   return async () => ({
     node,

@@ -8,16 +8,16 @@ export interface Redacted {
   redactions: number
 }
 
-/** What stands in the place of a secret. */
+/** The replacement of a secret. */
 const MARK = '[redacted]'
 /** Longest line that is kept, in characters. */
 const MAX_LINE_LENGTH = 16 * 1024
 /** Lines after which others get their turn. */
 const BATCH_LINES = 2000
 
-/** What is a secret wherever it stands. Each runs in linear time; `$1` is kept. */
+/** Patterns of secrets in any context. Each runs in linear time; `$1` is kept. */
 const SECRETS: readonly RegExp[] = [
-  // Authorization: Basic …, Cookie: a=…; b=…: all that stands there
+  // Authorization: Basic …, Cookie: a=…; b=…: the rest of the line
   /((?:authorization|cookie)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^"'\s][^"']*)/gi,
   // password=…, "api_key": "…"
   /((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:(?:basic|bearer|digest)\s+)?[^\s,;&"']+)/gi,
@@ -61,7 +61,7 @@ export async function redact(text: string, patterns: readonly string[]): Promise
   return { text: lines.join('\n'), redactions }
 }
 
-/** The end of a key whose beginning was cut off: what stands before it, as far back as it looks like one. */
+/** The end of a key whose beginning was cut off: what comes before it, as far back as it looks like a key. */
 function hideKeyBefore(lines: string[], end: number): void {
   lines[end] = MARK
   for (let index = end - 1; index >= 0 && /^[\sA-Za-z0-9+/=]*$/.test(lines[index] ?? ''); index--) lines[index] = ''

@@ -1,4 +1,4 @@
-/** Work below a directory that nobody can lead astray: each step is relative to a directory that is held open. */
+/** Work below a directory that can't be redirected: each step is relative to a directory that is held open. */
 import { constants, type Dirent, type Stats } from 'node:fs'
 import { type FileHandle, lstat, open, opendir, realpath, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,7 +7,7 @@ const DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOL
 
 /**
  * A directory that is held open. What is below it is named by way of Linux's `/proc/self/fd`, so that a directory which
- * somebody puts a symbolic link in the place of, between a look and a removal, is still the one that was looked at.
+ * is replaced by a symbolic link between a check and a removal, is still the one that was checked.
  *
  * @see proc_pid_fd(5)
  */
@@ -37,12 +37,12 @@ export class DirectoryHandle {
     return new DirectoryHandle(join(this.path, name), await open(this.#below(name), DIRECTORY))
   }
 
-  /** What is in it, one after the other: there may be millions. */
+  /** Its entries, one after the other: there may be millions. */
   async *list(): AsyncGenerator<Dirent> {
     yield* await opendir(this.#below('.'), { bufferSize: 256 })
   }
 
-  /** What a name is; a symbolic link is one. */
+  /** The type of an entry; a symbolic link is one. */
   stat(name = '.'): Promise<Stats> {
     return name === '.' ? this.#file.stat() : lstat(this.#below(name))
   }

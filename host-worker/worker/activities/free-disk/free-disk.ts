@@ -32,9 +32,9 @@ interface Candidate {
 const MAX_SHOWN = 200
 /** Characters of each: names are others' to choose, and the report has to fit into what Temporal takes. */
 const MAX_SHOWN_LENGTH = 500
-/** Files that are looked at, and directories that are gone into, at most. */
+/** Files that are checked, and depth of directories that are entered. */
 const MAX_WALK = { files: 1_000_000, depth: 64 }
-/** Files between two looks at what is free. */
+/** Files between two checks of the free space. */
 const CHECK_EVERY = 20
 
 /**
@@ -75,13 +75,13 @@ export async function freeDisk(options: FreeDiskOptions): Promise<FreeDiskReport
 async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: string[]): Promise<Candidate[]> {
   const pattern = RE2JS.compile(rule.pattern)
   const found: Candidate[] = []
-  let looked = 0
+  let checked = 0
 
   async function walk(directory: DirectoryHandle, device: number, depth: number): Promise<void> {
     const here: Candidate[] = []
     for await (const entry of directory.list()) {
       signal.throwIfAborted()
-      if (looked > MAX_WALK.files) break
+      if (checked > MAX_WALK.files) break
       const path = `${directory.path}/${entry.name}`
       try {
         if (entry.isDirectory() && depth < MAX_WALK.depth) {
@@ -93,8 +93,8 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
             await below.close()
           }
         }
-        looked += 1
-        if (looked > MAX_WALK.files || !entry.isFile() || !pattern.matcher(entry.name).matches()) continue
+        checked += 1
+        if (checked > MAX_WALK.files || !entry.isFile() || !pattern.matcher(entry.name).matches()) continue
         const { size, blocks, mtimeMs, dev, ino, nlink } = await directory.stat(entry.name)
         // A file with another name would free nothing.
         if (size < rule.min_size || nlink !== 1) continue
@@ -121,7 +121,7 @@ async function candidatesOf({ rule, now, signal }: FreeDiskOptions, errors: stri
       errors.push(`${path}: ${messageOf(error)}`)
     }
   }
-  if (looked > MAX_WALK.files) errors.push(`only ${MAX_WALK.files} files were looked at`)
+  if (checked > MAX_WALK.files) errors.push(`only ${MAX_WALK.files} files were checked`)
   return found.sort(byAge)
 }
 
@@ -130,7 +130,7 @@ function byAge(a: Candidate, b: Candidate): number {
   return a.modified - b.modified || (a.path < b.path ? -1 : 1)
 }
 
-/** Removes the very file that was looked at. @returns why it could not be, or null */
+/** Removes the very file that was checked. @returns why it could not be, or null */
 async function remove({ path, device, inode, modified }: Candidate): Promise<string | null> {
   const name = path.slice(path.lastIndexOf('/') + 1)
   try {

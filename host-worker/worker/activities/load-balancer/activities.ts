@@ -12,13 +12,13 @@ import { httpHook } from './http-hook.ts'
 import type { LoadBalancer } from './load-balancer.ts'
 import { drainServer, type Pool, readPool, returnServer } from './pool.ts'
 
-/** A host that can speak to load balancers. */
+/** A host that can control load balancers. */
 export interface PoolHost extends CommandHost {
   loadBalancers: Readonly<Record<string, LoadBalancerConfig>>
 }
 
 /**
- * A change of a pool needs a permit for the node that is drained or returned, wherever the load balancer is spoken to.
+ * A change of a pool needs a permit for the node that is drained or returned, whichever host controls the load balancer.
  *
  * @throws ApplicationFailure, not retried: `UnknownPool`, `InvalidParams`, those of {@link drainServer},
  *   {@link returnServer} and {@link carryOut}

@@ -1,4 +1,4 @@
-/** A load balancer that commands of the host's allow-list speak to. */
+/** A load balancer that is controlled by commands of the host's allow-list. */
 import type { CommandResult } from '../../../../workflows/sdk/activities.ts'
 import type { LoadBalancer } from './load-balancer.ts'
 import { readServers } from './servers-json.ts'

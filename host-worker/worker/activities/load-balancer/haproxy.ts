@@ -57,7 +57,7 @@ export function readStat(csv: string, backend: string): BalancedServer[] {
     const state = cell('status')
     return {
       name: cell('svname'),
-      // "MAINT", "MAINT (via …)", "DRAIN"; "NOLB" when an agent wants none
+      // "MAINT", "MAINT (via …)", "DRAIN"; "NOLB" when an agent takes it out
       inRotation: !/^(?:MAINT|DRAIN|NOLB)/.test(state),
       // "UP", "UP 1/3" while checks fail, "no check"
       serving: /^(?:UP|no check)/.test(state),
@@ -94,7 +94,7 @@ async function ask(address: string, command: string, timeout: number): Promise<s
   const socket = path === null ? connect({ host, port: Number(port) }) : connect({ path })
   const timer = setTimeout(() => socket.destroy(new Error(`no answer within ${timeout} ms`)), timeout)
   try {
-    // The end of the connection is the end of the answer, so only the writing side stays open until then.
+    // The end of the connection is the end of the answer, so only the writing side is open until then.
     socket.write(`${command}\n`)
     return await text(socket)
   } catch (error) {

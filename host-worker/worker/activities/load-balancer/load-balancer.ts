@@ -9,7 +9,7 @@ export interface BalancedServer {
   partly?: boolean
   /** Whether it gets requests now. */
   serving: boolean
-  /** What it still works on; null when nobody tells. */
+  /** Requests in progress; null when unknown. */
   sessions: number | null
   /** The load balancer's own word. */
   state: string

@@ -10,7 +10,7 @@ export interface Pool {
   name: string
   /** Fewest servers that a drain may leave serving. */
   minServers: number
-  /** What the load balancer calls nodes that have another name there, by node. */
+  /** The load balancer's names of nodes that differ, by node. */
   serverNames: Readonly<Record<string, string>>
   balancer: LoadBalancer
 }

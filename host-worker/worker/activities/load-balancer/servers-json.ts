@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { BalancedServer } from './load-balancer.ts'
 
-/** What a hook or a command says of a pool's servers. */
+/** The answer of a hook or a command about a pool's servers. */
 const serversSchema = z.object({
   servers: z.array(
     z.object({

@@ -17,7 +17,7 @@ export interface Checkout {
   commit: string
 }
 
-/** Git asks nobody, runs no hooks of the repository, and takes no transport that runs programs. */
+/** Git never prompts, runs no hooks of the repository, and takes no transport that runs programs. */
 const GIT = [
   'git',
   '-c',
@@ -65,7 +65,7 @@ export async function inCheckout<Result>(
   }
 }
 
-/** Removes checkouts that nobody works in. */
+/** Removes checkouts that no process uses. */
 async function removeLeftovers(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const path = join(parent, name)
