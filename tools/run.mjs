@@ -33,6 +33,7 @@ const scripts = {
   format: () => runTool('biome', ['check', '--write', '--linter-enabled=false', '.']),
   unused: (args) => runTool('knip', args),
   audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
+  docs: () => runTool('node', [join(root, 'tools/docs/generate.ts')]),
   wrangler: (args) => runTool('wrangler', args),
 }
 
