@@ -4,6 +4,7 @@
  */
 import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { CONSOLE_PAGES } from '../../tools/docs/console-pages.ts'
@@ -11,7 +12,6 @@ import { type Block, blocksOf, type ConsoleCommand, consoleCommands, readPage } 
 import { startDev } from '../support/dev.ts'
 import { repository, temporaryDirectory } from '../support/files.ts'
 import { freePort, run } from '../support/processes.ts'
-import { until } from '../support/until.ts'
 
 const START = 'docs/start/heal-your-service.md'
 const paths = Object.entries(CONSOLE_PAGES).flatMap(([page, file]) =>
@@ -42,7 +42,9 @@ describe.each(paths)('%s', (path) => {
   const commands = commandsOf(path).filter(({ command }) => !isLongRunning(command))
 
   test.each(commands.map((one) => ({ ...one, title: one.command.split('\n')[0] })))('$title', async (one) => {
-    output = await runToStatedResult(one, output)
+    const result = await runToStatedResult(one, output)
+    output = result.printed
+    expect(result).toMatchObject({ code: 0, missing: null })
   })
 })
 
@@ -84,27 +86,29 @@ function substituted(text: string): string {
   return [...facts].reduce((result, [said, meant]) => result.replaceAll(said, meant), text)
 }
 
-/** @returns what the command printed */
-async function runToStatedResult({ command, expected }: ConsoleCommand, before: string): Promise<string> {
+interface Result {
+  code: number | null
+  printed: string
+  /** The first line that the page states and the command did not print. */
+  missing: string | null
+}
+
+/** Runs a command once; one that only reads again and again until it prints what the page says, up to a minute. */
+async function runToStatedResult({ command, expected }: ConsoleCommand, before: string): Promise<Result> {
   const id = /[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}/.exec(before)?.[0] ?? '<no id was printed before>'
   const shell = substituted(command.replaceAll('<ID>', id)).replaceAll(/ --project \S*/g, (option) =>
     command.includes('resile check') ? option : '',
   )
-  let printed = ''
-  const attempt = async (): Promise<boolean> => {
+  const deadline = Date.now() + 60_000
+  for (;;) {
     const { code, stdout } = await run('bash', ['-c', `${NPX}\n{ ${shell}\n} 2>&1`], {
       env: { ...process.env, RESILE_COORDINATOR: `unix:${socket}` },
     }).ended
-    printed = stdout
-    return code === 0 && missingLine(printed, expected) === null
+    const result = { code, printed: stdout, missing: missingLine(stdout, expected) }
+    const isDone = code === 0 && result.missing === null
+    if (isDone || !isReading(command) || Date.now() > deadline) return result
+    await delay(200)
   }
-  if (!isReading(command)) expect(await attempt(), printed).toBe(true)
-  else {
-    await until(`${command} prints what the page says`, attempt, { within: 60_000 }).catch((error: unknown) => {
-      throw new Error(`${String(error)}; it printed:\n${printed}`)
-    })
-  }
-  return printed
 }
 
 /** Whether a command can be repeated until something has happened. */

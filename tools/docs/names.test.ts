@@ -11,15 +11,19 @@ import { detectorsSchema } from '../../shared/config/detectors.ts'
 import { workerSchema } from '../../shared/config/worker.ts'
 import { workflowSchema } from '../../shared/config/workflow.ts'
 import { COORDINATOR_EVENTS, DETECTOR_EVENTS, SHARED_EVENTS, WORKER_EVENTS } from '../../shared/events.ts'
+import type { MetricDefinition } from '../../shared/metric.ts'
 import { PERMIT_REFUSALS } from '../../shared/permit.ts'
 import * as wire from '../../shared/wire.ts'
 import { verbs } from './cli-page.ts'
 import { blocksOf, consoleCommands, inlineCode, pages } from './markdown.ts'
 import { keysOf } from './schema-keys.ts'
 
-const metrics = [COORDINATOR_METRICS, DETECTOR_METRICS, PROCESS_METRICS, WORKER_METRICS].flatMap((one) =>
-  Object.values(one),
-)
+const metrics: readonly MetricDefinition[] = [
+  ...Object.values(COORDINATOR_METRICS),
+  ...Object.values(DETECTOR_METRICS),
+  ...Object.values(PROCESS_METRICS),
+  ...Object.values(WORKER_METRICS),
+]
 const keys = [coordinatorSchema, detectorsSchema, workerSchema, workflowSchema].flatMap((schema) =>
   keysOf(schema).flatMap(({ path }) => path.split('.')),
 )
@@ -27,16 +31,16 @@ const keys = [coordinatorSchema, detectorsSchema, workerSchema, workflowSchema].
 /** Names with an underscore that belong to neither Resile's configuration nor its API, or only to inputs of a workflow. */
 const OTHERS = [
   // PagerDuty, Alertmanager, Slack, Prometheus
-  ...['dedup_key', 'custom_details', 'group_interval', 'max_alerts', 'send_resolved', 'occurred_at', 'incident_id'],
-  ...['incident_number', 'service_id', 'service_name', 'event_type', 'group_by'],
+  'dedup_key custom_details group_interval max_alerts send_resolved occurred_at incident_id',
+  'incident_number service_id service_name event_type group_by',
   // Inputs, results and failures of the workflow library
-  ...['dry_run', 'drain_for', 'healthy_for', 'return_within', 'verify_for', 'wipe_params', 'provision_params'],
-  ...['until_free_percent', 'too_few_servers', 'in_rotation', 'host_unreachable', 'execution_id'],
+  'dry_run drain_for healthy_for return_within verify_for wipe_params provision_params',
+  'until_free_percent too_few_servers in_rotation host_unreachable execution_id',
   // Claims of permits
-  ...['input_sha256', 'begin_by', 'workflow_type'],
-  // Directories, packages, and lists of the HTTP API
-  ...['node_modules', 'next_cursor'],
-]
+  'input_sha256 begin_by workflow_type',
+  // The label of a schedule, directories, lists of the HTTP API
+  'scheduled_at node_modules next_cursor',
+].flatMap((names) => names.split(' '))
 
 const known = new Set<string>([
   ...Object.keys({ ...COORDINATOR_EVENTS, ...DETECTOR_EVENTS, ...SHARED_EVENTS, ...WORKER_EVENTS }),
@@ -47,8 +51,6 @@ const known = new Set<string>([
   ...wire.EXECUTION_STATUSES,
   ...wire.OUTCOMES,
   ...PERMIT_REFUSALS,
-  // `scheduled_at` is the label of a schedule.
-  'scheduled_at',
   ...OTHERS,
 ])
 

@@ -67,5 +67,5 @@ function unwrapped(schema: z.ZodType): { schema: z.ZodType; isRequired: boolean;
 }
 
 function definitionOf(schema: z.ZodType): Definition {
-  return schema._zod.def as unknown as Definition
+  return schema._zod.def
 }
