@@ -20,16 +20,6 @@ export function wrap(text: string, indent = ''): string {
   return [...lines, (lines.length === 0 ? '' : indent) + line].join('\n')
 }
 
-/** A table, or a list if one of its rows is too long for a table. */
-export function tableOrList(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`
-  const lines = [row(head), row(head.map(() => '---')), ...rows.map(row)]
-  if (lines.every((line) => line.length <= MAX_LINE)) return lines.join('\n')
-  return rows
-    .map(([first, ...rest]) => wrap(`- ${first}: ${rest.filter((cell) => cell !== '').join('; ')}`, '  '))
-    .join('\n')
-}
-
 /** `<` and `|` outside of code would be read as HTML and as a cell's end. */
 export function escaped(text: string): string {
   return text.replaceAll('<', '\\<').replaceAll('|', '\\|')
