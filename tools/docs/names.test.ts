@@ -1,10 +1,13 @@
 /** Names in the documentation exist in the code: events, metrics, keys, fields, codes, options. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { COORDINATOR_METRICS } from '../../edge/api/metric-catalogue.ts'
 import { PROBLEM_STATUSES } from '../../edge/http/problem.ts'
 import { DETECTOR_METRICS } from '../../host-worker/detector/metrics.ts'
 import { PROCESS_METRICS } from '../../host-worker/net/process-metrics.ts'
+import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { WORKER_METRICS } from '../../host-worker/worker/metrics.ts'
 import { coordinatorSchema } from '../../shared/config/coordinator.ts'
 import { detectorsSchema } from '../../shared/config/detectors.ts'
@@ -12,10 +15,10 @@ import { workerSchema } from '../../shared/config/worker.ts'
 import { workflowSchema } from '../../shared/config/workflow.ts'
 import { COORDINATOR_EVENTS, DETECTOR_EVENTS, SHARED_EVENTS, WORKER_EVENTS } from '../../shared/events.ts'
 import type { MetricDefinition } from '../../shared/metric.ts'
-import { PERMIT_REFUSALS } from '../../shared/permit.ts'
+import { JWKS_PATH, PERMIT_REFUSALS } from '../../shared/permit.ts'
 import * as wire from '../../shared/wire.ts'
 import { verbs } from './cli-page.ts'
-import { blocksOf, consoleCommands, inlineCode, pages } from './markdown.ts'
+import { blocksOf, consoleCommands, inlineCode, pages, readPage } from './markdown.ts'
 import { keysOf } from './schema-keys.ts'
 
 const metrics: readonly MetricDefinition[] = [
@@ -74,6 +77,47 @@ test('metrics: labels in the documentation are those of the code', () => {
   )
   expect(wrong).toEqual([])
 })
+
+test('problem codes: each is in the HTTP reference with its status', () => {
+  const { text } = readPage('docs/reference/http.md')
+  const [, table = ''] = /^\| code \| status \| means \|\n(.*?)\n\n/ms.exec(text) ?? []
+  const documented = [...table.matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, code, status]) => `${code} ${status}`)
+  const codes = Object.entries(PROBLEM_STATUSES).map(([code, status]) => `${code} ${status}`)
+  expect(documented.sort()).toEqual(codes.sort())
+})
+
+test('routes: each is in the HTTP reference, and the reference has no other', () => {
+  const { text } = readPage('docs/reference/http.md')
+  const [, table = ''] = /^\| route \| does \|\n(.*?)\n\n/ms.exec(text) ?? []
+  const documented = table.split('\n').flatMap(routesOfRow)
+  const routes = edgeSource().flatMap((source) =>
+    [...source.matchAll(/method: '(\w+)',\s+path: (?:'([^']+)'|JWKS_PATH)/g)].map(
+      ([, method, path = JWKS_PATH]) => `${method} ${path.replaceAll(/:\w+/g, '{}')}`,
+    ),
+  )
+  expect(documented.sort()).toEqual(routes.sort())
+})
+
+/** `GET /a`, `/a/{id}` is two routes; a path without a method has that of the one before, and its beginning. */
+function routesOfRow(row: string): string[] {
+  const [, cell = ''] = row.split('|')
+  let method = ''
+  let before = ''
+  return inlineCode(cell).map((code) => {
+    const [, given, path = ''] = /^(?:([A-Z]+) )?(\/.*)$/.exec(code) ?? []
+    method = given ?? method
+    const whole = path.startsWith('/v1/') || before === '' ? path : before.replace(/\/[^/]*$/, path)
+    before = whole
+    return `${method} ${whole.replaceAll(/\{\w+\}/g, '{}')}`
+  })
+}
+
+function edgeSource(): string[] {
+  const files = readdirSync(join(PACKAGE_ROOT, 'edge'), { recursive: true, encoding: 'utf8' })
+  return files
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .map((file) => readFileSync(join(PACKAGE_ROOT, 'edge', file), 'utf8'))
+}
 
 /** Options of npm scripts, and of other programs that the documentation names. */
 const OTHER_OPTIONS = [
