@@ -35,7 +35,7 @@ export function commandPage(): string {
     wrap(helpAfter(root)),
     '',
     wrap(
-      'With `--json` a command prints the body of the HTTP answer unchanged to standard output. Diagnostics go to standard ' +
+      'Exit code 3 stands for the HTTP statuses 423 and 429. With `--json` a command prints the body of the HTTP answer unchanged to standard output. Diagnostics go to standard ' +
         'error. Commands that call a coordinator find it by `--coordinator`, then `$RESILE_COORDINATOR`, then the unix socket ' +
         'of the `resile dev` or `resile coordinator` of the project. For an `https://` coordinator, `--ca`, `--cert` and ' +
         '`--key` (or `$RESILE_CA`, `$RESILE_CERT`, `$RESILE_KEY`) name PEM files.',

@@ -23,6 +23,18 @@ test('console blocks: the tests that run them exist', () => {
   for (const file of Object.values(CONSOLE_PAGES)) expect(existsSync(join(PACKAGE_ROOT, file))).toBe(true)
 })
 
+test('files: a block with the name of a file → the text before it names the file', () => {
+  const unnamed = pages().flatMap((page) => {
+    const lines = page.text.split('\n')
+    return blocksOf(page).flatMap(({ file, line }) => {
+      // The name in the info string is not shown.
+      const before = lines.slice(Math.max(0, line - 14), line - 1).join('\n')
+      return file === '' || before.includes(`\`${file}\``) ? [] : [`${page.path}:${line}: ${file}`]
+    })
+  })
+  expect(unnamed).toEqual([])
+})
+
 test('shell commands: they are in console blocks', () => {
   expect(blocks.filter(({ language }) => /^(?:sh|bash|shell)$/.test(language))).toEqual([])
 })

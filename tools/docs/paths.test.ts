@@ -65,5 +65,5 @@ function sourceFiles(): string[] {
 
 /** The lines of a source file that are comments, or end in one. */
 function comments(source: string): string[] {
-  return source.split('\n').flatMap((line) => /(?:^\s*(?:\/\*\*|\*|#)| \/\/) .*$/.exec(line)?.[0] ?? [])
+  return source.split('\n').flatMap((line) => /(?:^\s*(?:\/\*\*|\*|#)|(?:^|\s)\/\/) .*$/.exec(line)?.[0] ?? [])
 }
