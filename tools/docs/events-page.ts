@@ -24,7 +24,10 @@ export function eventsPage(): string {
     '',
     wrap(`${ALERT_ON.map((event) => `\`${event}\``).join(', ')}.`),
     '',
-    'Of `trigger_denied`, alert on level `error` only: those triggers never pass without a change.',
+    wrap(
+      'Of `trigger_denied`, alert on level `error` only: those triggers never pass without a change. Of `evaluation_failed`, ' +
+        'alert if `failures` is more than a few: it counts failed evaluations in a row.',
+    ),
     ...SECTIONS.flatMap(([title, events]) => ['', `## ${title}`, '', ...list(events)]),
     '',
   ].join('\n')
