@@ -72,7 +72,7 @@ export const WORKER_EVENTS = {
   permit_keys_read: 'Permit keys can be read again after failures.',
   permit_keys_unavailable: 'Permit keys could not be read from one source.',
   permit_refused: 'An activity that changes the host had no valid permit.',
-  permit_unverified: 'A permit could not be verified because of an unexpected error.',
+  permit_unverified: 'A permit could not be verified: no keys, or Temporal does not answer; it is tried again.',
   temporal_reachable: 'Temporal answers.',
   temporal_sdk: "A warning or error of Temporal's SDK.",
   temporal_unreachable: 'Temporal does not answer; the worker keeps trying.',
