@@ -1,6 +1,6 @@
 /**
- * The configuration schema, in one place: the compiler checks HCL against it, the coordinator reads the compiled
- * document with it, and docs and /openapi.json are made from it.
+ * The configuration schema, in one place. The compiler checks HCL against it, the coordinator reads the compiled document with it, and
+ * tests check the reference in docs/reference against it.
  *
  * Shape of the input side: blocks without labels that may repeat are arrays (`constraint`, `route_rule`), labelled
  * blocks are objects keyed by label (`input`, `command`, `detector`), single blocks are objects. Durations are text

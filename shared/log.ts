@@ -1,5 +1,7 @@
 /** Structured logging: one JSON object a line on standard output, the same shape on Workers and on hosts. */
 
+import type { EventName } from './events.ts'
+
 export type LogLevel = 'info' | 'warn' | 'error'
 
 /** One log line; `event` names what happened, the rest are its facts. */
@@ -11,7 +13,7 @@ export interface LogLine {
 }
 
 /** Writes one log line. Values must be JSON; secrets and request bodies have no place here. */
-export function log(level: LogLevel, event: string, fields: Record<string, unknown> = {}): void {
+export function log(level: LogLevel, event: EventName, fields: Record<string, unknown> = {}): void {
   const line: LogLine = { time: new Date().toISOString(), level, event, ...fields }
   console.log(JSON.stringify(line))
 }

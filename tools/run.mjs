@@ -38,6 +38,7 @@ const scripts = {
   unused: (args) => runTool('knip', args),
   audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
   bindings: (args) => runTool('node', [join(root, 'tools/bindings.mjs'), ...args]),
+  docs: () => runTool('node', [join(root, 'tools/docs/generate.ts')]),
   wrangler: (args) => runTool('wrangler', args),
 }
 

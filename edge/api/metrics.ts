@@ -7,6 +7,7 @@ import type { AppContext } from '../context.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
 import { orUnavailable } from '../ledgers.ts'
 import type { Route } from '../route.ts'
+import { COORDINATOR_METRICS } from './metric-catalogue.ts'
 
 export const metricsRoutes: readonly Route[] = [
   { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },
@@ -16,81 +17,19 @@ async function metrics(context: AppContext): Promise<Response> {
   const { config, ledgers } = context.var
   const registry = new Registry()
   const registers = [registry]
-  const decisions = new Counter({
-    name: 'resile_decisions_total',
-    help: 'Decisions by outcome',
-    labelNames: ['workflow', 'outcome', 'code'],
-    registers,
-  })
-  const closed = new Counter({
-    name: 'resile_executions_closed_total',
-    help: 'Executions that ended, by status',
-    labelNames: ['workflow', 'status'],
-    registers,
-  })
-  const open = new Gauge({
-    name: 'resile_executions_open',
-    help: 'Executions that have not ended',
-    labelNames: ['workflow'],
-    registers,
-  })
-  const overdue = new Gauge({
-    name: 'resile_executions_overdue',
-    help: 'Open executions older than the period of their concurrency constraint',
-    labelNames: ['workflow'],
-    registers,
-  })
-  const pending = new Gauge({
-    name: 'resile_outbox_pending',
-    help: 'Admitted executions whose start is not confirmed',
-    registers,
-  })
-  const unsettled = new Gauge({
-    name: 'resile_settlements_pending',
-    help: 'Usage reports that the ledgers that count over all datacenters have not acknowledged',
-    registers,
-  })
-  const unadmitted = new Counter({
-    name: 'resile_executions_unadmitted_total',
-    help: 'Executions that were started past the coordinator',
-    labelNames: ['workflow'],
-    registers,
-  })
-  const tripped = new Gauge({
-    name: 'resile_max_failure_tripped',
-    help: 'Limits of failures that are reached and wait for a reset; a scope is WORKFLOW or WORKFLOW@NODE',
-    labelNames: ['datacenter', 'scope'],
-    registers,
-  })
-  const freezes = new Gauge({
-    name: 'resile_freezes_active',
-    help: 'Freezes that hold',
-    labelNames: ['datacenter'],
-    registers,
-  })
-  const escalations = new Counter({
-    name: 'resile_escalations_total',
-    help: 'Escalations that were acknowledged by their receiver, or given up',
-    labelNames: ['receiver', 'outcome'],
-    registers,
-  })
-  const untold = new Gauge({
-    name: 'resile_escalations_pending',
-    help: 'Escalations that no receiver has acknowledged yet',
-    registers,
-  })
-  const live = new Gauge({
-    name: 'resile_nodes_live',
-    help: 'Nodes with a fresh heartbeat',
-    labelNames: ['datacenter'],
-    registers,
-  })
-  const shed = new Counter({
-    name: 'resile_requests_shed_total',
-    help: 'Requests that were refused because there were too many, since this process began',
-    labelNames: ['reason'],
-    registers,
-  })
+  const decisions = new Counter({ ...COORDINATOR_METRICS.decisions, registers })
+  const closed = new Counter({ ...COORDINATOR_METRICS.closed, registers })
+  const open = new Gauge({ ...COORDINATOR_METRICS.open, registers })
+  const overdue = new Gauge({ ...COORDINATOR_METRICS.overdue, registers })
+  const pending = new Gauge({ ...COORDINATOR_METRICS.pending, registers })
+  const unsettled = new Gauge({ ...COORDINATOR_METRICS.unsettled, registers })
+  const unadmitted = new Counter({ ...COORDINATOR_METRICS.unadmitted, registers })
+  const tripped = new Gauge({ ...COORDINATOR_METRICS.tripped, registers })
+  const freezes = new Gauge({ ...COORDINATOR_METRICS.freezes, registers })
+  const escalations = new Counter({ ...COORDINATOR_METRICS.escalations, registers })
+  const untold = new Gauge({ ...COORDINATOR_METRICS.untold, registers })
+  const live = new Gauge({ ...COORDINATOR_METRICS.live, registers })
+  const shed = new Counter({ ...COORDINATOR_METRICS.shed, registers })
   for (const [reason, count] of Object.entries(SHED)) shed.inc({ reason }, count)
   // A workflow that never ran shows zero, so that a rule over it is never without data.
   for (const workflow of Object.keys(config.workflows)) {

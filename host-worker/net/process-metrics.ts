@@ -1,13 +1,27 @@
-/** The metrics of every process, with the names of Prometheus' client libraries. */
+/** What every Node process of Resile reports about itself, by the usual names of Prometheus' client libraries. */
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
+import type { MetricCatalogue } from '../../shared/metric.ts'
+
+/** The metrics of a process. */
+export const PROCESS_METRICS = {
+  memory: { name: 'process_resident_memory_bytes', type: 'gauge', help: 'Resident memory', labelNames: [] },
+  start: {
+    name: 'process_start_time_seconds',
+    type: 'gauge',
+    help: 'When the process started, in seconds since the epoch',
+    labelNames: [],
+  },
+  cpu: { name: 'process_cpu_seconds_total', type: 'counter', help: 'User and system CPU time', labelNames: [] },
+} as const satisfies MetricCatalogue
 
 /** Adds memory, start time and processor time of this process. */
 export function addProcessMetrics(registry: Registry): void {
-  addReading(registry, 'process_resident_memory_bytes', 'Resident memory', () => process.memoryUsage.rss())
-  addReading(registry, 'process_start_time_seconds', 'When the process started', () => performance.timeOrigin / 1000)
+  const { memory, start, cpu } = PROCESS_METRICS
+  addReading(registry, memory.name, memory.help, () => process.memoryUsage.rss())
+  addReading(registry, start.name, start.help, () => performance.timeOrigin / 1000)
   new Counter({
-    name: 'process_cpu_seconds_total',
-    help: 'Processor time, of the user and of the system',
+    name: cpu.name,
+    help: cpu.help,
     registers: [registry],
     collect() {
       const { user, system } = process.cpuUsage()

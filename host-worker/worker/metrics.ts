@@ -3,9 +3,56 @@
 import { Counter, Gauge, Registry } from '@prometheus-io/client'
 import { CancelledFailure } from '@temporalio/common'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
+import type { MetricCatalogue } from '../../shared/metric.ts'
 import { PERMIT_REFUSALS, type PermitRefusal } from '../../shared/permit.ts'
 import { addProcessMetrics, addReading } from '../net/process-metrics.ts'
-import type { Condition, Readiness } from './readiness.ts'
+import type { Readiness } from './readiness.ts'
+
+/** The worker's metrics beside those of its process. */
+export const WORKER_METRICS = {
+  permitsRefused: {
+    name: 'resile_permit_refused_total',
+    type: 'counter',
+    help: 'Activities that wanted to change the host without a valid permit, by reason',
+    labelNames: ['reason'],
+  },
+  activities: {
+    name: 'resile_activities_total',
+    type: 'counter',
+    help: 'Activities that have ended, by outcome: completed, failed, canceled',
+    labelNames: ['type', 'outcome'],
+  },
+  running: {
+    name: 'resile_activities_running',
+    type: 'gauge',
+    help: 'Activities that run now',
+    labelNames: ['type'],
+  },
+  info: {
+    name: 'resile_worker_info',
+    type: 'gauge',
+    help: 'Always 1; the labels identify the worker',
+    labelNames: ['node', 'build'],
+  },
+  temporalReachable: {
+    name: 'resile_temporal_reachable',
+    type: 'gauge',
+    help: 'Whether Temporal answers',
+    labelNames: [],
+  },
+  coordinatorReachable: {
+    name: 'resile_coordinator_reachable',
+    type: 'gauge',
+    help: 'Whether the coordinator accepted the last heartbeat',
+    labelNames: [],
+  },
+  heartbeatAge: {
+    name: 'resile_heartbeat_age_seconds',
+    type: 'gauge',
+    help: 'Time since the coordinator accepted a heartbeat; NaN before the first',
+    labelNames: [],
+  },
+} as const satisfies MetricCatalogue
 
 /** Who counts. */
 export interface WorkerIdentity {
@@ -17,29 +64,19 @@ export interface WorkerIdentity {
 /** The counters of a worker. */
 export class WorkerMetrics {
   readonly #registry = new Registry()
-  readonly #permitsRefused = this.#counter(
-    'resile_permit_refused_total',
-    'Activities that were refused to change the host without a valid permit, by reason',
-    ['reason'],
-  )
-  readonly #activities = this.#counter('resile_activities_total', 'Activities that have ended, by how', [
-    'type',
-    'outcome',
-  ])
-  readonly #running = this.#gauge('resile_activities_running', 'Activities that run now', ['type'])
+  readonly #permitsRefused = this.#counter('permitsRefused')
+  readonly #activities = this.#counter('activities')
+  readonly #running = this.#gauge('running')
   #lastBeat: number | null = null
 
   constructor(identity: WorkerIdentity, readiness: Readiness) {
     // Zero from the start, so that a rule over it is never without data.
     for (const reason of PERMIT_REFUSALS) this.#permitsRefused.inc({ reason }, 0)
-    this.#gauge('resile_worker_info', 'Always 1; says who this is', ['node', 'build']).set({ ...identity }, 1)
-    this.#condition('resile_temporal_reachable', 'Whether Temporal answers', readiness, 'temporal')
-    this.#condition('resile_coordinator_reachable', 'Whether the last heartbeat was taken', readiness, 'coordinator')
-    addReading(
-      this.#registry,
-      'resile_heartbeat_age_seconds',
-      'Since the last heartbeat that was taken; none before the first',
-      () => (this.#lastBeat === null ? Number.NaN : (performance.now() - this.#lastBeat) / 1000),
+    this.#gauge('info').set({ ...identity }, 1)
+    this.#reading('temporalReachable', () => (readiness.holds('temporal') ? 1 : 0))
+    this.#reading('coordinatorReachable', () => (readiness.holds('coordinator') ? 1 : 0))
+    this.#reading('heartbeatAge', () =>
+      this.#lastBeat === null ? Number.NaN : (performance.now() - this.#lastBeat) / 1000,
     )
     addProcessMetrics(this.#registry)
   }
@@ -77,15 +114,18 @@ export class WorkerMetrics {
     return this.#registry.metrics()
   }
 
-  #counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
-    return new Counter({ name, help, labelNames, registers: [this.#registry] })
+  #counter<Name extends keyof typeof WORKER_METRICS>(name: Name): Counter<LabelOf<Name>> {
+    return new Counter({ ...WORKER_METRICS[name], registers: [this.#registry] })
   }
 
-  #gauge<Label extends string>(name: string, help: string, labelNames: Label[]): Gauge<Label> {
-    return new Gauge({ name, help, labelNames, registers: [this.#registry] })
+  #gauge<Name extends keyof typeof WORKER_METRICS>(name: Name): Gauge<LabelOf<Name>> {
+    return new Gauge({ ...WORKER_METRICS[name], registers: [this.#registry] })
   }
 
-  #condition(name: string, help: string, readiness: Readiness, condition: Condition): void {
-    addReading(this.#registry, name, help, () => (readiness.holds(condition) ? 1 : 0))
+  #reading(metric: keyof typeof WORKER_METRICS, value: () => number): void {
+    const { name, help } = WORKER_METRICS[metric]
+    addReading(this.#registry, name, help, value)
   }
 }
+
+type LabelOf<Name extends keyof typeof WORKER_METRICS> = (typeof WORKER_METRICS)[Name]['labelNames'][number]

@@ -2,6 +2,7 @@
  * A worker's own program: does what its plan says. It loads neither the readers of configuration files nor the bundler,
  * so that an idle worker costs its host little.
  */
+import type { EventName } from '../../shared/events.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { takePlan } from '../process/become.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
@@ -43,7 +44,7 @@ async function main(file: string): Promise<void> {
   process.exit(EXIT.ok)
 }
 
-function fail(event: string, node: string, detail: string): never {
+function fail(event: EventName, node: string, detail: string): never {
   log('error', event, { node, detail })
   process.exit(EXIT.failed)
 }

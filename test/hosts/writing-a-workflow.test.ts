@@ -1,7 +1,8 @@
-/** Does what docs/writing-a-workflow.md says, block by block: its files are written, its commands run, as they stand there. */
+/** Does what docs/how-to/write-a-workflow.md says, block by block: its files are written, its commands are run. */
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
+import { blocksOf, consoleCommands } from '../../tools/docs/markdown.ts'
 import { atEnd } from '../support/cleanup.ts'
 import { repository, temporaryDirectory } from '../support/files.ts'
 import { type Ended, type Running, run } from '../support/processes.ts'
@@ -21,7 +22,9 @@ interface Step extends Ended {
   cache: string[]
 }
 
-const page = readFileSync(join(repository, 'docs/writing-a-workflow.md'), 'utf8')
+const path = 'docs/how-to/write-a-workflow.md'
+const page = readFileSync(join(repository, path), 'utf8')
+const reference = readFileSync(join(repository, 'docs/reference/workflow-sdk.md'), 'utf8')
 const project = join(temporaryDirectory(), 'shop')
 const steps: Step[] = []
 /** What the page can't know: where the project lies, which ports are free, the ids of executions. */
@@ -30,14 +33,14 @@ const facts = new Map([['../shop', project]])
 beforeAll(async () => {
   mkdirSync(project)
   symlinkSync(repository, join(project, '../resile'))
-  for (const { file, text } of blocks(page)) {
+  for (const { file, text } of blocks()) {
     if (file !== null) writeBlock(file, text)
-    else for (const line of text.split('\n')) await command(line)
+    else for (const one of consoleCommands(text)) await command(one.command)
   }
 }, 300_000)
 
 test('tutorial: code blocks → a named file or commands each', () => {
-  const all = blocks(page)
+  const all = blocks()
   expect(all.filter(({ file }) => file !== null).map(({ file }) => file)).toEqual([
     'coordinator.hcl',
     'worker.hcl',
@@ -48,8 +51,8 @@ test('tutorial: code blocks → a named file or commands each', () => {
     'workflows/upgrade-app.ts',
     'workflows/flush-cache.replay.test.ts',
   ])
-  const commands = all.filter(({ file }) => file === null).flatMap(({ text }) => text.split('\n'))
-  expect(commands.filter((line) => !line.startsWith('$ '))).toEqual([])
+  const commands = all.filter(({ file }) => file === null).flatMap(({ text }) => consoleCommands(text))
+  expect(commands.filter(({ expected }) => expected.length > 0)).toEqual([])
 })
 
 test('tutorial: resile check and resile test → in order, tests pass', () => {
@@ -90,7 +93,7 @@ test('tutorial: type check → no errors', async () => {
 })
 
 test('tutorial: list of activities → exactly those that exist', () => {
-  const [, table = ''] = /\| activity \|.*\n\| --- .*\n((?:\|.*\n)+)/.exec(page) ?? []
+  const [, table = ''] = /\| activity \|.*\n\| --- .*\n((?:\|.*\n)+)/.exec(reference) ?? []
   const told = [...table.matchAll(/^\| `(\w+)/gm)].map(([, name]) => name)
   const index = readFileSync(join(repository, 'workflows/sdk/index.ts'), 'utf8')
   expect(told.length).toBeGreaterThan(10)
@@ -98,12 +101,11 @@ test('tutorial: list of activities → exactly those that exist', () => {
 })
 
 /** Fenced blocks; the info string of a file is its language and its name. */
-function blocks(markdown: string): Block[] {
-  const fences = markdown.matchAll(/^```(\w+)(?: (\S+))?\n(.*?)\n```$/gms)
-  return [...fences].map(([, language, name, text = '']) => {
+function blocks(): Block[] {
+  return blocksOf({ path, text: page }).map(({ language, file, text }) => {
     if (language === 'console') return { file: null, text }
-    if (name === undefined) throw new Error(`a block has no name:\n${text}`)
-    return { file: name, text }
+    if (file === '') throw new Error(`a block has no name:\n${text}`)
+    return { file, text }
   })
 }
 
@@ -113,9 +115,9 @@ function writeBlock(file: string, text: string): void {
   writeFileSync(path, `${text}\n`)
 }
 
-/** Runs one line of a console; `resile dev` goes on until the end, as in a terminal of its own. */
+/** Runs one command of a console; `resile dev` goes on until the end, as in a terminal of its own. */
 async function command(line: string): Promise<void> {
-  let shell = line.replace(/^\$ /, '')
+  let shell = line
   for (const [said, meant] of facts) shell = shell.replaceAll(said, meant)
   if (shell.includes('resile dev')) return startDev(`${shell} --port 0`)
   const ended = await run('bash', ['-c', shell]).ended

@@ -1,4 +1,4 @@
-/** Each example of docs/examples.md is a project that fits together, and its queries fire for what is sick alone. */
+/** Each example of docs/how-to/examples.md is a project that fits together, and its queries fire for what is sick alone. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { lacks, titled } from '../../tools/debian-packages.ts'
 import { repository, temporaryDirectory } from '../support/files.ts'
 import { run } from '../support/processes.ts'
 
-const page = readFileSync(join(repository, 'docs/examples.md'), 'utf8')
+const page = readFileSync(join(repository, 'docs/how-to/examples.md'), 'utf8')
 const sections = page.split(/^## /m).slice(1)
 const examples = Object.fromEntries(sections.map((text) => [text.slice(0, text.indexOf('\n')), text]))
 

@@ -1,4 +1,5 @@
 /** Where signals come from. */
+import type { EventName } from '../../../shared/events.ts'
 import type { Observation } from './observation.ts'
 
 /** The source of one detector. It is never asked twice at the same time. */
@@ -19,6 +20,6 @@ export interface Source {
 /** Something for the log that is neither a firing nor blindness. */
 export interface Notice {
   level: 'info' | 'warn' | 'error'
-  event: string
+  event: EventName
   [field: string]: unknown
 }

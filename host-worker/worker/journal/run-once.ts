@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import type { EventName } from '../../../shared/events.ts'
 import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { log, messageOf } from '../../../shared/log.ts'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
@@ -242,7 +243,7 @@ export function recorded(journal: Journal, key: string, outcome: Outcome): Outco
 }
 
 /** Writes down what has happened already, if the disk takes it; null, and a line in the log, if it doesn't. */
-function bestEffort<Result>(key: string, event: string, write: () => Result): Result | null {
+function bestEffort<Result>(key: string, event: EventName, write: () => Result): Result | null {
   try {
     return write()
   } catch (error) {

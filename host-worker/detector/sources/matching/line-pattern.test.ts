@@ -31,7 +31,7 @@ it('text is shown without what speaks to a terminal, and cut', () => {
 
 it('notices are bounded, and what was too much is counted', () => {
   const notices = new Notices()
-  for (let number = 0; number < 150; number += 1) notices.add({ event: 'x', level: 'info', number })
+  for (let number = 0; number < 150; number += 1) notices.add({ event: 'log_missing', level: 'info', number })
   const taken = notices.take()
   expect(taken).toHaveLength(101)
   expect(taken.at(-1)).toEqual({ event: 'notices_dropped', level: 'warn', number: 50 })
