@@ -129,6 +129,8 @@ const OTHER_OPTIONS = [
   '--datacenters',
   '--json',
   '--no-contrast',
+  '--short',
+  '--check',
 ]
 const PROGRAM_OPTIONS = [...OTHER_OPTIONS, '--ignore-scripts', '--unit', '--version', '--sample', '--help']
 
