@@ -70,16 +70,20 @@ const endToEnd: UserWorkspaceConfig = {
 }
 
 /** Tests of the end-to-end suite that wait longer there (test/support/soak.ts). */
-const longerInSoak = ['admission/clock', 'hosts/worker', 'triggers/detector'].map((name) => `test/${name}.test.ts`)
+const longerInSoak = [
+  'test/admission/clock.test.ts',
+  'test/hosts/worker.test.ts',
+  ...(process.env.RESILE_SOAK === 'long' ? ['test/triggers/detector.test.ts'] : []),
+]
 
-/** `npm run soak`: what takes long or takes the whole machine, one file at a time. */
+/** `npm run soak`: what takes long, or takes much of the machine. */
 const soak: UserWorkspaceConfig = {
   test: {
     ...endToEnd.test,
     name: 'soak',
     include: ['test/soak/**/*.test.ts', ...longerInSoak],
     exclude: ['**/node_modules/**'],
-    maxWorkers: 1,
+    maxWorkers: 2,
     sequence: { groupOrder: 4 },
   },
 }
@@ -88,9 +92,9 @@ const hasEdge = existsSync(wranglerConfig)
 const isSoak = process.env.RESILE_SOAK !== undefined
 
 /** The fuzz tests of a project, which take as long as they are told to. */
-const fuzz = (project: UserWorkspaceConfig): UserWorkspaceConfig => ({
+const fuzz = (folder: string, project: UserWorkspaceConfig): UserWorkspaceConfig => ({
   ...project,
-  test: { ...project.test, include: ['**/fuzz.test.ts'] },
+  test: { ...project.test, include: [`${folder}/**/fuzz.test.ts`] },
 })
 
 export default defineConfig({
@@ -99,7 +103,7 @@ export default defineConfig({
     silent: 'passed-only',
     sequence: { sequencer: LongestFirst },
     projects: isSoak
-      ? [fuzz(unit), ...(hasEdge ? [fuzz(edge)] : []), soak]
+      ? [fuzz('host-worker', unit), ...(hasEdge ? [fuzz('edge', edge)] : []), soak]
       : [unit, ...(hasEdge ? [edge] : []), endToEnd],
     exclude: ['**/node_modules/**', '**/.resile/**'],
   },

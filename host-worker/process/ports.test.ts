@@ -1,5 +1,5 @@
 import { createServer } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { choosePort, choosePorts } from './ports.ts'
 
 const host = '127.0.0.1'
@@ -36,4 +36,18 @@ test('several at once are all different, even if the same is preferred', async (
 
 test('a host that is not on this machine is an error', async () => {
   await expect(choosePort(0, '192.0.2.1')).rejects.toThrow(/EADDRNOTAVAIL/)
+})
+
+test('a range for tests is chosen from, without what is taken there', async () => {
+  const taken = await takenPort()
+  vi.stubEnv('RESILE_PORTS', `${taken}-${taken + 30}`)
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+  })
+  const chosen = await choosePorts([0, 0], host)
+  expect(new Set(chosen).size).toBe(2)
+  for (const port of chosen) {
+    expect(port).toBeGreaterThan(taken)
+    expect(port).toBeLessThanOrEqual(taken + 30)
+  }
 })

@@ -11,7 +11,10 @@ export async function choosePort(preferred: number, host: string): Promise<numbe
 export async function choosePorts(preferred: readonly number[], host: string): Promise<number[]> {
   const held: Server[] = []
   try {
-    for (const port of preferred) held.push((await listen(port, host)) ?? (await listenAnywhere(host)))
+    for (const port of preferred) {
+      const server = port === 0 ? undefined : await listen(port, host)
+      held.push(server ?? (await listenAnywhere(host)))
+    }
     return held.map(portOf)
   } finally {
     // Only now: a port that is still held can't be chosen twice.

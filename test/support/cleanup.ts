@@ -12,6 +12,9 @@ export function atEnd(close: () => unknown): () => Promise<void> {
   return once
 }
 
+// When the run is killed, so is what its files started: by what `run` does as this process exits.
+process.once('disconnect', () => process.exit(1))
+
 // The last opened first: a directory goes after the processes that write to it.
 afterAll(async () => {
   for (const close of [...open].reverse()) await close()

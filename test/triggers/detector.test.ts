@@ -11,7 +11,7 @@ import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
 import { freePort } from '../support/ports.ts'
 import { type Running, startResile } from '../support/processes.ts'
-import { soaking } from '../support/soak.ts'
+import { lengthy } from '../support/soak.ts'
 import { until } from '../support/until.ts'
 
 let dev: Dev
@@ -89,7 +89,7 @@ test('detector: two on one directory → the second ends with the reason', async
 })
 
 describe('detector, coordinator down', () => {
-  const DOWN = soaking(30_000, 10_000)
+  const DOWN = lengthy(30_000, 10_000)
 
   test('back later → trigger arrives, unless the signal has resolved', { timeout: 240_000 }, async () => {
     const [stays, clears] = [await startDetector('stays'), await startDetector('clears', { path: '/clears' })]
