@@ -28,14 +28,19 @@ async function listenAnywhere(host: string): Promise<Server> {
   return server
 }
 
+/** How many ports of RESILE_PORTS this process has tried: what it chose before may not be listened on yet. */
+let tried = 0
+
 /**
  * On a port of RESILE_PORTS (`FROM-TO`), if that is set: for tests that run beside each other, whose ports no outgoing
  * connection and no other test may take between the choice and the use.
  */
 async function listenInRange(host: string): Promise<Server | undefined> {
   const [from = 0, to = -1] = (process.env['RESILE_PORTS'] ?? '').split('-').map(Number)
-  for (let port = from; from > 0 && port <= to; port += 1) {
-    const server = await listen(port, host)
+  if (!(from > 0 && to >= from)) return undefined
+  const count = to - from + 1
+  for (let tries = 0; tries < count; tries += 1) {
+    const server = await listen(from + (tried++ % count), host)
     if (server !== undefined) return server
   }
   return undefined

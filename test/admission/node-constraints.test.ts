@@ -29,7 +29,7 @@ const project = writeProject({
   ...napping('too', `${onNode}\n${limited('maxUnavailable', 'value = 3')}`),
   ...moody('fragile', `${onNode}\n${limited('maxFailure', 'value = 2; period = "1h"')}`),
   ...moody('brief', `${onNode}\n${limited('maxFailure', 'value = 2; period = "5s"')}`),
-  ...moody('counted', `${onNode}\ntimeout = "2s"\n${limited('maxFailure', 'value = 3; period = "1h"')}`),
+  ...moody('counted', `${onNode}\ntimeout = "12s"\n${limited('maxFailure', 'value = 3; period = "1h"')}`),
   ...moody('each', `${onNode}\n${limited('maxFailure', 'value = 1; period = "1h"; per = "node"')}`),
 })
 
@@ -184,7 +184,7 @@ describe.concurrent('while a node dies', () => {
 
   test('maxFailure by kind of end → counts failed, timed out and terminated alone', async () => {
     await dev.ran('counted', web1)
-    const { execution: unwanted } = await dev.started('counted', { ...web1, input: { ms: 1_500 } })
+    const { execution: unwanted } = await dev.started('counted', { ...web1, input: { ms: 10_000 } })
     await cancel(dev, unwanted.id)
     await dev.reaches(unwanted.id, 'canceled')
     expect(await usesOf(dev, 'counted')).toMatchObject([{ kind: 'maxFailure', used: 0 }])
