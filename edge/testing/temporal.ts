@@ -141,12 +141,14 @@ export class FakeTemporal {
     })
   }
 
-  /** What of its executions lies on the queues of the datacenter that is asked for; lists nothing that is `hidden`. */
+  /** Its executions on the queues of a datacenter, or the one with a workflow id; lists nothing that is `hidden`. */
   #list(query: string): Response {
-    const datacenter = /TaskQueue = "([^"]+)"/.exec(query)?.[1] ?? ''
+    const datacenter = /TaskQueue = "([^"]+)"/.exec(query)?.[1]
+    const only = /^WorkflowId = "(.*)"$/.exec(query)?.[1]?.replaceAll(/\\(.)/g, '$1')
     const queueOf = (body: Record<string, unknown>): string => (body.taskQueue as { name: string }).name
     const executions = [...this.executions]
-      .filter(([id, { body }]) => `${queueOf(body)}:`.startsWith(`${datacenter}:`) && !this.hidden.has(id))
+      .filter(([id]) => !this.hidden.has(id) && (only === undefined || id === only))
+      .filter(([, { body }]) => datacenter === undefined || `${queueOf(body)}:`.startsWith(`${datacenter}:`))
       .map(([workflowId, { runId, type, status, body, startTime, rootWorkflowId }]) => ({
         execution: { workflowId, runId },
         type: { name: type },

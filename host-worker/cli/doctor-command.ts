@@ -135,7 +135,7 @@ function report(checks: readonly Checked[], json: boolean): void {
       status,
       hint === null ? detail : `${detail}\n→ ${hint}`,
     ])
-    console.log(table(['CHECK', 'STATUS', 'WHAT WAS FOUND'], rows))
+    console.log(table(['CHECK', 'STATUS', 'FINDING'], rows))
   }
   process.exitCode = isWell ? EXIT.ok : EXIT.failed
 }

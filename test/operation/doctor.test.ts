@@ -91,7 +91,7 @@ describe('doctor, one thing wrong', () => {
     const wrong = await resile(['doctor', '--project', other, '--data', dev.data])
     expect(wrong.code).toBe(1)
     expect(wrong.stdout).toMatch(/^config +fail +2 errors, the first: worker.hcl:1:1/m)
-    expect(wrong.stdout).toMatch(/^queues +warn +not looked at/m)
+    expect(wrong.stdout).toMatch(/^queues +warn +not checked/m)
   })
 
   test('node that does not run → its checks fail', async () => {

@@ -12,6 +12,8 @@ import { type AuditContext, audit, importAll } from './audit.ts'
 const AUDIT_INTERVAL_MS = 15_000
 /** Everything is imported twice, with this pause: Visibility may lag behind. Changed by tests only. */
 export const IMPORT = { pauseMs: 1500 }
+/** How long the first trigger after a start waits for an audit: without Temporal, triggers are admitted and wait. */
+const FIRST_AUDIT_TIMEOUT_MS = 3000
 /** How long a trigger waits for an import in progress. */
 const IMPORT_TIMEOUT_MS = 5000
 
@@ -30,6 +32,8 @@ export class Reconciler {
   readonly #context: ReconcileContext
   #importing: Promise<string | null> | null = null
   #auditing: Promise<void> | null = null
+  /** The audit that comes before the first decision; null when the ledger was imported since its start. */
+  #firstAudit: Promise<void> | null = null
   #isImported: boolean
   /** From when on Visibility is to be compared with the rows. */
   #auditedUntil: number
@@ -57,9 +61,24 @@ export class Reconciler {
     this.#auditAt = Math.min(this.#auditAt, now)
   }
 
-  /** Imports what ran before, unless that is done. @returns null when it is, else what is missing */
+  /**
+   * Imports what ran before, unless that is done. The rows may come from an old backup: the first call after a start waits
+   * for an audit, which finds out, if Temporal answers in time.
+   *
+   * @returns null when everything is imported, else what is missing
+   */
   async importOnce(): Promise<string | null> {
-    if (this.#isImported) return null
+    if (this.#isImported) {
+      this.#firstAudit ??= pTimeout(this.auditIfDue(), {
+        milliseconds: FIRST_AUDIT_TIMEOUT_MS,
+        fallback: () => undefined,
+      })
+      await this.#firstAudit
+    }
+    return this.#isImported ? null : this.#importAll()
+  }
+
+  #importAll(): Promise<string | null> {
     this.#importing ??= this.#import().finally(() => {
       this.#importing = null
     })
@@ -81,7 +100,7 @@ export class Reconciler {
   async #audit(): Promise<void> {
     this.#auditAt = Date.now() + AUDIT_INTERVAL_MS
     if (!this.#isImported) {
-      const problem = await this.importOnce()
+      const problem = await this.#importAll()
       if (problem !== null) this.#auditAt = Date.now() + IMPORT.pauseMs
       return
     }
@@ -96,7 +115,7 @@ export class Reconciler {
       })
       this.#context.store.facts.unset('imported')
       this.#isImported = false
-      await this.importOnce()
+      await this.#importAll()
     }
   }
 
@@ -111,6 +130,7 @@ export class Reconciler {
     await this.#importFreezes()
     store.facts.set('imported', '1')
     this.#isImported = true
+    this.#firstAudit = Promise.resolve()
     log('info', 'import_done', { datacenter: datacenter(), open: store.usage.openCount() })
     return null
   }
