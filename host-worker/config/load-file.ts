@@ -41,7 +41,7 @@ export function inFile(file: string, problems: readonly Problem[]): Diagnostic[]
 }
 
 async function check<S extends z.ZodObject>(source: Source, file: string, schema: S, kind: string) {
-  const { body, problems: syntax } = await parseHcl(source)
+  const { body, problems: syntax } = parseHcl(source)
   if (body === null) return { problems: inFile(file, syntax), content: null, places: new Places() }
   const form = fileForm(schema)
   const compiled = compile(body, form, kind)

@@ -18,7 +18,7 @@ const blocks = pages()
   .filter(({ language }) => language === 'hcl')
 
 test.each(blocks)('$page:$line: can be read, and has no unknown key', async ({ text }) => {
-  const { problems, body } = await parseHcl(new Source(text))
+  const { problems, body } = parseHcl(new Source(text))
   expect(problems).toEqual([])
   // A block of a page may be any part of a file: where it is in the file is not known.
   const unknown = pathsOf(body ?? [], '').filter((path) => !known.some((one) => one.endsWith(path)))

@@ -1,6 +1,6 @@
 import { keyText, type Path, type Position, type Problem, problem } from './diagnostic.ts'
-import { NO_EXPRESSIONS } from './expression.ts'
 import { type BlockForm, type Form, trailOf } from './form.ts'
+import { NO_EXPRESSIONS } from './parse.ts'
 import { suggest } from './suggest.ts'
 import { escapeTemplate, isTemplateExpression } from './template.ts'
 import type { Attribute, Block, Body, TextPart, Value } from './tree.ts'

@@ -6,10 +6,16 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { coordinatorSchema, detectorsSchema, workerSchema, workflowSchema } from '../../../shared/config.ts'
 import { loadFile } from '../load-file.ts'
+import { parseHcl } from './parse.ts'
+import { decode, Source } from './source.ts'
+import { isTemplateExpression } from './template.ts'
+import { disagreement } from './testing/agreement.ts'
+import { consult, type SyntaxDiagnostic, type Verdict } from './testing/reference-parser.ts'
+import type { Body, Value } from './tree.ts'
 
 const RUNS = Number(process.env.RESILE_FUZZ_RUNS ?? 300)
-/** Most milliseconds for one file; a grammar that gives up does so after three seconds. */
-const PATIENCE = 20_000
+/** How long reading one file may take. */
+const READ_TIMEOUT_MS = 20_000
 const SCHEMAS = {
   coordinator: coordinatorSchema,
   workflow: workflowSchema,
@@ -142,7 +148,7 @@ test('files', { timeout: 60_000 + RUNS * 100 }, async () => {
     await writeFile(path, bytes)
     const began = performance.now()
     const { problems, content } = await loadFile(path, 'file.hcl', SCHEMAS[kind], kind, true)
-    expect(performance.now() - began).toBeLessThan(PATIENCE)
+    expect(performance.now() - began).toBeLessThan(READ_TIMEOUT_MS)
     expect(content === null).toBe(problems.length > 0)
     const lines = new TextDecoder().decode(bytes).split('\n')
     for (const { file, line, column, key, message } of problems) {
@@ -168,6 +174,53 @@ test('files', { timeout: 60_000 + RUNS * 100 }, async () => {
   console.log(`fuzz: files: ${seen.content} read, ${seen.problems} refused`)
   expect(seen.content).toBeGreaterThan(RUNS < 100 ? -1 : 0)
 })
+
+// HashiCorp's own parser is the oracle: what it refuses must be refused, and what both read must be the same.
+test('our parser: any text → reads nothing that the reference refuses or reads differently', {
+  timeout: 60_000 + RUNS * 100,
+}, async () => {
+  const seen = { read: 0, refused: 0 }
+  const property = fc.asyncProperty(bytes, async ({ bytes }) => {
+    const source = decode(bytes)
+    if (!(source instanceof Source)) return
+    const { problems, body } = parseHcl(source)
+    const isRead = problems.length === 0 && body !== null && !isRefused(body)
+    const reference = await consult(source.text)
+    if (reference.kind === 'wrong' && reference.diagnostics.some((found) => isNewLetter(source.text, found))) return
+    expect(objectionTo(isRead ? body : null, problems.length > 0, reference)).toBeNull()
+    seen[isRead ? 'read' : 'refused'] += 1
+  })
+  await fc.assert(property, { numRuns: RUNS, interruptAfterTimeLimit: 50_000 + RUNS * 100 })
+  console.log(`fuzz: HCL texts: ${seen.read} read, ${seen.refused} refused`)
+})
+
+/** What the reference has against our reading (null: refused, for syntax or for what is not supported); null when nothing. */
+function objectionTo(body: Body | null, isSyntaxError: boolean, reference: Verdict): unknown {
+  if (body === null) return isSyntaxError && reference.kind === 'read' ? 'it reads what we refuse' : null
+  if (reference.kind === 'read') return disagreement(body, reference.json)
+  // Duplicates, and blocks with and without a label, are reported by those who read the tree.
+  const others = reference.kind === 'wrong' ? reference.diagnostics.filter(({ summary }) => summary !== DUPLICATE) : []
+  return others[0] ?? null
+}
+
+/** Whether the reference refuses a letter of a newer version of Unicode than its own. */
+function isNewLetter(text: string, { line, column, summary }: SyntaxDiagnostic): boolean {
+  const before = [...new Intl.Segmenter('en').segment(text.split('\n')[line - 1] ?? '')]
+  return summary === 'Invalid character' && /^[\p{ID_Continue}]/u.test(before[column - 1]?.segment ?? '')
+}
+
+const DUPLICATE = 'Attribute redefined'
+
+/** Whether a value is broken somewhere: it is reported as unsupported whatever it means. */
+function isRefused(body: Body): boolean {
+  const isBroken = (value: Value): boolean =>
+    value.kind === 'broken' ||
+    (value.kind === 'text' &&
+      value.parts.some((part) => 'expression' in part && !isTemplateExpression(part.expression))) ||
+    (value.kind === 'list' && value.items.some(isBroken)) ||
+    (value.kind === 'object' && value.fields.some((field) => field.name === null || isBroken(field.value)))
+  return body.some((item) => (item.form === 'block' ? isRefused(item.body) : isBroken(item.value)))
+}
 
 function change(text: string, { at, remove, insert }: { at: number; remove: number; insert: string }): string {
   const index = text.length === 0 ? 0 : at % text.length

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
-import type { Position } from './diagnostic.ts'
+import type { Position } from '../diagnostic.ts'
 
 /** A diagnostic of HashiCorp's parser, in its own words; `summary` begins `message`. */
 export interface SyntaxDiagnostic extends Position {

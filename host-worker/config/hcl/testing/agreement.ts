@@ -1,6 +1,6 @@
-import type { Position } from './diagnostic.ts'
-import { isTemplateExpression } from './template.ts'
-import type { Block, Body, TextPart, Value } from './tree.ts'
+import type { Position } from '../diagnostic.ts'
+import { isTemplateExpression } from '../template.ts'
+import type { Block, Body, TextPart, Value } from '../tree.ts'
 
 /**
  * Where a tree says something else than HashiCorp's parser (the JSON that hcl2json made of the same text), or null when
