@@ -16,7 +16,7 @@ function page(ids: readonly string[], before: string | null, size: number): Ledg
   return { entries: rest.slice(0, size).map((id) => ({ key: id, item: { id } })), more: rest.length > size }
 }
 
-it('pages over several ledgers show every item once, newest first', () => {
+it('mergePages: several ledgers → every item once, newest first', () => {
   const ids = fc.uniqueArray(fc.integer({ min: 1000, max: 9999 }).map(String), { maxLength: 40 })
   fc.assert(
     fc.property(

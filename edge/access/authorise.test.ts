@@ -50,22 +50,22 @@ describe('route rules', () => {
     ['spiffe://example.org/viewer', 'PUT', '/v1/workflows/x/y/evaluate', 'forbidden'],
     ['spiffe://example.org/viewer', 'GET', '/v1/nodes', 'forbidden'],
     [LOCAL_OPERATOR, 'DELETE', '/whatever', 'no rule needed'],
-  ])('%s may %s %s: %s', (caller, method, path, expected) => expect(outcome(caller, method, path)).toBe(expected))
+  ])('%s may %s %s → %s', (caller, method, path, expected) => expect(outcome(caller, method, path)).toBe(expected))
 
-  it('keeps matching requests out of the access log, whoever asks', () => {
+  it('skip_log_match → matching requests not logged, whoever the caller is', () => {
     expect(isLogged(RULES, 'GET', '/metrics')).toBe(false)
     expect(isLogged(RULES, 'POST', '/metrics')).toBe(true)
     expect(isLogged(RULES, 'GET', '/v1/nodes')).toBe(true)
     expect(isLogged(config(null), 'GET', '/metrics')).toBe(true)
   })
 
-  it('without any, only development lets callers pass', () => {
+  it('no rules → only a development coordinator authorises', () => {
     expect(outcome(ANONYMOUS, 'POST', '/x', config(null))).toBe('no rule needed')
     expect(outcome(ANONYMOUS, 'POST', '/x', config(null, false))).toBe('unauthenticated')
     expect(outcome(ANONYMOUS, 'POST', '/x', config([]))).toBe('unauthenticated')
   })
 
-  it('a final /* matches every path below, and not what only begins alike', () => {
+  it('pattern with final /* → every path below, not a path with the same beginning', () => {
     const rules = config([{ name: 'r', method: '*', route_patterns: ['/v1/*'], allow_public: true }])
     expect(outcome(ANONYMOUS, 'GET', '/v1/a', rules)).toBe('r')
     expect(outcome(ANONYMOUS, 'GET', '/v1/a/b/c', rules)).toBe('r')
@@ -73,7 +73,7 @@ describe('route rules', () => {
     expect(outcome(ANONYMOUS, 'GET', '/v1x/a', rules)).toBe('unauthenticated')
   })
 
-  it('a URI with a final /* means everyone below it', () => {
+  it('URI with final /* → every caller below it', () => {
     const rules = config([{ name: 'r', method: '*', route_patterns: ['/*'], uris: ['spiffe://example.org/team/*'] }])
     expect(outcome('spiffe://example.org/team/a', 'GET', '/v1', rules)).toBe('r')
     expect(outcome('spiffe://example.org/team/a/b', 'GET', '/v1', rules)).toBe('r')
@@ -83,7 +83,7 @@ describe('route rules', () => {
     expect(outcome(ANONYMOUS, 'GET', '/v1', rules)).toBe('unauthenticated')
   })
 
-  it('a worker may tell of its own node, and of no other, without a rule', () => {
+  it('heartbeat of a worker → its own node only, without a rule', () => {
     const rules = documentSchema.parse({
       ...config([{ name: 'r', method: 'GET', route_patterns: ['/metrics'], allow_public: true }]),
       workflows: {},

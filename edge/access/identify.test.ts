@@ -39,13 +39,13 @@ async function outcomeOf(wish: CertificateWish, config = RULES): Promise<string>
 
 const uri = (value: string): CertificateWish => ({ names: [{ type: 'url', value }] })
 
-describe('the identity in a client certificate', () => {
+describe('identity in a client certificate', () => {
   let good: string
   beforeAll(async () => {
     good = await certificate(uri(ADMIN))
   })
 
-  it('is its one SPIFFE ID', () => {
+  it('one SPIFFE ID → that ID', () => {
     expect(outcome(verified(good))).toBe(ADMIN)
     // A second time it comes from memory.
     expect(outcome(verified(good))).toBe(ADMIN)
@@ -79,13 +79,13 @@ describe('the identity in a client certificate', () => {
     ['a foreign trust domain', uri('spiffe://evil.example/admin'), 'trust domain evil.example is not permitted'],
     ['an authority', { ...uri(ADMIN), ca: true }, 'certificate authority'],
     ['a key that signs certificates', { ...uri(ADMIN), signs: true }, 'may sign certificates'],
-  ])('%s is none', async (_, wish, reason) => {
+  ])('%s → no identity', async (_, wish, reason) => {
     const found = await outcomeOf(wish)
     expect(found).toMatch(/^anonymous: /)
     expect(found).toContain(reason)
   })
 
-  it('needs a permitted trust domain: those listed, else those that the rules name', async () => {
+  it('trust domain → must be listed, else named by a rule', async () => {
     const listed = configWith({ trust_domains: ['a.example'], route_rule: RULES.coordinator.server_config?.route_rule })
     expect(await outcomeOf(uri('spiffe://a.example/x'), listed)).toBe('spiffe://a.example/x')
     expect(await outcomeOf(uri(ADMIN), listed)).toContain('example.org is not permitted')
@@ -113,13 +113,13 @@ describe('the identity in a client certificate', () => {
     ],
     ['it is no certificate', () => verified(':AAAA:'), "can't be read"],
     ['it is not in its form', (field) => verified(field.slice(1)), "can't be read"],
-  ])('a certificate is refused when %s', (_, auth, reason) => {
+  ])('certificate with %s → refused', (_, auth, reason) => {
     const found = outcome(auth(good))
     expect(found).toMatch(/^unauthenticated: /)
     expect(found).toContain(reason)
   })
 
-  it('one is refused that is expired or not valid yet, whatever was verified before', async () => {
+  it('expired or not yet valid certificate → refused, whatever was verified before', async () => {
     const now = Date.now()
     expect(await outcomeOf({ ...uri(ADMIN), notAfter: now - 5000 })).toContain('has expired')
     expect(await outcomeOf({ ...uri(ADMIN), notBefore: now + 60_000, notAfter: now + 120_000 })).toContain(
@@ -127,27 +127,27 @@ describe('the identity in a client certificate', () => {
     )
   })
 
-  it('without a certificate the caller is anonymous', () => {
+  it('no certificate → anonymous', () => {
     expect(outcome(undefined)).toBe('anonymous: there is no client certificate')
     expect(outcome({ certPresented: '0', certVerified: 'NONE', certRevoked: '0' })).toMatch(/^anonymous/)
     expect(outcome({ ...verified(good), certPresented: '0' })).toMatch(/^anonymous/)
   })
 
-  it('without TLS none counts', () => {
+  it('no TLS → anonymous', () => {
     const plain = configWith({ enable_tls: false })
     expect(outcome(verified(good), plain)).toBe('anonymous')
   })
 
-  it('no header is one', () => {
+  it('headers → no identity', () => {
     const header = { 'x-forwarded-client-cert': `URI=${ADMIN}`, 'client-cert': good, 'cf-client-cert': good }
     expect(outcome(undefined, RULES, 'network', header)).toMatch(/^anonymous/)
   })
 
-  it('the local operator needs none', () => {
+  it('local operator → no certificate needed', () => {
     expect(outcome(undefined, RULES, 'local')).toBe('spiffe://resile.local/operator')
   })
 
-  it('nobody becomes the local operator by a certificate', async () => {
+  it('certificate of the local operator → not accepted', async () => {
     const trusting = configWith({ trust_domains: ['resile.local'] })
     expect(await outcomeOf(uri('spiffe://resile.local/operator'), trusting)).toContain('is not permitted')
   })

@@ -42,7 +42,7 @@ async function statuses(count: number, call: () => Promise<Answer>): Promise<num
   return list
 }
 
-it("a caller's triggers are shed first, and its operations pass on", async () => {
+it('load shedding: too many triggers of a caller → triggers shed first, operations pass', async () => {
   const call = caller(PUBLIC)
   const triggers = await statuses(10, () => call('POST', START))
   expect(triggers).toEqual([...Array.from({ length: 8 }, () => 422), 429, 429])
@@ -55,7 +55,7 @@ it("a caller's triggers are shed first, and its operations pass on", async () =>
   expect((await call('GET', '/healthz')).status).toBe(200)
 })
 
-it('anonymous callers are told apart by the address that whoever ended TLS saw, and by no header', async () => {
+it('load shedding: anonymous callers → counted per address from the TLS terminator, not from a header', async () => {
   const call = caller(PUBLIC)
   const from = (clientIp: string) => () =>
     call('GET', '/healthz', { clientIp }, { 'cf-connecting-ip': crypto.randomUUID() })
@@ -65,7 +65,7 @@ it('anonymous callers are told apart by the address that whoever ended TLS saw, 
   expect((await statuses(11, headers)).at(-1)).toBe(429)
 })
 
-it('bad credentials count too', async () => {
+it('load shedding: invalid credentials → counted too', async () => {
   const call = caller({ requests_per_second: 1, enable_tls: true, route_rule: [] })
   const none = () => call('GET', '/v1/nodes')
   expect(await statuses(6, none)).toEqual([401, 401, 401, 401, 401, 429])
@@ -73,14 +73,14 @@ it('bad credentials count too', async () => {
   expect(await statuses(6, () => call('GET', '/v1/nodes', bad))).toEqual([401, 401, 401, 401, 401, 429])
 })
 
-it('the local operator, and a development coordinator without server_config, know no limit', async () => {
+it('load shedding: local operator, or development without server_config → no limit', async () => {
   const local = caller({ requests_per_second: 1 }, 'local')
   expect(new Set(await statuses(20, () => local('GET', '/healthz')))).toEqual(new Set([200]))
   const development = caller(null)
   expect(new Set(await statuses(600, () => development('GET', '/healthz')))).toEqual(new Set([200]))
 })
 
-it('with 512 in flight triggers are shed, with 1024 everything, and what was shed is counted', async () => {
+it('load shedding: 512 in flight → triggers shed; 1024 → everything; both counted', async () => {
   const app = createApp(configWith({ ...PUBLIC, requests_per_second: 10_000 }), 'network')
   const open: ReadableStreamDefaultController<Uint8Array>[] = []
   /** A request whose body doesn't come yet. */

@@ -13,10 +13,10 @@ it.each<[string, string, Purpose]>([
   ['POST', '/v1/executions/1/cancel', 'operation'],
   ['POST', '/v1/freezes', 'operation'],
   ['PUT', '/v1/nodes/web-1', 'operation'],
-])('%s %s is a %s', (method, path, expected) => expect(purposeOf(method, path)).toBe(expected))
+])('purpose of %s %s → %s', (method, path, expected) => expect(purposeOf(method, path)).toBe(expected))
 
-describe("a caller's rate", () => {
-  it('is that of a bucket which fills each millisecond, for each caller apart', () => {
+describe('rate of a caller', () => {
+  it('any requests → as a bucket that fills every millisecond, per caller', () => {
     const steps = fc.array(
       fc.record({
         caller: fc.constantFrom('a', 'b'),
@@ -46,7 +46,7 @@ describe("a caller's rate", () => {
     fc.assert(property, { numRuns: 300 })
   })
 
-  it('says after what time the next one passes, and not a millisecond more', () => {
+  it('refused request → wait until exactly the next one passes', () => {
     const property = fc.property(fc.integer({ min: 1, max: 1000 }), purpose, fc.nat(100), (rate, purpose, elapsed) => {
       const limit = new RateLimit(rate)
       let now = 5000
@@ -60,7 +60,7 @@ describe("a caller's rate", () => {
     fc.assert(property)
   })
 
-  it('goes on after the clock was set back, and is not empty until it has caught up', () => {
+  it('clock set back → continues, and is full only when it has caught up', () => {
     const limit = new RateLimit(10)
     while (limit.take('a', 'operation', 3_600_000) === 0);
     const wait = limit.take('a', 'operation', 1000)
@@ -68,7 +68,7 @@ describe("a caller's rate", () => {
     expect(limit.take('a', 'operation', 1000 + wait)).toBe(0)
   })
 
-  it('leaves a fifth for operations, however many triggers are shed', () => {
+  it('many triggers → a fifth left for operations', () => {
     const limit = new RateLimit(10)
     const passed = Array.from({ length: 500 }, () => limit.take('a', 'trigger', 1)).filter((wait) => wait === 0)
     expect(passed).toHaveLength(40)
@@ -77,7 +77,7 @@ describe("a caller's rate", () => {
     expect(limit.take('b', 'trigger', 1)).toBe(0)
   })
 
-  it('is remembered of a bounded number of callers; those with full buckets go first, then the oldest', () => {
+  it('many callers → bounded number, full buckets forgotten first, then the oldest', () => {
     const limit = new RateLimit(10, 3)
     const drain = (caller: string, now: number): void => {
       while (limit.take(caller, 'operation', now) === 0);
@@ -97,7 +97,7 @@ describe("a caller's rate", () => {
     expect(limit.take('b', 'operation', 2001)).toBe(0)
   })
 
-  it('stays bounded whatever comes', () => {
+  it('any sequence of callers → bounded', () => {
     const calls = fc.array(fc.tuple(fc.nat(50), fc.integer({ min: -100, max: 400 })), { maxLength: 200 })
     const property = fc.property(calls, fc.integer({ min: 1, max: 8 }), (list, most) => {
       const limit = new RateLimit(3, most)
@@ -113,7 +113,7 @@ describe("a caller's rate", () => {
 })
 
 describe('requests in flight', () => {
-  it('are shed from a number on, triggers first', () => {
+  it('too many → shed, triggers first', () => {
     const inFlight = new InFlight({ trigger: 2, operation: 3 })
     const [first, second] = [inFlight.enter('trigger', 0), inFlight.enter('operation', 0)]
     expect(inFlight.enter('trigger', 0)).toBeNull()
@@ -126,7 +126,7 @@ describe('requests in flight', () => {
     expect(second === null || inFlight.enter('trigger', 0) === null).toBe(false)
   })
 
-  it('that never were counted out are not counted for ever', () => {
+  it('requests never counted out → forgotten', () => {
     const inFlight = new InFlight({ trigger: 1, operation: 1 })
     inFlight.enter('trigger', 0)
     expect(inFlight.enter('trigger', 89_999)).toBeNull()

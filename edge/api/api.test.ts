@@ -18,8 +18,8 @@ afterEach(async () => {
 const items = async (path: string): Promise<Record<string, unknown>[]> =>
   (await request('GET', path)).body.items as Record<string, unknown>[]
 
-describe('answers have the shapes that the contract names', () => {
-  it('decisions, executions, nodes and problems', async () => {
+describe('shapes of answers', () => {
+  it('decisions, executions, nodes and problems → as the contract names them', async () => {
     const admitted = await start('thrice', {}, { target: { node: 'web-1' }, trigger: { source: 's' }, reason: 'r' })
     decisionSchema.parse(admitted.body.decision)
     executionSchema.parse(admitted.body.execution)
@@ -32,7 +32,7 @@ describe('answers have the shapes that the contract names', () => {
     problemSchema.parse((await request('GET', '/nowhere')).body)
   })
 
-  it('/openapi.json has what is posted to receivers', async () => {
+  it('/openapi.json → requests to receivers', async () => {
     const { webhooks } = (await request('GET', '/openapi.json')).body
     const schema = { properties: { type: { enum: expect.arrayContaining(['execution.failed', 'execution.lost']) } } }
     expect(webhooks).toMatchObject({
@@ -40,7 +40,7 @@ describe('answers have the shapes that the contract names', () => {
     })
   })
 
-  it('/openapi.json has all that it refers to', async () => {
+  it('/openapi.json → every schema it refers to', async () => {
     const document = (await request('GET', '/openapi.json')).body as unknown as { components: { schemas: object } }
     const references = [...JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)].map(
       ([, name]) => name,
@@ -49,7 +49,7 @@ describe('answers have the shapes that the contract names', () => {
     expect(Object.keys(document.components.schemas)).toEqual(expect.arrayContaining(references))
   })
 
-  it('/openapi.json names every route with every method', async () => {
+  it('/openapi.json → every route with every method', async () => {
     const { paths } = (await request('GET', '/openapi.json')).body as unknown as { paths: Record<string, object> }
     for (const { method, path } of ROUTES) {
       expect(paths[path.replace(/:(\w+)/g, '{$1}')]).toHaveProperty(method.toLowerCase())
@@ -58,7 +58,7 @@ describe('answers have the shapes that the contract names', () => {
 })
 
 describe('lists', () => {
-  it('are newest first, in pages', async () => {
+  it('many items → newest first, in pages', async () => {
     const ids: string[] = []
     for (let index = 0; index < 5; index++) ids.unshift((await start('free')).body.execution.id)
     const first = (await request('GET', '/v1/executions?limit=2')).body
@@ -68,7 +68,7 @@ describe('lists', () => {
     expect(second.next_cursor).toBeNull()
   })
 
-  it('of large items are shorter pages, and lose none', async () => {
+  it('large items → shorter pages, none lost', async () => {
     const reason = 'x'.repeat(60_000)
     for (let index = 0; index < 100; index++) await start('thrice', {}, { target: { node: 'web-1' }, reason })
     const seen: unknown[] = []
@@ -87,7 +87,7 @@ describe('lists', () => {
     expect(seen).toHaveLength(100)
   })
 
-  it('are filtered', async () => {
+  it('filters → matching items only', async () => {
     await start('free', {}, { target: { node: 'web-1' } })
     await start('thrice', {}, { target: { node: 'web-2' } })
     await start('thrice', {}, { target: { node: 'nobody' } })
@@ -100,7 +100,7 @@ describe('lists', () => {
     expect(await items(`/v1/decisions?since=${new Date(Date.now() + 60_000).toISOString()}`)).toHaveLength(0)
   })
 
-  it('of names have names for cursors', async () => {
+  it('lists by name → names as cursors', async () => {
     const { body } = await request('GET', '/v1/nodes?limit=1')
     expect(body).toMatchObject({ items: [{ node: 'web-1' }], next_cursor: 'web-1' })
     expect(await items('/v1/nodes?cursor=web-1')).toMatchObject([{ node: 'web-2' }])
@@ -117,7 +117,7 @@ describe('lists', () => {
     '/v1/decisions?since=yesterday',
     '/v1/decisions?outcome=odd',
     '/v1/nodes?cursor=A',
-  ])('%s is refused', async (path) => {
+  ])('%s → refused', async (path) => {
     expect(await request('GET', path)).toMatchObject({
       status: 400,
       body: { code: 'bad_request', errors: [{ path: expect.stringMatching(/^\//) }] },
@@ -126,7 +126,7 @@ describe('lists', () => {
 })
 
 describe('workflows', () => {
-  it('show each constraint with its present use', async () => {
+  it('listed → each constraint with its usage', async () => {
     await start('thrice')
     expect((await request('GET', '/v1/workflows/thrice')).body).toMatchObject({
       name: 'thrice',
@@ -160,7 +160,7 @@ describe('workflows', () => {
   })
 })
 
-describe('what is not there', () => {
+describe('unknown things', () => {
   it.each([
     ['GET', '/v1/workflows/absent', 404, 'unknown_workflow'],
     ['POST', '/v1/workflows/a%2Fb/executions', 404, 'not_found'],
@@ -172,14 +172,14 @@ describe('what is not there', () => {
     ['OPTIONS', '/v1/nodes', 405, 'method_not_allowed'],
     ['PUT', '/v1/nodes/..', 404, 'not_found'],
     ['PUT', '/v1/nodes/%F0%9F%98%80', 404, 'not_found'],
-  ])('%s %s: %i %s', async (method, path, status, code) => {
+  ])('%s %s → %i %s', async (method, path, status, code) => {
     const answer = await request(method, path)
     expect(answer).toMatchObject({ status, body: { code } })
     expect(answer.headers.has('allow')).toBe(status === 405)
   })
 })
 
-it("every answer carries a request id, the caller's own when it is safe", async () => {
+it("API: any request → request id, the caller's own when it is safe", async () => {
   expect((await request('GET', '/healthz', undefined, { 'x-request-id': 'mine-1' })).headers.get('x-request-id')).toBe(
     'mine-1',
   )
@@ -189,11 +189,11 @@ it("every answer carries a request id, the caller's own when it is safe", async 
   ).toBeTruthy()
 })
 
-it('a HEAD is a GET without a body', async () => {
+it('API: HEAD → a GET without a body', async () => {
   expect(await request('HEAD', '/v1/nodes')).toMatchObject({ status: 200, body: { answer: '' } })
 })
 
-it('is ready without Temporal, and says so', async () => {
+it('readiness: Temporal unreachable → ready, and reported', async () => {
   vi.spyOn(globalThis, 'fetch').mockRejectedValue(new Error('connection refused'))
   expect(await request('GET', '/readyz')).toMatchObject({
     status: 200,

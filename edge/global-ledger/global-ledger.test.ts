@@ -21,7 +21,7 @@ const here = (workflow: string, headers: Record<string, string> = {}): Promise<A
 const there = (workflow: string, headers: Record<string, string> = {}): Promise<Answer> =>
   start(workflow, headers, { target: { node: 'web-9' } })
 
-it('a hundred at once over two datacenters: as many start as the limit says', async () => {
+it('global limit: a hundred triggers at once over two datacenters → as many start as the limit allows', async () => {
   const answers = await Promise.all(
     Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? here('both') : there('both'))),
   )
@@ -35,7 +35,7 @@ it('a hundred at once over two datacenters: as many start as the limit says', as
   }
 })
 
-it('an end in one datacenter makes room in the other', async () => {
+it('global limit: execution ends in one datacenter → admits another in the other', async () => {
   const { id } = (await here('everywhere-once-open')).body.execution
   expect(await there('everywhere-once-open')).toMatchObject({ status: 429, body: { decision: { allowed_at: null } } })
   temporal.close(id, 'COMPLETED')
@@ -44,7 +44,7 @@ it('an end in one datacenter makes room in the other', async () => {
   expect((await there('everywhere-once-open')).status).toBe(201)
 })
 
-it('what never started, proven, never counted', async () => {
+it('global limit: execution that provably never started → not counted', async () => {
   temporal.fault = 'unreachable'
   const { id } = (await here('global', { prefer: 'wait=0' })).body.execution
   expect((await there('global')).status).toBe(429)
@@ -74,7 +74,7 @@ it.each([true, false])(
   },
 )
 
-it('a reservation that comes after it was given up is refused', async () => {
+it('reservation: received after it was given up → refused', async () => {
   const stub = (env as unknown as Env).GLOBAL_LEDGER.getByName('global')
   const question = { workflow: 'global', constraints: [], datacenters: ['dc1', 'dc2'], at: 1, clock: 1 }
   await stub.report('x', 'dc1', { startedAt: null, closedAt: 1, attempt: 1, sequence: 1 })
@@ -82,7 +82,7 @@ it('a reservation that comes after it was given up is refused', async () => {
   expect(await stub.reserve({ id: 'x', datacenter: 'dc1', attempt: 2 }, question)).toMatchObject({ kind: 'reserved' })
 })
 
-it('a settlement that comes late changes nothing', async () => {
+it('usage report: received late → changes nothing', async () => {
   const stub = (env as unknown as Env).GLOBAL_LEDGER.getByName('everywhere-once-open')
   const once = { kind: 'concurrency', value: 1, is_global: true } as const
   const question = { workflow: 'everywhere-once-open', constraints: [once], datacenters: ['dc1'], at: 5, clock: 5 }
@@ -100,7 +100,7 @@ it('a settlement that comes late changes nothing', async () => {
   expect(await used()).toMatchObject({ used: 0 })
 })
 
-it('what a ledger reserved before it lost its rows counts until nothing of it can begin any more', async () => {
+it('reservation: its ledger lost its rows → counts until nothing of it can start', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   temporal.fault = 'unreachable'
   await here('global', { prefer: 'wait=0' })
@@ -117,7 +117,7 @@ it('what a ledger reserved before it lost its rows counts until nothing of it ca
   vi.useRealTimers()
 })
 
-it('an execution that is being approved is still there', async () => {
+it('reservation: during an approval → execution still exists', async () => {
   const { id } = (await here('asked-everywhere')).body.execution
   const silent = failing('reserve', { before: true, hangs: true })
   const approving = request('POST', `/v1/executions/${id}/approve`)
@@ -135,7 +135,7 @@ it('an execution that is being approved is still there', async () => {
   silent.mockRestore()
 })
 
-it('a coordinator that dies between reserving and admitting leaves a record, and nothing that counts', async () => {
+it('reservation: coordinator killed before admission → recorded, and not counted', async () => {
   const silent = failing('reserve', { before: true, hangs: true })
   const asked = here('global').catch(() => undefined)
   await vi.waitFor(async () => {
@@ -155,13 +155,13 @@ it('a coordinator that dies between reserving and admitting leaves a record, and
   expect((await here('global')).status).toBe(201)
 })
 
-it('twenty at once with one key: one is admitted, and all are told so', async () => {
+it('idempotency: twenty triggers at once with one key → one admitted, all answered so', async () => {
   const answers = await Promise.all(Array.from({ length: 20 }, () => here('both', { 'idempotency-key': 'one' })))
   expect(new Set(answers.map(({ body }) => body.execution.id)).size).toBe(1)
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(19)
 })
 
-it('a limit that becomes global counts what ran before, in every datacenter', async () => {
+it('limit becomes global → counts what ran before in every datacenter', async () => {
   // What "free" did is what "both" would have done before it had a global limit.
   for (const start of [here, there, here]) expect((await start('free')).status).toBe(201)
   for (const datacenter of ['dc1', 'dc2']) {
@@ -176,7 +176,7 @@ it('a limit that becomes global counts what ran before, in every datacenter', as
   })
 })
 
-it('settlements are sent again until they are acknowledged', async () => {
+it('usage reports: not acknowledged → sent again', async () => {
   const broken = failing('report', { before: true })
   const { id } = (await here('everywhere-once-open')).body.execution
   temporal.close(id, 'COMPLETED')
@@ -190,7 +190,7 @@ it('settlements are sent again until they are acknowledged', async () => {
   expect((await there('everywhere-once-open')).status).toBe(201)
 })
 
-it('approval reserves, and waits on when it is denied or nobody answers', async () => {
+it('approval: reservation denied or unanswered → still waiting', async () => {
   const waiting = (await here('asked-everywhere')).body.execution
   const approve = () => request('POST', `/v1/executions/${waiting.id}/approve`, {}, { prefer: 'wait=1' })
   const broken = failing('reserve', { before: false })

@@ -87,7 +87,9 @@ afterEach(async () => {
   await reset()
 })
 
-it('limits hold, and nothing that was answered is lost or doubled', { timeout: 170_000 }, async () => {
+it('reservations: any histories with crashes and lost messages → limits hold, no answer lost or doubled', {
+  timeout: 170_000,
+}, async () => {
   const runs = fc.asyncProperty(fc.array(command, { minLength: 8, maxLength: 40 }), async (commands) => {
     const world = await World.begin()
     try {

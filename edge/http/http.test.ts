@@ -37,7 +37,7 @@ describe('decodedPath', () => {
     ['/v1/%2e%2e/metrics', '/metrics'],
     ['//v1', '//v1'],
     ['/a?b=%2F', '/a'],
-  ])('%s is %s', (given, expected) => expect(path(given)).toBe(expected))
+  ])('%s → %s', (given, expected) => expect(path(given)).toBe(expected))
 
   property.prop([fc.webPath()])('is either the one unsafe path or free of percent signs', (given) => {
     const decoded = path(given.startsWith('/') ? given : `/${given}`)
@@ -46,7 +46,7 @@ describe('decodedPath', () => {
 })
 
 describe('parseBody', () => {
-  it('takes no body for an empty object, whatever its type', () => expect(parse('', {})).toEqual({}))
+  it('no body → empty object, whatever its type', () => expect(parse('', {})).toEqual({}))
 
   it.each([
     ['{', 'bad_request', ['']],
@@ -61,9 +61,9 @@ describe('parseBody', () => {
     ['{"reason":null}', 'bad_request', ['/reason']],
     ['{"input":{"list":[1,1e999]}}', 'bad_request', ['/input/list/1']],
     [`{"input":{"a":${'['.repeat(100)}${']'.repeat(100)}}}`, 'bad_request', ['']],
-  ])('%s: %s at %j', (body, code, paths) => expect(parse(body)).toEqual({ code, paths }))
+  ])('%s → %s at %j', (body, code, paths) => expect(parse(body)).toEqual({ code, paths }))
 
-  it('refuses what is no UTF-8', () =>
+  it('invalid UTF-8 → refused', () =>
     expect(parse(new Uint8Array([0x7b, 0xff, 0x7d]))).toMatchObject({ code: 'bad_request' }))
 
   it.each([[{}], [{ 'content-type': 'text/plain' }], [{ 'content-type': 'application/x-www-form-urlencoded' }]])(
@@ -71,19 +71,19 @@ describe('parseBody', () => {
     (headers) => expect(parse('{}', headers)).toMatchObject({ code: 'unsupported_media_type' }),
   )
 
-  it('takes a charset beside the type', () =>
+  it('charset beside the type → accepted', () =>
     expect(parse('{}', { 'content-type': 'Application/JSON; charset=utf-8' })).toEqual({}))
 })
 
 describe('readBody', () => {
   const post = (body: BodyInit): Request => new Request('http://x', { method: 'POST', body })
 
-  it('takes as much as the limit, and not one byte more', async () => {
+  it('body at the limit → accepted; one byte more → refused', async () => {
     expect((await readBody(post('x'.repeat(BODY_LIMIT)), BODY_LIMIT)).byteLength).toBe(BODY_LIMIT)
     await expect(readBody(post('x'.repeat(BODY_LIMIT + 1)), BODY_LIMIT)).rejects.toMatchObject({ code: 'too_large' })
   })
 
-  it('counts what comes without a length', async () => {
+  it('body without a length → counted', async () => {
     const chunk = new TextEncoder().encode('x'.repeat(1000))
     let sent = 0
     const endless = new ReadableStream<Uint8Array>({
@@ -98,7 +98,7 @@ describe('readBody', () => {
 })
 
 describe('hashJson', () => {
-  it('is the same for equal JSON', async () => {
+  it('equal JSON → equal hash', async () => {
     expect(await hashJson(JSON.parse('{"a":1.0,"b":[1,{"c":null}]}'))).toBe(
       await hashJson(JSON.parse(' {"b":[1,{"c":null}],"a":1}')),
     )
@@ -116,7 +116,7 @@ describe('headers', () => {
     ['WAIT = 3', 3000],
     ['wait="4"', 4000],
     ['handling=lenient', 2000],
-  ])('Prefer: %s waits %i ms', (prefer, ms) =>
+  ])('Prefer: %s → waits %i ms', (prefer, ms) =>
     expect(preferredWait(new Headers(prefer === undefined ? {} : { prefer }))).toBe(ms),
   )
 
@@ -124,19 +124,19 @@ describe('headers', () => {
     expect(() => preferredWait(new Headers({ prefer }))).toThrow(ProblemError),
   )
 
-  it('an Idempotency-Key has 1 to 255 characters', () => {
+  it('Idempotency-Key → 1 to 255 characters', () => {
     expect(idempotencyKey(new Headers())).toBeNull()
     expect(idempotencyKey(new Headers({ 'idempotency-key': 'k'.repeat(255) }))).toHaveLength(255)
     for (const key of ['', 'k'.repeat(256)])
       expect(() => idempotencyKey(new Headers({ 'idempotency-key': key }))).toThrow(ProblemError)
   })
 
-  it('a request id is echoed when it is safe', () => {
+  it('request id → echoed when it is safe', () => {
     expect(requestId(new Headers({ 'x-request-id': 'abc-1' }))).toBe('abc-1')
     expect(requestId(new Headers({ 'x-request-id': 'a b' }))).not.toBe('a b')
   })
 
-  it('a traceparent must be valid', () => {
+  it('invalid traceparent → ignored', () => {
     const valid = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     expect(traceparent(new Headers({ traceparent: valid }))).toBe(valid)
     expect(
@@ -145,4 +145,4 @@ describe('headers', () => {
   })
 })
 
-it('a JSON Pointer escapes ~ and /', () => expect(jsonPointer(['a~b', 'c/d', 0])).toBe('/a~0b/c~1d/0'))
+it('JSON Pointer: ~ and / → escaped', () => expect(jsonPointer(['a~b', 'c/d', 0])).toBe('/a~0b/c~1d/0'))

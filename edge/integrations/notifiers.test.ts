@@ -60,8 +60,8 @@ interface PagerDutyEvent {
 }
 const pages = (): PagerDutyEvent[] => receivers.received.map(({ text }) => JSON.parse(text) as PagerDutyEvent)
 
-describe('a channel of Slack', () => {
-  it('is told of a failure: summary, facts, receipt, evidence and what helps', async () => {
+describe('Slack receiver', () => {
+  it('failure → message with summary, facts, receipt, evidence and commands', async () => {
     const log = vi.spyOn(console, 'log')
     const id = await failed('chatty')
     expect(receivers.received.map(({ url }) => url)).toEqual([BOUND.CHAT_URL])
@@ -85,7 +85,7 @@ describe('a channel of Slack', () => {
     expect(logged(log)).not.toContain(BOUND.CHAT_URL)
   })
 
-  it('gets buttons with what waits for approval, and is told nothing when that is decided', async () => {
+  it('approval needed → message with buttons, nothing sent when it is decided', async () => {
     const id = await waiting('chatty-asked')
     await settled()
     expect(chat().at(-1)?.blocks.at(-1)).toMatchObject({
@@ -100,7 +100,7 @@ describe('a channel of Slack', () => {
     expect(chat()).toHaveLength(1)
   })
 
-  it('gets no buttons with what was decided before it could be told', async () => {
+  it('approval decided before it was sent → message without buttons', async () => {
     receivers.answers.set('chat', 'unreachable')
     const id = await waiting('chatty-asked')
     await settled()
@@ -113,7 +113,7 @@ describe('a channel of Slack', () => {
     expect(chat()[0]?.blocks.map(({ type }) => type)).not.toContain('actions')
   })
 
-  it('shows nothing as markup that comes from elsewhere, and no more than Slack takes', async () => {
+  it("markup in texts → escaped, within Slack's limits", async () => {
     const evil = '<!channel> <https://evil.example|ok> & ``` *'
     await failed('chatty', `${evil}${'&'.repeat(9000)}`, `${evil}${'<'.repeat(9000)}`)
     const [message] = chat()
@@ -127,7 +127,7 @@ describe('a channel of Slack', () => {
     for (const { text } of fences) expect(text?.text.match(/```/g)).toHaveLength(2)
   })
 
-  it('is left alone for as long as it says', async () => {
+  it('Retry-After → honoured', async () => {
     receivers.answers.set('chat', { status: 429, retryAfter: '30' })
     await failed('chatty')
     const [row] = await sql('SELECT next_at FROM escalations')
@@ -146,8 +146,8 @@ describe('a channel of Slack', () => {
   )
 })
 
-describe('PagerDuty', () => {
-  it('is told of a failure as an event that is known by execution and status', async () => {
+describe('PagerDuty receiver', () => {
+  it('failure → event identified by execution and status', async () => {
     const log = vi.spyOn(console, 'log')
     const id = await failed('paging')
     expect(receivers.received.map(({ url }) => url)).toEqual(['http://duty.receiver.test/v2/enqueue'])
@@ -182,7 +182,7 @@ describe('PagerDuty', () => {
     expect(logged(log)).not.toContain(BOUND.DUTY_KEY)
   })
 
-  it('is told when what waited for approval is decided', async () => {
+  it('approval decided → resolved', async () => {
     const id = await waiting('paging-asked')
     await settled()
     expect(pages()).toMatchObject([
@@ -195,7 +195,7 @@ describe('PagerDuty', () => {
     ])
   })
 
-  it('is told again until it has taken the event in', async () => {
+  it('not accepted → sent again', async () => {
     receivers.answers.set('duty', 400)
     await failed('paging')
     receivers.answers.set('duty', 202)
@@ -206,7 +206,7 @@ describe('PagerDuty', () => {
     expect(receivers.received).toHaveLength(told)
   })
 
-  it('without a key is told nothing, and the log says why', async () => {
+  it('no routing key → nothing sent, logged', async () => {
     const log = vi.spyOn(console, 'log')
     await failed('paging-in-vain')
     expect(receivers.received).toEqual([])

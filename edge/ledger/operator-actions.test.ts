@@ -13,8 +13,8 @@ const NO_WAIT = { prefer: 'wait=0' }
 const freeze = (scope: object, more: object = {}) =>
   request('POST', '/v1/freezes', { scope, reason: 'maintenance', ...more })
 
-describe('a freeze', () => {
-  it('denies what it covers with 423, records that, and says when it ends', async () => {
+describe('freeze', () => {
+  it('covers a trigger → 423, recorded, with its end', async () => {
     const frozen = await freeze({ workflow: 'free', node: 'web-1' }, { for: '90s' })
     expect(frozen).toMatchObject({
       status: 201,
@@ -36,7 +36,7 @@ describe('a freeze', () => {
     expect((await start('thrice')).status).toBe(201)
   })
 
-  it('of everything holds everywhere until it is lifted, and is lifted once', async () => {
+  it('of everything → holds until it is lifted; lifted twice → 404', async () => {
     await beatAll(['web-9'], 'dc2')
     const { id } = (await freeze({})).body
     const denied = await start('free', {}, { target: { node: 'web-9' } })
@@ -48,14 +48,14 @@ describe('a freeze', () => {
     expect((await start('free', {}, { target: { node: 'web-9' } })).status).toBe(201)
   })
 
-  it('of one datacenter leaves the other alone', async () => {
+  it('of one datacenter → other one unaffected', async () => {
     await beatAll(['web-9'], 'dc2')
     await freeze({ datacenter: 'dc2' })
     expect((await start('free')).status).toBe(201)
     expect((await start('free', {}, { target: { node: 'web-9' } })).status).toBe(423)
   })
 
-  it('expires', async () => {
+  it('expired → admits again', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await freeze({}, { expires_at: new Date(Date.now() + 60_000).toISOString() })
     expect((await start('free')).status).toBe(423)
@@ -66,7 +66,7 @@ describe('a freeze', () => {
     expect((await request('GET', '/v1/freezes')).body.items).toEqual([])
   })
 
-  it('keeps a pending start from being sent; lifted, it goes out', async () => {
+  it('pending start → held back; lifted → sent', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', NO_WAIT)).body.execution
     await alarmNow()
@@ -82,7 +82,7 @@ describe('a freeze', () => {
     expect(await execution(id)).toMatchObject({ status: 'running', error: null })
   })
 
-  it('outlasts valid_for: the start is void, and says why', async () => {
+  it('longer than valid_for → start voided, with the reason', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', NO_WAIT)).body.execution
     await freeze({})
@@ -108,7 +108,7 @@ describe('a freeze', () => {
     [{ scope: { datacenter: 'mars' }, reason: 'x' }, '/scope/datacenter'],
     [{ scope: { node: 'A B' }, reason: 'x' }, '/scope/node'],
     [{ scope: { rack: 'r1' }, reason: 'x' }, '/scope/rack'],
-  ])('%j is refused', async (body, path) => {
+  ])('%j → refused', async (body, path) => {
     expect(await request('POST', '/v1/freezes', body)).toMatchObject({ status: 400, body: { errors: [{ path }] } })
     expect((await request('GET', '/v1/freezes')).body.items).toEqual([])
   })
@@ -117,7 +117,7 @@ describe('a freeze', () => {
 describe('mode approve', () => {
   const approve = (id: string, body: object = {}) => request('POST', `/v1/executions/${id}/approve`, body)
 
-  it('waits, occupies nothing, and runs once it is approved', async () => {
+  it('triggered → waits, counts nothing, runs once approved', async () => {
     const answer = await start('asked', { 'idempotency-key': 'a' })
     const { id } = answer.body.execution
     expect(answer).toMatchObject({
@@ -140,14 +140,14 @@ describe('mode approve', () => {
     expect(temporal.executions.size).toBe(1)
   })
 
-  it('approved twice at once runs once', async () => {
+  it('approved twice at once → runs once', async () => {
     const { id } = (await start('asked')).body.execution
     const answers = await Promise.all([approve(id), approve(id), approve(id)])
     expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409])
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('is judged anew: denied, it goes on waiting', async () => {
+  it('denied at approval → still waiting', async () => {
     const [first, second] = [(await start('asked')).body.execution, (await start('asked')).body.execution]
     expect((await approve(first.id)).status).toBe(201)
     const denied = await approve(second.id)
@@ -158,7 +158,7 @@ describe('mode approve', () => {
     expect((await approve(second.id)).status).toBe(423)
   })
 
-  it('rejected, canceled or expired it never starts', async () => {
+  it('rejected, canceled or expired → never starts', async () => {
     const ids: string[] = []
     for (let index = 0; index < 3; index++) ids.push((await start('asked')).body.execution.id)
     const [rejected = '', canceled = '', expired = ''] = ids
@@ -177,14 +177,14 @@ describe('mode approve', () => {
     expect((await approve('01a1fd87-1ab3-749c-8831-cc78a8e48041')).status).toBe(404)
   })
 
-  it('is denied at once when its constraints are used up', async () => {
+  it('constraints used up → denied at once', async () => {
     expect((await approve((await start('asked')).body.execution.id)).status).toBe(201)
     expect((await start('asked')).status).toBe(429)
   })
 })
 
 describe('mode shadow', () => {
-  it('records what would have happened, starts nothing and occupies nothing', async () => {
+  it('triggered → recorded, nothing started, nothing counted', async () => {
     const first = await start('watched')
     expect(first).toMatchObject({
       status: 202,

@@ -3,7 +3,7 @@ import { send } from '../testing/coordinator.ts'
 
 const ask = (): Request => new Request('http://coordinator.test/.well-known/jwks.json')
 
-it('publishes the keys that check permits, and nothing of what signs them', async () => {
+it('JWKS → public keys only', async () => {
   const { status, body } = await send(ask())
   expect(status).toBe(200)
   expect(body.keys).toEqual([expect.objectContaining({ kid: 'test', x: expect.any(String) })])

@@ -28,7 +28,7 @@ function today(...episodes: Episode[]): SignalCounts | undefined {
 
 const ONE: SignalCounts = { fired: 1, admitted: 1, denied: 0, helped: 0, flapped: 0, never_acted_on: 0, open: 0 }
 
-test('what was healed and stays away has helped', () => {
+test('effectiveness: healed and not firing again → helped', () => {
   expect(today(episode(60, 5))).toEqual({ ...ONE, helped: 1 })
 })
 
@@ -41,20 +41,20 @@ test.each([
   ['it was held back', { admitted: 0, executions: [] }, { admitted: 0, never_acted_on: 1 }],
   ['it was only recorded', { executions: ['shadowed' as const] }, { never_acted_on: 1 }],
   ['nobody approved it', { executions: ['expired' as const] }, { never_acted_on: 1 }],
-])('it has not helped while %s', (_, more, counts) => {
+])('effectiveness: %s → did not help', (_, more, counts) => {
   expect(today(episode(60, 5, more))).toEqual({ ...ONE, ...counts })
 })
 
-test('what comes back within ten minutes flaps, and what came before it did not help', () => {
+test('effectiveness: fires again within ten minutes → flapped, earlier one did not help', () => {
   const counts = today(episode(60, 5), episode(46, 5), episode(20, 5))
   expect(counts).toMatchObject({ fired: 3, flapped: 1, helped: 2 })
 })
 
-test('another condition of the same detector is no flapping', () => {
+test('effectiveness: another condition of the same detector → no flapping', () => {
   expect(today(episode(60, 5), episode(50, 5, { fingerprint: 'g' }))).toMatchObject({ flapped: 0, helped: 2 })
 })
 
-test('each window counts what began in it; flapping also looks over its edge', () => {
+test('effectiveness: windows → count what began in them, flapping looks past the edge', () => {
   const [signal] = analyse(
     [
       episode(2, 1),
@@ -74,7 +74,7 @@ test('each window counts what began in it; flapping also looks over its edge', (
   ])
 })
 
-test('signals are told apart by source, name and workflow, the one that fired last first', () => {
+test('effectiveness: several signals → separate by source, name and workflow, newest first', () => {
   const signals = analyse(
     [
       episode(60, 5),

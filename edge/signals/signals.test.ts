@@ -46,7 +46,7 @@ async function signals(query = ''): Promise<SignalSummary[]> {
   return body['items'] as SignalSummary[]
 }
 
-test('a detector tells of an episode as it goes on; how its execution ended is asked of the ledger', async () => {
+test("signals: episode reported while it lasts → its execution's end asked of the ledger", async () => {
   const began = ago(30)
   expect(await report(episode({ began }))).toBe(204)
   expect(await signals()).toMatchObject([
@@ -62,15 +62,15 @@ test('a detector tells of an episode as it goes on; how its execution ended is a
   expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, helped: 1, open: 0 }, '30d': { helped: 1 } } }])
 })
 
-describe('reports that come again', () => {
-  test('count once', async () => {
+describe('repeated report', () => {
+  test('same episode → counted once', async () => {
     const one = episode({ denied: 1, code: 'frozen' })
     await report(one, one)
     await report(one)
     expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, denied: 1 } } }])
   })
 
-  test('and late, do not open again what has ended', async () => {
+  test('late → does not reopen an ended episode', async () => {
     const began = ago(30)
     await report(episode({ began, ended: ago(10), admitted: 1 }))
     await report(episode({ began }))
@@ -78,7 +78,7 @@ describe('reports that come again', () => {
   })
 })
 
-describe('Alertmanager tells of the beginning and of the end', () => {
+describe('Alertmanager episodes', () => {
   const tell = (status: string, more: object = {}) =>
     request('POST', '/v1/triggers/alertmanager', {
       version: '4',
@@ -93,7 +93,7 @@ describe('Alertmanager tells of the beginning and of the end', () => {
       ],
     })
 
-  test('of an alert that was healed', async () => {
+  test('alert healed → began and ended', async () => {
     const startsAt = ago(30)
     const { body } = await tell('firing', { startsAt })
     const [item] = body['items'] as { execution: string }[]
@@ -115,7 +115,7 @@ describe('Alertmanager tells of the beginning and of the end', () => {
     )
   })
 
-  test('of one that was refused, however often it comes', async () => {
+  test('alert refused, however often → one episode', async () => {
     const labels = { alertname: 'Sick', remediation: 'none-such' }
     const startsAt = ago(30)
     for (let time = 0; time < 3; time += 1) expect((await tell('firing', { labels, startsAt })).status).toBe(200)
@@ -126,7 +126,7 @@ describe('Alertmanager tells of the beginning and of the end', () => {
     )
   })
 
-  test('and an end whose beginning nobody was told of is an episode too', async () => {
+  test('end without a beginning → an episode too', async () => {
     await tell('resolved', { endsAt: ago(5) })
     await vi.waitFor(async () =>
       expect(await signals()).toMatchObject([{ windows: { '1d': { fired: 1, never_acted_on: 1, open: 0 } } }]),
@@ -154,11 +154,11 @@ test.each([
   ['a bad time', { episodes: [episode({ began: 'yesterday' })] }],
   ['a negative count', { episodes: [episode({ denied: -1 })] }],
   ['what is no id', { episodes: [episode({ executions: ['../x'] })] }],
-])('%s is refused', async (_, body) => {
+])('%s → refused', async (_, body) => {
   expect((await request('POST', '/v1/signals', body)).status).toBe(400)
 })
 
-test('after a month an episode is forgotten, with its executions', async () => {
+test('signals: a month old → deleted with its executions', async () => {
   const id = '019a0000-0000-7000-8000-000000000001'
   await report(episode({ began: ago(32 * 24 * 60), ended: ago(32 * 24 * 60 - 5), admitted: 1, executions: [id] }))
   await report(episode())
@@ -169,13 +169,13 @@ test('after a month an episode is forgotten, with its executions', async () => {
   expect(left).toEqual([1, 0])
 })
 
-describe('whoever tells of episodes', () => {
+describe('hostile reports', () => {
   const inside = <Result>(look: (sql: SqlStorage) => Result): Promise<Result> =>
     runInDurableObject((env as unknown as Env).SIGNALS.getByName('signals'), (_, { storage }) => look(storage.sql))
   const countOf = (table: string): Promise<number> =>
     inside((sql) => sql.exec<{ count: number }>(`SELECT count(*) AS count FROM ${table}`).one().count)
 
-  test('makes no ledger answer for many executions, nor again for those that it does not know', async () => {
+  test('many executions → ledgers asked for few, and not again for unknown ones', async () => {
     const asked: number[] = []
     vi.spyOn(LedgerObject.prototype, 'statuses').mockImplementation((ids) => {
       asked.push(ids.length)
@@ -193,13 +193,13 @@ describe('whoever tells of episodes', () => {
     expect(asked).toEqual([1000, 1000, 500, 500])
   })
 
-  test('tells nothing of executions by what is no id of theirs', async () => {
+  test('invalid execution ids → nothing revealed', async () => {
     await report(episode({ executions: [crypto.randomUUID()] }))
     expect(await countOf('executions')).toBe(0)
     expect(await signals()).toHaveLength(1)
   })
 
-  test('can fill the books so far and no further, also with the executions of one episode', async () => {
+  test('many episodes and executions → bounded', async () => {
     const one = episode()
     await report(one)
     await inside((sql) =>
@@ -213,12 +213,12 @@ describe('whoever tells of episodes', () => {
     expect(await countOf('executions')).toBe(100_000)
   })
 
-  test('can not tell of what is to come: it would never be forgotten', async () => {
+  test('episodes in the future → refused', async () => {
     expect(await report(episode({ began: ago(-6), fingerprint: 'later' }), episode())).toBe(204)
     expect(await countOf('episodes')).toBe(1)
   })
 
-  test('under a hundred thousand names gets an answer, of the thousand that fired last', {
+  test('a hundred thousand names → answered with the newest thousand', {
     timeout: 60_000,
   }, async () => {
     await report(episode({ began: ago(1) }))
@@ -242,7 +242,7 @@ describe('whoever tells of episodes', () => {
   })
 })
 
-test('what an event calls itself is kept no longer than what a detector may', () => {
+test('long names of events → cut', () => {
   const facts = { source: 's', name: 'n'.repeat(300), workflow: 'w', fingerprint: 'f'.repeat(300), began: 0, ended: 0 }
   const { name, fingerprint } = episodeOf(facts, undefined)
   expect([name.length, fingerprint.length]).toEqual([255, 255])

@@ -21,7 +21,7 @@ describe('ClockWatch', () => {
     },
   )
 
-  it('learns nothing from an answer without a date, or with nonsense, but that there was one', () => {
+  it('answer without a valid date → only its arrival counts', () => {
     const watch = new ClockWatch()
     watch.observe(dateOf(NOW - 60_000), NOW, NOW)
     for (const date of [null, 'yesterday', '']) watch.observe(date, NOW, NOW + 500)
@@ -29,7 +29,7 @@ describe('ClockWatch', () => {
     expect(watch.isFresh(NOW + 600)).toBe(true)
   })
 
-  it('is out of date after any jump of this clock that matters', () => {
+  it('clock jumps → out of date', () => {
     const watch = new ClockWatch()
     watch.observe(dateOf(NOW), NOW, NOW)
     expect(watch.isFresh(NOW + 500)).toBe(true)
@@ -37,7 +37,7 @@ describe('ClockWatch', () => {
     expect(watch.isFresh(NOW - CLOCK_TOLERANCE_MS)).toBe(false)
   })
 
-  it('does not ask a Temporal again and again that says nothing', () => {
+  it('no answers → not asked again at once', () => {
     const watch = new ClockWatch()
     expect(watch.mayAsk(NOW)).toBe(true)
     watch.asked(NOW)

@@ -13,7 +13,7 @@ function grpc(code: number, kind?: string, more: object = {}): ReturnType<typeof
 }
 
 describe('startOutcome', () => {
-  it("only Temporal's own word proves a start", () => {
+  it("Temporal's own answer → proves a start", () => {
     expect(startOutcome(readAnswer(200, '{"runId":"r","started":true}'))).toEqual({
       kind: 'started',
       runId: 'r',
@@ -26,9 +26,11 @@ describe('startOutcome', () => {
     })
   })
 
-  it.each([3, 5, 7, 9, 11, 12, 16])('gRPC %i refuses', (code) => expect(startOutcome(grpc(code)).kind).toBe('refused'))
+  it.each([3, 5, 7, 9, 11, 12, 16])('gRPC %i → refused', (code) =>
+    expect(startOutcome(grpc(code)).kind).toBe('refused'),
+  )
 
-  it.each([1, 2, 4, 8, 10, 13, 14, 15])('gRPC %i proves nothing', (code) =>
+  it.each([1, 2, 4, 8, 10, 13, 14, 15])('gRPC %i → proves nothing', (code) =>
     expect(startOutcome(grpc(code)).kind).toBe('unknown'),
   )
 
@@ -40,11 +42,11 @@ describe('startOutcome', () => {
     [409, '{"error":"conflict"}'],
     [200, '{}'],
     [400, '{"code":"3"}'],
-  ])('HTTP %i with %j proves nothing', (status, text) =>
+  ])('HTTP %i with %j → proves nothing', (status, text) =>
     expect(startOutcome(readAnswer(status, text)).kind).toBe('unknown'),
   )
 
-  it('AlreadyExists of another kind proves nothing', () => expect(startOutcome(grpc(6)).kind).toBe('unknown'))
+  it('other AlreadyExists → proves nothing', () => expect(startOutcome(grpc(6)).kind).toBe('unknown'))
 })
 
 describe('executionState', () => {
@@ -67,9 +69,9 @@ describe('executionState', () => {
     ['CONTINUED_AS_NEW', 'open'],
     ['PAUSED', 'open'],
     ['SOMETHING_NEW', 'unknown'],
-  ])('%s is %s', (status, kind) => expect(described(status).kind).toBe(kind))
+  ])('%s → %s', (status, kind) => expect(described(status).kind).toBe(kind))
 
-  it('tells how it ended', () => {
+  it('closed → with status and time', () => {
     expect(described('TIMED_OUT')).toEqual({
       kind: 'closed',
       runId: 'r',
@@ -78,7 +80,7 @@ describe('executionState', () => {
     })
   })
 
-  it('a missing execution is absent; a missing namespace proves nothing', () => {
+  it('execution missing → absent; namespace missing → proves nothing', () => {
     expect(executionState(grpc(5, 'NotFoundFailure')).kind).toBe('absent')
     expect(executionState(grpc(5, 'NamespaceNotFoundFailure')).kind).toBe('unknown')
     expect(executionState(readAnswer(404, 'not here')).kind).toBe('unknown')
@@ -88,14 +90,14 @@ describe('executionState', () => {
 describe('ending', () => {
   const closed = (event: object) => ending(readAnswer(200, JSON.stringify({ history: { events: [event] } })))
 
-  it('has the result', () => {
+  it('completed → result', () => {
     expect(
       closed({ workflowExecutionCompletedEventAttributes: { result: { payloads: [encodePayload({ ok: [] })] } } }),
     ).toEqual({ result: { ok: [] }, error: null })
     expect(closed({ workflowExecutionCompletedEventAttributes: {} })).toEqual({ result: null, error: null })
   })
 
-  it('has the failure with its details and causes', () => {
+  it('failed → failure with details and causes', () => {
     const failure = {
       message: 'Activity task failed',
       activityFailureInfo: {},
@@ -111,5 +113,5 @@ describe('ending', () => {
     })
   })
 
-  it('is null without an event', () => expect(ending(readAnswer(200, '{}'))).toBeNull())
+  it('no event → null', () => expect(ending(readAnswer(200, '{}'))).toBeNull())
 })

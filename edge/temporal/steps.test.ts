@@ -23,7 +23,7 @@ const scheduled = (eventId: string, second: number, name: string, argument?: unk
   },
 })
 
-test('activities in the order in which they were scheduled, with their ends', () => {
+test('steps: activities → in the order in which they were scheduled, with their ends', () => {
   const events = [
     { eventId: '1', eventTime: at(0) },
     scheduled('5', 1, 'runCommand', { name: 'restart', params: { token: 'secret' } }),
@@ -69,7 +69,7 @@ test('activities in the order in which they were scheduled, with their ends', ()
   ])
 })
 
-test('what runs has its attempts from Describe', () => {
+test('steps: running activity → attempts from Describe', () => {
   const described = {
     ok: true,
     body: { pendingActivities: [{ activityId: 'a5', attempt: 4, lastFailure: { message: 'refused' } }] },
@@ -84,16 +84,16 @@ test.each([
   ['http://web-1/', 'http://web-1/'],
   ['https://user:pass@git.example.org/fleet.git', 'https://git.example.org/fleet.git'],
   ['a://b c', 'a://b c'],
-])('what it is about holds no secret: %s', (url, subject) => {
+])('steps: subject → no secrets: %s', (url, subject) => {
   expect(stepsOf([scheduled('5', 1, 'checkHttp', { url })], NO_ANSWER)).toMatchObject([{ subject }])
 })
 
-describe('an answer', () => {
-  test('with a page', () => {
+describe('history page', () => {
+  test('with a token → next page', () => {
     const body = { history: { events: [{ eventId: '1' }] }, nextPageToken: 'more' }
     expect(historyPage({ ok: true, body })).toEqual({ events: [{ eventId: '1' }], nextPageToken: 'more' })
     expect(historyPage({ ok: true, body: {} })).toEqual({ events: [], nextPageToken: '' })
   })
 
-  test('that is none', () => expect(historyPage(NO_ANSWER)).toBeNull())
+  test('invalid → null', () => expect(historyPage(NO_ANSWER)).toBeNull())
 })

@@ -21,10 +21,10 @@ function mistakes(input: Record<string, unknown>): string[] {
   }
 }
 
-it('fills in defaults, and only those', () =>
+it('input: defaults declared → filled in, nothing else', () =>
   expect(validateInput(FIELDS, { unit: 'a' })).toEqual({ unit: 'a', count: 2 }))
 
-it('takes any object when nothing is declared', () => expect(validateInput(undefined, { x: [1] })).toEqual({ x: [1] }))
+it('input: nothing declared → any object', () => expect(validateInput(undefined, { x: [1] })).toEqual({ x: [1] }))
 
 it.each([
   [{}, ['/input/unit']],
@@ -36,4 +36,4 @@ it.each([
   [{ unit: 'a', options: null }, ['/input/options']],
   [{ unit: 'a', 'x/y': 1 }, ['/input/x~1y']],
   [JSON.parse('{"unit":"a","__proto__":{}}') as Record<string, unknown>, ['/input/__proto__']],
-])('%j: wrong at %j', (input, paths) => expect(mistakes(input)).toEqual(paths))
+])('input: %j → refused at %j', (input, paths) => expect(mistakes(input)).toEqual(paths))

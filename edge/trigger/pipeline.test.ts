@@ -9,8 +9,8 @@ beforeEach(async () => {
 })
 afterEach(cleanUp)
 
-describe('a start', () => {
-  it("is 201 with decision and execution, and one workflow in Temporal with the contract's memo", async () => {
+describe('start', () => {
+  it("allowed → 201 with decision and execution, one workflow with the contract's memo", async () => {
     const { status, headers, body } = await start(
       'free',
       {},
@@ -52,14 +52,14 @@ describe('a start', () => {
     ['anywhere', {}, 'dc1', 'dc1'],
     ['anywhere', { target: { datacenter: 'dc1' } }, 'dc1', 'dc1'],
     ['free', { target: { node: 'web-2', datacenter: 'dc1' } }, 'dc1:node:web-2', 'dc1'],
-  ])('%s with %j runs on %s', async (workflow, body, taskQueue, workflowQueue) => {
+  ])('%s with %j → runs on %s', async (workflow, body, taskQueue, workflowQueue) => {
     const answer = await start(workflow, {}, body)
     expect(answer.status).toBe(201)
     expect(answer.body.execution.task_queue).toBe(taskQueue)
     expect(temporal.executions.get(answer.body.execution.id)?.body.taskQueue).toMatchObject({ name: workflowQueue })
   })
 
-  it('fills in the defaults of declared inputs', async () => {
+  it('input defaults → filled in', async () => {
     const { body } = await start('typed', {}, { target: { node: 'web-1' }, input: { unit: 'nginx' } })
     const sent = temporal.executions.get(body.execution.id)?.body as { input: { payloads: { data: string }[] } }
     expect(JSON.parse(atob(sent.input.payloads[0]?.data ?? ''))).toEqual({ unit: 'nginx', count: 2 })
@@ -67,7 +67,7 @@ describe('a start', () => {
 })
 
 describe('constraints', () => {
-  it('fifty at once against three: three 201, the rest 429 with receipt and Retry-After', async () => {
+  it('fifty at once, limit three → three 201, others 429 with receipt and Retry-After', async () => {
     const answers = await Promise.all(Array.from({ length: 50 }, () => start('thrice', { prefer: 'wait=30' })))
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(3)
     const denied = answers.filter(({ status }) => status === 429)
@@ -87,7 +87,7 @@ describe('constraints', () => {
     expect(temporal.executions.size).toBe(3)
   })
 
-  it('concurrency names no time, and lets the next in once the first has ended', async () => {
+  it('concurrency → no allowed_at, next admitted when the first ends', async () => {
     const first = await start('single')
     const second = await start('single')
     expect(second).toMatchObject({
@@ -104,7 +104,7 @@ describe('constraints', () => {
     })
   })
 
-  it('per node counts each node for itself', async () => {
+  it('per node → separate counts', async () => {
     expect((await start('per-node')).status).toBe(201)
     expect((await start('per-node')).body.decision.constraints[0]).toMatchObject({
       scope: 'node',
@@ -114,7 +114,7 @@ describe('constraints', () => {
     expect((await start('per-node', {}, { target: { node: 'web-2' } })).status).toBe(201)
   })
 
-  it('is_global with one datacenter counts there, as global', async () => {
+  it('is_global with one datacenter → counted there, as global', async () => {
     await start('global')
     expect((await start('global', {}, { target: { node: 'web-2' } })).body.decision.constraints[0]).toMatchObject({
       scope: 'global',
@@ -123,7 +123,7 @@ describe('constraints', () => {
     })
   })
 
-  it('evaluate answers without changing anything, also for a future time', async () => {
+  it('evaluate → changes nothing, also for a future time', async () => {
     const evaluate = (at?: string) =>
       request('POST', '/v1/workflows/thrice/evaluate', {
         target: { node: 'web-1' },
@@ -139,8 +139,8 @@ describe('constraints', () => {
   })
 })
 
-describe('an Idempotency-Key', () => {
-  it('twenty at once start one execution, and every answer names it', async () => {
+describe('Idempotency-Key', () => {
+  it('twenty at once → one execution in every answer', async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, () => start('free', { 'idempotency-key': 'k' })))
     expect(new Set(answers.map(({ body }) => body.execution.id)).size).toBe(1)
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
@@ -150,7 +150,7 @@ describe('an Idempotency-Key', () => {
     expect(temporal.executions.size).toBe(1)
   })
 
-  it('compares bodies as parsed JSON', async () => {
+  it('equal parsed JSON → same body', async () => {
     await start('free', { 'idempotency-key': 'k' }, { target: { node: 'web-1' }, input: { a: 1, b: [] } })
     const same = '{"input": {"b":[],  "a":1.0}, "target":{"node":"web-1"}}'
     expect((await request('POST', '/v1/workflows/free/executions', same, { 'idempotency-key': 'k' })).status).toBe(200)
@@ -160,7 +160,7 @@ describe('an Idempotency-Key', () => {
     })
   })
 
-  it('is not bound by a denial', async () => {
+  it('denial → not bound', async () => {
     const first = await start('single')
     expect((await start('single', { 'idempotency-key': 'k' })).status).toBe(429)
     temporal.close(first.body.execution.id, 'FAILED', 'boom')
@@ -168,7 +168,7 @@ describe('an Idempotency-Key', () => {
     expect((await start('single', { 'idempotency-key': 'k' })).status).toBe(201)
   })
 
-  it('is looked up before routing', async () => {
+  it('node gone → resend still found', async () => {
     await start('free', { 'idempotency-key': 'k' })
     await request('PUT', '/v1/nodes/web-1', { datacenter: 'dc1', draining: true, queues: [] })
     expect((await start('free', { 'idempotency-key': 'k' })).status).toBe(200)
@@ -177,7 +177,7 @@ describe('an Idempotency-Key', () => {
 })
 
 describe('routing', () => {
-  it('a node that is unknown, draining or without the queue has no worker; the decision is recorded', async () => {
+  it('node unknown, draining or without the queue → no_worker, recorded', async () => {
     expect(await start('free', {}, { target: { node: 'unknown-9' } })).toMatchObject({
       status: 503,
       body: { code: 'no_worker', decision: { outcome: 'denied', code: 'no_worker' } },
@@ -189,7 +189,7 @@ describe('routing', () => {
     expect((await request('GET', '/v1/decisions?code=no_worker')).body.items).toHaveLength(2)
   })
 
-  it('a type that nobody registered is refused, and does not count', async () => {
+  it('type not registered → refused, not counted', async () => {
     for (const node of ['web-1', 'web-2']) {
       await request('PUT', `/v1/nodes/${node}`, {
         datacenter: 'dc1',
@@ -201,7 +201,7 @@ describe('routing', () => {
     expect((await start('thrice')).body.decision.constraints[0]).toMatchObject({ used: 0 })
   })
 
-  it('a hint that can not be one does not cost the node its life', async () => {
+  it('heartbeat with an invalid hint → node stays live', async () => {
     const queues = [{ name: 'dc1:node:web-9' }]
     expect(
       (await request('PUT', '/v1/nodes/web-9', { datacenter: 'dc1', queues, closed: ['child-1', '../x'] })).status,
@@ -209,7 +209,7 @@ describe('routing', () => {
     expect((await request('GET', '/v1/nodes/web-9')).status).toBe(200)
   })
 
-  it('a node may claim no queue but its own', async () => {
+  it("heartbeat with another node's queue → refused", async () => {
     const answer = await request('PUT', '/v1/nodes/web-1', {
       datacenter: 'dc1',
       types: ['web'],

@@ -84,8 +84,8 @@ async function deliver(
 const decisions = async (): Promise<Record<string, unknown>[]> =>
   (await request('GET', '/v1/decisions')).body.items as Record<string, unknown>[]
 
-describe('a firing alert', () => {
-  it('starts the workflow that its label names, on what its labels name', async () => {
+describe('firing alert', () => {
+  it('label remediation → starts that workflow on the target of its labels', async () => {
     const sent = alert({ remediation: 'free', node: 'web-1', datacenter: 'dc1' })
     const { status, items } = await deliver([sent])
     expect(status).toBe(200)
@@ -117,13 +117,13 @@ describe('a firing alert', () => {
     ['on-type', { node: 'web-1' }, { node_type: 'database' }],
     ['any-type', { node: 'web-1', node_type: 'database' }, { node_type: 'database' }],
     ['anywhere', { node: 'web-1', node_type: 'web', datacenter: 'dc1' }, { datacenter: 'dc1' }],
-  ])('%s takes of the labels %j the target %j', async (workflow, labels, target) => {
+  ])('%s with labels %j → target %j', async (workflow, labels, target) => {
     const { items } = await deliver([alert({ remediation: workflow, ...labels })])
     expect(items).toMatchObject([{ outcome: 'admitted' }])
     expect((await decisions())[0]?.target).toEqual(target)
   })
 
-  it('starts what the detectors want all of whose labels it has, each for itself', async () => {
+  it('several detectors match → a separate start each', async () => {
     const labels = { alertname: 'ServiceSick', severity: 'critical', node: 'web-1', unit: 'nginx' }
     const { items } = await deliver([
       alert(labels),
@@ -142,7 +142,7 @@ describe('a firing alert', () => {
     expect(typed).toMatchObject({ target: { node: 'web-1' }, trigger: { name: 'sick' } })
   })
 
-  it('is not told of at any length', async () => {
+  it('very long names → cut in answers, decisions and log', async () => {
     const alertname = 'A'.repeat(300_000)
     const { items, body } = await deliver([
       alert({ alertname, remediation: 'free', node: 'web-1' }),
@@ -155,7 +155,7 @@ describe('a firing alert', () => {
     expect(JSON.stringify([body, await decisions()]).length).toBeLessThan(4000)
   })
 
-  it('is known by its labels where no fingerprint came', async () => {
+  it('no fingerprint → identified by its labels', async () => {
     const labels = { remediation: 'free', node: 'web-1' }
     const first = await deliver([alert(labels, { fingerprint: undefined })])
     const again = await deliver([alert(labels, { fingerprint: '' })])
@@ -166,7 +166,7 @@ describe('a firing alert', () => {
     expect(temporal.starts).toHaveLength(2)
   })
 
-  it('is started once however often it is sent, whatever else it says by then, and anew when it fires anew', async () => {
+  it('sent again, with other annotations → started once; a new startsAt → started again', async () => {
     const sent = alert({ remediation: 'free', node: 'web-1' })
     const first = await deliver([sent])
     const changed = { ...sent, annotations: { summary: 'now 93%' }, startsAt: '2023-02-06T14:08:45.828+01:00' }
@@ -181,8 +181,8 @@ describe('a firing alert', () => {
   })
 })
 
-describe('nothing is started by an alert', () => {
-  it('that is resolved', async () => {
+describe('alert that starts nothing', () => {
+  it('resolved → says so', async () => {
     const { status, items } = await deliver([
       alert({ remediation: 'free', node: 'web-1' }, { status: 'resolved', endsAt: '2023-02-06T14:00:00Z' }),
     ])
@@ -192,7 +192,7 @@ describe('nothing is started by an alert', () => {
     expect(await decisions()).toEqual([])
   })
 
-  it('that wants nothing', async () => {
+  it('no label and no detector → ignored', async () => {
     const { status, items } = await deliver([alert({}), alert({ remediation: '' })])
     expect(status).toBe(200)
     expect(items).toMatchObject([{ outcome: 'ignored', detail: expect.stringContaining('no label remediation') }, {}])
@@ -218,7 +218,7 @@ describe('nothing is started by an alert', () => {
     ],
     ['a label that it lacks', { alertname: 'ServiceSick', severity: 'critical' }, 'invalid_target', 'labels.node'],
     ['a value, as it has none', { alertname: 'Valued' }, 'invalid_target', '${value}'],
-  ])('that asks for %s: its item says so, the log too, and it is not sent again', async (_, labels, code, detail) => {
+  ])('%s → refused in its item and the log, and not retried', async (_, labels, code, detail) => {
     const log = vi.spyOn(console, 'log')
     const { status, items } = await deliver([alert(labels), alert({ remediation: 'free', node: 'web-1' })])
     expect(status).toBe(200)
@@ -231,7 +231,7 @@ describe('nothing is started by an alert', () => {
     expect(lines).toContainEqual(expect.objectContaining({ event: 'trigger_denied', level: 'warn', code }))
   })
 
-  it('whose annotations would make too large an input', async () => {
+  it('annotations too large for an input → refused', async () => {
     const labels = { alertname: 'ServiceSick', severity: 'critical', node: 'web-1', unit: 'nginx' }
     const { items } = await deliver([alert(labels, { annotations: { summary: 'x'.repeat(70_000) } })])
     expect(items).toMatchObject([
@@ -240,8 +240,8 @@ describe('nothing is started by an alert', () => {
   })
 })
 
-describe('a group of which some may not run now', () => {
-  it('is to be sent again, which starts the others no second time', async () => {
+describe('group with starts that may be admitted later', () => {
+  it('some denied → 503 with retry, the others not started twice', async () => {
     const sent = [
       ...Array.from({ length: 4 }, () => alert({ alertname: 'Limited' })),
       alert({ remediation: 'free', node: 'web-1' }),
@@ -269,13 +269,13 @@ describe('a group of which some may not run now', () => {
     expect(temporal.starts).toHaveLength(5)
   })
 
-  it('is to be sent again while all is frozen', async () => {
+  it('frozen → 503 with retry', async () => {
     await request('POST', '/v1/freezes', { scope: {}, reason: 'test' })
     const { status, items } = await deliver([alert({ remediation: 'free', node: 'web-1' })])
     expect({ status, items }).toMatchObject({ status: 503, items: [{ outcome: 'denied', code: 'frozen' }] })
   })
 
-  it('is to be sent again when the ledger can not be asked; what was admitted all the same stays one', async () => {
+  it('ledger unavailable → 503 with retry, what was admitted anyway stays one', async () => {
     const submit = vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async () => {
       throw new Error('connection lost')
     })
@@ -289,7 +289,7 @@ describe('a group of which some may not run now', () => {
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('waits for none that hangs', { timeout: 30_000 }, async () => {
+  it('ledger hangs → answered in time, undecided', { timeout: 30_000 }, async () => {
     vi.spyOn(LedgerObject.prototype, 'submit').mockReturnValue(new Promise(() => undefined))
     const sent = Array.from({ length: 20 }, () => alert({ remediation: 'free', node: 'web-1' }))
     const { status, items } = await deliver(sent)
@@ -299,11 +299,11 @@ describe('a group of which some may not run now', () => {
   })
 })
 
-describe('a large group', () => {
+describe('large group', () => {
   const many = (length: number) =>
     Array.from({ length }, () => alert({ remediation: 'anywhere', filler: 'x'.repeat(200) }))
 
-  it('may have more bytes than any other request, and starts 500 things at most', { timeout: 60_000 }, async () => {
+  it('more bytes than other requests, 510 starts → accepted, at most 500 start', { timeout: 60_000 }, async () => {
     const sent = many(510)
     expect(group(sent).length).toBeGreaterThan(BODY_LIMIT)
     const { status, items } = await deliver(sent)
@@ -317,7 +317,7 @@ describe('a large group', () => {
     expect(items[0]).toMatchObject({ outcome: 'admitted' })
   })
 
-  it('may have a MiB, and that only from who passes', async () => {
+  it('a MiB → only from authorised callers', async () => {
     const large = group([alert({})], { filler: 'x'.repeat(BODY_LIMIT) })
     expect((await post(OPEN, PATH, large, JSON_TYPE)).status).toBe(200)
     const closed = configured({ coordinator: rules({ route_patterns: ['/metrics'], allow_public: true }) })
@@ -331,7 +331,7 @@ describe('a large group', () => {
     expect((await post(OPEN, '/v1/workflows/free/executions', large, JSON_TYPE)).status).toBe(413)
   })
 
-  it('may have 2000 alerts, and no more episodes are taken down', { timeout: 60_000 }, async () => {
+  it('2,000 alerts → accepted, no more than 2,000 episodes recorded', { timeout: 60_000 }, async () => {
     const recorded = vi.spyOn(Signals.prototype, 'record')
     const tiny = (index: number) => ({
       status: 'resolved',
@@ -346,7 +346,7 @@ describe('a large group', () => {
     expect(body.errors).toMatchObject([{ path: '/alerts' }])
   })
 
-  it('that was cut by its sender says so', async () => {
+  it('truncated by its sender → says so', async () => {
     const { body } = await deliver([alert({})], OPEN, { truncatedAlerts: 7 })
     expect(body.truncated_alerts).toBe(7)
     await request('POST', '/v1/freezes', { scope: {}, reason: 'test' })
@@ -358,7 +358,7 @@ describe('a large group', () => {
 describe('route rules', () => {
   const door = { route_patterns: [PATH], allow_public: true }
 
-  it('must let a caller pass the door, and each start', async () => {
+  it('endpoint and each start → both must be authorised', async () => {
     const config = configured({
       coordinator: rules(door, { route_patterns: ['/v1/workflows/free/executions'], allow_public: true }),
     })
@@ -377,7 +377,7 @@ describe('route rules', () => {
   })
 })
 
-describe('what is no group of alerts is refused, with the place of the mistake', () => {
+describe('invalid groups', () => {
   it.each<[unknown, string[]]>([
     ['{', ['']],
     [[], ['']],
@@ -389,13 +389,13 @@ describe('what is no group of alerts is refused, with the place of the mistake',
     [{ version: '4', alerts: [alert({}, { startsAt: 'now' })] }, ['/alerts/0/startsAt']],
     [{ version: '4', alerts: [alert({}, { fingerprint: 'x'.repeat(256) })] }, ['/alerts/0/fingerprint']],
     [{ version: '4', alerts: [], truncatedAlerts: -1 }, ['/truncatedAlerts']],
-  ])('%j', async (body, paths) => {
+  ])('%j → refused with its place', async (body, paths) => {
     const answer = await post(OPEN, PATH, typeof body === 'string' ? body : JSON.stringify(body), JSON_TYPE)
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
     expect(answer.body.errors?.map(({ path }) => path)).toEqual(paths)
   })
 
-  it('another media type', async () => {
+  it('other media type → refused', async () => {
     expect((await post(OPEN, PATH, group([]), { 'content-type': 'text/plain' })).status).toBe(415)
   })
 
@@ -425,7 +425,7 @@ describe('what is no group of alerts is refused, with the place of the mistake',
       },
     ),
   })
-  it('anything at all is answered, never with 500', { timeout: 60_000 }, async () => {
+  it('any body → never 500', { timeout: 60_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(anyGroup, async (body) => {
         const { status, body: answer } = await post(OPEN, PATH, JSON.stringify(body), JSON_TYPE)

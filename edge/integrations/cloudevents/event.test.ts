@@ -101,8 +101,8 @@ async function deliverBinary(
 
 const inputOfLast = (): unknown => temporal.executions.get(temporal.starts.at(-1)?.workflowId ?? '')?.body
 
-describe('an event starts what detectors want', () => {
-  it('in structured mode', async () => {
+describe('event that a detector matches', () => {
+  it('structured mode → started', async () => {
     const sent = event()
     const { status, items } = await deliver(sent)
     expect(status).toBe(200)
@@ -128,7 +128,7 @@ describe('an event starts what detectors want', () => {
     expect(input).toContain(JSON.stringify({ load: '0.5', rack: 'r1', id: sent.id }))
   })
 
-  it('in binary mode, with headers in percent-encoding or between quotes', async () => {
+  it('binary mode, percent-encoded or quoted headers → started', async () => {
     const data = JSON.stringify({ unit: 'nginx', load: 1 })
     const plain = await deliverBinary(data)
     expect(plain).toMatchObject({ status: 200, body: { items: [{ outcome: 'admitted', fingerprint: 'web-1' }] } })
@@ -137,7 +137,7 @@ describe('an event starts what detectors want', () => {
     expect((await deliverBinary(data, { 'ce-rack': '"r \\"1\\", 2"' })).status).toBe(200)
   })
 
-  it('with data in base64', async () => {
+  it('base64 data → started', async () => {
     const { data: _, ...rest } = event()
     const data_base64 = btoa(JSON.stringify({ unit: 'nginx', load: 1 }))
     expect((await deliver({ ...rest, data_base64 })).items).toMatchObject([{ outcome: 'admitted' }])
@@ -146,7 +146,7 @@ describe('an event starts what detectors want', () => {
     ])
   })
 
-  it('without data too, and nothing without a detector', async () => {
+  it('no data → started; no detector → ignored', async () => {
     expect((await deliver({ ...event({ type: 'com.example.power' }), data: null })).items).toMatchObject([
       { detector: 'wide', outcome: 'admitted' },
     ])
@@ -155,7 +155,7 @@ describe('an event starts what detectors want', () => {
     expect((await deliverBinary('', { 'ce-type': 'com.example.power' }, '')).status).toBe(200)
   })
 
-  it('once for each id of a source', async () => {
+  it('same id of a source twice → started once', async () => {
     const sent = event()
     const first = await deliver(sent)
     expect((await deliver({ ...sent, data: { ...(sent.data as object), load: 2 } })).items).toEqual(first.items)
@@ -166,7 +166,7 @@ describe('an event starts what detectors want', () => {
     expect(temporal.starts).toHaveLength(3)
   })
 
-  it('and is to be sent again when that may not be now', async () => {
+  it('denied for now → 503 with retry', async () => {
     await request('POST', '/v1/freezes', { scope: {}, reason: 'test' })
     expect(await deliver(event())).toMatchObject({
       status: 503,
@@ -176,10 +176,10 @@ describe('an event starts what detectors want', () => {
   })
 })
 
-describe('data that names a workflow is a message as a webhook takes it', () => {
+describe('event whose data names a workflow', () => {
   const data = { workflow: 'free', target: { node: 'web-1' }, reason: 'load' }
 
-  it('answered as there', async () => {
+  it('no detector → answered like a webhook message', async () => {
     const sent = event({ type: 'com.example.start', data })
     const first = await deliver(sent)
     expect(first).toMatchObject({
@@ -204,18 +204,18 @@ describe('data that names a workflow is a message as a webhook takes it', () => 
     [{ workflow: 'no' }, 404, undefined],
     [{ workflow: 'free' }, 422, ['/data/target/node']],
     [{ ...data, workflow: 'typed', input: { unit: 1 } }, 422, ['/data/input/unit']],
-  ])('%j is %i at %j', async (wrong, status, paths) => {
+  ])('%j → %i at %j', async (wrong, status, paths) => {
     const answer = await deliver(event({ type: 'com.example.start', data: wrong }))
     expect(answer.status).toBe(status)
     expect(answer.body.errors?.map(({ path }) => path)).toEqual(paths)
   })
 
-  it('unless a detector is meant for it', async () => {
+  it('a detector matches → the detector decides', async () => {
     const { items } = await deliver(event({ type: 'com.example.power', data }))
     expect(items).toMatchObject([{ detector: 'wide', workflow: 'anywhere' }])
   })
 
-  it('and names the one that its sender may start', async () => {
+  it('sender bound to a workflow → that one only', async () => {
     const sent = event({ type: 'com.example.start', data })
     expect(await deliver(sent, { isSigned: true, secret: OTHER })).toMatchObject({
       status: 400,
@@ -224,14 +224,14 @@ describe('data that names a workflow is a message as a webhook takes it', () => 
   })
 })
 
-describe('who sends it', () => {
+describe('sender', () => {
   const CALLER = 'spiffe://example.org/bus'
   const door = (uri: string) => ({ route_patterns: [PATH], uris: [uri] })
   const starts = (uri: string) => ({ route_patterns: ['/v1/workflows/typed/executions'], uris: [uri] })
   const withRules = (...list: Parameters<typeof rules>) =>
     configured({ coordinator: { webhook: WEBHOOKS, ...rules(...list) }, detectors: DETECTORS })
 
-  it('says its signature; the rules must let it pass the door, and the start', async () => {
+  it('valid signature → its webhook; endpoint and start must be authorised', async () => {
     const uri = 'webhook:events'
     const both = withRules(door(uri), starts(uri))
     expect((await deliver(event(), { isSigned: true, config: both })).items).toMatchObject([{ outcome: 'admitted' }])
@@ -243,7 +243,7 @@ describe('who sends it', () => {
     expect((await deliver(event(), { config: both })).status).toBe(401)
   })
 
-  it('or the certificate of its connection, but never with a wrong signature', async () => {
+  it('client certificate → its SPIFFE ID, unless a signature is invalid', async () => {
     const names = [{ type: 'url' as const, value: CALLER }]
     const cf = { tlsClientAuth: verified(await certificate({ names })) }
     const config = configured({
@@ -277,7 +277,7 @@ describe('who sends it', () => {
     ['a time long past', { off: -302 }, 'in the past'],
     ['a time to come', { off: 304 }, 'in the future'],
     ['one header of three', { only: { 'webhook-signature': 'v1,AAAA' } }, 'there is no header webhook-id'],
-  ])('is nobody with %s', async (_, { only, off = 0, ...wish }, detail) => {
+  ])('%s → not authenticated', async (_, { only, off = 0, ...wish }, detail) => {
     const timestamp = Math.floor(Date.now() / 1000) + off
     const answer = await deliver(
       event(),
@@ -289,7 +289,7 @@ describe('who sends it', () => {
     expect(temporal.starts).toEqual([])
   })
 
-  it('may not send the same message twice, but the same event', async () => {
+  it('same message twice → refused; same event again → not started twice', async () => {
     const sent = event()
     const attempt = { isSigned: true, id: 'msg_1', timestamp: Math.floor(Date.now() / 1000) - 5 }
     expect((await deliver(sent, attempt)).status).toBe(200)
@@ -304,7 +304,7 @@ describe('who sends it', () => {
     })
   })
 
-  it('signs the body alone, so what stands in headers is not signed at all', async () => {
+  it('signed event in binary mode → refused, since headers are not signed', async () => {
     const data = '{"unit":"nginx","load":1}'
     const { 'content-type': _, ...signature } = signed(data)
     expect(await deliverBinary(data, { ...signature, 'ce-subject': 'web-2' })).toMatchObject({
@@ -314,7 +314,7 @@ describe('who sends it', () => {
     expect(temporal.starts).toEqual([])
   })
 
-  it('is not known at the door of other webhooks', async () => {
+  it('webhook of another format → not authenticated', async () => {
     const body = JSON.stringify({ workflow: 'free', target: { node: 'web-1' } })
     expect((await post(OPEN, '/v1/triggers/webhook/events', body, signed(body), { bindings: BINDINGS })).status).toBe(
       404,
@@ -322,7 +322,7 @@ describe('who sends it', () => {
   })
 })
 
-describe('what is no event is refused', () => {
+describe('invalid events', () => {
   it.each<[unknown, string[]]>([
     ['{', ['']],
     ['[]', ['']],
@@ -341,7 +341,7 @@ describe('what is no event is refused', () => {
     [event({ data_base64: 'AAAA' }), ['/data_base64']],
     [{ ...event(), data: undefined, data_base64: '%' }, ['/data_base64']],
     [{ ...event(), data: undefined, data_base64: btoa('{') }, ['/data_base64']],
-  ])('%j at %j', async (sent, paths) => {
+  ])('%j → refused at %j', async (sent, paths) => {
     const answer = await deliver(sent)
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
     expect(answer.body.errors?.map(({ path }) => path)).toEqual(paths)
@@ -359,12 +359,12 @@ describe('what is no event is refused', () => {
     [{ 'ce-datacontenttype': 'application/json' }, '/ce-datacontenttype'],
     [[['ce-id', 'another']], '/ce-id'],
     [[['ce-source', '/monitoring']], '/ce-source'],
-  ])('headers %j', async (headers, path) => {
+  ])('headers %j → refused', async (headers, path) => {
     const answer = await deliverBinary('{}', headers)
     expect(answer).toMatchObject({ status: 400, body: { errors: [{ path }] } })
   })
 
-  it('data that is not the JSON that it says it is', async () => {
+  it('data that is not the declared JSON → refused', async () => {
     expect(await deliverBinary('{')).toMatchObject({ status: 400 })
   })
 
@@ -375,7 +375,7 @@ describe('what is no event is refused', () => {
     },
   )
 
-  it('whatever it is, never with 500', { timeout: 60_000 }, async () => {
+  it('any request → never 500', { timeout: 60_000 }, async () => {
     const odd = fc.jsonValue({ maxDepth: 2 })
     const any = fc.dictionary(
       fc.oneof(

@@ -85,8 +85,8 @@ async function deliver(sent: unknown, wish: Sending = {}): Promise<Answer & { it
   return { ...answer, items: schema.parse(answer.body).items ?? [] }
 }
 
-describe('a signed event', () => {
-  it('starts what the detectors want that are meant for it, with what their patterns take from the title', async () => {
+describe('signed event', () => {
+  it('detectors match → started, with what their patterns captured from the title', async () => {
     const sent = event('disk full on web-1')
     const { status, items } = await deliver(sent)
     expect(status).toBe(200)
@@ -115,12 +115,12 @@ describe('a signed event', () => {
     ['no title', event('', {}, { title: null })],
     ['another type', event('disk full on web-1', { event_type: 'incident.resolved' })],
     ['no data', event('disk full on web-1', { data: null })],
-  ])('that is about %s starts nothing', async (_, sent) => {
+  ])('about %s → starts nothing', async (_, sent) => {
     expect(await deliver(sent)).toMatchObject({ status: 200, items: [{ outcome: 'ignored', workflow: null }] })
     expect(temporal.starts).toEqual([])
   })
 
-  it('may be about what belongs to an incident', async () => {
+  it('about a part of an incident → starts', async () => {
     const data = {
       id: 'PNOTE',
       type: 'incident_note',
@@ -131,7 +131,7 @@ describe('a signed event', () => {
     expect(items).toMatchObject([{ fingerprint: 'PGR0VU2', detector: 'noted', outcome: 'admitted' }])
   })
 
-  it('that only tries the webhook is answered, however old', async () => {
+  it('test ping, however old → answered', async () => {
     const ping = {
       id: '01CH754SM17TWPE2V2H4VPBRO7',
       event_type: 'pagey.ping',
@@ -144,7 +144,7 @@ describe('a signed event', () => {
     expect(await deliver(ping)).toMatchObject({ status: 200, items: [{ outcome: 'ignored', status: 'pagey.ping' }] })
   })
 
-  it('that is delivered again starts nothing again, and is tried again when it was denied', async () => {
+  it('delivered again → not started again; denied before → tried again', async () => {
     const sent = event('anything')
     await request('POST', '/v1/freezes', { scope: {}, reason: 'test' })
     expect(await deliver(sent)).toMatchObject({ status: 503, items: [{ code: 'frozen', retry: true }] })
@@ -156,7 +156,7 @@ describe('a signed event', () => {
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('is of the webhook whose secret it was signed with, among several and while secrets are changed', async () => {
+  it('several webhooks, rotated secrets → the webhook whose secret signed it', async () => {
     const narrow = await deliver(event('anything'), { secrets: ['an old secret that is gone', OTHER] })
     expect(narrow.items).toMatchObject([{ detector: 'any', outcome: 'admitted' }])
     expect((await request('GET', '/v1/decisions')).body.items).toMatchObject([{ caller: 'webhook:narrow' }])
@@ -167,7 +167,7 @@ describe('a signed event', () => {
   })
 })
 
-describe('what is not signed right is 401', () => {
+describe('invalid signatures', () => {
   const body = JSON.stringify({ event: event('anything') })
   const right = () => signedByPagerDuty(body, KEY)
   const signature = async () => (await right())['x-pagerduty-signature'] ?? ''
@@ -214,7 +214,7 @@ describe('what is not signed right is 401', () => {
       'must be there once',
     ],
     ['Standard Webhooks', async () => signed(body), 'there is no header'],
-  ])('%s', async (_, headers, detail) => {
+  ])('%s → 401', async (_, headers, detail) => {
     const answer = await deliver(body, { headers: await headers() })
     expect(answer).toMatchObject({
       status: 401,
@@ -223,7 +223,7 @@ describe('what is not signed right is 401', () => {
     expect(temporal.starts).toEqual([])
   })
 
-  it('at the door of other webhooks, even with its own secret', async () => {
+  it('webhook of another format → 401, even with its own secret', async () => {
     const bodyThere = JSON.stringify({ workflow: 'free', target: { node: 'web-1' } })
     const answer = await post(OPEN, '/v1/triggers/webhook/pager', bodyThere, await signedByPagerDuty(bodyThere, KEY), {
       bindings: BINDINGS,
@@ -236,12 +236,12 @@ describe('what is not signed right is 401', () => {
   })
 })
 
-describe('an event is refused', () => {
+describe('invalid events', () => {
   const HOUR = 3_600_000
   it.each([
     ['that is an hour old', -HOUR - 5000, 'in the past'],
     ['of the time to come', 305_000, 'in the future'],
-  ])('%s', async (_, off, detail) => {
+  ])('%s → refused', async (_, off, detail) => {
     const occurred_at = new Date(Date.now() + off).toISOString()
     expect(await deliver(event('anything', { occurred_at }))).toMatchObject({
       status: 400,
@@ -249,7 +249,7 @@ describe('an event is refused', () => {
     })
   })
 
-  it('not one a little younger', async () => {
+  it('just young enough → accepted', async () => {
     for (const off of [-HOUR + 5000, 295_000]) {
       const occurred_at = new Date(Date.now() + off).toISOString()
       expect((await deliver(event('anything', { occurred_at }))).status).toBe(200)
@@ -266,13 +266,13 @@ describe('an event is refused', () => {
     [event('x', {}, { title: 5 }), ['/event/data/title']],
     [event('x', {}, { id: 'P'.repeat(256) }), ['/event/data/id']],
     [event('x', {}, { service: { summary: 'x' } }), ['/event/data/service/id']],
-  ])('%j', async (sent, paths) => {
+  ])('%j → refused', async (sent, paths) => {
     const answer = await deliver(sent)
     expect(answer).toMatchObject({ status: 400, body: { code: 'bad_request' } })
     expect(answer.body.errors?.map(({ path }) => path)).toEqual(paths)
   })
 
-  it('whatever it is, never with 500', { timeout: 60_000 }, async () => {
+  it('any request → never 500', { timeout: 60_000 }, async () => {
     const odd = fc.jsonValue({ maxDepth: 2 })
     const any = fc.record({
       event: fc.record({
@@ -295,8 +295,8 @@ describe('an event is refused', () => {
   })
 })
 
-describe('the door', () => {
-  it('must be open to the webhook, and each start too', async () => {
+describe('PagerDuty endpoint', () => {
+  it('webhook and each start → both must be authorised', async () => {
     const door = { route_patterns: [PATH], uris: ['webhook:pager'] }
     const withRules = (...list: Parameters<typeof rules>) =>
       configured({ coordinator: { webhook: WEBHOOKS, ...rules(...list) }, detectors: DETECTORS })
@@ -317,7 +317,7 @@ describe('the door', () => {
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('is not there without such a webhook, and not ready without its secret', async () => {
+  it('no such webhook → 404; no secret → 503', async () => {
     const none = configured({ coordinator: { webhook: { ci: WEBHOOKS.ci } } })
     expect(await deliver(event('anything'), { config: none })).toMatchObject({ status: 404 })
     for (const bindings of [

@@ -21,7 +21,7 @@ const TYPED = workflow('node', {
 })
 const FREE = workflow('node')
 
-describe('a command', () => {
+describe('slash command', () => {
   it.each([[''], ['  '], ['help'], [' help me']])('%j asks for help', (text) => expect(splitCommand(text)).toBeNull())
 
   it.each<[string, Workflow, object]>([
@@ -47,11 +47,11 @@ describe('a command', () => {
     ['', workflow('node_type:database'), { target: {} }],
     ['reason why', workflow('datacenter'), { target: {}, reason: 'why' }],
     ['fra', workflow('datacenter'), { target: { datacenter: 'fra' } }],
-  ])('%j says what is to be done', (rest, to, expected) => {
+  ])('%j → understood', (rest, to, expected) => {
     expect(readParameters(to, rest)).toMatchObject(expected)
   })
 
-  it('may have the quotes that keyboards make', () => {
+  it('typographic quotes → accepted', () => {
     expect(splitCommand('w web-1 unit=“two words”')).toEqual({ workflow: 'w', rest: ' web-1 unit="two words"' })
   })
 
@@ -65,11 +65,11 @@ describe('a command', () => {
     ['web-1 check=[1]', 'is not of type object'],
     ['web-1 check={"a":', 'is not of type object'],
     [`web-1 check=${'{"a":'.repeat(70)}1${'}'.repeat(70)}`, 'is not of type object'],
-  ])('%j is not understood, and says why', (rest, detail) => {
+  ])('%j → not understood, with the reason', (rest, detail) => {
     expect(() => readParameters(TYPED, rest)).toThrow(detail)
   })
 
-  it('whatever it is, is understood or refused', () => {
+  it('any text → understood or refused', () => {
     const words = fc.constantFrom(
       'web-1',
       'unit=',
@@ -102,7 +102,7 @@ describe('a command', () => {
   })
 })
 
-it('how a workflow is called is shown', () => {
+it('workflow in the help → its usage', () => {
   expect(usageOf(TYPED)).toBe('w NODE unit=STRING [count=NUMBER] [force=BOOL] [check=OBJECT] [reason …]')
   expect(usageOf(workflow('node_type'))).toBe('w NODE_TYPE [reason …]')
   expect(usageOf(workflow('node_type:database'))).toBe('w [reason …]')

@@ -93,7 +93,7 @@ const responses = (): Record<string, unknown>[] =>
 const textOf = (answer: Answer): string => String(answer.body.text)
 const whole = (answer: Answer): string => JSON.stringify(answer.body)
 
-it("the signature is that of Slack's own example", async () => {
+it("Slack signature: Slack's own example → same signature", async () => {
   // https://docs.slack.dev/authentication/verifying-requests-from-slack
   const body =
     'token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V&channel_name=foobar' +
@@ -108,8 +108,8 @@ it("the signature is that of Slack's own example", async () => {
   expect(await isSignedBySlack(SIGNING, read, new TextEncoder().encode(`${body} `))).toBe(false)
 })
 
-describe('a command', () => {
-  it('starts a workflow as its user, and tells the channel with the receipt', async () => {
+describe('slash command', () => {
+  it('allowed → starts as its user, channel gets the receipt', async () => {
     const answer = await command('typed web-1 unit=nginx reason disk is dying')
     expect(answer.status).toBe(200)
     expect(answer.headers.get('content-type')).toContain('application/json')
@@ -137,14 +137,14 @@ describe('a command', () => {
     ['typed web-1 unit=nginx more=1', '/input/more: the workflow has no such input'],
     ['free web-1 web-2', 'after the target'],
     ['free web-9', 'no_worker'],
-  ])('%j is told what is wrong, alone, with 200', async (text, detail) => {
+  ])('%j → error for the user only, with 200', async (text, detail) => {
     const answer = await command(text)
     expect(answer).toMatchObject({ status: 200, body: { response_type: 'ephemeral' } })
     expect(textOf(answer)).toContain(detail)
     expect(temporal.starts).toEqual([])
   })
 
-  it('that is denied is told by which limit, and until when', async () => {
+  it('denied → says which limit, and until when', async () => {
     for (let index = 0; index < 3; index++) await start('thrice')
     const answer = await command('thrice web-1')
     expect(answer).toMatchObject({ status: 200, body: { response_type: 'ephemeral' } })
@@ -153,7 +153,7 @@ describe('a command', () => {
     expect(whole(answer)).toContain('It may be allowed from')
   })
 
-  it('that must be approved brings the buttons', async () => {
+  it('approval needed → buttons', async () => {
     const answer = await command('asked web-1')
     expect(answer.body).toMatchObject({ response_type: 'in_channel', text: 'asked on web-1 waits for approval' })
     const id = (await request('GET', '/v1/executions')).body.items as { id: string }[]
@@ -182,13 +182,13 @@ describe('a command', () => {
     expect(textOf(await command(text))).toContain('/remediate anywhere [reason …]')
   })
 
-  it('shows nothing as markup after what would end a block of code', () => {
+  it('text that would end a code block → not markup', () => {
     expect(codeSection('a ``` *b* `````` <c>')).toMatchObject({
       text: { text: expect.stringMatching(/^```(?:(?!```).)*```$/) },
     })
   })
 
-  it('shows nothing as markup that comes from elsewhere', async () => {
+  it('markup from elsewhere → escaped', async () => {
     const evil = '<!channel> <https://evil.example|click> & ```'
     const answer = await command(`free web-1 reason ${evil}`)
     expect(whole(answer)).toContain('&lt;!channel&gt; &lt;https://evil.example|click&gt; &amp;')
@@ -201,7 +201,7 @@ describe('a command', () => {
       expect(block.text.text.length).toBeLessThan(3000)
   })
 
-  it('that takes longer than Slack waits is answered afterwards', { timeout: 30_000 }, async () => {
+  it('slower than Slack waits → answered at the response URL', { timeout: 30_000 }, async () => {
     const submit = Reflect.get(LedgerObject.prototype, 'submit')
     vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async function later(this: LedgerObject, submission) {
       await new Promise((resolve) => setTimeout(resolve, 3000))
@@ -212,7 +212,7 @@ describe('a command', () => {
     expect(responses()).toMatchObject([{ response_type: 'in_channel', text: 'free on web-1 was started' }])
   })
 
-  it('tells of a fault without its cause', async () => {
+  it('internal error → reported without its cause', async () => {
     vi.spyOn(LedgerObject.prototype, 'submit').mockImplementation(async () => {
       throw new Error('connection lost')
     })
@@ -222,8 +222,8 @@ describe('a command', () => {
   })
 })
 
-describe('a button', () => {
-  it('approves: the answer is empty at once, and what was decided takes the place of the buttons', async () => {
+describe('button', () => {
+  it('approve → empty answer at once, decision replaces the buttons', async () => {
     const id = await waiting()
     const answer = await press('resile_approve', id)
     expect(answer).toMatchObject({ status: 200, body: { answer: '' } })
@@ -247,7 +247,7 @@ describe('a button', () => {
     expect((await request('GET', `/v1/decisions/${id}`)).body.approval).toMatchObject({ caller: ME })
   })
 
-  it('rejects', async () => {
+  it('reject → rejected', async () => {
     const id = await waiting()
     await press('resile_reject', id)
     expect(responses()).toMatchObject([{ replace_original: true, text: 'asked on web-1 was rejected by <@U2CERLKJA>' }])
@@ -255,7 +255,7 @@ describe('a button', () => {
     expect(temporal.starts).toEqual([])
   })
 
-  it('that comes too late takes the buttons away; of what may not run now they stay', async () => {
+  it('decided already → buttons removed; denied now → buttons kept', async () => {
     const id = await waiting()
     await request('POST', '/v1/freezes', { scope: {}, reason: '<test>' })
     await press('resile_approve', id)
@@ -273,7 +273,7 @@ describe('a button', () => {
     })
   })
 
-  it('needs the right to approve, which is another than to come here, and another than to reject', async () => {
+  it('pressed by an unauthorised user → refused, separately for approve and reject', async () => {
     const id = await waiting()
     const door = { route_patterns: [PATH], uris: [ME] }
     const config = configured({
@@ -297,12 +297,12 @@ describe('a button', () => {
     ['resile_approve', 'no id'],
     ['resile_approve', '../../workflows/free/reset'],
     ['resile_reject', '01a20000-0000-7000-8000-000000000000'],
-  ])('%s of %j does nothing', async (action, value) => {
+  ])('%s of %j → does nothing', async (action, value) => {
     await press(action, value)
     expect(responses()).toMatchObject([{ replace_original: false, text: expect.stringContaining('not_found') }])
   })
 
-  it('of another kind, or other interactions, are let be', async () => {
+  it('other kinds of interactions → ignored', async () => {
     const id = await waiting()
     expect((await press('other', id)).status).toBe(200)
     expect((await press('resile_approve', id, {}, { type: 'view_submission' })).status).toBe(200)
@@ -311,14 +311,14 @@ describe('a button', () => {
     expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
   })
 
-  it('is answered nowhere else than at Slack', async () => {
+  it('response URL elsewhere → not answered there', async () => {
     for (const url of ['http://other.receiver.test/', 'http://slack.receiver.test@other.receiver.test/', 'none', '']) {
       await press('resile_reject', await waiting(), { responseUrl: url })
     }
     expect(receivers.received).toEqual([])
   })
 
-  it('whose answer does not arrive is tried once more', { timeout: 30_000 }, async () => {
+  it('answer not delivered → tried once more', { timeout: 30_000 }, async () => {
     receivers.answers.set('slack', 500)
     const id = await waiting()
     await press('resile_reject', id)
@@ -342,9 +342,9 @@ it.each<[string, string, string | null]>([
   ['https://hooks.slack.com/a/', 'https://hooks.slack.com/a/../b', null],
   ['https://hooks.slack.com/a/', 'https://hooks.slack.com/a/%2e%2e/b', null],
   ['https://hooks.slack.com/a/', 'https://hooks.slack.com/a/b', 'https://hooks.slack.com/a/b'],
-])('below %s, %s is %s', (prefix, url, expected) => expect(responseUrl(prefix, url)).toBe(expected))
+])('below %s, %s → %s', (prefix, url, expected) => expect(responseUrl(prefix, url)).toBe(expected))
 
-describe('what Slack has not signed is 401', () => {
+describe('requests that Slack has not signed', () => {
   const form = { team_id: 'T1DC2JH3J', user_id: 'U2CERLKJA', command: '/remediate', text: 'free web-1' }
   const body = new URLSearchParams(form).toString()
   const right = () => signedBySlack(body, SIGNING)
@@ -396,7 +396,7 @@ describe('what Slack has not signed is 401', () => {
       },
       'must be there once',
     ],
-  ])('%s', async (_, headers, detail) => {
+  ])('%s → 401', async (_, headers, detail) => {
     const answer = await sendForm(form, { headers: await headers() })
     expect(answer).toMatchObject({
       status: 401,
@@ -416,25 +416,25 @@ describe('what Slack has not signed is 401', () => {
       { payload: JSON.stringify({ type: 'block_actions', user: { id: 'x/y', team_id: 'T1' } }) },
     ],
     ['what it sends to look at the certificate', { ssl_check: '1', token: 'x' }],
-  ])('nor what names %s', async (_, sent) => {
+  ])('naming %s → 401', async (_, sent) => {
     expect(await sendForm(sent)).toMatchObject({
       status: 401,
       body: { detail: expect.stringContaining('names no user') },
     })
   })
 
-  it('a time within the window is right', async () => {
+  it('time within the window → accepted', async () => {
     for (const off of [-298, 55]) expect((await command('help', { timestamp: now() + off })).status).toBe(200)
   })
 
-  it('the same request is taken once', async () => {
+  it('Slack endpoint: same request twice → taken once', async () => {
     const headers = await right()
     expect((await sendForm(form, { headers })).status).toBe(200)
     expect(await sendForm(form, { headers })).toMatchObject({ status: 409, body: { code: 'replayed' } })
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('another media type is 415, and without slack { } the door is not there', async () => {
+  it('Slack endpoint: other media type → 415; no slack block → 404', async () => {
     expect(await sendForm(form, { headers: { ...(await right()), 'content-type': 'application/json' } })).toMatchObject(
       { status: 415 },
     )
@@ -446,7 +446,7 @@ describe('what Slack has not signed is 401', () => {
     expect(await sendForm(form, { config })).toMatchObject({ status: 503, body: { code: 'starting' } })
   })
 
-  it('whatever Slack says, it is never answered with 500', { timeout: 60_000 }, async () => {
+  it('Slack endpoint: any request → never 500', { timeout: 60_000 }, async () => {
     const odd = fc.jsonValue({ maxDepth: 3 })
     const payload = fc.record({
       type: fc.oneof(fc.constant('block_actions'), odd),
@@ -480,7 +480,7 @@ describe('route rules', () => {
   const starts = (uri: string) => ({ route_patterns: ['/v1/workflows/free/executions'], uris: [uri] })
   const withRules = (...list: Parameters<typeof rules>) => configured({ coordinator: { ...SLACK, ...rules(...list) } })
 
-  it('must let a user pass the door, and the start', async () => {
+  it('endpoint and each start → both must be authorised', async () => {
     const workspace = 'slack:T1DC2JH3J/*'
     expect((await command('free web-1', { config: withRules(door(workspace), starts(ME)) })).body).toMatchObject({
       response_type: 'in_channel',

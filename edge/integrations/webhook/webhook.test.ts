@@ -63,8 +63,8 @@ async function deliver(body: unknown = BODY, wish: Sending = {}): Promise<Answer
 
 const now = (): number => Math.floor(Date.now() / 1000)
 
-describe('a signed message', () => {
-  it('is a start by its webhook, told apart from all others', async () => {
+describe('signed message', () => {
+  it('valid → started by its webhook, each message once', async () => {
     const log = vi.spyOn(console, 'log')
     const { status, body } = await deliver()
     expect(status).toBe(201)
@@ -79,20 +79,20 @@ describe('a signed message', () => {
     expect(JSON.stringify(lines)).not.toContain(SECRET.slice(6))
   })
 
-  it('may name its own trigger, and wait as it likes', async () => {
+  it('own trigger metadata and wait → used', async () => {
     const message = { ...BODY, trigger: { name: 'high load' }, reason: 'load', valid_for: '1m' }
     const answer = await deliver(message, { headers: { prefer: 'wait=0' } })
     expect(answer.status).toBe(202)
     expect(answer.body.decision).toMatchObject({ trigger: { name: 'high load' }, reason: 'load' })
   })
 
-  it('has the payload that Standard Webhooks recommends, if it likes', async () => {
+  it('envelope of Standard Webhooks → accepted', async () => {
     const message = { type: 'server.sick', timestamp: '2026-01-01T00:00:00Z', data: BODY }
     expect((await deliver(message)).status).toBe(201)
     expect((await deliver({ data: { target: { node: 'web-1' } } }, { to: 'bare' })).status).toBe(201)
   })
 
-  it('is known by any right signature among several, whatever the others are', async () => {
+  it('one valid signature among several → accepted', async () => {
     const text = JSON.stringify(BODY)
     const wish = { id: 'msg_1' }
     const { 'webhook-signature': right = '', ...rest } = signed(text, wish)
@@ -103,7 +103,7 @@ describe('a signed message', () => {
   })
 })
 
-describe('what is not signed right is 401 where the rules let everyone pass', () => {
+describe('invalid signatures, everyone authorised', () => {
   const text = JSON.stringify(BODY)
   const good = (wish?: MessageWish) => signed(text, wish)
   const without = (name: string) => Object.fromEntries(Object.entries(good()).filter(([key]) => key !== name))
@@ -124,7 +124,7 @@ describe('what is not signed right is 401 where the rules let everyone pass', ()
     ['another version', () => ({ ...good(), 'webhook-signature': 'v2,AAAA' }), 'no signature'],
     ['an old time', () => good({ timestamp: now() - 302 }), 'seconds in the past'],
     ['a time to come', () => good({ timestamp: now() + 302 }), 'seconds in the future'],
-  ])('%s', async (_, headers, detail) => {
+  ])('%s → 401', async (_, headers, detail) => {
     const answer = await deliver(BODY, { only: headers() })
     expect(answer).toMatchObject({ status: 401, body: { code: 'unauthenticated' } })
     expect(answer.body.detail).toContain(detail)
@@ -141,7 +141,7 @@ describe('what is not signed right is 401 where the rules let everyone pass', ()
     })
   })
 
-  it('another body, by a space, a byte order mark, or a byte that is no character', async () => {
+  it('other body, by a space, a byte order mark or an invalid byte → 401', async () => {
     for (const other of [`${text} `, `\ufeff${text}`]) {
       expect((await deliver(other, { only: good() })).status).toBe(401)
     }
@@ -157,12 +157,12 @@ describe('what is not signed right is 401 where the rules let everyone pass', ()
     expect((await send(sent, createApp(OPEN, 'network'), BINDINGS)).status).toBe(401)
   })
 
-  it('a time within five minutes is right in both directions', async () => {
+  it('time within five minutes, past or future → accepted', async () => {
     for (const off of [-298, 298]) expect((await deliver(BODY, { timestamp: now() + off })).status).toBe(201)
   })
 })
 
-describe('a webhook without a usable secret is 503, and says which', () => {
+describe('webhook without a usable secret → 503 with its name', () => {
   it.each(['short', 'text', 'empty', 'missing', 'file'])('%s', async (to) => {
     const log = vi.spyOn(console, 'log')
     for (let index = 0; index < 2; index++) {
@@ -178,7 +178,7 @@ describe('a webhook without a usable secret is 503, and says which', () => {
     for (const secret of [BINDINGS.SHORT, BINDINGS.TEXT]) expect(lines.join()).not.toContain(secret)
   })
 
-  it('a secret may be bare base64', async () => {
+  it('webhook secret: bare base64 → accepted', async () => {
     expect((await deliver(BODY, { to: 'bare' })).status).toBe(201)
   })
 })
@@ -188,7 +188,7 @@ describe('route rules', () => {
   const starts = '/v1/workflows/*/executions'
   const caller = ['webhook:ci']
 
-  it('must let the webhook pass its own door, and the start', async () => {
+  it('endpoint and the start → both must be authorised', async () => {
     const door = { method: 'POST', route_patterns: [path], uris: caller }
     const both = rules(door, { method: 'POST', route_patterns: ['/v1/workflows/free/executions'], uris: caller })
     expect((await deliver(BODY, { config: both })).body.decision).toMatchObject({ caller: 'webhook:ci' })
@@ -202,7 +202,7 @@ describe('route rules', () => {
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('a webhook that is not there looks like one whose signature is wrong', async () => {
+  it('unknown webhook → answer as for an invalid signature', async () => {
     const config = rules({ method: '*', route_patterns: ['/*'], uris: caller })
     const text = JSON.stringify(BODY)
     const tries = [
@@ -224,19 +224,19 @@ describe('route rules', () => {
     }
   })
 
-  it('who passes otherwise is told that there is no such webhook, or what is wrong', async () => {
+  it('caller authorised otherwise → sees that the webhook is unknown, or what is invalid', async () => {
     expect(await deliver(BODY, { to: 'no' })).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect(await deliver(BODY, { to: 'no', only: {} })).toMatchObject({ status: 404 })
     expect(await deliver(BODY, { door: 'local', only: {} })).toMatchObject({ status: 401 })
   })
 
-  it('other methods are 405', async () => {
+  it('other methods → 405', async () => {
     const sent = new Request('http://coordinator.test/v1/triggers/webhook/ci')
     expect((await send(sent, createApp(OPEN, 'network'), BINDINGS)).status).toBe(405)
   })
 })
 
-describe('a body', () => {
+describe('body', () => {
   it.each<[unknown, number, string, string[] | undefined]>([
     ['{', 400, 'bad_request', ['']],
     ['[]', 400, 'bad_request', ['']],
@@ -253,17 +253,17 @@ describe('a body', () => {
     [{ workflow: 'free', target: { node: 'NO' } }, 422, 'invalid_target', ['/target/node']],
     [{ data: { workflow: 'free' } }, 422, 'invalid_target', ['/data/target/node']],
     [{ data: { ...BODY, workflow: 'typed', input: { unit: 1 } } }, 422, 'invalid_input', ['/data/input/unit']],
-  ])('%j is %i %s at %j', async (body, status, code, paths) => {
+  ])('%j → %i %s at %j', async (body, status, code, paths) => {
     const answer = await deliver(body)
     expect(answer).toMatchObject({ status, body: { code } })
     expect(answer.body.errors?.map((error) => error.path)).toEqual(paths)
   })
 
-  it('must be JSON, and say so', async () => {
+  it('not JSON → refused', async () => {
     expect(await deliver(BODY, { headers: { 'content-type': 'text/plain' } })).toMatchObject({ status: 415 })
   })
 
-  it('agrees with the workflow that the webhook is for', async () => {
+  it('webhook bound to a workflow → only that one', async () => {
     expect((await deliver(BODY, { to: 'bare' })).status).toBe(201)
     const answer = await deliver({ ...BODY, workflow: 'thrice' }, { to: 'bare' })
     expect(answer).toMatchObject({ status: 400, body: { errors: [{ path: '/workflow' }] } })
@@ -271,7 +271,7 @@ describe('a body', () => {
 })
 
 describe('replays', () => {
-  it('a new attempt with the same id is the same start; the same attempt is refused', async () => {
+  it('new attempt with the same id → same start; same attempt → refused', async () => {
     const at = now() - 2
     const first = await deliver(BODY, { id: 'msg_1', timestamp: at })
     expect(first.status).toBe(201)
@@ -288,7 +288,7 @@ describe('replays', () => {
     expect(temporal.starts).toHaveLength(1)
   })
 
-  it('are refused also after a restart, one of twenty at once passes, and each webhook counts for itself', async () => {
+  it('restart, twenty at once, several webhooks → one passes per webhook', async () => {
     const attempt = { id: 'msg_1', timestamp: now() }
     const answers = await Promise.all(Array.from({ length: 20 }, () => deliver(BODY, attempt)))
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(1)
@@ -299,7 +299,7 @@ describe('replays', () => {
     expect((await deliver(BODY, { ...attempt, to: 'bare' })).status).toBe(201)
   })
 
-  it('are remembered for as long as they could pass, and no longer', async () => {
+  it('message expired → forgotten', async () => {
     const begin = Math.floor(Date.now() / 1000) * 1000
     vi.useFakeTimers({ toFake: ['Date'] })
     vi.setSystemTime(begin)
@@ -315,14 +315,14 @@ describe('replays', () => {
     expect(await sql('SELECT id FROM messages')).toEqual([{ id: 'late' }])
   })
 
-  it('a delivery that was answered with 503 can be made again', async () => {
+  it('delivery answered with 503 → can be repeated', async () => {
     const message = { workflow: 'free', target: { node: 'web-9' } }
     expect((await deliver(message, { id: 'msg_1', timestamp: now() - 1 })).status).toBe(503)
     await beatAll(['web-9'])
     expect((await deliver(message, { id: 'msg_1' })).status).toBe(201)
   })
 
-  it('while the ledger does not answer nothing is started', async () => {
+  it('ledger unavailable → nothing started', async () => {
     const broken = vi.spyOn(LedgerObject.prototype, 'remember').mockImplementation(() => {
       throw new Error('disk full')
     })

@@ -13,7 +13,7 @@ afterEach(cleanUp)
 const on = (node: string): object => ({ target: { node } })
 
 describe('exclusive', () => {
-  it('lets nothing else start on its node, and nobody is affected elsewhere', async () => {
+  it('open on a node → nothing else starts there, other nodes unaffected', async () => {
     const alone = await start('alone', {}, on('web-1'))
     expect(alone.status).toBe(201)
     expect(await start('free', {}, on('web-1'))).toMatchObject({
@@ -32,19 +32,19 @@ describe('exclusive', () => {
     expect((await start('free', {}, on('web-1'))).status).toBe(201)
   })
 
-  it('starts only where nothing is open', async () => {
+  it('something open on the node → denied', async () => {
     await start('free', {}, on('web-1'))
     expect((await start('alone', {}, on('web-1'))).status).toBe(429)
     expect((await start('alone', {}, on('web-2'))).status).toBe(201)
   })
 
-  it('of two at once one starts', async () => {
+  it('two at once → one starts', async () => {
     const answers = await Promise.all([start('alone'), start('free'), start('alone'), start('free')])
     const [first] = answers
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(first.status === 201 ? 1 : 2)
   })
 
-  it('holds for an execution that ran before its workflow became exclusive', async () => {
+  it('execution from before the workflow became exclusive → counts as exclusive', async () => {
     await start('alone', {}, on('web-1'))
     await sql("UPDATE executions SET exclusive = 0, limits = '[]'")
     expect((await start('free', {}, on('web-1'))).status).toBe(429)
@@ -69,12 +69,12 @@ describe('maxUnavailable', () => {
     }
   }
 
-  it('is not judged before it is known who lives', async () => {
+  it('live nodes unknown → not judged', async () => {
     expect(await start('careful')).toMatchObject({ status: 503, body: { code: 'starting' } })
     expect((await start('careful')).headers.get('retry-after')).toBe('5')
   })
 
-  it('"10%" of 30 nodes: three at once, never four; of any workflow', async () => {
+  it('10% of 30 nodes → three at once, of any workflow', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await grown()
     const at = await Promise.all(nodes.map((node) => start('careful', {}, on(node))))
@@ -84,7 +84,7 @@ describe('maxUnavailable', () => {
     ])
   })
 
-  it('counts what other workflows do, and the dead; one of them: two more', async () => {
+  it('other workflows and a dead node → counted, two more start', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await grown()
     await grown(nodes.slice(1))
@@ -92,7 +92,7 @@ describe('maxUnavailable', () => {
     expect(at.filter(({ status }) => status === 201)).toHaveLength(2)
   })
 
-  it('denies for a node without a type, of whose like nothing is known', async () => {
+  it('node without a type → denied', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await grown()
     await request('PUT', '/v1/nodes/odd', {
@@ -107,7 +107,7 @@ describe('maxUnavailable', () => {
     })
   })
 
-  it('still misses a dead node after a restart', async () => {
+  it('restart → dead node still counted', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     await grown()
     await abortAllDurableObjects()
@@ -128,7 +128,7 @@ describe('maxFailure', () => {
     expect((await execution(id)).closed_at).not.toBeNull()
   }
 
-  it('trips, and stays tripped until it is reset, however long that takes', async () => {
+  it('limit reached → tripped until reset, however long', async () => {
     await fail('fragile', 'web-1', 'FAILED')
     await fail('fragile', 'web-2', 'TERMINATED')
     // The window has moved on; nobody asked meanwhile.
@@ -150,7 +150,7 @@ describe('maxFailure', () => {
     expect((await start('fragile')).status).toBe(201)
   })
 
-  it('counts what ended well, was canceled or lies too far apart for nothing', async () => {
+  it('completed, canceled or old executions → not counted', async () => {
     await fail('fragile', 'web-1', 'TIMED_OUT')
     await sql('UPDATE failures SET at = at - 7200000')
     await fail('fragile', 'web-1', 'FAILED')
@@ -161,7 +161,7 @@ describe('maxFailure', () => {
     expect((await start('fragile')).status).toBe(201)
   })
 
-  it('per node trips and resets each for itself', async () => {
+  it('per node → trips and resets per node', async () => {
     await fail('fragile-node', 'web-1', 'FAILED')
     expect((await start('fragile-node', {}, on('web-1'))).status).toBe(429)
     expect((await start('fragile-node', {}, on('web-2'))).status).toBe(201)
@@ -171,7 +171,7 @@ describe('maxFailure', () => {
     expect((await start('fragile-node', {}, on('web-1'))).status).toBe(201)
   })
 
-  it('a reset of nothing is refused', async () => {
+  it('reset of a workflow without it → refused', async () => {
     const reset = (workflow: string, body: object) => request('POST', `/v1/workflows/${workflow}/reset`, body)
     expect(await reset('free', { reason: 'x' })).toMatchObject({ status: 400 })
     expect(await reset('fragile', { reason: 'x', node: 'web-1' })).toMatchObject({

@@ -57,8 +57,8 @@ async function lose(id: string): Promise<() => Promise<void>> {
   }
 }
 
-describe('a human is told', () => {
-  it('of an execution that failed, once, with its evidence and its receipt, signed', async () => {
+describe('escalation', () => {
+  it('execution failed → one signed message with evidence and receipt', async () => {
     const id = await ended('told', 'FAILED')
     for (let round = 0; round < 3; round++) await alarmNow()
     const [message, ...more] = receivers.messages('hook')
@@ -88,7 +88,7 @@ describe('a human is told', () => {
   it.each([
     ['TIMED_OUT', 'timed_out', /^told-plainly on web-1 timed out: /],
     ['TERMINATED', 'terminated', /^told-plainly on web-1 was terminated: /],
-  ] as const)('of one that %s', async (how, status, summary) => {
+  ] as const)('execution that %s → escalated', async (how, status, summary) => {
     const id = await ended('told-plainly', how)
     expect(receivers.messages('plain')).toMatchObject([
       { type: `execution.${status}`, id: `${id}_${status}`, summary: expect.stringMatching(summary) },
@@ -97,7 +97,7 @@ describe('a human is told', () => {
     expect(receivers.received[0]?.headers.get('webhook-timestamp')).toMatch(/^\d{10}$/)
   })
 
-  it('of one that could not be started in time', async () => {
+  it('not started in time → escalated', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('told-quick', { prefer: 'wait=0' })).body.execution
     await sql('UPDATE executions SET valid_until = 1 WHERE id = ?', id)
@@ -111,7 +111,7 @@ describe('a human is told', () => {
     ])
   })
 
-  it('of one that Temporal refused to start', async () => {
+  it('refused by Temporal → escalated', async () => {
     temporal.fault = { code: 3, message: 'no such thing' }
     expect((await start('told-plainly')).status).toBe(500)
     temporal.fault = 'none'
@@ -121,7 +121,7 @@ describe('a human is told', () => {
     ])
   })
 
-  it('of one that is lost, and of how it was settled', async () => {
+  it('lost, then settled → both escalated', async () => {
     const { id } = (await start('told-plainly')).body.execution
     const find = await lose(id)
     await find()
@@ -134,7 +134,7 @@ describe('a human is told', () => {
     ])
   })
 
-  it('of one that waits for approval, with its receipt, and when nobody approved it in time', async () => {
+  it('approval needed → escalated with receipt; expired → escalated again', async () => {
     const body = { ...onNode('web-1'), reason: '5xx\nabove 20%' }
     const { id } = (await start('told-asked', {}, body)).body.execution
     await settled()
@@ -154,7 +154,7 @@ describe('a human is told', () => {
     ])
   })
 
-  it('of a limit of failures in the message on the execution that tripped it, and not in another', async () => {
+  it('maxFailure tripped → in the message of the execution that tripped it, in no other', async () => {
     await ended('told', 'FAILED')
     await ended('told', 'FAILED', onNode('web-2'))
     expect(receivers.messages('hook')).toMatchObject([
@@ -167,7 +167,7 @@ describe('a human is told', () => {
     ])
   })
 
-  it('at once: the alarm is set for it', async () => {
+  it('written → alarm set for it at once', async () => {
     for (const count of [1, 2]) {
       await start('told-asked')
       await vi.waitFor(() => expect(receivers.received).toHaveLength(count), { timeout: 8000 })
@@ -191,7 +191,7 @@ describe('a human is told', () => {
     },
   )
 
-  it('of nothing that is none of their business', async () => {
+  it('other workflows and statuses → nothing sent', async () => {
     await ended('told', 'COMPLETED')
     await ended('told', 'CANCELED')
     await ended('free', 'FAILED')
@@ -203,7 +203,7 @@ describe('a human is told', () => {
     expect(receivers.received).toEqual([])
   })
 
-  it('not of what had passed before anyone could be told', async () => {
+  it('status ended before it was sent → dropped', async () => {
     receivers.answers.set('plain', 'unreachable')
     const id = (await start('told-asked')).body.execution.id
     await sql('UPDATE escalations SET next_at = 0, attempts = 0')
@@ -219,7 +219,7 @@ describe('a human is told', () => {
   })
 })
 
-describe('a message', () => {
+describe('delivery', () => {
   it.each([500, 404, 301, 'unreachable'] as const)(
     'that was answered with %s is sent again, as the same',
     async (how) => {
@@ -244,7 +244,7 @@ describe('a message', () => {
     },
   )
 
-  it('waits longer after each attempt, and as long as it is asked to', async () => {
+  it('failing receiver → longer waits, Retry-After honoured', async () => {
     receivers.answers.set('plain', 503)
     await ended('told-plainly', 'FAILED')
     const wait = async (attempts: number): Promise<number> => {
@@ -269,7 +269,7 @@ describe('a message', () => {
     expect(await wait(1)).toBeLessThan(3_600_001)
   })
 
-  it('that nobody takes is given up after about a day, and says so', async () => {
+  it('never accepted → given up after about a day, logged', async () => {
     const log = vi.spyOn(console, 'log')
     receivers.answers.set('plain', 500)
     const id = await ended('told-plainly', 'FAILED')
@@ -289,7 +289,7 @@ describe('a message', () => {
     ])
   })
 
-  it('to a receiver that is gone is given up', async () => {
+  it('receiver no longer configured → given up', async () => {
     receivers.answers.set('plain', 500)
     await ended('told-plainly', 'FAILED')
     await sql("UPDATE escalations SET receiver = 'gone'")
@@ -299,7 +299,7 @@ describe('a message', () => {
     expect(await sql('SELECT outcome, next_at FROM escalations')).toEqual([{ outcome: 'given_up', next_at: null }])
   })
 
-  it('that can not be signed is not sent unsigned', async () => {
+  it('secret unusable → not sent unsigned', async () => {
     const log = vi.spyOn(console, 'log')
     await ended('told-mutely', 'FAILED')
     expect(receivers.received).toEqual([])
@@ -307,7 +307,7 @@ describe('a message', () => {
     expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
   })
 
-  it('that was written is sent, although the ledger was restarted before', async () => {
+  it('ledger restarted → still sent', async () => {
     receivers.answers.set('plain', 'unreachable')
     const id = await ended('told-plainly', 'FAILED')
     await abortAllDurableObjects()
@@ -319,7 +319,7 @@ describe('a message', () => {
     expect(receivers.messages('plain')).toMatchObject([{ id: `${id}_failed` }])
   })
 
-  it('that was cut off while it was sent is sent again, as the same', async () => {
+  it('cut off → sent again, the same message', async () => {
     receivers.answers.set('plain', 'hangs')
     const { id } = (await start('told-plainly')).body.execution
     temporal.close(id, 'FAILED', 'x')
@@ -333,7 +333,7 @@ describe('a message', () => {
     expect(new Set(receivers.received.map(({ text }) => text)).size).toBe(1)
   }, 30_000)
 
-  it('is not kept from its receiver by another one that hangs', async () => {
+  it('another receiver hangs → not delayed', async () => {
     receivers.answers.set('plain', 'hangs')
     for (let count = 0; count < 10; count++) {
       const { id } = (await start('told-plainly')).body.execution
@@ -346,7 +346,7 @@ describe('a message', () => {
     expect(receivers.messages('plain')).toHaveLength(8)
   }, 30_000)
 
-  it('has its evidence cut when it would be too large, and says so', async () => {
+  it('evidence too large → cut, and marked', async () => {
     const { id } = (await start('told-plainly')).body.execution
     temporal.close(id, 'FAILED', 'ä'.repeat(200_000))
     await settled()
@@ -361,8 +361,8 @@ describe('a message', () => {
   })
 })
 
-describe('an alert', () => {
-  it('is what Alertmanager takes: the same labels always, and explicit times', async () => {
+describe('Alertmanager alert', () => {
+  it('labels and times → as Alertmanager takes them, always the same', async () => {
     const id = await ended('alerting', 'FAILED', { ...onNode('web-1'), reason: 'load' })
     expect(receivers.received[0]?.url).toBe('http://alerts.receiver.test/prefix/api/v2/alerts')
     const [alert = missing(), ...more] = receivers.alerts('alerts')
@@ -389,7 +389,7 @@ describe('an alert', () => {
     expect(Date.parse(alert.endsAt) - Date.parse(alert.startsAt)).toBe(24 * 3_600_000)
   })
 
-  it('on one that waits for approval is resolved once that is decided', async () => {
+  it('approval decided → resolved', async () => {
     const ids = await Promise.all(
       ['web-1', 'web-2'].map(async (node) => (await start('alerting-asked', {}, onNode(node))).body.execution.id),
     )
@@ -414,7 +414,7 @@ describe('an alert', () => {
     ])
   })
 
-  it('on a lost one is resolved when it is found, and stands again when it is lost again', async () => {
+  it('lost and found → resolved; lost again → active again', async () => {
     const { id } = (await start('alerting')).body.execution
     const find = await lose(id)
     await find()
@@ -424,7 +424,7 @@ describe('an alert', () => {
     expect(firing).toEqual([true, false, true])
   })
 
-  it('that may have arrived is resolved, although it was not acknowledged', async () => {
+  it('not acknowledged, may have arrived → resolved anyway', async () => {
     receivers.answers.set('alerts', 500)
     const { id } = (await start('alerting-asked')).body.execution
     await settled()
@@ -437,7 +437,7 @@ describe('an alert', () => {
     expect(Date.parse(alerts[0]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
   })
 
-  it('on what is decided while the alert is on its way is resolved after it', async () => {
+  it('decided while it is being sent → resolved afterwards', async () => {
     let isHeld = true
     const alerts: Alert[] = []
     const spy = vi.spyOn(globalThis, 'fetch')
@@ -459,7 +459,7 @@ describe('an alert', () => {
     expect(Date.parse(alerts[1]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
   })
 
-  it('has annotations of a size that can be read', async () => {
+  it('long annotations → cut', async () => {
     const { id } = (await start('alerting')).body.execution
     temporal.close(id, 'FAILED', 'x'.repeat(100_000))
     await settled()
@@ -470,8 +470,8 @@ describe('an alert', () => {
   })
 })
 
-describe('a ledger that lost its disk', () => {
-  it('tells of what ends after it, to the receiver that is configured now, and of nothing that had ended', async () => {
+describe('ledger that lost its disk', () => {
+  it('execution ends later → escalated to the present receiver; ended before → not', async () => {
     const { id } = (await start('told-plainly')).body.execution
     const past = (await start('told-plainly', {}, onNode('web-2'))).body.execution.id
     temporal.close(past, 'FAILED', 'x')
@@ -485,7 +485,7 @@ describe('a ledger that lost its disk', () => {
   })
 })
 
-it('GET /v1/workflows shows whom a workflow escalates to', async () => {
+it('workflows: escalation block → receiver in GET /v1/workflows', async () => {
   expect((await request('GET', '/v1/workflows/told')).body).toMatchObject({ escalation: { receiver: 'hook' } })
   expect((await request('GET', '/v1/workflows/free')).body).toMatchObject({ escalation: null })
 })

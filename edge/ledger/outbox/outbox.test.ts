@@ -19,7 +19,7 @@ async function outlive(id: string): Promise<void> {
   })
 }
 
-describe('a start whose outcome is not known', () => {
+describe('start with unknown outcome', () => {
   it.each(['unreachable', 'proxy 503', 'reply lost'] as const)(
     '(%s) is 202, counts, and is sent again with the same ids',
     async (fault) => {
@@ -39,7 +39,7 @@ describe('a start whose outcome is not known', () => {
     },
   )
 
-  it("survives the loss of the coordinator's memory", async () => {
+  it('coordinator lost its memory → continues', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', NO_WAIT)).body.execution
     await abortAllDurableObjects()
@@ -48,14 +48,14 @@ describe('a start whose outcome is not known', () => {
     expect(await execution(id)).toMatchObject({ status: 'running' })
   })
 
-  it('has its alarm set in the turn that admitted it', async () => {
+  it('admitted → alarm set in the same turn', async () => {
     // No step after the admission gets a chance to set it.
     temporal.fault = 'no answer'
     await start('free', NO_WAIT)
     expect(await runInDurableObject(ledger(), (_, state) => state.storage.getAlarm())).toBeTypeOf('number')
   })
 
-  it('keeps its alarm, however often the coordinator is asked whether it is ready', async () => {
+  it('readiness asked often → alarm kept', async () => {
     const getAlarm = () => runInDurableObject(ledger(), (_, state) => state.storage.getAlarm())
     const later = Date.now() + 8000
     await runInDurableObject(ledger(), (_, state) => state.storage.setAlarm(later))
@@ -66,7 +66,7 @@ describe('a start whose outcome is not known', () => {
     expect(await getAlarm()).toBeTypeOf('number')
   })
 
-  it('takes AlreadyStarted on its own id for started, also with another request id', async () => {
+  it('AlreadyStarted with its own id → started, also with another request id', async () => {
     temporal.fault = 'reply lost'
     const { id } = (await start('free', NO_WAIT)).body.execution
     const running = temporal.executions.get(id)
@@ -77,8 +77,8 @@ describe('a start whose outcome is not known', () => {
   })
 })
 
-describe('a start that Temporal refuses', () => {
-  it('for good, ends failed with the reason and frees its place', async () => {
+describe('start that Temporal refuses', () => {
+  it('for good → failed with the reason, limit free again', async () => {
     temporal.fault = { code: 3, message: 'bad queue name' }
     const answer = await start('single')
     expect(answer).toMatchObject({
@@ -93,7 +93,7 @@ describe('a start that Temporal refuses', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('for now, waits and goes out later', async () => {
+  it('for now → sent later', async () => {
     temporal.fault = { code: 5, message: 'namespace not found' }
     const { id } = (await start('free', NO_WAIT)).body.execution
     temporal.fault = 'none'
@@ -102,8 +102,8 @@ describe('a start that Temporal refuses', () => {
   })
 })
 
-describe('a start that was not made within valid_for', () => {
-  it('is voided by occupying its workflow id, so that a late packet starts nothing', async () => {
+describe('start not made within valid_for', () => {
+  it('late packet → workflow id occupied, nothing starts', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('single', NO_WAIT)).body.execution
     await outlive(id)
@@ -120,7 +120,7 @@ describe('a start that was not made within valid_for', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('that did reach Temporal is running, not expired', async () => {
+  it('reached Temporal in time → running, not expired', async () => {
     temporal.fault = 'reply lost'
     const { id } = (await start('single', NO_WAIT)).body.execution
     await outlive(id)
@@ -132,7 +132,7 @@ describe('a start that was not made within valid_for', () => {
 })
 
 describe('cancel', () => {
-  it('a pending one never starts', async () => {
+  it('pending → never starts', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('single', NO_WAIT)).body.execution
     expect((await request('POST', `/v1/executions/${id}/cancel`, { reason: 'not needed' })).status).toBe(202)
@@ -146,7 +146,7 @@ describe('cancel', () => {
     })
   })
 
-  it('a running one is asked to stop, until Temporal has heard it', async () => {
+  it('running → cancellation repeated until Temporal acknowledges it', async () => {
     const { id } = (await start('single')).body.execution
     temporal.fault = 'unreachable'
     await request('POST', `/v1/executions/${id}/cancel`)
@@ -160,7 +160,7 @@ describe('cancel', () => {
     expect(await execution(id)).toMatchObject({ status: 'canceled' })
   })
 
-  it('is passed on again when Temporal was too busy for it', async () => {
+  it('Temporal busy → cancellation sent again', async () => {
     const { id } = (await start('single')).body.execution
     temporal.busyVerbs.add('cancel')
     await request('POST', `/v1/executions/${id}/cancel`)
@@ -171,7 +171,7 @@ describe('cancel', () => {
     expect(temporal.cancels).toEqual([id])
   })
 
-  it('one that is being voided, and turns out to run, is asked to stop', async () => {
+  it('being voided, but running → cancelled', async () => {
     temporal.fault = 'reply lost'
     const { id } = (await start('single', NO_WAIT)).body.execution
     await outlive(id)
@@ -185,19 +185,19 @@ describe('cancel', () => {
     expect(temporal.cancels).toEqual([id])
   })
 
-  it('an unknown one is 404', async () => {
+  it('unknown → 404', async () => {
     expect((await request('POST', '/v1/executions/01a1fd87-1ab3-749c-8831-cc78a8e48041/cancel')).status).toBe(404)
   })
 })
 
-describe('the end', () => {
+describe('end of an execution', () => {
   it.each([
     ['COMPLETED', 'completed'],
     ['FAILED', 'failed'],
     ['TERMINATED', 'terminated'],
     ['TIMED_OUT', 'timed_out'],
     ['CANCELED', 'canceled'],
-  ] as const)('%s is %s, and closes', async (status, expected) => {
+  ] as const)('%s → %s, closed', async (status, expected) => {
     const { id } = (await start('single')).body.execution
     temporal.close(id, status, 'done')
     await alarmNow()
@@ -205,7 +205,7 @@ describe('the end', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('keeps its result when the history could not be read at first', async () => {
+  it('history unreadable at first → result read later', async () => {
     const { id } = (await start('single')).body.execution
     temporal.close(id, 'COMPLETED', { answer: 42 })
     temporal.busyVerbs.add('history')
@@ -216,7 +216,7 @@ describe('the end', () => {
     expect(await execution(id)).toMatchObject({ status: 'completed', result: { answer: 42 } })
   })
 
-  it('is looked for at once when a host reports it', async () => {
+  it('reported by a host → verified at once', async () => {
     const { id } = (await start('single')).body.execution
     temporal.close(id, 'COMPLETED')
     await request('PUT', '/v1/nodes/web-2', { datacenter: 'dc1', queues: [], closed: [id] })
@@ -224,7 +224,7 @@ describe('the end', () => {
     expect(await execution(id)).toMatchObject({ status: 'completed' })
   })
 
-  it('of an execution that another namespace does not know is not known: it is lost, and still counts', async () => {
+  it('unknown in another namespace → lost, still counts', async () => {
     const { id } = (await start('single')).body.execution
     const forgotten = temporal.executions.get(id)
     const home = temporal.namespaceId
@@ -239,7 +239,7 @@ describe('the end', () => {
     expect(await execution(id)).toMatchObject({ status: 'running' })
   })
 
-  it('counts in the metrics', async () => {
+  it('closed → in the metrics', async () => {
     const { id } = (await start('single')).body.execution
     temporal.close(id, 'COMPLETED')
     await start('single')

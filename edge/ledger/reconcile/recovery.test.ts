@@ -27,8 +27,8 @@ async function auditNow(): Promise<void> {
 const list = async (query = ''): Promise<Record<string, unknown>[]> =>
   (await request('GET', `/v1/executions${query}`)).body.items as Record<string, unknown>[]
 
-describe('a ledger that lost its disk', () => {
-  it('counts what Temporal shows before it admits anything', async () => {
+describe('ledger that lost its disk', () => {
+  it('Temporal answers → imports before it admits', async () => {
     const running = (await start('single')).body.execution.id
     const done = await Promise.all([start('thrice'), start('thrice')])
     for (const { body } of done) temporal.close(body.execution.id, 'COMPLETED')
@@ -49,7 +49,7 @@ describe('a ledger that lost its disk', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('admits nothing while Temporal does not tell', async () => {
+  it('Temporal does not answer → admits nothing', async () => {
     await start('single')
     await loseDisk()
     temporal.fault = 'unreachable'
@@ -60,7 +60,7 @@ describe('a ledger that lost its disk', () => {
     expect((await start('single')).status).toBe(429)
   })
 
-  it('waits for what Visibility does not show yet', async () => {
+  it('Visibility lags → imported all the same', async () => {
     const [first, second] = [(await start('thrice')).body.execution.id, (await start('thrice')).body.execution.id]
     temporal.hidden.add(second)
     await loseDisk()
@@ -72,7 +72,7 @@ describe('a ledger that lost its disk', () => {
     expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 2 }])
   })
 
-  it('that came back with old rows stops until it has imported the rest', async () => {
+  it('old rows restored → stops until the rest is imported', async () => {
     const { id } = (await start('single')).body.execution
     for (const table of ['executions', 'decisions', 'starts']) await sql(`DELETE FROM ${table}`)
     await auditNow()
@@ -81,8 +81,8 @@ describe('a ledger that lost its disk', () => {
   })
 })
 
-describe('an execution that was started past the coordinator', () => {
-  it('is listed without an id, counted, and followed to its end', async () => {
+describe('execution started past the coordinator', () => {
+  it('found → listed without an id, counted, followed to its end', async () => {
     temporal.startForeign('by-hand', 'single', 'dc1')
     await auditNow()
     expect(await list()).toMatchObject([
@@ -116,7 +116,7 @@ describe('an execution that was started past the coordinator', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('pages with the others', async () => {
+  it('listed → pages with the others', async () => {
     for (const id of ['f1', 'f2', 'f3']) temporal.startForeign(id, 'free', 'dc1')
     await auditNow()
     const { body } = await request('GET', '/v1/executions?limit=2')
@@ -125,7 +125,7 @@ describe('an execution that was started past the coordinator', () => {
     expect(ids.sort()).toEqual(['f1', 'f2', 'f3'])
   })
 
-  it('claims to be one of ours with a memo, and counts as one', async () => {
+  it("memo of a decision → counts as the coordinator's", async () => {
     const id = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
     temporal.startForeign(id, 'single', 'dc1')
     const forged = temporal.executions.get(id)
@@ -136,7 +136,7 @@ describe('an execution that was started past the coordinator', () => {
     expect((await start('single')).status).toBe(429)
   })
 
-  it('as the child of one that is known is not foreign', async () => {
+  it('child of a known execution → not foreign', async () => {
     const { id } = (await start('free')).body.execution
     temporal.startForeign('child', 'helper', 'dc1')
     const child = temporal.executions.get('child')
@@ -146,8 +146,8 @@ describe('an execution that was started past the coordinator', () => {
   })
 })
 
-describe('an execution that ended', () => {
-  it('and was reset runs again, and counts as open', async () => {
+describe('execution that ended', () => {
+  it('reset → runs again, counts as open', async () => {
     const { id } = (await start('single')).body.execution
     temporal.close(id, 'FAILED', 'x')
     await alarmNow()
@@ -161,14 +161,14 @@ describe('an execution that ended', () => {
     expect(await execution(id)).toMatchObject({ status: 'completed', result: 'well' })
   })
 
-  it('and was deleted is closed, in the namespace where it ran', async () => {
+  it('deleted in its namespace → closed', async () => {
     const { id } = (await start('single')).body.execution
     temporal.executions.delete(id)
     await alarmNow()
     expect(await execution(id)).toMatchObject({ status: 'terminated', error: { type: 'Deleted' } })
   })
 
-  it('is lost in a namespace that was made anew, and counts until an operator settles it', async () => {
+  it('namespace made again → lost, counts until settled', async () => {
     const { id } = (await start('single')).body.execution
     const settle = (body: object) => request('POST', `/v1/executions/${id}/settle`, body)
     expect(await settle({ status: 'completed', reason: 'x' })).toMatchObject({
@@ -189,7 +189,7 @@ describe('an execution that ended', () => {
     expect((await start('single')).status).toBe(201)
   })
 
-  it('continued as new is open', async () => {
+  it('continued as new → open', async () => {
     const { id } = (await start('single')).body.execution
     const running = temporal.executions.get(id)
     if (running !== undefined) running.status = 'WORKFLOW_EXECUTION_STATUS_CONTINUED_AS_NEW'
@@ -199,7 +199,7 @@ describe('an execution that ended', () => {
 })
 
 describe('clocks more than 10 s apart', () => {
-  it.each([60_000, -60_000])('(%i ms): nothing is admitted or sent until they agree', async (ahead) => {
+  it.each([60_000, -60_000])('%i ms → nothing admitted or sent until they agree', async (ahead) => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
     await abortAllDurableObjects()
@@ -219,7 +219,7 @@ describe('clocks more than 10 s apart', () => {
     await vi.waitFor(isRunning, { timeout: 15_000, interval: 200 })
   })
 
-  it('are noticed when this machine jumps', async () => {
+  it('clock jumps → noticed', async () => {
     expect((await start('free')).status).toBe(201)
     vi.useFakeTimers({ toFake: ['Date'] })
     const real = Date.now()
@@ -229,7 +229,7 @@ describe('clocks more than 10 s apart', () => {
     expect((await start('free')).body.code).toBe('clock_skew')
   })
 
-  it('set back, this machine goes on with what is due, and nobody lives who beat in the future', async () => {
+  it('clock set back → due work continues, heartbeats from the future do not count', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const right = Date.now()
     vi.setSystemTime(right + 3_600_000)
@@ -248,7 +248,7 @@ describe('clocks more than 10 s apart', () => {
     })
   })
 
-  it('what was admitted by a clock that was ahead is not sent once it is right', async () => {
+  it('admitted while the clock was ahead → not sent once it is right', async () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
     const ahead = Date.now() + 3_600_000
@@ -262,7 +262,7 @@ describe('clocks more than 10 s apart', () => {
     expect([...temporal.executions.values()].map(({ type }) => type)).not.toContain('free')
   })
 
-  it('an answer without a date says nothing', async () => {
+  it('answer without a date → ignored', async () => {
     temporal.clockAhead = Number.NaN
     await abortAllDurableObjects()
     await beatAll()
@@ -270,7 +270,7 @@ describe('clocks more than 10 s apart', () => {
   })
 })
 
-it('a change of limits counts what really ran', async () => {
+it('limits changed → count what really ran', async () => {
   for (let index = 0; index < 3; index++) expect((await start('thrice')).status).toBe(201)
   // Two days ago, so outside the period of then; a longer one sees them again.
   await sql('UPDATE starts SET at = at - 172800000')

@@ -67,8 +67,8 @@ function decision(outcome: 'admitted' | 'denied', code: string | null = null): D
   }
 }
 
-describe('forget', () => {
-  it('keeps what a window of the longest period still counts, and all that is open', async () => {
+describe('retention', () => {
+  it('rows within the longest period, or open → kept', async () => {
     await inStore((store) => {
       const ancient = put(store, NOW - 32 * DAY, 1)
       const open = put(store, NOW - 32 * DAY, 2, false)
@@ -87,7 +87,7 @@ describe('forget', () => {
     })
   })
 
-  it('keeps keys as long as executions: a month, or when there are too many for two days', async () => {
+  it('idempotency keys → kept a month, or two days when there are too many', async () => {
     await inStore((store) => {
       const ages = [25 * HOUR, 50 * HOUR, 30 * DAY, 32 * DAY]
       for (const [serial, age] of ages.entries()) put(store, NOW - age, serial)
@@ -99,7 +99,7 @@ describe('forget', () => {
     })
   })
 
-  it('bounds signed messages in number: what can not be remembered is not taken', async () => {
+  it('signed messages → bounded, refused when full', async () => {
     await inStore(({ messages }) => {
       expect(messages.remember('ci', 'a', 1, NOW + 1, 2)).toBe('new')
       expect(messages.remember('ci', 'b', 1, NOW + 2, 2)).toBe('new')
@@ -110,7 +110,7 @@ describe('forget', () => {
     })
   })
 
-  it('bounds executions and denials in number, the oldest first; executions of the last days stay, windows count on', async () => {
+  it('executions and denials → bounded, oldest deleted first, windows unaffected', async () => {
     await inStore((store) => {
       for (let serial = 0; serial < 20; serial++) put(store, NOW - (20 - serial) * 4 * HOUR, serial)
       for (let serial = 0; serial < 30; serial++) {
@@ -125,8 +125,8 @@ describe('forget', () => {
   })
 })
 
-describe('a storm of denials', () => {
-  it('is recorded one by one at first, then by number', () => {
+describe('repeated denials', () => {
+  it('many in a minute → recorded separately at first, then counted', () => {
     const storms = new Storms()
     const standing = new Set<string>()
     let recorded = 0
@@ -142,7 +142,7 @@ describe('a storm of denials', () => {
     expect(storms.recordFor({ ...decision('denied', 'frozen'), id: 'x' }, 'n', NOW + 61_000)).toBeNull()
   })
 
-  it('is bounded also when every one of them is for another node', () => {
+  it('each for another node → bounded too', () => {
     const storms = new Storms()
     let recorded = 0
     for (let serial = 0; serial < 20_000; serial++) {
@@ -153,7 +153,7 @@ describe('a storm of denials', () => {
     expect(storms.takeUnwritten().reduce((sum, { count }) => sum + count, 0)).toBe(20_000 - recorded)
   })
 
-  it('shows in the decision that stands for it, and in the counters', async () => {
+  it('counted → shown on their decision, and in the counters', async () => {
     await inStore((store) => {
       const id = idAt(NOW, 1)
       store.decisions.insert(id, { ...decision('denied', 'frozen'), id }, null, NOW)
@@ -166,7 +166,7 @@ describe('a storm of denials', () => {
   })
 })
 
-it('tables of the first version migrate without losing a window, an open execution or a key', async () => {
+it('migration: tables of the first version → no window, open execution or key lost', async () => {
   const stub = (env as unknown as Env).ROSTER.getByName('old-tables')
   await runInDurableObject(stub, (_, { storage }) => {
     const { sql } = storage

@@ -44,7 +44,7 @@ class Model {
   }
 }
 
-it('counts as one by one, whatever happens in whatever order', { timeout: 60_000 }, async () => {
+it('store: any events in any order → counts as a naive model', { timeout: 60_000 }, async () => {
   const stub = (env as unknown as Env).LEDGER.getByName('property')
   await runInDurableObject(stub, (_, state) => {
     const property = fc.property(
@@ -105,7 +105,7 @@ function compare(
   }
 }
 
-it('admits as one who counts one by one would, while limits, periods and the clock change', {
+it('store: limits, periods and clock change → admits as a naive model', {
   timeout: 60_000,
 }, async () => {
   const stub = (env as unknown as Env).LEDGER.getByName('changing')
@@ -135,7 +135,7 @@ it('admits as one who counts one by one would, while limits, periods and the clo
   })
 })
 
-it('counts the starts of each node for itself', async () => {
+it('store: per node → separate counts', async () => {
   await runInDurableObject((env as unknown as Env).LEDGER.getByName('nodes'), (_, state) => {
     const store = new LedgerStore(state.storage.sql)
     ;[
@@ -155,7 +155,7 @@ it('counts the starts of each node for itself', async () => {
   })
 })
 
-it('migrates once, and refuses tables of a newer version', async () => {
+it('migration: run twice → once; newer version → refused', async () => {
   await runInDurableObject((env as unknown as Env).LEDGER.getByName('schema'), (_, { storage }) => {
     migrate(storage, LEDGER_MIGRATIONS)
     storage.sql.exec('UPDATE schema_version SET version = 99')

@@ -81,7 +81,7 @@ it.each([
   ['requests', anyRequest],
   ['signed messages', anyMessage],
   ['signals', anySignal],
-] as const)('%s', { timeout: 60_000 + FUZZ_RUNS * 100 }, async (what, requests) => {
+] as const)('fuzz: %s', { timeout: 60_000 + FUZZ_RUNS * 100 }, async (what, requests) => {
   const started = await fuzz(what, requests)
   // It would prove little, were nothing ever right; in some hundred requests that may be so by chance.
   const again = started === 0 && FUZZ_RUNS >= BATCH ? await fuzz(what, requests) : started
