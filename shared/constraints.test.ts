@@ -44,7 +44,7 @@ function useOf({
 }
 
 describe('maxExecution', () => {
-  it('admits below the limit and denies at it', () => {
+  it('below the limit → allowed; at it → denied', () => {
     const now = 100 * HOUR
     expect(judge(maxExecution(2, HOUR), SCOPE, useOf({ starts: [now - 1] }), now)).toMatchObject({
       allowed: true,
@@ -58,13 +58,13 @@ describe('maxExecution', () => {
     })
   })
 
-  it('frees a place exactly one period after the confirmed start', () => {
+  it('confirmed start one period ago → free again', () => {
     const start = 5 * HOUR
     expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts: [start] }), start + HOUR - 1).allowed).toBe(false)
     expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts: [start] }), start + HOUR).allowed).toBe(true)
   })
 
-  it('takes pending starts as confirmed now, and counts them however old they are', () => {
+  it('pending starts → counted as confirmed now, however old', () => {
     const now = 9 * HOUR
     expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ pending: 1 }), now)).toMatchObject({
       allowed: false,
@@ -72,7 +72,7 @@ describe('maxExecution', () => {
     })
   })
 
-  it('waits for as many to leave as a lowered limit demands', () => {
+  it('limit lowered → waits for as many to leave', () => {
     const now = 9 * HOUR
     const starts = [now - 30, now - 20, now - 10]
     expect(judge(maxExecution(1, HOUR), SCOPE, useOf({ starts }), now)).toMatchObject({
@@ -81,7 +81,7 @@ describe('maxExecution', () => {
     })
   })
 
-  it('is never allowed with a limit of 0, nor without a period', () => {
+  it('limit 0, or no period → never allowed', () => {
     expect(judge(maxExecution(0, HOUR), SCOPE, useOf({}), 1)).toMatchObject({ allowed: false, allowedAt: null })
     const broken = { kind: 'maxExecution', value: 5, is_global: false } as Constraint
     expect(judge(broken, SCOPE, useOf({}), 1)).toMatchObject({ allowed: false, allowedAt: null })
@@ -89,7 +89,7 @@ describe('maxExecution', () => {
 })
 
 describe('concurrency', () => {
-  it('counts open executions, however old', () => {
+  it('open executions → counted, however old', () => {
     expect(judge(concurrency(2), SCOPE, useOf({ open: 1 }), 7)).toMatchObject({ allowed: true, used: 1 })
     expect(judge(concurrency(2), SCOPE, useOf({ open: 2 }), 7)).toMatchObject({
       allowed: false,
@@ -99,13 +99,13 @@ describe('concurrency', () => {
   })
 })
 
-it('denies an unknown kind', () => {
+it('unknown kind → denied', () => {
   const unknown = { kind: 'somethingNew', value: 9, is_global: false } as unknown as Constraint
   expect(judge(unknown, SCOPE, useOf({}), 7)).toMatchObject({ allowed: false, allowedAt: null })
 })
 
-describe('kinds that look at nodes and failures', () => {
-  it('exclusive allows only where nothing that it excludes is open', () => {
+describe('kinds about nodes and failures', () => {
+  it('exclusive → allowed only with nothing excluded open', () => {
     expect(judgeExclusive('n', 0, 7)).toMatchObject({ allowed: true, used: 0, limit: 1, allowedAt: 7 })
     expect(judgeExclusive('n', 2, 7)).toMatchObject({ allowed: false, used: 2, allowedAt: null })
   })
@@ -121,14 +121,14 @@ describe('kinds that look at nodes and failures', () => {
     },
   )
 
-  it('maxUnavailable in numbers', () => {
+  it('maxUnavailable → counts nodes', () => {
     const constraint: Constraint = { kind: 'maxUnavailable', value: 2, is_global: false }
     const allowed = (unavailable: number): boolean =>
       judgeUnavailable(constraint, { type: 't', known: 9, unavailable }, 0).allowed
     expect([0, 1, 2].map(allowed)).toEqual([true, true, false])
   })
 
-  it('maxFailure counts its window, and holds once it has tripped', () => {
+  it('maxFailure → counts its window, denies while tripped', () => {
     const constraint: Constraint = { kind: 'maxFailure', value: 2, period: HOUR, is_global: false }
     const at = 10 * HOUR
     const failures = [at - HOUR, at - HOUR + 1]
@@ -148,7 +148,7 @@ describe('kinds that look at nodes and failures', () => {
     })
   })
 
-  it('judgements of another ledger take the place of the global lines of a receipt', () => {
+  it('judgements of a GlobalLedger → replace the global lines of a receipt', () => {
     const global = { kind: 'maxExecution', scope: 'global', key: 'global', limit: 1, period: HOUR, used: 1 } as const
     const own = judge(maxExecution(2, HOUR), SCOPE, useOf({}), 5)
     const { receipts } = decide([own, { ...global, used: 0, allowed: true, allowedAt: 5 }], 5)
@@ -160,11 +160,11 @@ describe('kinds that look at nodes and failures', () => {
 })
 
 describe('decide', () => {
-  it('allows without constraints', () => {
+  it('no constraints → allowed', () => {
     expect(decide([], 5)).toEqual({ allowed: true, allowedAt: 5, receipts: [] })
   })
 
-  it('makes the constraint binding that holds longest, a human or an end holding longest of all', () => {
+  it('several deny → the latest is binding, an operator or an end latest of all', () => {
     const now = 50 * HOUR
     const use = useOf({ starts: [now - 1], open: 1 })
     const judgements = [
@@ -218,7 +218,7 @@ describe('properties', () => {
     fc.array(fc.record({ wait: fc.nat(50), startAfter: fc.nat(80), confirmAfter: fc.nat(80) }), { maxLength: 60 }),
     fc.integer({ min: 1, max: 4 }),
     fc.integer({ min: 1, max: 120 }),
-  ])('no window of `period` ever holds more real starts than the limit', (triggers, limit, period) => {
+  ])('any window of a period → never more real starts than the limit', (triggers, limit, period) => {
     const constraint = maxExecution(limit, period)
     const real: number[] = []
     const admitted: { confirmed: number }[] = []

@@ -13,7 +13,7 @@ describe('parseDuration', () => {
     ['0s', 0],
     ['1.5h', 5_400_000],
     ['744h', 2_678_400_000],
-  ])('reads %s', (text, ms) => expect(parseDuration(text)).toBe(ms))
+  ])('%s → read', (text, ms) => expect(parseDuration(text)).toBe(ms))
 
   it.each(['', '15', '-5m', '15m garbage', '1M', '1d', ' 1s', '1 s', '1e3s', '∞s', 'h'])('refuses %j', (text) =>
     expect(parseDuration(text)).toBeNull(),
@@ -24,7 +24,7 @@ property.prop([fc.integer({ min: 0, max: 2_678_400_000 })])('formatDuration is r
   expect(parseDuration(formatDuration(ms))).toBe(ms)
 })
 
-it('the schema names what it wants', () => {
+it('schema: invalid → says what is expected', () => {
   const schema = durationSchema({ min: '1s', max: '1h' })
   expect(schema.parse('1h')).toBe(3_600_000)
   expect(schema.safeParse('2h').error?.issues[0]?.message).toBe('must be at most 1h')

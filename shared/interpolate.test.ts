@@ -8,7 +8,7 @@ const FIRING = {
 }
 
 describe('interpolate', () => {
-  it('fills all texts of a value', () => {
+  it('templates → filled in all texts', () => {
     const value = {
       node: '${labels.node}',
       list: ['v=${value}', 3, null],
@@ -24,11 +24,11 @@ describe('interpolate', () => {
     },
   )
 
-  it('takes an escaped expression literally', () => {
+  it('escaped → literal', () => {
     expect(interpolate('$${value} is ${value}', FIRING)).toBe('${value} is 0.25')
   })
 
-  it('does not interpolate what it filled in', () => {
+  it('filled-in text → not interpolated again', () => {
     expect(interpolate('${labels.x}', { ...FIRING, labels: { x: '${value}' } })).toBe('${value}')
   })
 })

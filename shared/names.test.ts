@@ -8,7 +8,7 @@ it.each(['', '-a', '.a', 'A', 'a..b', 'a/b', 'a%2Fb', 'a b', 'ä', '😀', 'x'.r
   (name) => expect(isName(name)).toBe(false),
 )
 
-it('a node serves its datacenter, its types and itself', () => {
+it("queues: a node → its datacenter's, its types' and its own", () => {
   expect(queuesOfNode('dc1', 'web-1', ['web', 'edge'])).toEqual([
     'dc1',
     'dc1:type:web',

@@ -7,16 +7,16 @@ property.prop([fc.jsonValue()])('values come back as they went', (value) => {
   expect(JSON.stringify(decodePayload(encodePayload(value)))).toBe(JSON.stringify(value))
 })
 
-it('keeps empty arrays, which the shorthand form loses', () => {
+it('payload: empty arrays → kept', () => {
   expect(decodePayload(encodePayload({ hosts: [] }))).toEqual({ hosts: [] })
 })
 
-it('takes long texts', () => {
+it('payload: long texts → kept', () => {
   const long = 'ä'.repeat(100_000)
   expect(decodePayload(encodePayload(long))).toBe(long)
 })
 
-it('shows what it cannot decode', () => {
+it('payload: undecodable → shown as it is', () => {
   expect(decodePayload({ metadata: { encoding: btoa('binary/encrypted') }, data: btoa('secret') })).toEqual({
     encoding: 'binary/encrypted',
     bytes: 6,

@@ -43,7 +43,7 @@ const waiting = `
   setInterval(() => {}, 1000)
   console.log('pid ' + process.pid)`
 
-test('before set-up it says what to do', async () => {
+test('command: before set-up → says what to do', async () => {
   const { exit, printed } = run('', [], { files: {} })
   expect(await exit).toBe(1)
   expect(printed()).toBe('resile: run npm start, npm test or npm run setup first\n')
@@ -52,13 +52,13 @@ test('before set-up it says what to do', async () => {
 test.each([
   ['imported', {}],
   ['launched', launched],
-])('arguments and exit code pass through: %s', async (_, how) => {
+])('command: arguments and exit code → passed through: %s', async (_, how) => {
   const { exit, printed } = run(`console.log(process.argv.slice(2).join('|')); process.exit(3)`, ['a b', '--c'], how)
   expect(await exit).toBe(3)
   expect(printed()).toBe('a b|--c\n')
 })
 
-test('an end by a signal is 128 and its number', async () => {
+test('command: ended by a signal → 128 and its number', async () => {
   const { exit } = run(`process.kill(process.pid, 'SIGKILL'); setInterval(() => {}, 1000)`, [], launched)
   expect(await exit).toBe(137)
 })
@@ -77,7 +77,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 )
 
-test('killed with -9, it takes the command along', async () => {
+test('launcher: kill -9 → command ends too', async () => {
   const { child, exit, printed } = run(waiting, [], launched)
   await until(() => printed().includes('pid'))
   child.kill('SIGKILL')

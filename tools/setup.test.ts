@@ -34,7 +34,7 @@ function setUp(clone: string): { child: ChildProcess; done: Promise<{ code: numb
   return { child, done: new Promise((resolve) => child.once('close', (code) => resolve({ code, said }))) }
 }
 
-test('it installs the packages once, then is silent, and again when the lockfile changed', async () => {
+test('set-up: run again → silent, unless the lockfile changed', async () => {
   const clone = cloneWithNpm()
   const first = await setUp(clone).done
   expect(first).toMatchObject({ code: 0, said: expect.stringMatching(/installing the npm packages.*\n.*done in/) })
@@ -48,7 +48,7 @@ test('it installs the packages once, then is silent, and again when the lockfile
   expect(linesOf(join(clone, 'runs'))).toHaveLength(6)
 })
 
-test('an npm that fails is shown, and the next set-up tries again', async () => {
+test('set-up: npm fails → shown, next run tries again', async () => {
   const clone = cloneWithNpm()
   writeFileSync(join(clone, 'broken'), '')
   const failed = await setUp(clone).done
@@ -58,7 +58,7 @@ test('an npm that fails is shown, and the next set-up tries again', async () => 
   expect((await setUp(clone).done).code).toBe(0)
 })
 
-test('several at once install once', async () => {
+test('set-up: several at once → one installs', async () => {
   const clone = cloneWithNpm()
   const all = await Promise.all([1, 2, 3].map(() => setUp(clone).done))
   expect(all.map(({ code }) => code)).toEqual([0, 0, 0])
@@ -66,7 +66,7 @@ test('several at once install once', async () => {
   expect(all.filter(({ said }) => said.includes('another set-up is at work'))).toHaveLength(2)
 })
 
-test('after one that was killed, the next waits for the npm that it left behind, and does it anew', async () => {
+test('set-up: killed → next one waits for its npm, and repeats it', async () => {
   const clone = cloneWithNpm()
   const { child, done } = setUp(clone)
   await until(() => existsSync(join(clone, 'runs')))
@@ -77,7 +77,7 @@ test('after one that was killed, the next waits for the npm that it left behind,
   expect(linesOf(join(clone, 'runs')).map((line) => line.split(' ')[0])).toEqual(['begin', 'end', 'begin', 'end'])
 })
 
-test('a stale lock whose pid belongs to another process now stops nobody', async () => {
+test('set-up: stale lock with a reused pid → ignored', async () => {
   const lock = JSON.stringify([{ pid: process.pid, started: 'long ago' }])
   const clone = makeClone({ 'package-lock.json': '{}', 'fake/npm': fakeNpm, '.resile/setup/7': lock })
   expect(await setUp(clone).done).toMatchObject({ code: 0, said: expect.not.stringContaining('another set-up') })

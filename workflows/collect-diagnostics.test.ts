@@ -25,19 +25,19 @@ const collect = (bundle: BundleReport, input: object = {}) =>
   })
 
 describe('collect-diagnostics', () => {
-  it('gives the host’s state and its bundle, also when a part is missing', async () => {
+  it('one part missing → state and bundle', async () => {
     const { result, calls, history } = await collect(BUNDLE)
     expect(result).toEqual({ summary: SUMMARY, bundle: BUNDLE })
     expect(calls[1]?.request).toEqual({ dryRun: false })
     await replayAndRecord(rig, 'collect-diagnostics', history)
   })
 
-  it('fails when nothing could be had', async () => {
+  it('nothing available → fails', async () => {
     const { error } = await collect({ ...BUNDLE, entries: [entry('ENOENT')] })
     expect(error).toMatchObject({ type: 'NothingCollected', details: { summary: SUMMARY } })
   })
 
-  it('writes nothing in a dry run', async () => {
+  it('dry run → writes nothing', async () => {
     const { calls } = await collect({ ...BUNDLE, path: null }, { dry_run: true })
     expect(calls[1]?.request).toEqual({ dryRun: true })
   })

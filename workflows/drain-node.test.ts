@@ -31,7 +31,7 @@ function host(checks: CheckResult[]) {
 const called = (calls: { activity: string }[]): string[] => calls.map(({ activity }) => activity)
 
 describe('drain-node', () => {
-  it('takes the node out, waits until it is idle, and says what it saw', async () => {
+  it('in rotation → out, idle, with before and after', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { sessions: 2 })
     setTimeout(() => Object.assign(pool.servers[0] ?? {}, { sessions: 0 }), 2500)
@@ -52,7 +52,7 @@ describe('drain-node', () => {
     await replayAndRecord(rig, 'drain-node', history)
   })
 
-  it('gives it all the time there is where nobody tells what it works on', async () => {
+  it('requests in progress unknown → waits the whole time', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { sessions: null })
     const { result, calls } = await rig.run({
@@ -68,7 +68,7 @@ describe('drain-node', () => {
     expect(looks.length).toBeGreaterThan(1)
   })
 
-  it('brings it back when it has been healthy for long enough', async () => {
+  it('healthy for long enough → returned', async () => {
     const pool = playedPool()
     const { result, calls } = await rig.run({
       type: 'drainNode',
@@ -80,7 +80,7 @@ describe('drain-node', () => {
     expect(pool.servers[0]?.serving).toBe(true)
   })
 
-  it('leaves it out when it does not recover, and fails', async () => {
+  it('does not recover → stays out, fails', async () => {
     const pool = playedPool()
     const { error } = await rig.run({
       type: 'drainNode',
@@ -92,7 +92,7 @@ describe('drain-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('takes it out again when it does not serve after it was returned', async () => {
+  it('does not serve after its return → out again', async () => {
     const pool = playedPool()
     const returnServer: typeof pool.activities.returnServer = async (request) => {
       const change = await pool.activities.returnServer(request)
@@ -108,7 +108,7 @@ describe('drain-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   }, 120_000)
 
-  it('fails with too_few_servers, and changes nothing', async () => {
+  it('too few servers → too_few_servers, unchanged', async () => {
     const pool = playedPool()
     for (const server of pool.servers.slice(1)) Object.assign(server, { inRotation: false, serving: false })
     const { error } = await rig.run({
@@ -120,7 +120,7 @@ describe('drain-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(true)
   })
 
-  it('asks the hosts that it is told to', async () => {
+  it('other hosts named → asked', async () => {
     const pool = playedPool()
     const { result } = await rig.run({
       type: 'drainNode',
@@ -131,7 +131,7 @@ describe('drain-node', () => {
     expect(result).toMatchObject({ drained: { changed: true } })
   })
 
-  it('puts back what it was about to do when it is cancelled', async () => {
+  it('cancelled → undone', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { sessions: 5 })
     let drained: () => void = () => undefined
@@ -153,7 +153,7 @@ describe('drain-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(true)
   })
 
-  it('changes nothing in a dry run, and says whether it would', async () => {
+  it('dry run → says whether it would', async () => {
     const pool = playedPool()
     const run = {
       type: 'drainNode',
@@ -170,7 +170,7 @@ describe('drain-node', () => {
     [{ pool: 'web', return_within: '1h' }, 'return_within needs a check'],
     [{ pool: 'web', via: {} }, 'via takes one of'],
     [{}, 'pool is required'],
-  ])('refuses %j', async (input, message) => {
+  ])('%j → refused', async (input, message) => {
     const { error, calls } = await rig.run({ type: 'drainNode', input, host: host([SICK]) })
     expect(error).toMatchObject({ type: 'InvalidInput', message: expect.stringContaining(message) })
     expect(calls).toEqual([])
@@ -178,7 +178,7 @@ describe('drain-node', () => {
 })
 
 describe('return-node', () => {
-  it('brings a healthy node back', async () => {
+  it('healthy → returned', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
     const { result, history } = await rig.run({
@@ -191,7 +191,7 @@ describe('return-node', () => {
     await replayAndRecord(rig, 'return-node', history)
   })
 
-  it('leaves a sick one out', async () => {
+  it('not healthy → stays out', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
     const { error } = await rig.run({
@@ -203,7 +203,7 @@ describe('return-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('changes nothing in a dry run', async () => {
+  it('dry run → unchanged', async () => {
     const pool = playedPool()
     const { result, calls } = await rig.run({
       type: 'returnNode',

@@ -29,25 +29,25 @@ const free = (report: Partial<FreeDiskReport>, input: object = {}) =>
   })
 
 describe('free-disk', () => {
-  it('reports what was freed', async () => {
+  it('files removed → reported', async () => {
     const { result, calls, history } = await free({}, { until_free_percent: 30 })
     expect(result).toEqual({ dry_run: false, ...REPORT })
     expect(calls).toEqual([{ activity: 'freeDisk', request: { rule: 'logs', dryRun: false, untilFreePercent: 30 } }])
     await replayAndRecord(rig, 'free-disk', history)
   })
 
-  it('fails when that is not enough', async () => {
+  it('not enough → fails', async () => {
     const { error } = await free({ after: room(20) }, { until_free_percent: 30 })
     expect(error).toMatchObject({ type: 'NotEnoughFreed', message: expect.stringContaining('30 % were required') })
     expect(error?.details).toMatchObject({ report: { after: { freePercent: 20 } } })
   })
 
-  it('fails when nothing could be removed, and says why', async () => {
+  it('nothing removable → fails with the reason', async () => {
     const { error } = await free({ files: 0, errors: ['/var/log/app: EACCES'] })
     expect(error).toMatchObject({ type: 'NotEnoughFreed', message: expect.stringContaining('EACCES') })
   })
 
-  it('only says what it would remove in a dry run', async () => {
+  it('dry run → says what it would remove', async () => {
     const { result, calls } = await free({ after: room(3) }, { dry_run: true, until_free_percent: 30 })
     expect(result).toMatchObject({ dry_run: true, files: 2 })
     expect(calls[0]?.request).toMatchObject({ dryRun: true })

@@ -35,7 +35,7 @@ function failing(type: string): never {
 }
 
 describe('reboot-node', () => {
-  it('drains, reboots, verifies, returns', async () => {
+  it('in a pool → drained, rebooted, verified, returned', async () => {
     const pool = playedPool()
     const { result, calls, history } = await rig.run({
       type: 'rebootNode',
@@ -54,7 +54,7 @@ describe('reboot-node', () => {
     await replayAndRecord(rig, 'reboot-node', history)
   })
 
-  it('does not return what somebody else had taken out', async () => {
+  it('taken out by somebody else → not returned', async () => {
     const pool = playedPool()
     Object.assign(pool.servers[0] ?? {}, { inRotation: false, serving: false })
     const { result } = await rig.run({
@@ -66,13 +66,13 @@ describe('reboot-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('wants a check for a node of a pool', async () => {
+  it('pool without a check → refused', async () => {
     const { error, calls } = await rig.run({ type: 'rebootNode', input: { pool: 'web' }, host: host([HEALTHY]) })
     expect(error).toMatchObject({ type: 'InvalidInput' })
     expect(calls).toEqual([])
   })
 
-  it('reboots a node that is in no pool', async () => {
+  it('no pool → rebooted', async () => {
     const { result } = await rig.run({ type: 'rebootNode', input: {}, host: host([HEALTHY]) })
     expect(result).toMatchObject({ drained: null, reboot: REBOOTED, returned: null })
   })
@@ -102,7 +102,7 @@ describe('reboot-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('leaves it out when it is not healthy after the reboot', async () => {
+  it('not healthy afterwards → stays out', async () => {
     const pool = playedPool()
     const { error } = await rig.run({
       type: 'rebootNode',
@@ -113,7 +113,7 @@ describe('reboot-node', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('touches nothing when the host would refuse the command', async () => {
+  it('command refused by the host → nothing touched', async () => {
     const pool = playedPool()
     const { error, calls } = await rig.run({
       type: 'rebootNode',
@@ -124,7 +124,7 @@ describe('reboot-node', () => {
     expect(called(calls)).toEqual(['describeCommand'])
   })
 
-  it('changes nothing in a dry run', async () => {
+  it('dry run → unchanged', async () => {
     const pool = playedPool()
     const { result, calls } = await rig.run({
       type: 'rebootNode',
@@ -135,7 +135,7 @@ describe('reboot-node', () => {
     expect(called(calls)).toEqual(['describeCommand', 'checkHttp', 'collectDiagnostics', 'readPool'])
   })
 
-  it('leaves it out when the host does not come back: host_unreachable', async () => {
+  it('host does not come back → host_unreachable, stays out', async () => {
     const pool = playedPool()
     const { error } = await rig.run({
       type: 'rebootNode',

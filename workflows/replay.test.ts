@@ -21,15 +21,15 @@ beforeAll(async () => {
   return () => rig.close()
 }, 120_000)
 
-it('there is a recorded history of each workflow', () => {
+it('recorded histories: each workflow → has one', () => {
   expect([...histories.keys()].sort()).toEqual(workflows.sort())
 })
 
-it.each([...histories])('%s agrees with its recorded history', async (_, history) => {
+it.each([...histories])('%s: recorded history → replays', async (_, history) => {
   await expect(rig.replay(history)).resolves.toBeUndefined()
 })
 
-it('one that does other things than then is noticed', async () => {
+it('recorded history: changed workflow → does not replay', async () => {
   const other = JSON.stringify(histories.get('drain-node')).replaceAll('drainServer', 'removeServer')
   await expect(rig.replay(JSON.parse(other))).rejects.toThrow(/nondeterminism/i)
 })

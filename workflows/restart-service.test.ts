@@ -53,7 +53,7 @@ async function restart(host: Host, input: Partial<Input> = {}): Promise<RigOutco
 }
 
 describe('restart-service', () => {
-  it('acts, and is done when the service answers', async () => {
+  it('restart helps → done', async () => {
     const { result, did, calls, history } = await restart(
       { command: {}, checks: [SICK, SICK, HEALTHY] },
       { params: { unit: 'nginx' } },
@@ -64,7 +64,7 @@ describe('restart-service', () => {
     await replayAndRecord(rig, 'restart-service', history)
   })
 
-  it('ends failed with the reason and what an engineer would look at first', async () => {
+  it('restart does not help → fails with reason and diagnostics', async () => {
     const { error, did } = await restart({ command: {}, checks: [SICK] })
     expect(error).toMatchObject({
       type: 'NotHealthy',
@@ -74,20 +74,20 @@ describe('restart-service', () => {
     expect(did.at(-1)).toBe('collectDiagnostics')
   })
 
-  it('does not wait for a service whose restart failed', async () => {
+  it('restart fails → no wait', async () => {
     const { error, did } = await restart({ command: { exitCode: 3, stderr: 'no such unit' }, checks: [HEALTHY] })
     expect(error).toMatchObject({ type: 'CommandFailed', message: 'restart exited with 3' })
     expect(error?.details).toMatchObject({ command: { stderr: 'no such unit' } })
     expect(did).toEqual(['checkHttp', 'runCommand restart', 'collectDiagnostics'])
   })
 
-  it('lets the check decide when the command was cut off', async () => {
+  it('command cut off → the check decides', async () => {
     const { result, did } = await restart({ command: 'cut off', checks: [SICK, HEALTHY] })
     expect(result).toMatchObject({ healthy: true, command: null, attempts: [{ exit_codes: [null], healthy: true }] })
     expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp'])
   })
 
-  it('tries what comes next when an attempt did not help', async () => {
+  it('first step does not help → next step', async () => {
     const { result, did } = await restart(
       { command: (name) => (name === 'reload' ? { exitCode: 1 } : {}), checks: [SICK, SICK, SICK, SICK, HEALTHY] },
       { command: 'reload', next: { command: 'restart', next: { command: 'reinstall' } } },
@@ -106,7 +106,7 @@ describe('restart-service', () => {
     })
   })
 
-  it('goes from reload over restart to stop, kill and start of a systemd unit', async () => {
+  it('systemd unit → reload, restart, then stop, kill and start', async () => {
     const { error, did, calls } = await restart(
       { command: (name) => (name === 'systemd-start' ? {} : { exitCode: 1 }), checks: [SICK] },
       { command: 'systemd', params: { unit: 'nginx.service' } },
@@ -118,7 +118,7 @@ describe('restart-service', () => {
     expect(error).toMatchObject({ type: 'NotHealthy', message: expect.stringContaining('after stop-kill-start') })
   })
 
-  it('begins where it is told to', async () => {
+  it('first step configured → begins there', async () => {
     const { did } = await restart(
       { command: {}, checks: [SICK, HEALTHY] },
       { command: 'systemd', params: { unit: 'nginx.service' }, from: 'restart' },
@@ -126,13 +126,13 @@ describe('restart-service', () => {
     expect(did).toEqual(['checkHttp', 'runCommand systemd-restart', 'checkHttp'])
   })
 
-  it('changes nothing in a dry run, and says what it would', async () => {
+  it('dry run → says what it would do', async () => {
     const { result, did } = await restart({ command: {}, checks: [SICK] }, { dry_run: true })
     expect(result).toMatchObject({ dry_run: true, before: SICK, would_run: [{ argv: ['echo', 'restart'] }] })
     expect(did).toEqual(['checkHttp', 'describeCommand restart'])
   })
 
-  it('refuses to try without end', async () => {
+  it('endless steps → refused', async () => {
     let next: Input['next']
     for (let level = 0; level < 8; level++) next = { command: 'again', ...(next === undefined ? {} : { next }) }
     const { error, did } = await restart({ command: {}, checks: [SICK] }, next === undefined ? {} : { next })
@@ -140,7 +140,7 @@ describe('restart-service', () => {
     expect(did).toEqual([])
   })
 
-  it('refuses a verify_for that is no duration', async () => {
+  it('invalid verify_for → refused', async () => {
     const { error, did } = await restart({ command: {}, checks: [HEALTHY] }, { verify_for: 'soon' })
     expect(error).toMatchObject({ type: 'InvalidInput' })
     expect(did).toEqual([])

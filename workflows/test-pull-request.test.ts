@@ -25,20 +25,20 @@ const test = (exitCode: number, input: object = {}) =>
   })
 
 describe('test-pull-request', () => {
-  it('completes when the test passes, with its log', async () => {
+  it('test passes → completed with its log', async () => {
     const { result, calls, history } = await test(0)
     expect(result).toMatchObject({ passed: true, commit: 'abc', test: { stdout: 'log' } })
     expect(calls).toEqual([{ activity: 'testRevision', request: INPUT }])
     await replayAndRecord(rig, 'test-pull-request', history)
   })
 
-  it('fails when the test fails, with its log', async () => {
+  it('test fails → failed with its log', async () => {
     const { error } = await test(2)
     expect(error).toMatchObject({ type: 'TestsFailed', message: expect.stringContaining('exited with 2') })
     expect(error?.details).toMatchObject({ passed: false, commit: 'abc', test: { stdout: 'log' } })
   })
 
-  it('runs nothing in a dry run', async () => {
+  it('dry run → runs nothing', async () => {
     const { result, calls } = await test(0, { dry_run: true })
     expect(result).toMatchObject({ dry_run: true, would_run: { argv: ['npm', 'test'] } })
     expect(calls.map(({ activity }) => activity)).toEqual(['describeCommand'])

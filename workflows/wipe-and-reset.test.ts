@@ -34,7 +34,7 @@ const changes = (calls: { activity: string; request: unknown }[]): string[] =>
   })
 
 describe('wipe-and-reset', () => {
-  it('drains, wipes, provisions, verifies, returns', async () => {
+  it('in a pool → drained, wiped, provisioned, verified, returned', async () => {
     const pool = playedPool()
     const { result, calls, history } = await rig.run({
       type: 'wipeAndReset',
@@ -74,7 +74,7 @@ describe('wipe-and-reset', () => {
     },
   )
 
-  it('leaves it out when it is not as it should be', async () => {
+  it('not as expected afterwards → stays out', async () => {
     const pool = playedPool()
     const { error } = await rig.run({
       type: 'wipeAndReset',
@@ -85,7 +85,7 @@ describe('wipe-and-reset', () => {
     expect(pool.servers[0]?.inRotation).toBe(false)
   })
 
-  it('wipes nothing when too few servers would be left', async () => {
+  it('too few servers left → nothing wiped', async () => {
     const pool = playedPool()
     const { error, calls } = await rig.run({
       type: 'wipeAndReset',
@@ -97,7 +97,7 @@ describe('wipe-and-reset', () => {
     expect(pool.servers[0]?.inRotation).toBe(true)
   })
 
-  it('touches nothing when the host would refuse one of the commands', async () => {
+  it('command refused by the host → nothing touched', async () => {
     const pool = playedPool()
     const describeCommand: PlayedHost['describeCommand'] = async ({ name }) => {
       if (name === 'provision') throw ApplicationFailure.nonRetryable('no', 'CommandNotAllowed')
@@ -112,7 +112,7 @@ describe('wipe-and-reset', () => {
     expect(changes(calls)).toEqual([])
   })
 
-  it('changes nothing in a dry run', async () => {
+  it('dry run → unchanged', async () => {
     const { result, calls } = await rig.run({
       type: 'wipeAndReset',
       input: { check: CHECK, dry_run: true },

@@ -6,7 +6,7 @@ const clients = (wanted: Partial<ClientOptions>) =>
     clientsOf({ uris: [], named: [], ...wanted }).clients.map(({ name, uri }) => [name, uri.slice('spiffe://'.length)]),
   )
 
-it('there is always an operator, of the trust domain that is known', () => {
+it('clients: no options → an operator of the known trust domain', () => {
   expect(clientsOf({ uris: [], named: [] })).toEqual({
     trustDomain: 'example.org',
     clients: [{ name: 'operator', uri: 'spiffe://example.org/operator' }],
@@ -19,7 +19,7 @@ it('there is always an operator, of the trust domain that is known', () => {
   })
 })
 
-it('who is named gets just that', () => {
+it('clients: named → exactly these', () => {
   expect(clients({ named: [{ name: 'web-1' }, { name: 'Operator', uri: 'spiffe://corp/ops' }] })).toEqual({
     'web-1': 'example.org/web-1',
     Operator: 'corp/ops',
@@ -40,12 +40,12 @@ it.each<[string, string[], Record<string, string>]>([
   ['no matter which case', ['spiffe://a/x/Web', 'spiffe://a/web'], { 'x-web': 'a/x/Web', 'a-web': 'a/web' }],
   ["not another's key", ['spiffe://a/web', 'spiffe://a/web-key'], { web: 'a/web', 'client-2': 'a/web-key' }],
   ['numbers at last', ['spiffe://a/b-c', 'spiffe://a/b/c'], { 'b-c-2': 'a/b-c', c: 'a/b/c' }],
-])('rules give short names that differ: %s', (_, uris, expected) => {
+])('clients: named by rules → short names that differ: %s', (_, uris, expected) => {
   const { operator: _operator, ...others } = clients({ uris })
   expect(others).toEqual(expected)
 })
 
-it('however odd the IDs are, there is a name for each', () => {
+it('clients: any SPIFFE IDs → a name for each', () => {
   const long = 'x'.repeat(300)
   const uris = [
     'spiffe://a/b-c',

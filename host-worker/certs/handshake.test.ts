@@ -40,7 +40,7 @@ function ask(port: number, credentials: Credentials, options: RequestOptions = {
   })
 }
 
-test('clients and server of one directory know each other, by name and by address', async () => {
+test('handshake: clients and server of one directory → accepted by name and address', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'resile-handshake-'))
   onTestFinished(() => rm(directory, { recursive: true }))
   const uri = 'spiffe://example.org/operator'
@@ -59,7 +59,7 @@ test('clients and server of one directory know each other, by name and by addres
   expect(await ask(port, { ca, cert, key })).toMatch(/ALERT|ECONNRESET|EPIPE/)
 })
 
-describe('certificates of a test', () => {
+describe('certificates in a handshake', () => {
   const ADMIN = 'spiffe://example.org/admin'
   let authority: TestAuthority
   beforeAll(async () => {
@@ -81,7 +81,7 @@ describe('certificates of a test', () => {
     ['two', { uris: [ADMIN, 'spiffe://example.org/other'] }, `true URI:${ADMIN}, URI:spiffe://example.org/other`],
     ['a name that looks like one', { rawSan: `x, URI:${ADMIN}` }, `true DNS:"x\\u002c URI:${ADMIN}"`],
     ['one that is a CA', { uris: [ADMIN], ca: true }, `true URI:${ADMIN}`],
-  ])('%s: the handshake succeeds', async (_, leaf, answer) => {
+  ])('%s → accepted', async (_, leaf, answer) => {
     expect(await (await withServer())(leaf)).toBe(answer)
   })
 
@@ -89,16 +89,16 @@ describe('certificates of a test', () => {
   test.each<[string, TestLeaf]>([
     ['has expired', { uris: [ADMIN], notAfter: new Date(Date.now() - hour) }],
     ['is not valid yet', { uris: [ADMIN], notBefore: new Date(Date.now() + hour) }],
-  ])('what %s is refused', async (_, leaf) => {
+  ])('%s → refused', async (_, leaf) => {
     expect(await (await withServer())(leaf)).toMatch(/ALERT|ECONNRESET|EPIPE/)
   })
 
-  test('a CA of the same name is a stranger', async () => {
+  test('another CA of the same name → refused', async () => {
     const stranger = await testAuthority()
     expect(await (await withServer())({ uris: [ADMIN] }, stranger)).toMatch(/ALERT|ECONNRESET|EPIPE/)
   })
 
-  test('what is revoked is refused, the others are not', async () => {
+  test('revoked → refused, others accepted', async () => {
     const { serial } = await authority.issue({ serial: '0badcafe' })
     expect(serial).toBe('0BADCAFE')
     const connect = await withServer([serial])

@@ -8,7 +8,7 @@ test.each([
   ['0:0::1', '::1'],
   ['2001:DB8::5', '2001:db8::5'],
   ['::ffff:1.2.3.4', '::ffff:102:304'],
-])('%s is spelt %s', (text, expected) => {
+])('canonicalHost: %s → %s', (text, expected) => {
   expect(canonicalHost(text)).toBe(expected)
 })
 
@@ -27,6 +27,6 @@ test.each([
   'fe80::1%lo',
   '*',
   'a..b',
-])('%j is no host', (text) => {
+])('canonicalHost: %j → not a host', (text) => {
   expect(canonicalHost(text)).toBe(null)
 })

@@ -29,8 +29,8 @@ const read = async (file: string) => new X509Certificate(await readFile(join(dir
 const made = async (options: Partial<CertificateOptions> = {}) =>
   (await make(options)).files.filter((file) => file.made).map(({ path }) => path.slice(directory.length + 1))
 
-describe('the first time', () => {
-  it('all of it is made, for its owner alone', async () => {
+describe('certificates, first run', () => {
+  it('empty directory → all made, readable by the owner only', async () => {
     expect(await made()).toEqual([
       'ca.pem',
       'ca-key.pem',
@@ -49,7 +49,7 @@ describe('the first time', () => {
     }
   })
 
-  it('everybody is whom he is meant to be', async () => {
+  it('each certificate → its identity', async () => {
     const start = Date.now()
     const { files } = await make({ hosts: ['web.lan', '2001:db8::5'] })
     const [ca, server, client] = await Promise.all(['ca.pem', 'server.pem', 'clients/operator.pem'].map(read))
@@ -76,27 +76,27 @@ describe('the first time', () => {
     ])
   })
 
-  it('the public half of the permit key stands beside it', async () => {
+  it('permit key → public half in its own file', async () => {
     const { paths } = await make()
     const [{ d: _, ...open } = { d: '' }] = (await readPermitKeys(paths.permitKeys)).keys
     expect(JSON.parse(await readFile(paths.jwks, 'utf8'))).toEqual({ keys: [open] })
   })
 
-  it('two at once make one set of files that fits together', async () => {
+  it('two runs at once → one consistent set', async () => {
     await Promise.all([make(), make(), make()])
     expect(await made()).toEqual([])
   })
 })
 
-describe('the next time', () => {
-  it('all of it is kept', async () => {
+describe('certificates, later runs', () => {
+  it('nothing changed → all kept', async () => {
     await make()
     const before = await readFile(join(directory, 'server.pem'), 'utf8')
     expect(await made()).toEqual([])
     expect(await readFile(join(directory, 'server.pem'), 'utf8')).toBe(before)
   })
 
-  it('what is missing is made', async () => {
+  it('file missing → made', async () => {
     await make()
     await rm(join(directory, 'server.pem'))
     await rm(join(directory, 'jwks.json'))
@@ -109,7 +109,7 @@ describe('the next time', () => {
     ])
   })
 
-  it('what ends within a tenth of its life is made anew, for the same key', async () => {
+  it('less than a tenth of its life left → replaced, same key', async () => {
     const now = Date.now()
     await make()
     const key = await readFile(join(directory, 'server-key.pem'), 'utf8')
@@ -121,13 +121,13 @@ describe('the next time', () => {
     expect(await made({ now: now + 1000 * DAY })).toEqual(['server.pem', 'clients/operator.pem'])
   })
 
-  it('what is not valid yet is made anew', async () => {
+  it('not valid yet → replaced', async () => {
     await make({ now: Date.now() + DAY })
     await rm(join(directory, 'ca.pem'))
     expect(await made()).toEqual(['ca.pem', 'server.pem', 'clients/operator.pem'])
   })
 
-  it('a server with another name, and a client with another identity, are made anew', async () => {
+  it('other server name or client identity → replaced', async () => {
     await make({ hosts: ['a.lan'] })
     expect(await made({ hosts: ['a.lan', 'b.lan'] })).toEqual(['server.pem'])
     // A name more than asked for is no harm.
@@ -136,7 +136,7 @@ describe('the next time', () => {
     expect((await read('clients/operator.pem')).subjectAltName).toBe('URI:spiffe://corp/operator')
   })
 
-  it("a stranger's certificate is replaced, though its CA has the same name", async () => {
+  it('certificate of another CA with the same name → replaced', async () => {
     const { paths } = await make()
     const stranger = await testAuthority('Resile development CA')
     const { certPem, keyPem } = await stranger.issue({ uris: [OPERATOR.uri] })
@@ -149,20 +149,20 @@ describe('the next time', () => {
     expect(publicKey && KeyObject.from(publicKey).equals((await read('clients/operator.pem')).publicKey)).toBe(true)
   })
 
-  it('a certificate of another key is replaced', async () => {
+  it('certificate of another key → replaced', async () => {
     const { paths } = await make()
     await rm(paths.serverKey)
     expect(await made()).toEqual(['server.pem', 'server-key.pem'])
   })
 
-  it('no certificate outlives the CA', async () => {
+  it('any certificate → does not outlive the CA', async () => {
     const now = Date.now()
     await make()
     await make({ now: now + 3000 * DAY, days: 3650 })
     expect((await read('server.pem')).validTo).toBe((await read('ca.pem')).validTo)
   })
 
-  it('a new permit key comes first, in both files', async () => {
+  it('permit key rotated → new key first, in both files', async () => {
     const { paths } = await make()
     const before = await readPermitKeys(paths.permitKeys)
     expect(await made({ rotatePermitKey: true })).toEqual(['permit-keys.json', 'jwks.json'])
@@ -173,8 +173,8 @@ describe('the next time', () => {
   })
 })
 
-describe('it refuses', () => {
-  it('a CA without its key, and makes nothing', async () => {
+describe('certificates, refused', () => {
+  it('CA without its key → error, nothing made', async () => {
     const { paths } = await make()
     await rm(paths.caKey)
     await rm(paths.server)
@@ -182,7 +182,7 @@ describe('it refuses', () => {
     expect(existsSync(paths.caKey) || existsSync(paths.server)).toBe(false)
   })
 
-  it("a CA that is none, is another's, or has expired", async () => {
+  it('invalid, foreign or expired CA → error', async () => {
     const { paths } = await make()
     await expect(make({ now: Date.now() + 3654 * DAY })).rejects.toThrow(`${paths.ca} expired at 20`)
     const stranger = await testAuthority('Resile development CA')
@@ -194,7 +194,7 @@ describe('it refuses', () => {
     await expect(make()).rejects.toThrow(`${paths.ca} is not a certificate in PEM`)
   })
 
-  it('a key that is none', async () => {
+  it('invalid key → error', async () => {
     const { paths } = await make()
     await writeFile(paths.serverKey, '-----BEGIN PRIVATE KEY-----\nsecret\n')
     const error: unknown = await make().catch((thrown: unknown) => thrown)

@@ -33,14 +33,14 @@ beforeEach(async () => {
 })
 afterEach(() => rm(directory, { recursive: true }))
 
-describe('a key', () => {
-  it("is called by its thumbprint, as RFC 8037's example is", async () => {
+describe('permit key', () => {
+  it('thumbprint → as in the example of RFC 8037', async () => {
     expect(thumbprint(RFC_KEY.x)).toBe(RFC_KEY.kid)
     const key = await generatePermitKey()
     expect(key).toMatchObject({ kty: 'OKP', crv: 'Ed25519', alg: 'EdDSA', use: 'sig', kid: thumbprint(key.x) })
   })
 
-  it('signs what its public half verifies', async () => {
+  it('signature → verified by the public half', async () => {
     const key = await generatePermitKey()
     const [open] = publicKeys({ keys: [key] }).keys
     expect(open).not.toHaveProperty('d')
@@ -50,8 +50,8 @@ describe('a key', () => {
   })
 })
 
-describe('a set', () => {
-  it('is made once, for its owner alone', async () => {
+describe('permit key set', () => {
+  it('missing → made once, readable by the owner only', async () => {
     const { set, made } = await loadOrCreatePermitKeys(file)
     expect(made).toBe(true)
     expect(set.keys).toHaveLength(1)
@@ -61,14 +61,14 @@ describe('a set', () => {
     expect(await readPermitKeys(file)).toEqual(set)
   })
 
-  it('is the same for all who make it at once', async () => {
+  it('made by several at once → the same for all', async () => {
     const results = await Promise.all(Array.from({ length: 8 }, () => loadOrCreatePermitKeys(file)))
     expect(results.filter(({ made }) => made)).toHaveLength(1)
     expect(new Set(results.map(({ set }) => set.keys[0]?.kid)).size).toBe(1)
     expect(await readdir(join(directory, 'deep'))).toEqual(['permit-keys.json'])
   })
 
-  it('has the newest key first after a rotation, and keeps the others', async () => {
+  it('rotated → newest first, others kept', async () => {
     const { set } = await loadOrCreatePermitKeys(file)
     const second = await rotate(file)
     const third = await rotate(file)
@@ -80,7 +80,7 @@ describe('a set', () => {
   })
 })
 
-describe('a bad file', () => {
+describe('invalid permit key files', () => {
   const said = async (text: string): Promise<string> => {
     const path = join(directory, 'keys.json')
     await writeFile(path, text)
@@ -102,17 +102,17 @@ describe('a bad file', () => {
     ['two keys of one name', { keys: [RFC_KEY, RFC_KEY] }, 'two keys have the same kid'],
     ['a short key', { keys: [{ ...RFC_KEY, d: RFC_KEY.d.slice(1) }] }, 'keys[0].d: expected 32 bytes in base64url'],
     ['halves of two keys', { keys: [{ ...RFC_KEY, x: RFC_KEY.d }] }, 'keys[0]: x is not the public half of d'],
-  ])('says what is wrong: %s', async (_name, content, message) => {
+  ])('%s → reason', async (_name, content, message) => {
     const text = await said(JSON.stringify(content))
     expect(text).toContain(message)
     expect(text).not.toContain(RFC_KEY.d)
   })
 
-  it('does not quote what it can not parse', async () => {
+  it('unparsable → content not quoted', async () => {
     expect(await said(`{"d":"${RFC_KEY.d}`)).toMatch(/it is not JSON$/)
   })
 
-  it('names a file that is not there, and keeps one that is bad', async () => {
+  it('missing → named; invalid → kept', async () => {
     await expect(readPermitKeys(file)).rejects.toThrow(`${file} can't be read: ENOENT`)
     await expect(rotate(file)).rejects.toThrow(BadCertificateFile)
     const path = join(directory, 'keys.json')

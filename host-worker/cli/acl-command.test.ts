@@ -75,13 +75,13 @@ describe('resile acl explain', () => {
     ['POST', '/v1/triggers/slack', 'slack:T0001/*', null, false, 'is no user of Slack'],
     ['PUT', '/v1/nodes/web-1', 'spiffe://example.org/worker/web-1', null, true, 'worker_id'],
     ['PUT', '/v1/nodes/web-2', 'spiffe://example.org/worker/web-1', null, false, '403'],
-  ])('%s %s by %s: %s', async (method, path, uri, rule, allowed, reason) => {
+  ])('%s %s by %s → %s', async (method, path, uri, rule, allowed, reason) => {
     const explanation = await explained(method, path, uri)
     expect(explanation).toMatchObject({ rule, allowed })
     expect(explanation['reason']).toContain(reason)
   })
 
-  it('lists every rule about the request, and whether it is logged', async () => {
+  it('request → every rule about it, and whether it is logged', async () => {
     expect(await explained('GET', '/metrics')).toMatchObject({
       path: '/metrics',
       caller: 'anonymous',
@@ -96,7 +96,7 @@ describe('resile acl explain', () => {
   it.each([
     ['get', '/v1'],
     ['GET', 'v1'],
-  ])('%s %s is wrong usage', async (method, path) => {
+  ])('%s %s → usage error', async (method, path) => {
     await expect(explainAcl(method, path, { project, json: false })).rejects.toThrow(CommandError)
   })
 })

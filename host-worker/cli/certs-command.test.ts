@@ -44,7 +44,7 @@ const rules = (uris: string) =>
     }\n`,
   )
 
-it('says what it made and for whom, and that it is for development', async () => {
+it('resile certs: first run → says what it made for whom, and that it is for development', async () => {
   const printed = await run()
   expect(printed).toContain(`DEVELOPMENT certificates, not for production, in ${join(project, '.resile/certs')}`)
   expect(printed).toMatch(/^made +server\.pem +localhost 127\.0\.0\.1 ::1 +\d{4}-\d\d-\d\d/m)
@@ -52,7 +52,7 @@ it('says what it made and for whom, and that it is for development', async () =>
   expect(printed).not.toContain('kept')
 })
 
-it('keeps all of it at once after, and says so', async () => {
+it('resile certs: second run → keeps all, and says so', async () => {
   await run()
   const printed = await run()
   expect(printed).not.toContain('made  ')
@@ -60,7 +60,7 @@ it('keeps all of it at once after, and says so', async () => {
   expect(await run({ rotatePermitKey: true })).toMatch(/^made +permit-keys\.json/m)
 })
 
-it('prints JSON', async () => {
+it('resile certs: --json → JSON', async () => {
   const out = join(project, 'elsewhere')
   const found = await files({ out, host: ['WEB.lan'], days: '2' })
   expect(found.find(({ kind }) => kind === 'server')).toEqual({
@@ -74,15 +74,15 @@ it('prints JSON', async () => {
   expect(Math.abs(validToDate.getTime() - Date.now() - 2 * 86_400_000)).toBeLessThan(60_000)
 })
 
-describe('whom it is for', () => {
-  it('are those whom the rules name, and an operator of the same trust domain', async () => {
+describe('resile certs, clients', () => {
+  it('no option → those named by the rules, and an operator', async () => {
     await rules('["webhook:ci", "spiffe://corp/*", "spiffe://corp/ci/deploy", "spiffe://corp/viewer"]')
     expect(await ids()).toEqual(['spiffe://corp/operator', 'spiffe://corp/ci/deploy', 'spiffe://corp/viewer'])
     expect(existsSync(join(project, '.resile/certs/clients/deploy.pem'))).toBe(true)
     expect(await ids({ trustDomain: 'other' })).toContain('spiffe://other/operator')
   })
 
-  it('are those whom the options name', async () => {
+  it('options → those named by the options', async () => {
     expect(await ids({ client: ['web-1', 'db=spiffe://corp/worker/db'] })).toEqual([
       'spiffe://example.org/web-1',
       'spiffe://corp/worker/db',
@@ -91,7 +91,7 @@ describe('whom it is for', () => {
   })
 })
 
-describe('it refuses', () => {
+describe('resile certs, refused', () => {
   it.each<[string, Partial<CertsOptions>]>([
     ['--trust-domain', { trustDomain: 'Example.org' }],
     ['--trust-domain', { trustDomain: 'spiffe://example.org' }],
@@ -107,25 +107,25 @@ describe('it refuses', () => {
     ['--days', { days: '0' }],
     ['--days', { days: '3651' }],
     ['--days', { days: '1e2' }],
-  ])('%s: %j, before it makes anything', async (option, options) => {
+  ])('%s → %j, before anything is made', async (option, options) => {
     const error: unknown = await run(options).catch((thrown: unknown) => thrown)
     expect(error).toBeInstanceOf(CommandError)
     expect(error).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining(option) })
     expect(existsSync(join(project, '.resile'))).toBe(false)
   })
 
-  it('a project that is not there', async () => {
+  it('missing project → error', async () => {
     const error: unknown = await run({ project: join(project, 'none') }).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ exitCode: EXIT.usage, message: expect.stringContaining('ENOENT') })
     expect(existsSync(join(project, 'none'))).toBe(false)
   })
 
-  it('a coordinator.hcl with errors, with their places', async () => {
+  it('coordinator.hcl with errors → their places', async () => {
     await rules('["nobody"]')
     await expect(run()).rejects.toThrow(/coordinator\.hcl:7:\d+: server_config\.route_rule\[0\]\.uris/)
   })
 
-  it('what it can not work with', async () => {
+  it('unusable files → error', async () => {
     await run()
     await rm(join(project, '.resile/certs/ca-key.pem'))
     await expect(run()).rejects.toThrow(CommandError)
@@ -134,7 +134,7 @@ describe('it refuses', () => {
   })
 })
 
-it('is a verb of the command', () => {
+it('help → listed', () => {
   const resile = (...args: string[]) =>
     spawnSync(process.execPath, [join(import.meta.dirname, 'main.ts'), 'certs', ...args], { encoding: 'utf8' })
   expect(resile('--help').stdout).toMatch(/DEVELOPMENT certificates.*not for production/)

@@ -14,7 +14,7 @@ const EXECUTION = {
   started_at: null,
 }
 
-it('waits for a coordinator that starts, and ends with what is wrong with the question', async () => {
+it('--wait: coordinator starting → waits; invalid question → error', async () => {
   const answers: [number, unknown][] = [
     [503, { code: 'starting', detail: 'not yet' }],
     [200, EXECUTION],

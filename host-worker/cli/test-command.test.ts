@@ -20,35 +20,35 @@ const passing = `
   import { ApplicationFailure } from '@temporalio/common'
   import { startWorkflowRig } from 'resile/testing'
   import { expect, test } from 'vitest'
-  test('passes', () => { expect([typeof startWorkflowRig, typeof ApplicationFailure]).toEqual(['function', 'function']) })`
+  test('test in a project → passes', () => { expect([typeof startWorkflowRig, typeof ApplicationFailure]).toEqual(['function', 'function']) })`
 const failing = `
   import { test } from 'vitest'
-  test('fails', () => { throw new Error('as it has to') })`
+  test('test in a project → fails', () => { throw new Error('as it has to') })`
 
-test('tests find what they import, and leave nothing behind', async () => {
+test('resile test: imports of a test → resolved, nothing left behind', async () => {
   const { exitCode, said, left } = await resileTest({ 'x.test.ts': passing, 'x.ts': 'export const x = 1\n' })
   expect(said).toContain('1 passed')
   expect(exitCode).toBe(0)
   expect(left).toEqual(['workflows'])
 })
 
-test('one that fails is told, with exit code 1', async () => {
+test('resile test: one fails → exit code 1', async () => {
   const { exitCode, said } = await resileTest({ 'x.test.ts': passing, 'y.test.ts': failing })
   expect(exitCode).toBe(1)
   expect(said).toContain('as it has to')
 })
 
-test('only those that are named are run', async () => {
+test('resile test: files named → only these', async () => {
   const { exitCode, said } = await resileTest({ 'x.test.ts': passing, 'y.test.ts': failing }, 'x.test')
   expect(said).toContain('1 passed')
   expect(exitCode).toBe(0)
 })
 
-test('no tests at all are a failure', async () => {
+test('resile test: no tests → failure', async () => {
   expect((await resileTest({})).exitCode).toBe(1)
 })
 
-test('a project that is not there is told', async () => {
+test('resile test: missing project → error', async () => {
   const { exitCode, said } = await resileTest({}, '--project', '/nowhere')
   expect(exitCode).toBe(1)
   expect(said).toContain("can't be read: ENOENT")

@@ -13,8 +13,8 @@ const schemas = {
 }
 
 // A bad file says in its first lines which errors it has: `# expect LINE:COLUMN KEY: beginning of the message`.
-describe.each(Object.entries(schemas))('%s', async (kind, schema) => {
-  test.each(await readdir(join(testdata, kind)))('%s', async (name) => {
+describe.each(Object.entries(schemas))('test data of %s', async (kind, schema) => {
+  test.each(await readdir(join(testdata, kind)))('%s → the errors it names', async (name) => {
     const path = join(testdata, kind, name)
     const text = await readFile(path, 'utf8')
     const expected = [...text.matchAll(/^# expect (.*)$/gm)].map(([, line = '']) => line)

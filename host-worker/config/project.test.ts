@@ -42,7 +42,7 @@ const worker = 'node = "web-1"\ndatacenter = "dc1"\ncommand "restart" { argv = [
 const detector = (name: string, workflow: string, more = 'target { node = "web-1" }') =>
   `detector "${name}" {\n  workflow = "${workflow}"\n  interval = "1s"\n  ${more}\n  http_check { url = "http://127.0.0.1/" }\n}\n`
 
-test('a project with everything', async () => {
+test('project: all kinds of files → loaded', async () => {
   const { errors, warnings, project, dir } = await load({
     'coordinator.hcl': `${coordinator}server_config {\n  route_rule {\n    name = "all"\n    method = "GET"\n    route_patterns = ["/*"]\n  }\n}\n`,
     'worker.hcl': worker,
@@ -70,13 +70,13 @@ test('a project with everything', async () => {
   })
 })
 
-test('what a detector interpolates is told apart from what only looks like it', async () => {
+test('project: interpolation in detectors → told from text that looks like it', async () => {
   const text = detector('x', 'a', 'input = { a = "$${value} of ${ value } %%{x}", b = { c = ["${labels.node}"] } }')
   const { project } = await load({ 'coordinator.hcl': coordinator, 'detectors.hcl': text })
   expect(project?.detectors['x']?.input).toEqual({ a: '$${value} of ${value} %{x}', b: { c: ['${labels.node}'] } })
 })
 
-test('the document is what the files say, and the coordinator reads the same in it', async () => {
+test('project: compiled document → read back equal by the coordinator', async () => {
   const files = {
     'coordinator.hcl': coordinator,
     'workflows/a.hcl': `${onNode}timeout = "90s"\nconstraint {\n  kind = "concurency"\n  value = "2"\n}\ninput "x" {\n  type = "string"\n  default = "y"\n}\n`,
@@ -99,7 +99,7 @@ test('the document is what the files say, and the coordinator reads the same in 
   expect(changed.project?.document.hash).not.toBe(document?.hash)
 })
 
-test('all errors of all files', async () => {
+test('project: several files with errors → all errors', async () => {
   const { errors, project } = await load({
     'coordinator.hcl': 'datacenters = ["ams", "fra"]\nportt = 1\n',
     'worker.hcl': 'node = "web-1"\n',
@@ -118,12 +118,12 @@ test('all errors of all files', async () => {
   ])
 })
 
-test('a limit over several datacenters', async () => {
+test('project: global limit → accepted with several datacenters', async () => {
   const global = `${onNode}constraint {\n  kind = "maxExecution"\n  value = 1\n  period = "1h"\n  is_global = true\n}\n`
   expect((await load({ 'coordinator.hcl': 'datacenters = ["a", "b"]', 'workflows/a.hcl': global })).errors).toEqual([])
 })
 
-describe('files that are no such files', () => {
+describe('project files of the wrong type', () => {
   test.each<[string, Record<string, string | Uint8Array | null>, string]>([
     ['no coordinator.hcl', {}, 'coordinator.hcl:1:1: file: is required, but is not there'],
     ['a directory', { 'coordinator.hcl': null }, 'coordinator.hcl:1:1: file: is a directory'],
@@ -167,19 +167,19 @@ describe('files that are no such files', () => {
       { 'coordinator.hcl': coordinator, 'workflows/2nd.hcl': onNode },
       'workflows/2nd.hcl:1:1: workflow_type: is required: no function can have the default name 2nd',
     ],
-  ])('%s', async (_, files, error) => {
+  ])('%s → error', async (_, files, error) => {
     const { errors, project } = await load(files)
     expect(errors).toEqual([error])
     expect(project).toBeNull()
   })
 
-  test('a byte order mark and CRLF are fine', async () => {
+  test('project: byte order mark and CRLF → accepted', async () => {
     const { errors, project } = await load({ 'coordinator.hcl': '\uFEFF# x\r\ndatacenter = "dc1"\r\n' })
     expect(errors).toEqual([])
     expect(project?.coordinator.datacenter).toBe('dc1')
   })
 
-  test('a socket or pipe is not waited for', async () => {
+  test('project: socket or pipe → not waited for', async () => {
     const dir = await directory({ 'coordinator.hcl': coordinator })
     const server = createServer().listen(join(dir, 'worker.hcl'))
     await once(server, 'listening')
@@ -188,7 +188,7 @@ describe('files that are no such files', () => {
     server.close()
   })
 
-  test('a link that leads nowhere, and a directory that is not there', async () => {
+  test('project: dangling link or missing directory → error', async () => {
     const dir = await directory({ 'coordinator.hcl': coordinator })
     await mkdir(join(dir, 'workflows'))
     await symlink('nowhere', join(dir, 'workflows/x.hcl'))
@@ -202,20 +202,20 @@ describe('files that are no such files', () => {
   })
 })
 
-describe("a workflow's code", () => {
+describe('code of a workflow', () => {
   const check = async (name: string, files: Record<string, string>) => {
     const { errors, warnings, project, dir } = await load({ 'coordinator.hcl': coordinator, ...files })
     expect(errors).toEqual([])
     return { warnings, code: project?.workflows[name]?.code, dir }
   }
 
-  test('the built-in library has it', async () => {
+  test('built-in library → found', async () => {
     const { code, warnings } = await check('restart-service', { 'workflows/restart-service.hcl': onNode })
     expect(code).toBe(join(library, 'restart-service.ts'))
     expect(warnings).toEqual([])
   })
 
-  test('it is nowhere', async () => {
+  test('missing → warning', async () => {
     const { code, warnings } = await check('x', { 'workflows/x.hcl': onNode })
     expect(code).toBeNull()
     expect(warnings).toEqual([
@@ -223,7 +223,7 @@ describe("a workflow's code", () => {
     ])
   })
 
-  test('it exports another function: the library does not step in', async () => {
+  test('exports another function → warning, library not used instead', async () => {
     const files = {
       'workflows/restart-service.hcl': `${onNode}workflow_type = "restart"\n`,
       'workflows/restart-service.ts': `${code}export const x = 1`,
@@ -235,7 +235,7 @@ describe("a workflow's code", () => {
     ])
   })
 
-  test('it passes on what another file exports', async () => {
+  test('re-exported from another file → found', async () => {
     const files = {
       'workflows/x.hcl': `${onNode}workflow_type = "restartService"`,
       'workflows/x.ts': "export * from './lib.ts'",
@@ -245,12 +245,12 @@ describe("a workflow's code", () => {
     expect({ found, warnings }).toEqual({ found: join(dir, 'workflows/x.ts'), warnings: [] })
   })
 
-  test('a type is no code', async () => {
+  test('exports only a type → warning', async () => {
     const { code } = await check('x', { 'workflows/x.hcl': onNode, 'workflows/x.ts': 'export type x = 1\n' })
     expect(code).toBeNull()
   })
 
-  test('it has a syntax error', async () => {
+  test('syntax error → error', async () => {
     const { code, warnings } = await check('x', {
       'workflows/x.hcl': onNode,
       'workflows/x.ts': 'export function x() {\n  let = ;\n}\n',
@@ -260,7 +260,7 @@ describe("a workflow's code", () => {
   })
 })
 
-test('overlays add commands and detectors', async () => {
+test('project: overlays → add commands and detectors', async () => {
   const overlay = await directory({
     'worker.hcl': 'command "break" { argv = ["false"] }\n',
     'detectors.hcl': detector('sample', 'restart-service'),
@@ -286,11 +286,11 @@ test('overlays add commands and detectors', async () => {
   ])
 })
 
-describe('an escalation', () => {
+describe('escalation', () => {
   const receiver = 'receiver "oncall" {\n  alertmanager { url = "http://127.0.0.1:9093" }\n}\n'
   const escalating = (to: string) => `${onNode}escalation {\n  receiver = "${to}"\n}\n`
 
-  test('names a receiver', async () => {
+  test('receiver configured → accepted', async () => {
     const { errors, project } = await load({
       'coordinator.hcl': `${coordinator}${receiver}`,
       'workflows/restart-service.hcl': escalating('oncall'),
@@ -299,7 +299,7 @@ describe('an escalation', () => {
     expect(project?.workflows['restart-service']?.config.escalation).toEqual({ receiver: 'oncall' })
   })
 
-  test('that is nowhere is an error where it is named', async () => {
+  test('receiver missing → error at its place', async () => {
     const { errors, project } = await load({
       'coordinator.hcl': `${coordinator}${receiver}${receiver.replace('oncall', 'mail')}`,
       'workflows/a.hcl': escalating('oncal'),
@@ -315,7 +315,7 @@ describe('an escalation', () => {
     ])
   })
 
-  test('is not doubted while coordinator.hcl has mistakes', async () => {
+  test('coordinator.hcl with errors → no further error', async () => {
     const { errors } = await load({
       'coordinator.hcl': `${coordinator}${receiver.replace('http:', 'htp:')}`,
       'workflows/a.hcl': escalating('oncall'),
@@ -326,7 +326,7 @@ describe('an escalation', () => {
   })
 })
 
-test('warnings', async () => {
+test('project: doubtful settings → warnings', async () => {
   const { errors, warnings, project } = await load({
     'coordinator.hcl': coordinator,
     'detector.hcl': '',
@@ -355,15 +355,15 @@ test('warnings', async () => {
   ])
 })
 
-test('the project of the repository is right', async () => {
+test("project: the repository's own → valid", async () => {
   const { errors, warnings } = await loadProject(resolve(library, '..'), { development: true })
   expect({ errors, warnings }).toEqual({ errors: [], warnings: [] })
 })
 
-describe('what a host permits', () => {
+describe('worker.hcl', () => {
   const host = (more: string) => load({ 'coordinator.hcl': coordinator, 'worker.hcl': `${worker}${more}` })
 
-  test('all of it', async () => {
+  test('all keys → accepted', async () => {
     const { errors, project } = await host(`
       command "look" {
         argv = ["df"]
@@ -434,7 +434,7 @@ describe('what a host permits', () => {
       'command restart must have the parameter server only',
     ],
     ['systemd { units = ["a b"] }', 'name of a unit'],
-  ])('%s is refused', async (block, message) => {
+  ])('%s → refused', async (block, message) => {
     const { errors } = await host(block)
     expect(errors.join('\n')).toContain(message)
   })

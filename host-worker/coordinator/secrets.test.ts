@@ -17,7 +17,7 @@ async function read(config: object, files: Record<string, string> = {}) {
   return readSecrets(directory, directory, { coordinator: {} } as ConfigDocument, coordinator)
 }
 
-test('two webhooks can not have the same secret: a message to one would be good for the other', async () => {
+test('secrets: two webhooks with the same secret → refused', async () => {
   const files = { a: 'the same\n', b: 'the same\n', c: 'another\n' }
   const readHooks = async (...names: string[]) =>
     read({ webhook: Object.fromEntries(names.map((file) => [`hook-${file}`, { secret_file: file }])) }, files)
@@ -40,10 +40,10 @@ test.each(['whsec_c2VjcmV0', ' c2VjcmV0= ', 'c2VjcmV0'])('nor the same in anothe
   )
 })
 
-describe('the secret of a receiver', () => {
+describe('secret of a receiver', () => {
   const url = 'https://hooks.example.org'
 
-  test('becomes a binding; a receiver without one stays as it is', async () => {
+  test('in a file → becomes a binding', async () => {
     const { document, secrets } = await read(
       {
         receiver: {
@@ -62,7 +62,7 @@ describe('the secret of a receiver', () => {
     })
   })
 
-  test('may be that of another receiver, but not of a webhook: whoever is told could sign triggers', async () => {
+  test('shared with another receiver → accepted; with a webhook → refused', async () => {
     const receiver = { one: { webhook: { url, secret_file: 's' } }, two: { webhook: { url, secret_file: 's' } } }
     await expect(read({ receiver }, { s: 'secret' })).resolves.toBeDefined()
     const webhook = { ci: { secret_file: 't' } }
@@ -71,7 +71,7 @@ describe('the secret of a receiver', () => {
     )
   })
 
-  test('that is not there is named', async () => {
+  test('missing → named', async () => {
     const receiver = (place: object) => ({ receiver: { oncall: { webhook: { url, ...place } } } })
     await expect(read(receiver({ secret_file: 'no' }))).rejects.toThrow(
       "receiver oncall: its secret_file can't be read",
@@ -82,8 +82,8 @@ describe('the secret of a receiver', () => {
   })
 })
 
-describe('the secrets of Slack and PagerDuty', () => {
-  test('become bindings; what they are for stays', async () => {
+describe('secrets of Slack and PagerDuty', () => {
+  test('in files → become bindings', async () => {
     const { document, secrets } = await read(
       {
         webhook: { pager: { secret_file: 'w', format: 'pagerduty', workflow: 'w' } },
@@ -114,7 +114,7 @@ describe('the secrets of Slack and PagerDuty', () => {
     expect(JSON.stringify(document)).not.toMatch(/one|two|hooks\.slack\.com\/services|three/)
   })
 
-  test('are not shared with others that sign, or are told', async () => {
+  test('shared with another use → refused', async () => {
     const files = { a: 'the same', b: 'the same' }
     const slack = { signing_secret_file: 'a' }
     await expect(read({ slack, webhook: { pager: { secret_file: 'b', format: 'pagerduty' } } }, files)).rejects.toThrow(
@@ -124,7 +124,7 @@ describe('the secrets of Slack and PagerDuty', () => {
     await expect(read({ slack, receiver }, files)).rejects.toThrow('slack and receiver duty have the same secret')
   })
 
-  test('that are not there, or no URL where one is wanted, are named but not shown', async () => {
+  test('missing or not a URL → named, not shown', async () => {
     await expect(read({ slack: { signing_secret_file: 'no' } })).rejects.toThrow(
       "slack: its signing_secret_file can't be read",
     )

@@ -44,31 +44,31 @@ function play(
   return sent
 }
 
-describe('one trigger per episode', () => {
-  it('triggers once while the condition holds', () => {
+describe('episode', () => {
+  it('condition holds → one trigger', () => {
     expect(play(RULES, [FIRES, FIRES, FIRES])).toEqual([{ at: 0, key: 'd:f1:0:0' }])
   })
 
-  it('triggers anew, with another key, after it cleared', () => {
+  it('cleared, then fires again → new trigger with another key', () => {
     expect(play(RULES, [FIRES, CLEAR, FIRES])).toEqual([
       { at: 0, key: 'd:f1:0:0' },
       { at: 20, key: 'd:f1:20:0' },
     ])
   })
 
-  it('waits until the condition has held for `for`', () => {
+  it('shorter than `for` → no trigger', () => {
     const rules = { ...RULES, for: 20 }
     expect(play(rules, [FIRES, FIRES, FIRES, FIRES]).map(({ at }) => at)).toEqual([20])
     expect(play(rules, [FIRES, FIRES, CLEAR, FIRES, FIRES])).toEqual([])
   })
 
-  it('is the same episode while it was not clear for `clear_for`', () => {
+  it('clear shorter than `clear_for` → same episode', () => {
     const rules = { ...RULES, clear_for: 20 }
     expect(play(rules, [FIRES, CLEAR, FIRES, FIRES]).length).toBe(1)
     expect(play(rules, [FIRES, CLEAR, CLEAR, CLEAR, FIRES]).map(({ at }) => at)).toEqual([0, 40])
   })
 
-  it('repeats after `repeat_after`, with another key', () => {
+  it('longer than `repeat_after` → triggered again with another key', () => {
     expect(play({ ...RULES, repeat_after: 20 }, [FIRES, FIRES, FIRES, FIRES, FIRES])).toEqual([
       { at: 0, key: 'd:f1:0:0' },
       { at: 20, key: 'd:f1:0:1' },
@@ -76,7 +76,7 @@ describe('one trigger per episode', () => {
     ])
   })
 
-  it('counts each series for itself', () => {
+  it('several series → separate episodes', () => {
     const other = { ...SICK, fingerprint: 'f2' }
     expect(play(RULES, [{ firing: [SICK, other] }, FIRES, { firing: [SICK, other] }]).map(({ key }) => key)).toEqual([
       'd:f1:0:0',
@@ -86,8 +86,8 @@ describe('one trigger per episode', () => {
   })
 })
 
-describe('what was not admitted', () => {
-  it('is tried again with the same key, no earlier than Retry-After', () => {
+describe('trigger that was not admitted', () => {
+  it('denied → sent again with the same key, not before Retry-After', () => {
     const sent = play(RULES, [FIRES, FIRES, FIRES, FIRES, FIRES], (attempt) =>
       attempt === 1 ? { kind: 'later', code: 'constraint_denied', retryAfter: 25, isFault: false } : ADMITTED,
     )
@@ -97,11 +97,11 @@ describe('what was not admitted', () => {
     ])
   })
 
-  it('is given up when the condition clears', () => {
+  it('condition clears → given up', () => {
     expect(play(RULES, [FIRES, CLEAR, CLEAR], () => later({ retryAfter: 5 })).length).toBe(1)
   })
 
-  it('is left alone for a minute when it was refused', () => {
+  it('refused → sent again after a minute', () => {
     const sent = play(
       RULES,
       Array.from({ length: 8 }, () => FIRES),
@@ -118,7 +118,7 @@ describe('attempts at one trigger', () => {
     return episode
   }
 
-  it('speak of the same, though the condition has changed meanwhile', () => {
+  it('condition changes → same body in each attempt', () => {
     const first = beginAttempt(began())
     const denied = answerEpisode(first, later({}), RULES, 0)
     const worse: Observation = { firing: [{ ...SICK, value: '503' }] }
@@ -128,7 +128,7 @@ describe('attempts at one trigger', () => {
     expect(beginAttempt({ ...admitted, firing: { ...SICK, value: '504' } }).sent.value).toBe('504')
   })
 
-  it('are farther and farther apart while nobody answers, up to half a minute, but never nearer than asked for', () => {
+  it('no answers → back-off up to 30 s, Retry-After honoured', () => {
     const waits = (answer: TriggerAnswer, interval: number): number[] => {
       let episode = began()
       return Array.from({ length: 8 }, () => {
@@ -142,7 +142,7 @@ describe('attempts at one trigger', () => {
     expect(waits(later({ retryAfter: 3_600_000 }), 10)).toEqual(Array.from({ length: 8 }, () => 3_600_000))
   })
 
-  it('are counted with what came of them', () => {
+  it('answers → counted', () => {
     const denied = answerEpisode(beginAttempt(began()), later({ code: 'frozen' }), RULES, 0)
     expect(denied).toMatchObject({ denials: 1, code: 'frozen', triggers: 0, attempts: 1 })
     const admitted = answerEpisode(beginAttempt(denied), { kind: 'admitted', execution: 'e1' }, RULES, 0)
@@ -150,8 +150,8 @@ describe('attempts at one trigger', () => {
   })
 })
 
-describe('a source that gives no answer', () => {
-  it('neither begins nor ends anything', () => {
+describe('source without an answer', () => {
+  it('any episodes → neither begun nor ended', () => {
     expect(play(RULES, [BLIND, BLIND])).toEqual([])
     expect(play(RULES, [FIRES, BLIND, FIRES]).length).toBe(1)
     expect(play({ ...RULES, for: 20 }, [FIRES, BLIND, FIRES, FIRES])).toEqual([])

@@ -94,8 +94,8 @@ function pass(ms: number, clock = ms): void {
   vi.spyOn(performance, 'now').mockImplementation(() => elapsed)
 }
 
-describe('one trigger per episode', () => {
-  it('also when the process dies before it hears an answer', async () => {
+describe('episode', () => {
+  it('process dies before the answer → one trigger', async () => {
     const ADMITTED = answer
     answer = null
     await watch().poll()
@@ -111,7 +111,7 @@ describe('one trigger per episode', () => {
     expect(received.map(({ key }) => key)).toEqual([received[0]?.key, received[0]?.key])
   })
 
-  it('an answer that is long in coming keeps it from nothing', async () => {
+  it('slow answer → other polls continue', async () => {
     answer = null
     const waiting = watch()
     await waiting.poll()
@@ -133,7 +133,7 @@ describe('one trigger per episode', () => {
     expect(first?.key).not.toBe(second?.key)
   })
 
-  it('and what is sent again says the same', async () => {
+  it('sent again → same body', async () => {
     answer = { status: 503, headers: { 'retry-after': '0' } }
     const denied = watch()
     await denied.poll()
@@ -147,7 +147,7 @@ describe('one trigger per episode', () => {
   })
 })
 
-it('a label that is missing triggers nothing', async () => {
+it('label missing → no trigger', async () => {
   observation = { firing: [{ ...FIRING, labels: {} }] }
   const mapping = watch()
   await mapping.poll()
@@ -155,7 +155,7 @@ it('a label that is missing triggers nothing', async () => {
   expect(received).toEqual([])
 })
 
-it('an episode is reported as it goes on, with what came of it', async () => {
+it('reported → as it changes, with its executions', async () => {
   const reporting = watch()
   await reporting.poll()
   await reporting.close()
@@ -169,7 +169,7 @@ it('an episode is reported as it goes on, with what came of it', async () => {
   ])
 })
 
-it('a key that was used with another body was admitted: nothing more is sent in this episode', async () => {
+it('key used with another body → admitted, nothing more sent', async () => {
   answer = { status: 409, body: { code: 'idempotency_conflict' } }
   const changed = watch()
   await changed.poll()
@@ -180,8 +180,8 @@ it('a key that was used with another body was admitted: nothing more is sent in 
   expect(received).toHaveLength(1)
 })
 
-describe('without a place to write what is sent', () => {
-  it('nothing is sent: after a restart it would be sent once more', async () => {
+describe("state that can't be written", () => {
+  it('due trigger → not sent', async () => {
     const disk = new DatabaseSync(join(directory, 'state.sqlite'))
     disk.exec("CREATE TRIGGER full BEFORE INSERT ON episodes BEGIN SELECT RAISE(ABORT, 'disk full'); END")
     const held = watch({ limit: { triggers: 1, per: '1h' } })
@@ -196,8 +196,8 @@ describe('without a place to write what is sent', () => {
   })
 })
 
-describe('a clock that is set', () => {
-  it.each([3_600_000, -3_600_000])('by %i ms lets neither `for` nor `clear_for` run on, nor wait', async (step) => {
+describe('clock set', () => {
+  it.each([3_600_000, -3_600_000])('by %i ms → `for` and `clear_for` unaffected', async (step) => {
     const patient = watch({ for: '10s', clear_for: '10s' })
     await patient.poll()
     pass(1000, 1000 + step)
@@ -218,7 +218,7 @@ describe('a clock that is set', () => {
     expect(received).toHaveLength(1)
   })
 
-  it('makes no trigger come again before it is time', async () => {
+  it('trigger sent before → not sent again early', async () => {
     const repeating = watch({ repeat_after: '1h' })
     await repeating.poll()
     await repeating.close()
@@ -232,7 +232,7 @@ describe('a clock that is set', () => {
     expect(received).toHaveLength(2)
   })
 
-  it('keeps the time that the coordinator has named, and the limit', async () => {
+  it('Retry-After and limit → kept', async () => {
     answer = { status: 429, headers: { 'retry-after': '60' } }
     const denied = watch({ limit: { triggers: 1, per: '1h' } })
     await denied.poll()
@@ -249,8 +249,8 @@ describe('a clock that is set', () => {
   })
 })
 
-describe('a source that', () => {
-  it('throws is one that can not be seen', async () => {
+describe('source', () => {
+  it('throws → unknown', async () => {
     const looking = watch()
     vi.mocked(sources.openSource).mockReset()
     vi.spyOn(sources, 'openSource').mockImplementation(() => ({
@@ -264,7 +264,7 @@ describe('a source that', () => {
     await looking.close()
   })
 
-  it('can not say what it has to keep does not end the daemon', async () => {
+  it('invalid state → daemon continues', async () => {
     vi.spyOn(sources, 'openSource').mockImplementation(() => ({
       observe: async () => SICK,
       state: () => {
@@ -275,7 +275,7 @@ describe('a source that', () => {
     expect(received).toEqual([])
   })
 
-  it('hangs can not be seen, and is not asked twice at the same time', async () => {
+  it('hangs → unknown, not polled twice at once', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     try {
       let end: (seen: Observation) => void = () => undefined
@@ -308,7 +308,7 @@ describe('a source that', () => {
   })
 })
 
-it("a proxy's page is no admission", async () => {
+it("trigger: a proxy's page → not an admission", async () => {
   answer = { status: 200, body: 'welcome' }
   const proxied = watch()
   await proxied.poll()
@@ -320,7 +320,7 @@ it("a proxy's page is no admission", async () => {
   expect(received.map(({ key }) => key)).toEqual([received[0]?.key, received[0]?.key])
 })
 
-it('a wait that has no end has one', async () => {
+it('trigger: endless Retry-After → bounded', async () => {
   answer = { status: 429, headers: { 'retry-after': '9'.repeat(400) } }
   const denied = watch()
   await denied.poll()

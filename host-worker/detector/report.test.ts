@@ -72,7 +72,7 @@ function episode(index: number, code: string | null = null): SignalEpisode {
   }
 }
 
-it('however much waits fits into requests', async () => {
+it('reports: many episodes → fit into requests', async () => {
   keep(Array.from({ length: 250 }, (_, index) => episode(index)))
   expect(await reportOnce(around)).toBeNull()
   expect(taken).toHaveLength(250)
@@ -80,14 +80,14 @@ it('however much waits fits into requests', async () => {
   expect(requests).toBeLessThanOrEqual(11)
 })
 
-it('one that the coordinator can not take holds up no other', async () => {
+it('reports: one refused → others sent', async () => {
   keep(Array.from({ length: 60 }, (_, index) => episode(index, index % 20 === 3 ? 'x'.repeat(65) : null)))
   expect(await reportOnce(around)).toBeNull()
   expect(taken).toHaveLength(57)
   expect(around.store.reports(1)).toEqual([])
 })
 
-it('what can not be forgotten is not told without end', async () => {
+it('reports: not deletable → not sent without end', async () => {
   keep(Array.from({ length: 60 }, (_, index) => episode(index)))
   const disk = new DatabaseSync(join(directory, 'state.sqlite'))
   disk.exec("CREATE TRIGGER full BEFORE DELETE ON reports BEGIN SELECT RAISE(ABORT, 'disk full'); END")

@@ -28,27 +28,27 @@ const FIRING = { fingerprint: 'f', labels: { node: 'a' }, annotations: {}, value
 const EPISODES = observeEpisodes(new Map(), { firing: [FIRING] }, { interval: 1, for: 0, clear_for: 0 }, 5).episodes
 const HOUR = 3_600_000
 
-it('a later run finds what an earlier one left', () => {
+it('detector state: restart → found again', () => {
   open().save('a', { episodes: EPISODES, limited: [3], source: { at: 7 } }, 100)
   expect(open().load('a', 1, 200)).toEqual({ episodes: EPISODES, limited: [3], source: { at: 7 } })
   expect(open().load('b', 1, 200)).toEqual({ episodes: new Map<string, Episode>(), limited: [], source: null })
 })
 
-it('after a long absence a condition is a new episode, but what was read stays read', () => {
+it('detector state: long downtime → new episodes, positions kept', () => {
   open().save('a', { episodes: EPISODES, limited: [], source: 'position' }, 0)
   expect(open().load('a', 1, HOUR).episodes.size).toBe(1)
   expect(open().load('a', 1, HOUR + 1)).toEqual({ episodes: new Map(), limited: [], source: 'position' })
   expect(open().load('a', HOUR, 2 * HOUR).episodes.size).toBe(1)
 })
 
-it('a long episode does not grow old while it is looked at', () => {
+it('detector state: long episode → does not age while polled', () => {
   const store = open()
   const state = { episodes: EPISODES, limited: [], source: null }
   for (let now = 0; now <= 3 * HOUR; now += 15_000) store.save('a', state, now)
   expect(open().load('a', 1, 3 * HOUR + 60_000).episodes.size).toBe(1)
 })
 
-it('a file that is broken is put aside', async () => {
+it('detector state: corrupt file → put aside', async () => {
   open().close()
   await writeFile(file, 'not a database at all, but long enough to be looked at as if it were one'.repeat(100))
   const store = open()
@@ -57,19 +57,19 @@ it('a file that is broken is put aside', async () => {
   expect((await readdir(dirname(file))).some((name) => name.startsWith('state.sqlite.broken-'))).toBe(true)
 })
 
-it('without a place for its state it does not begin: what was triggered before would be triggered again', async () => {
+it('detector state: not writable → daemon does not start', async () => {
   await writeFile(join(file, '../../deep'), 'a file where a directory should be')
   expect(() => open()).toThrow(StateUnreadable)
 })
 
-it('who only polls on is told when there is something that can not be read', async () => {
+it('detector state: read-only use, unreadable → error', async () => {
   open().close()
   await writeFile(file, 'no database'.repeat(1000))
   expect(() => open({ readsOnly: true }).load('a', 1, 0)).toThrow(StateUnreadable)
   expect((await readdir(dirname(file))).some((name) => name.includes('broken'))).toBe(false)
 })
 
-it('what can not be read is not taken for nothing', () => {
+it('detector state: unreadable → not treated as empty', () => {
   const store = open()
   store.save('a', { episodes: EPISODES, limited: [], source: null }, 0)
   const other = new DatabaseSync(file)
@@ -78,7 +78,7 @@ it('what can not be read is not taken for nothing', () => {
   expect(() => open().load('a', 1, 0)).toThrow(StateUnreadable)
 })
 
-it('says when it can not write, and writes all of it later', () => {
+it('detector state: write fails → reported, written later', () => {
   const store = open()
   const state = { episodes: EPISODES, limited: [], source: null }
   const other = new DatabaseSync(file)
@@ -91,7 +91,7 @@ it('says when it can not write, and writes all of it later', () => {
   expect(open().load('a', 1, 0).episodes).toEqual(EPISODES)
 })
 
-it('writes of a thousand conditions only those that change, whatever they measure', () => {
+it('detector state: a thousand conditions → only changes written', () => {
   const store = open()
   const seen = (before: Episodes, value: string): Episodes => {
     const firing = Array.from({ length: 1000 }, (_, index) => ({ ...FIRING, fingerprint: `f${index}`, value }))
@@ -121,7 +121,7 @@ it('writes of a thousand conditions only those that change, whatever they measur
   expect(open().load('a', 1, 4).episodes.size).toBe(0)
 })
 
-it('a clock that was set back while nobody ran keeps nothing waiting', () => {
+it('detector state: clock set back during downtime → nothing waits longer', () => {
   const waiting = new Map([...EPISODES].map(([key, one]) => [key, { ...one, notBefore: 5 * HOUR + 60 }]))
   open().save('a', { episodes: waiting, limited: [], source: null }, 5 * HOUR)
   const [episode] = open()
@@ -130,12 +130,12 @@ it('a clock that was set back while nobody ran keeps nothing waiting', () => {
   expect(episode).toMatchObject({ notBefore: 2 * HOUR + 60, began: 5 })
 })
 
-it('who only polls on sees nothing where there is nothing, and makes nothing', async () => {
+it('detector state: read-only use, missing → empty, nothing made', async () => {
   expect(open({ readsOnly: true }).load('a', 1, 0).episodes.size).toBe(0)
   await expect(readdir(dirname(file))).rejects.toThrow('ENOENT')
 })
 
-it('of an episode only the newest report waits, until it was taken', () => {
+it('reports: several per episode → only the newest waits', () => {
   const report = (fingerprint: string, admitted: number): SignalEpisode => ({
     source: 'log',
     name: 'a',
@@ -160,7 +160,7 @@ it('of an episode only the newest report waits, until it was taken', () => {
   expect(open().reports(10)).toEqual([])
 })
 
-it('on a disk that is full later it still has room for what it writes', () => {
+it('detector state: disk full later → still writable', () => {
   const store = open()
   const sizes = (): number[] => [file, `${file}-wal`].map((name) => statSync(name).size)
   const before = sizes()

@@ -13,12 +13,12 @@ function episode(fingerprint: string): Episode {
   return due
 }
 
-it('without a limit everything goes out', () => {
+it('trigger limit: none → all sent', () => {
   const due = [episode('a'), episode('b')]
   expect(limitTriggers(due, [], undefined, 0)).toMatchObject({ send: due, held: [] })
 })
 
-it('what is over the limit waits until the oldest one has left the window', () => {
+it('trigger limit: reached → waits until the oldest leaves the window', () => {
   const due = [episode('a'), episode('b'), episode('c')]
   const { send, held, times, until } = limitTriggers(due, [40], LIMIT, 60)
   expect(send.map(({ firing }) => firing.fingerprint)).toEqual(['a'])
@@ -28,12 +28,12 @@ it('what is over the limit waits until the oldest one has left the window', () =
   expect(limitTriggers(held, times, LIMIT, 140).send.length).toBe(1)
 })
 
-it('a further attempt is no new trigger', () => {
+it('trigger limit: another attempt → not counted', () => {
   const again = beginAttempt(episode('a'))
   expect(limitTriggers([again], [1, 2], LIMIT, 3)).toMatchObject({ send: [again], held: [], times: [1, 2] })
 })
 
-it('a clock that was set back does not stop everything for long', () => {
+it('trigger limit: clock set back → not held for long', () => {
   expect(limitTriggers([episode('a')], [1_000_000, 1_000_000], LIMIT, 0).until).toBe(100)
 })
 

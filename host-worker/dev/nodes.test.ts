@@ -7,7 +7,7 @@ function project(worker: object | null = null): Project {
 }
 
 describe('devNodes', () => {
-  it('takes what is named, in the first datacenter unless told otherwise', () => {
+  it('named → these, in the first datacenter by default', () => {
     expect(devNodes(['a', 'b:web', 'c:web,db@fra', 'd@fra'], project())).toEqual([
       { name: 'a', types: [], datacenter: 'ams' },
       { name: 'b', types: ['web'], datacenter: 'ams' },
@@ -16,7 +16,7 @@ describe('devNodes', () => {
     ])
   })
 
-  it("else worker.hcl's, else one called local", () => {
+  it("not named → worker.hcl's, else one named local", () => {
     expect(devNodes([], project({ node: 'n', types: ['t'], datacenter: 'fra' }))).toEqual([
       { name: 'n', types: ['t'], datacenter: 'fra' },
     ])
@@ -27,5 +27,5 @@ describe('devNodes', () => {
     expect(() => devNodes([spec], project())).toThrow(/--node/)
   })
 
-  it('refuses a name twice', () => expect(() => devNodes(['a', 'a:web'], project())).toThrow('twice'))
+  it('named twice → refused', () => expect(() => devNodes(['a', 'a:web'], project())).toThrow('twice'))
 })

@@ -23,12 +23,12 @@ it.each([
   ['a short life, almost over', 0.04, 0.01, 'warn'],
   ['ended', 30, -1, 'fail'],
   ['not begun', -1, 30, 'fail'],
-])('with %s', async (_, before, left, status) => {
+])('certificate %s', async (_, before, left, status) => {
   const life = { notBefore: new Date(now - before * DAY), notAfter: new Date(now + left * DAY) }
   expect((await judged(life)).status).toBe(status)
 })
 
-it('must say who the host is, with one SPIFFE ID', async () => {
+it('certificate: not exactly one SPIFFE ID → fail', async () => {
   const life = { notAfter: new Date(now + 30 * DAY) }
   expect(await judged(life, id)).toMatchObject({ status: 'ok', detail: expect.stringContaining(id) })
   expect(await judged(life, 'spiffe://example.org/worker/web-2')).toMatchObject({ status: 'warn' })
@@ -39,7 +39,7 @@ it('must say who the host is, with one SPIFFE ID', async () => {
   expect((await judged({ ...life, uris: [], rawSan: `x, URI:${id}` })).status).toBe('fail')
 })
 
-it("must be the key's, and both must be PEM", async () => {
+it('certificate: other key, or not PEM → fail', async () => {
   const [one, other] = await Promise.all([authority.issue({ uris: [id] }), authority.issue({ uris: [id] })])
   const judge = (cert: string, key: string) => judgeCertificate({ cert, key, expectedId: null }, now).detail
   expect(judge(one.certPem, other.keyPem)).toContain('is not that of the certificate')

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { fail, ok, runChecks, warn, worst } from './check.ts'
 
-it('one that fails, throws or hangs hides no other', async () => {
+it('checks: one fails, throws or hangs → others still run', async () => {
   const checked = await runChecks(
     [
       { name: 'hangs', run: () => new Promise(() => {}) },
@@ -24,7 +24,7 @@ it('one that fails, throws or hangs hides no other', async () => {
   ])
 })
 
-it('of several findings the most serious ones count', () => {
+it('findings: several → the most serious status', () => {
   expect(worst([ok('a'), ok('b')])).toEqual(ok('a; b'))
   expect(worst([ok('a'), warn('b', 'do this')])).toEqual(warn('b', 'do this'))
   expect(worst([fail('a', 'do this'), warn('b', 'or that'), fail('c', 'do this')])).toEqual(fail('a; c', 'do this'))

@@ -16,19 +16,19 @@ it.each([
   [10_900, 'warn'],
   [11_100, 'fail'],
   [-10_100, 'fail'],
-])('%i ms ahead: %s', (by, status) => {
+])('clock: %i ms ahead → %s', (by, status) => {
   expect(ahead(by).status).toBe(status)
 })
 
-it("what a slow answer explains is nobody's fault", () => {
+it('clock: slow answer → tolerated', () => {
   expect(ahead(-5000, 5000).status).toBe('ok')
 })
 
-it('says how far, and which way', () => {
+it('clock: skew → amount and direction', () => {
   expect(ahead(60_999)).toMatchObject({ detail: '60.0 s ahead of the coordinator', hint: expect.any(String) })
   expect(ahead(-60_020)).toMatchObject({ detail: '60.0 s behind the coordinator' })
 })
 
-it('a Date that is none is worth a word', () => {
+it('clock: invalid Date → warning', () => {
   expect(judgeClock({ date: 'yesterday', askedAt: 0, answeredAt: 0 }).status).toBe('warn')
 })

@@ -12,13 +12,13 @@ beforeAll(async () => {
 })
 afterAll(() => rm(directory, { recursive: true }))
 
-it('wants the Node that Resile needs', () => {
+it('runtime: old Node → fail', () => {
   expect(checkRuntime('24.0.0').status).toBe('ok')
   expect(checkRuntime('22.20.1')).toMatchObject({ status: 'fail', hint: expect.stringContaining('24') })
   expect(checkRuntime().status).toBe('ok')
 })
 
-it('tells the first mistake of the project', () => {
+it('project: errors → first one shown', () => {
   const one = { file: 'worker.hcl', ...problem({ line: 2, column: 3 }, 'node', 'is wrong') }
   expect(checkConfig({ dir: '/p', errors: [one, one], warnings: [one] })).toMatchObject({
     status: 'fail',
@@ -29,7 +29,7 @@ it('tells the first mistake of the project', () => {
   expect(checkConfig({ dir: '/p', errors: [], warnings: [] }).status).toBe('ok')
 })
 
-it('finds the programs of commands as they are found when they run', async () => {
+it('commands: programs → found as when they run', async () => {
   const command = (program: string): CommandConfig => ({ argv: [program], params: {}, timeout: 1, read_only: true })
   await mkdir(join(directory, 'bin'))
   await writeFile(join(directory, 'bin/own'), '')
@@ -47,7 +47,7 @@ it('finds the programs of commands as they are found when they run', async () =>
   expect(await checkCommands({}, directory)).toMatchObject({ status: 'ok', detail: 'there are none' })
 })
 
-it('tries the data directory, and leaves it as it was', async () => {
+it('data directory: tried → left unchanged', async () => {
   expect((await checkData(directory)).status).toBe('ok')
   expect((await checkData(join(directory, 'a/b'))).detail).toBe(`${join(directory, 'a/b')} can be made`)
   expect(await readdir(directory)).not.toContain('a')
@@ -55,7 +55,7 @@ it('tries the data directory, and leaves it as it was', async () => {
   expect((await checkData(join(directory, 'file'))).status).toBe('fail')
 })
 
-it('says which file of a certificate is missing', async () => {
+it('certificates: file missing → named', async () => {
   const absent = join(directory, 'absent.pem')
   expect((await checkCertificates(null, null)).status).toBe('ok')
   expect((await checkCertificates({}, null)).status).toBe('warn')

@@ -3,7 +3,7 @@ import { judgeQueue } from './temporal-checks.ts'
 
 const by = (...identities: string[]) => identities.map((identity) => ({ identity, seenAt: 0 }))
 
-it('a queue has to be polled, best by the node itself', () => {
+it('queues: no poller → fail; other pollers only → warning', () => {
   expect(judgeQueue('dc1', [], 'web-1')).toMatchObject({ status: 'fail', detail: 'no worker polls dc1' })
   expect(judgeQueue('dc1', by('web-2/7', 'web-1/8'), 'web-1').status).toBe('ok')
   // A name is not another's because it begins with it.

@@ -19,7 +19,7 @@ afterAll(() => {
   server.close()
 })
 
-it('tells healthy from sick', async () => {
+it('checkHttp: statuses → healthy or not', async () => {
   expect(await checkHttp({ url })).toEqual({ ok: true, status: 200, durationMs: expect.any(Number) })
   expect(await checkHttp({ url: `${url}/sick` })).toMatchObject({
     ok: false,
@@ -29,14 +29,14 @@ it('tells healthy from sick', async () => {
   expect(await checkHttp({ url: `${url}/sick`, expectStatus: 500 })).toMatchObject({ ok: true })
 })
 
-it('takes a redirect for an answer', async () => {
+it('checkHttp: redirect → an answer', async () => {
   expect(await checkHttp({ url: `${url}/moved` })).toMatchObject({ ok: false, status: 302 })
 })
 
 it.each([
   ['a hanging service', { url: '/hang', timeout: '200ms' }, 'timed out'],
   ['a bad timeout', { url: '/', timeout: 'soon' }, 'not a duration'],
-])('never throws: %s', async (_, request, error) => {
+])('checkHttp: %s → result, not an exception', async (_, request, error) => {
   expect(await checkHttp({ ...request, url: `${url}${request.url}` })).toMatchObject({
     ok: false,
     status: 0,

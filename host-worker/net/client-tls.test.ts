@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(directory, { recursive: true }))
 
-it('reads its files again when they change, and keeps what it has when they are gone', async () => {
+it('client TLS: files change → read again; files gone → last content kept', async () => {
   const ca_file = join(directory, 'ca.pem')
   const tls = new ClientTls({ ca_file }, POLL_INTERVAL_MS)
   await expect(tls.material()).rejects.toThrow('ENOENT')
@@ -30,6 +30,6 @@ it('reads its files again when they change, and keeps what it has when they are 
   expect(await tls.material()).toEqual({ ca: 'another' })
 })
 
-it('without files there is nothing', async () => {
+it('client TLS: no files → none', async () => {
   expect(await new ClientTls({}).material()).toEqual({})
 })

@@ -25,7 +25,7 @@ async function serve(listener: RequestListener, path?: string): Promise<{ client
   return { client, server }
 }
 
-it('sends JSON and reads it, over one connection', async () => {
+it('client: several requests → JSON over one connection', async () => {
   const sockets = new Set<Socket>()
   const { client } = await serve((request, response) => {
     sockets.add(request.socket)
@@ -48,14 +48,14 @@ it('sends JSON and reads it, over one connection', async () => {
   expect(sockets.size).toBe(1)
 })
 
-it('asks a unix socket', async () => {
+it('client: unix socket → used', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'resile-client-'))
   closing.push(() => rmSync(directory, { recursive: true }))
   const { client } = await serve((_, response) => response.end('no JSON'), join(directory, 's.sock'))
   expect(await client.request('GET', '/')).toMatchObject({ status: 200, text: 'no JSON', json: null })
 })
 
-it('a kept connection that was closed meanwhile costs nothing that is safe to send twice', async () => {
+it('client: kept connection closed → safe requests repeated', async () => {
   const used = new WeakSet<Socket>()
   const { client } = await serve(({ socket }, response) => {
     if (used.has(socket)) socket.resetAndDestroy()
@@ -67,12 +67,12 @@ it('a kept connection that was closed meanwhile costs nothing that is safe to se
   await expect(client.request('POST', '/')).rejects.toThrow(CoordinatorUnreachable)
 })
 
-it('does not follow a redirect', async () => {
+it('client: redirect → not followed', async () => {
   const { client } = await serve((_, response) => response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end())
   expect((await client.request('GET', '/')).status).toBe(302)
 })
 
-it('says why there is no answer', async () => {
+it('client: no answer → reason', async () => {
   const { client } = await serve(() => undefined)
   await expect(client.request('GET', '/', { timeout: 50 })).rejects.toThrow(/timed out$/)
   const stopped = new AbortController()
@@ -83,7 +83,7 @@ it('says why there is no answer', async () => {
   await expect(nobody.request('GET', '/')).rejects.toThrow(/no answer from the coordinator at .*ECONNREFUSED/)
 })
 
-it('an answer that breaks off is none', async () => {
+it('client: answer cut off → error', async () => {
   const { client } = await serve((_, response) => {
     response.writeHead(200, { 'content-length': '100' }).write('half')
     setTimeout(() => response.destroy(), 20)

@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(directory, { recursive: true }))
 
-it('is filled once, and what is out of date goes', async () => {
+it('compile cache: filled once → outdated ones removed', async () => {
   const data = join(directory, 'data')
   await mkdir(join(data, 'compile-cache/0123456789abcdef'), { recursive: true })
   const warnings: string[] = []
@@ -26,7 +26,7 @@ it('is filled once, and what is out of date goes', async () => {
   expect(await readdir(join(cache ?? '', filled))).not.toEqual([])
 })
 
-it('what others could write to is not used', async () => {
+it('compile cache: writable by others → not used', async () => {
   const data = join(directory, 'open')
   await mkdir(join(data, 'compile-cache'), { recursive: true })
   await chmod(join(data, 'compile-cache'), 0o777)
@@ -35,7 +35,7 @@ it('what others could write to is not used', async () => {
   expect(warnings).toEqual([expect.stringContaining('others may write to it')])
 })
 
-it('a program that fails leaves none behind', async () => {
+it('compile cache: program fails → none left', async () => {
   const warnings: string[] = []
   const data = join(directory, 'failed')
   expect(await compileCache(data, [program, join(directory, 'absent.ts')], (detail) => warnings.push(detail))).toBe(

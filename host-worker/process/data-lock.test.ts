@@ -10,7 +10,7 @@ const holder = (directory: string) => `
   console.log('locked')
   setInterval(() => globalThis.gc?.(), 50)`
 
-test('a second holder is refused and told who the first one is', async () => {
+test("data lock: second holder → refused with the first one's pid", async () => {
   const directory = join(temporaryDirectory(), 'data')
   const { child, lines } = runScript(holder(directory), { NODE_OPTIONS: '--expose-gc' })
   await until(() => lines.includes('locked'))
@@ -20,7 +20,7 @@ test('a second holder is refused and told who the first one is', async () => {
   expect(String(refusal)).toContain(`pid ${child.pid}`)
 })
 
-test('the death of the holder, by whatever means, frees it', async () => {
+test('data lock: holder dies → free', async () => {
   const directory = temporaryDirectory()
   const { child, lines } = runScript(holder(directory))
   await until(() => lines.includes('locked'))
@@ -30,7 +30,7 @@ test('the death of the holder, by whatever means, frees it', async () => {
   lock.release()
 })
 
-test('it can be released and taken again, and is held against this process too', async () => {
+test('data lock: released → can be taken again, also by this process', async () => {
   const directory = temporaryDirectory()
   const first = await lockDataDirectory(directory)
   await expect(lockDataDirectory(directory)).rejects.toThrow(DataDirectoryInUse)
@@ -40,7 +40,7 @@ test('it can be released and taken again, and is held against this process too',
   second.release()
 })
 
-test('a directory that cannot be used is another error', async () => {
+test('data lock: unusable directory → another error', async () => {
   const file = join(temporaryDirectory(), 'file')
   writeFileSync(file, '')
   await expect(lockDataDirectory(file)).rejects.toThrow(/EEXIST|ENOTDIR/)

@@ -37,7 +37,7 @@ function startIdle(): ProcessIdentity {
   return identity
 }
 
-test('all children end within 10 s after the supervising process was killed', async () => {
+test('guardian: supervisor killed → all children end within 10 s', async () => {
   const { child, lines } = runScript(supervising('', temporaryDirectory()))
   await until(() => lines.includes('ready'))
   const pids = Object.values(pidsIn(lines))
@@ -46,7 +46,7 @@ test('all children end within 10 s after the supervising process was killed', as
   await expect.poll(() => pids.some(runs), { timeout: 10_000 }).toBe(false)
 })
 
-test('the guardian survives what a terminal sends, and still does its work', async () => {
+test('guardian: terminal signals → survives, still works', async () => {
   const { child, lines } = runScript(supervising('', temporaryDirectory()))
   await until(() => lines.includes('ready'))
   const { guardian, meek, stubborn } = pidsIn(lines)
@@ -57,7 +57,7 @@ test('the guardian survives what a terminal sends, and still does its work', asy
   await until(() => ![guardian, meek, stubborn].some(runs))
 })
 
-test('a guardian that is killed is replaced by one that knows the children', async () => {
+test('guardian: killed → replaced by one that knows the children', async () => {
   const guardian = await startGuardian()
   const watched = startIdle()
   guardian.watch(watched)
@@ -68,7 +68,7 @@ test('a guardian that is killed is replaced by one that knows the children', asy
   await until(() => !runs(watched.pid))
 })
 
-test('closed, it leaves alone what it was told to forget', async () => {
+test('guardian: closed → forgotten children left alone', async () => {
   const guardian = await startGuardian()
   const [kept, forgotten] = [startIdle(), startIdle()]
   guardian.watch(kept)
@@ -79,7 +79,7 @@ test('closed, it leaves alone what it was told to forget', async () => {
   expect([runs(kept.pid), runs(forgotten.pid)]).toEqual([false, true])
 })
 
-test('it keeps nobody from ending', async () => {
+test('guardian: running → keeps no process from ending', async () => {
   const { child, lines } = runScript(`
     import { startGuardian } from './guardian.ts'
     console.log('guardian ' + (await startGuardian()).pid)`)

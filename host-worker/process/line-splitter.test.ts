@@ -10,16 +10,16 @@ async function linesOf(chunks: (string | Buffer)[]): Promise<string[]> {
   return lines
 }
 
-test('lines are joined over chunks, and a last one without an end is kept', async () => {
+test('lines: several chunks → joined, last one without end kept', async () => {
   expect(await linesOf(['a\nb', 'c\r\n\nd'])).toEqual(['a', 'bc', '', 'd'])
 })
 
-test('a character that is torn between two chunks stays whole', async () => {
+test('lines: split character → whole', async () => {
   const bytes = Buffer.from('grün\n')
   expect(await linesOf([bytes.subarray(0, 3), bytes.subarray(3)])).toEqual(['grün'])
 })
 
-test('a line without end comes in pieces', async () => {
+test('lines: no end → in pieces', async () => {
   const lines = await linesOf(['x'.repeat(150_000)])
   expect(lines.length).toBeGreaterThan(1)
   expect(lines.join('')).toBe('x'.repeat(150_000))

@@ -5,7 +5,7 @@ import { endOrphans, recordChildren } from './orphans.ts'
 import { identify } from './process-identity.ts'
 import { idle, runScript, runs, temporaryDirectory, until } from './test-support.ts'
 
-test('children of a killed run without a guardian are ended by the next one', async () => {
+test('orphans: run and guardian killed → ended by the next run', async () => {
   const directory = temporaryDirectory()
   const { child, lines } = runScript(`
     import { Supervisor } from './supervisor.ts'
@@ -23,7 +23,7 @@ test('children of a killed run without a guardian are ended by the next one', as
   expect(await endOrphans(directory)).toEqual([])
 })
 
-test('a run that stopped its children leaves none on record', async () => {
+test('orphans: clean stop → none recorded', async () => {
   const directory = temporaryDirectory()
   const { child } = runScript(`
     import { Supervisor } from './supervisor.ts'
@@ -36,7 +36,7 @@ test('a run that stopped its children leaves none on record', async () => {
   expect(await endOrphans(directory)).toEqual([])
 })
 
-test('a process that took over a recorded pid is left alone', async () => {
+test('orphans: reused pid → left alone', async () => {
   const directory = temporaryDirectory()
   const { child } = runScript(idle)
   const identity = identify(child.pid ?? 0)
@@ -46,7 +46,7 @@ test('a process that took over a recorded pid is left alone', async () => {
   expect(runs(child.pid ?? 0)).toBe(true)
 })
 
-test('a torn or foreign file is no obstacle', async () => {
+test('orphans: torn or foreign file → ignored', async () => {
   const directory = temporaryDirectory()
   for (const text of ['', '[{"pid": 12', '{"pid": 1}', '[{"pid": 1, "started": "x"}]']) {
     writeFileSync(join(directory, 'children.json'), text)

@@ -23,7 +23,7 @@ function launch(script: string) {
   return { child, printed: () => text, close: () => child.stdio[3]?.destroy() }
 }
 
-test('the end of the launcher is a SIGTERM, so that the program stops in its own way', async () => {
+test('launcher ends → SIGTERM, program stops by itself', async () => {
   const { child, printed, close } = launch(`
     process.on('SIGTERM', () => { console.log('stopping'); process.exit(0) })
     endWithParent(); setInterval(() => {}, 1000); console.log('up')`)
@@ -33,7 +33,7 @@ test('the end of the launcher is a SIGTERM, so that the program stops in its own
   expect(printed()).toContain('stopping')
 })
 
-test('a program that takes too long over it is killed', async () => {
+test('launcher ends, program too slow → killed', async () => {
   const { child, printed, close } = launch(`
     process.on('SIGTERM', () => {})
     endWithParent({ graceMs: 300 }); setInterval(() => {}, 1000); console.log('up')`)
@@ -42,13 +42,13 @@ test('a program that takes too long over it is killed', async () => {
   await until(() => child.signalCode === 'SIGKILL')
 })
 
-test('it keeps no program from ending, and hides itself from what that runs', async () => {
+test('parent watch: running → keeps no program from ending, hidden from its children', async () => {
   const { child, printed } = launch(`endWithParent(); console.log('fd=' + process.env.RESILE_PARENT_FD)`)
   await until(() => child.exitCode === 0)
   expect(printed()).toContain('fd=undefined')
 })
 
-test('a program that took its place ends with the launcher too', async () => {
+test('launcher ends, program replaced → ends too', async () => {
   // The one in between is the launcher; it dies at once.
   const { child, printed } = launch(`
     import { spawn } from 'node:child_process'

@@ -15,30 +15,30 @@ async function takenPort(): Promise<number> {
   return address.port
 }
 
-test('the preferred port is chosen when it is free', async () => {
+test('ports: preferred one free → chosen', async () => {
   const free = await choosePort(0, host)
   expect(await choosePort(free, host)).toBe(free)
 })
 
-test('another one when it is taken', async () => {
+test('ports: preferred one taken → another', async () => {
   const taken = await takenPort()
   const chosen = await choosePort(taken, host)
   expect(chosen).not.toBe(taken)
   expect(chosen).toBeGreaterThan(0)
 })
 
-test('several at once are all different, even if the same is preferred', async () => {
+test('ports: several at once → all different', async () => {
   const free = await choosePort(0, host)
   const chosen = await choosePorts([free, free, 0, 0, 0], host)
   expect(chosen[0]).toBe(free)
   expect(new Set(chosen).size).toBe(5)
 })
 
-test('a host that is not on this machine is an error', async () => {
+test('ports: foreign host → error', async () => {
   await expect(choosePort(0, '192.0.2.1')).rejects.toThrow(/EADDRNOTAVAIL/)
 })
 
-test('a range for tests is chosen from, without what is taken there', async () => {
+test('ports: range for tests → chosen from it, without taken ones', async () => {
   const taken = await takenPort()
   vi.stubEnv('RESILE_PORTS', `${taken}-${taken + 30}`)
   onTestFinished(() => {

@@ -18,7 +18,7 @@ function startGroup(script: string): { leader: ProcessIdentity; printed: () => s
   return { leader, printed: () => text }
 }
 
-test('a process is told apart from another one with its pid', () => {
+test('process identity: reused pid → another identity', () => {
   const self = identify(process.pid)
   expect(self).toBeDefined()
   if (self === undefined) return
@@ -26,20 +26,20 @@ test('a process is told apart from another one with its pid', () => {
   expect(isAlive({ ...self, started: 'earlier' })).toBe(false)
 })
 
-test('one that heeds SIGTERM ends by it', async () => {
+test('process group: heeds SIGTERM → ends by it', async () => {
   const { leader } = startGroup(idle)
   await endGroups([leader], { graceMs: 30_000 })
   expect(runs(leader.pid)).toBe(false)
 })
 
-test('one that does not is killed after the grace', async () => {
+test('process group: ignores SIGTERM → killed after the grace', async () => {
   const { leader, printed } = startGroup(stubborn)
   await until(() => printed().includes('up'))
   await endGroups([leader], { graceMs: 100 })
   expect(runs(leader.pid)).toBe(false)
 })
 
-test('what outlives the leader of its group is ended too', async () => {
+test('process group: survives its leader → ended too', async () => {
   const script = `
     import { spawn } from 'node:child_process'
     const child = spawn(process.execPath, ['--eval', ${JSON.stringify(idle)}], { stdio: 'ignore' })
@@ -55,7 +55,7 @@ test('what outlives the leader of its group is ended too', async () => {
   expect(groupExists(leader)).toBe(false)
 })
 
-test('a process that took over the pid is left alone', async () => {
+test('process group: reused pid → left alone', async () => {
   const { leader } = startGroup(idle)
   await endGroups([{ ...leader, started: 'another one' }], { graceMs: 100 })
   expect(runs(leader.pid)).toBe(true)

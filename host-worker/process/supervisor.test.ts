@@ -22,7 +22,7 @@ function pidOf(supervisor: Supervisor, name: string): number {
   return found.pid
 }
 
-test('a child is started, listed, heard, and stopped', async () => {
+test('supervisor: child → started, listed, logged, stopped', async () => {
   const { supervisor, kinds } = supervise()
   const heard: string[] = []
   const logFile = join(temporaryDirectory(), 'logs/a.log')
@@ -39,7 +39,7 @@ test('a child is started, listed, heard, and stopped', async () => {
   expect(kinds()).toEqual(['started', 'ready', 'ended'])
 })
 
-test('start waits until the child is ready, however often it must ask', async () => {
+test('supervisor: child not ready yet → waits', async () => {
   const { supervisor } = supervise()
   const file = join(temporaryDirectory(), 'ready')
   const script = `import { writeFileSync } from 'node:fs'
@@ -51,7 +51,7 @@ test('start waits until the child is ready, however often it must ask', async ()
   expect(existsSync(file)).toBe(true)
 })
 
-test('one that ends before it is ready is reported with its last lines, and not started again', async () => {
+test('supervisor: child ends before ready → reported with its last lines, not restarted', async () => {
   const { supervisor } = supervise()
   const spec = child('broken', `console.error('the disk is on fire'); process.exit(3)`, {
     restart: true,
@@ -61,7 +61,7 @@ test('one that ends before it is ready is reported with its last lines, and not 
   expect(supervisor.processes()).toEqual([])
 })
 
-test('one that is not ready in time is stopped and reported', async () => {
+test('supervisor: child not ready in time → stopped and reported', async () => {
   const { supervisor } = supervise()
   const ready = () => Promise.reject(new Error('no'))
   const spec = child('mute', `console.log('still thinking'); ${idle}`, { ready, readyTimeoutMs: 1_500 })
@@ -69,13 +69,13 @@ test('one that is not ready in time is stopped and reported', async () => {
   expect(supervisor.processes()).toEqual([])
 })
 
-test('a command that does not exist is reported', async () => {
+test('supervisor: command missing → reported', async () => {
   const { supervisor } = supervise()
   const spec: ChildSpec = { role: 'test', name: 'none', command: '/nowhere/at-all', restart: true }
   await expect(supervisor.start(spec)).rejects.toThrow(/none ended before it was ready: .*ENOENT/)
 })
 
-test('a child that dies is started again, with a growing delay', async () => {
+test('supervisor: child dies → restarted with growing delay', async () => {
   const { supervisor, changes } = supervise()
   await supervisor.start(child('phoenix', idle, { restart: true }))
   for (const starts of [2, 3]) {
@@ -90,7 +90,7 @@ test('a child that dies is started again, with a growing delay', async () => {
   ])
 })
 
-test('a child without restart stays dead', async () => {
+test('supervisor: child without restart dies → not restarted', async () => {
   const { supervisor, kinds } = supervise()
   await supervisor.start(child('mortal', idle))
   process.kill(pidOf(supervisor, 'mortal'), 'SIGKILL')
@@ -100,7 +100,7 @@ test('a child without restart stays dead', async () => {
   expect(supervisor.processes()).toEqual([])
 })
 
-test('what a dead child leaves behind is ended before it is started again', async () => {
+test('supervisor: child dies, its group lives → ended before the restart', async () => {
   const { supervisor } = supervise()
   const pids: number[] = []
   const script = `import { spawn } from 'node:child_process'
@@ -115,7 +115,7 @@ test('what a dead child leaves behind is ended before it is started again', asyn
   await until(() => !pids.some(runs))
 })
 
-test('all are stopped in the reverse order of their start; a stubborn one is killed', async () => {
+test('supervisor: stop → reverse order, stubborn ones killed', async () => {
   const { supervisor, changes } = supervise()
   await supervisor.start(child('first', idle))
   let up = false
@@ -134,13 +134,13 @@ test('all are stopped in the reverse order of their start; a stubborn one is kil
   await expect(supervisor.start(child('late', idle))).rejects.toThrow(/being stopped/)
 })
 
-test('two children of one name are refused', async () => {
+test('supervisor: two children with one name → refused', async () => {
   const { supervisor } = supervise()
   await supervisor.start(child('twin', idle))
   await expect(supervisor.start(child('twin', idle))).rejects.toThrow(/already/)
 })
 
-test('a signal to the group of the supervising process, such as Ctrl-C, does not reach the children', async () => {
+test('supervisor: Ctrl-C to its group → does not reach the children', async () => {
   const { child: supervising, lines } = runScript(`
     import { Supervisor } from './supervisor.ts'
     const supervisor = new Supervisor()

@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => rig?.close())
 
-test('what a test leaves unsaid of a result went well', async () => {
+test('rig: result not given → success', async () => {
   const { result } = await rig.run({ host: { runCommand: () => ({ stdout: 'so' }) } })
   expect(result).toEqual({ exitCode: 0, stdout: 'so', stderr: '', durationMs: 0 })
   const { result: checked } = await rig.run({
@@ -34,13 +34,13 @@ test('what a test leaves unsaid of a result went well', async () => {
   expect(checked).toMatchObject({ ok: false, status: 500, durationMs: 0, error: expect.any(String) })
 })
 
-test('what the host does not play fails at once', async () => {
+test('rig: activity not played → fails at once', async () => {
   const { result, calls } = await rig.run({ host: {} })
   expect(result).toEqual({ failed: 'NotPlayed' })
   expect(calls).toEqual([])
 })
 
-test('every host can be looked at', async () => {
+test('rig: several hosts → each inspectable', async () => {
   const described = await rig.run({ host: {}, input: { activity: 'describeCommand', name: 'x' } })
   expect(described.result).toMatchObject({ name: 'x', argv: ['x'] })
   expect(described.calls).toEqual([{ activity: 'describeCommand', request: { name: 'x' } }])
@@ -48,7 +48,7 @@ test('every host can be looked at', async () => {
   expect(result).toMatchObject({ node: 'played' })
 })
 
-test("a history is replayed, bare or in Temporal's answer", async () => {
+test("rig: history → replayed, bare or in Temporal's answer", async () => {
   const { history } = await rig.run({ host: {} })
   await rig.replay(history)
   await rig.replay({ history, nextPageToken: null })

@@ -21,7 +21,7 @@ const store = (onFailure: (failure: { type: string }) => void = none): Promise<S
   storedBundle([source], join(directory, 'data'), onFailure)
 const writtenAt = async ({ file }: StoredBundle): Promise<number> => (await stat(file)).mtimeMs
 
-it('a bundle is made once, and again when something changes that is in it', { timeout: 120_000 }, async () => {
+it('stored bundle: unchanged sources → reused; changed → made again', { timeout: 120_000 }, async () => {
   const first = await store()
   expect(first).toMatchObject({ types: ['good'], file: join(directory, 'data/bundles', `${first.id}.js`) })
   const written = await writtenAt(first)
@@ -37,7 +37,7 @@ it('a bundle is made once, and again when something changes that is in it', { ti
   expect((await store()).id).not.toBe(second.id)
 })
 
-it('one that was tampered with is made anew', { timeout: 120_000 }, async () => {
+it('stored bundle: tampered with → made again', { timeout: 120_000 }, async () => {
   const bundle = await store()
   await writeFile(bundle.file, 'something else')
   const anew = await store()
@@ -45,7 +45,7 @@ it('one that was tampered with is made anew', { timeout: 120_000 }, async () => 
   expect(await store()).toEqual(anew)
 })
 
-it('a workflow that can not be bundled is reported each time', { timeout: 120_000 }, async () => {
+it("stored bundle: workflow can't be bundled → reported each time", { timeout: 120_000 }, async () => {
   await writeFile(source.code, 'export async function good( {')
   for (let time = 0; time < 2; time++) {
     const failed: string[] = []

@@ -33,12 +33,12 @@ afterAll(() => rm(project, { recursive: true }))
 
 const source = (type: string): { type: string; code: string } => ({ type, code: join(project, `${type}.ts`) })
 
-it('bundles workflows of a project that has no packages of its own', { timeout: 120_000 }, async () => {
+it('bundle: project without packages → bundled', { timeout: 120_000 }, async () => {
   const bundle = await bundleWorkflows([source('good')], project)
   expect(bundle).toMatchObject({ types: ['good'], failures: [], id: expect.stringMatching(/^[0-9a-f]{16}$/) })
 })
 
-it('leaves out what can not be bundled, and says why', { timeout: 120_000 }, async () => {
+it('bundle: broken workflow → left out, with the reason', { timeout: 120_000 }, async () => {
   const bundle = await bundleWorkflows(['good', 'broken', 'reads', 'lost'].map(source), project)
   expect(bundle.types).toEqual(['good'])
   expect(bundle.failures.map(({ type }) => type)).toEqual(['broken', 'reads', 'lost'])
@@ -46,6 +46,6 @@ it('leaves out what can not be bundled, and says why', { timeout: 120_000 }, asy
   expect(bundle.code).not.toContain('readFileSync')
 })
 
-it('nothing at all is a bundle too', { timeout: 120_000 }, async () => {
+it('bundle: no workflows → a bundle', { timeout: 120_000 }, async () => {
   expect(await bundleWorkflows([], project)).toMatchObject({ types: [], failures: [] })
 })

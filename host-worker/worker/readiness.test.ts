@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { Readiness } from './readiness.ts'
 
-it('is ready when all conditions hold, and else says what is wrong and since when', () => {
+it('readiness: all conditions → ready; else which one, since when', () => {
   let now = Date.parse('2026-01-01T00:00:00Z')
   const readiness = new Readiness(() => now)
   expect(readiness.report()).toMatchObject({

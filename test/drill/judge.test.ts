@@ -50,12 +50,12 @@ const whats = (violations: readonly { what: string }[]) => violations.map(({ wha
 describe('maxExecution', () => {
   const limit: Rule = { kind: 'maxExecution', value: 2, seconds: 10 }
 
-  test('as many starts as permitted in every window, however many windows there are', () => {
+  test('as many starts as allowed in every window → no violation', () => {
     const starts = [0, 9_999, 10_000, 19_999, 20_000].map((at) => run(at))
     expect(judgeLimits(kind(limit), starts)).toEqual([])
   })
 
-  test('one more, a millisecond before the window has passed', () => {
+  test('one more, a millisecond early → violation', () => {
     const starts = [run(9_999), run(0), run(5_000)]
     const [violation, ...others] = judgeLimits(kind(limit), starts)
     expect(violation).toMatchObject({
@@ -70,11 +70,11 @@ describe('maxExecution', () => {
     expect(others).toEqual([])
   })
 
-  test('a window that straddles two clock intervals', () => {
+  test('window over two clock intervals → judged', () => {
     expect(judgeLimits(kind(limit), [run(8_000), run(9_000), run(11_000)])).toHaveLength(1)
   })
 
-  test('counts in a datacenter, on a node, or everywhere', () => {
+  test('datacenter, node or everywhere → counted there', () => {
     const spread = [run(0), run(1), run(2, { node: 'web-2' }), run(3, { datacenter: 'fra', node: 'web-3' })]
     expect(whats(judgeLimits(kind(limit), spread))).toEqual(['work in ams: 3 starts within 10 s, permitted 2'])
     expect(judgeLimits(kind({ ...limit, per: 'node' }), spread)).toEqual([])
@@ -83,11 +83,11 @@ describe('maxExecution', () => {
     ])
   })
 
-  test('other workflows are not counted', () => {
+  test('other workflows → not counted', () => {
     expect(judgeLimits(kind(limit), [run(0), run(1), run(2, { type: 'other' })])).toEqual([])
   })
 
-  test('no window is told twice', () => {
+  test('one window → reported once', () => {
     const windows = fullWindows(
       [0, 1, 2, 3, 20_000, 20_001, 20_002].map((at) => run(at)),
       2,
@@ -100,21 +100,21 @@ describe('maxExecution', () => {
 describe('concurrency', () => {
   const limit: Rule = { kind: 'concurrency', value: 1 }
 
-  test('one after the other, even in the same millisecond', () => {
+  test('one after the other, in the same millisecond → no violation', () => {
     expect(judgeLimits(kind(limit), [run(0), run(1_000), run(2_000)])).toEqual([])
   })
 
-  test('two at once for a millisecond', () => {
+  test('two at once for a millisecond → violation', () => {
     expect(whats(judgeLimits(kind(limit), [run(0), run(999)]))).toEqual(['work in ams: 2 open at once, permitted 1'])
   })
 
-  test('one that was last seen open before the other began proves nothing', () => {
+  test('last seen open before → proves nothing', () => {
     const open = run(0, { ending: null, openUntil: 500 })
     expect(judgeLimits(kind(limit), [open, run(500)])).toEqual([])
     expect(judgeLimits(kind(limit), [{ ...open, openUntil: 501 }, run(500)])).toHaveLength(1)
   })
 
-  test('a crowd is told once, at its largest', () => {
+  test('many at once → reported once, at the maximum', () => {
     const crowd = [run(0), run(100), run(200), run(5_000), run(5_500)]
     expect(whats(judgeLimits(kind(limit), crowd))).toEqual([
       'work in ams: 3 open at once, permitted 1',
@@ -123,7 +123,7 @@ describe('concurrency', () => {
   })
 })
 
-test('exclusive: nothing else is open on the node, whichever came first', () => {
+test('exclusive: something else open on the node → violation, whichever came first', () => {
   const alone = kind({ kind: 'exclusive' })
   const elsewhere = [run(0, { node: 'web-2', type: 'other' }), run(0, { node: null, type: 'other' })]
   expect(judgeLimits(alone, [run(0), run(1_000, { type: 'other' }), ...elsewhere])).toEqual([])
@@ -132,7 +132,7 @@ test('exclusive: nothing else is open on the node, whichever came first', () => 
   expect(judgeLimits(alone, [run(0, { type: 'other' }), run(900, { type: 'another' })])).toEqual([])
 })
 
-test('maxUnavailable: nodes are counted, not executions', () => {
+test('maxUnavailable: several executions on a node → one node', () => {
   const drained = kind({ kind: 'maxUnavailable', value: 1 })
   expect(judgeLimits(drained, [run(0), run(100), run(100, { datacenter: 'fra', node: 'web-3' })])).toEqual([])
   expect(whats(judgeLimits(drained, [run(0), run(100, { node: 'web-2' })]))).toEqual([
@@ -140,37 +140,37 @@ test('maxUnavailable: nodes are counted, not executions', () => {
   ])
 })
 
-describe('a start that came too late', () => {
+describe('start that came too late', () => {
   const late = { beginBy: 999, ending: 'FAILED', failure: STARTED_TOO_LATE, deeds: [] }
 
-  test('is one that Temporal started after its valid_for', () => {
+  test('after its valid_for → found', () => {
     expect(isLate(run(999, late))).toBe(false)
     expect(isLate(run(1_000, late))).toBe(true)
     expect(isLate(run(1_000))).toBe(false)
   })
 
-  test('did nothing', () => {
+  test('did nothing → no violation', () => {
     expect(judgeLate([run(1_000, late)])).toEqual([])
     const acted = run(1_000, { ...late, deeds: ['ACTIVITY_TASK_SCHEDULED'] })
     expect(judgeLate([acted])).toMatchObject([{ invariant: 'I1', what: 'work was started too late, and acted' }])
     expect(judgeLate([run(1_000, { ...late, ending: 'COMPLETED', failure: null })])).toHaveLength(1)
   })
 
-  test('one that came in time is not sent away', () => {
+  test('in time, refused by its worker → violation', () => {
     expect(judgeLate([run(999, late)])).toMatchObject([{ what: 'work was started in time, and sent away' }])
   })
 })
 
-describe('a promise', () => {
+describe('answered trigger', () => {
   const judge = (promised: Partial<Promised>, ...runs: Run[]) =>
     judgePromises(kind(), [answered()], [{ id: 'promised', record: null, holder: null, ...promised }], runs)
   const expired = { status: 'expired', error: { type: 'Expired', message: 'not started within its valid_for' } }
 
-  test('is kept by a run', () => {
+  test('ran → kept', () => {
     expect(judge({ holder: 'work' }, run(0, { workflowId: 'promised' }))).toEqual([])
   })
 
-  test('is explained by a record, with nothing or a placeholder in Temporal', () => {
+  test('nothing or a placeholder in Temporal, with a record → explained', () => {
     expect(judge({ record: expired })).toEqual([])
     expect(judge({ record: expired, holder: 'resile-void' })).toEqual([])
     expect(judge({ record: { status: 'failed', error: { type: 'StartRefused', message: 'too large' } } })).toEqual([])
@@ -182,12 +182,12 @@ describe('a promise', () => {
     ['a record without a reason', { status: 'expired', error: null }],
     ['a record of a run that Temporal does not know', { status: 'completed', error: null }],
     ['an unending wait', { status: 'pending', error: { type: 'NotStartedYet', message: 'no answer' } }],
-  ])('is lost with %s', (_, record) => {
+  ])('%s → lost', (_, record) => {
     expect(judge({ record })).toMatchObject([{ invariant: 'lost' }])
     expect(judge({ record, holder: 'resile-void' })).toMatchObject([{ invariant: 'lost' }])
   })
 
-  test('is not kept by a record that denies what ran', () => {
+  test('recorded as denied, but ran → violation', () => {
     const own = run(0, { workflowId: 'promised' })
     expect(judge({ record: expired, holder: 'work' }, own)).toMatchObject([{ invariant: 'I2' }])
     const canceled = { status: 'canceled', error: { type: 'Canceled', message: 'changed my mind' } }
@@ -197,7 +197,7 @@ describe('a promise', () => {
 })
 
 describe('doubles', () => {
-  test('two runs of one trigger, under one workflow id or two', () => {
+  test('two runs of one trigger → found, under one workflow id or two', () => {
     const first = run(0, { mark: '1-1' })
     expect(judgeDoubles([answered()], [first, run(0, { mark: '1-2' })])).toEqual([])
     expect(judgeDoubles([answered()], [first, run(0, { mark: '1-1' })])).toMatchObject([{ invariant: 'doubled' }])
@@ -205,7 +205,7 @@ describe('doubles', () => {
     expect(judgeDoubles([], [first, again])).toHaveLength(1)
   })
 
-  test('two executions for one key, even if neither ran', () => {
+  test('two executions of one key → found, even if neither ran', () => {
     const keyed = answered({ key: 'k' })
     expect(judgeDoubles([keyed, { ...keyed, status: 200 }], [])).toEqual([])
     expect(judgeDoubles([keyed, { ...keyed, status: 429, id: 'denied' }], [])).toEqual([])
@@ -213,7 +213,7 @@ describe('doubles', () => {
   })
 })
 
-test('a run needs a decision that admits its workflow', () => {
+test('run without an admission of its workflow → found', () => {
   const own = run(0, { workflowId: 'promised' })
   const decided = (decision: { workflow: string; outcome: string }) =>
     judgeDecisions([own], new Map([['promised', decision]]))
@@ -223,7 +223,7 @@ test('a run needs a decision that admits its workflow', () => {
   expect(judgeDecisions([own], new Map())).toMatchObject([{ invariant: 'I3' }])
 })
 
-test('answers that no trigger of a drill should get', () => {
+test('unexpected answers → found', () => {
   const statuses = [null, 200, 201, 202, 429, 503].map((status) => answered({ status }))
   expect(judgeAnswers(statuses)).toEqual([])
   expect(judgeAnswers([answered({ status: 409, code: 'idempotency_conflict' })])).toHaveLength(1)

@@ -14,13 +14,13 @@ function plans(seed: number, count: number) {
   return Array.from({ length: count }, (_, index) => planRound(random, index + 1, KINDS, nodes))
 }
 
-test('the same seed gives the same plan, another seed another', () => {
+test('plan: same seed → same plan; another seed → another', () => {
   const written = (seed: number) => JSON.stringify(plans(seed, 5))
   expect(written(7)).toBe(written(7))
   expect(written(7)).not.toBe(written(8))
 })
 
-test('in every third round starts are held beyond their valid_for, in every third their replies', () => {
+test('plan: three rounds → late starts in one, late replies in one', () => {
   const lasting = (what: string) =>
     plans(7, 9).filter(({ faults }) => faults.some(({ fault }) => fault.name.startsWith(what)))
   const held = lasting('hold starts beyond valid_for')
@@ -31,7 +31,7 @@ test('in every third round starts are held beyond their valid_for, in every thir
     expect(triggers.filter(({ validFor }) => validFor === 2).length).toBeGreaterThan(7)
 })
 
-test('a round breaks one to three things, each by one fault', () => {
+test('plan: each round → one to three faults', () => {
   for (const { faults } of plans(3, 50)) {
     expect(faults.length).toBeGreaterThanOrEqual(1)
     expect(faults.length).toBeLessThanOrEqual(3)
@@ -39,7 +39,7 @@ test('a round breaks one to three things, each by one fault', () => {
   }
 })
 
-test('within some rounds every kind is triggered, and every fault happens', () => {
+test('plan: some rounds → every kind and every fault', () => {
   const some = plans(1, 50)
   expect(new Set(some.flatMap(({ triggers }) => triggers.map(({ kind }) => kind)))).toEqual(
     new Set(KINDS.map(({ name }) => name)),

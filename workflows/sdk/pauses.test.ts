@@ -11,7 +11,7 @@ function looks(within: number, pause: (waited: number) => number): number {
   return count
 }
 
-describe('a wait of 24 h leaves a history that Temporal takes', () => {
+describe("wait of 24 h → history within Temporal's limit", () => {
   it.each([
     ['for what never gets well', pauseUntilWell],
     ['for what is well now and then, and has to be so for 30 s', (waited: number) => pauseWhileWell(waited, 30_000)],
@@ -21,6 +21,6 @@ describe('a wait of 24 h leaves a history that Temporal takes', () => {
   })
 })
 
-it('at first it is looked every second', () => {
+it('pauses: first seconds → every second', () => {
   expect([pauseUntilWell(0), pauseUntilWell(15_000), pauseWhileWell(100_000, 10_000)]).toEqual([1000, 1000, 1000])
 })

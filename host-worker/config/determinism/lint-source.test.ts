@@ -31,7 +31,7 @@ describe('not deterministic', () => {
     ['window.alert()', 'window'],
     ['await import("./other.ts")', 'import()'],
     ['for (const file of []) void ((fetched = fetch) => fetched(file))', 'fetch'],
-  ])('%s', (text, name) => {
+  ])('%s → finding', (text, name) => {
     expect(names(text)).toEqual([name])
   })
 
@@ -47,7 +47,7 @@ describe('not deterministic', () => {
     ['import { Context } from "@temporalio/activity"', '@temporalio/activity'],
     ['import { Worker } from "@temporalio/worker/lib/worker"', '@temporalio/worker'],
     ['import { startWorkflowRig } from "resile/testing"', 'resile/testing'],
-  ])('%s', (text, name) => {
+  ])('%s → finding', (text, name) => {
     expect(names(text)).toEqual([`import of ${name}`])
   })
 })
@@ -64,25 +64,25 @@ test.each([
   'const task = { process: 1, "fetch": 2 }; // fetch()\nconst text = "require(1)" + `eval`; void [task.process, text]',
   'export const isFunction = (x: unknown) => x instanceof Function',
   'function all() { return arguments.length }; let counter = 0; export const next = () => all() + counter++',
-])('permitted: %s', (text) => {
+])('permitted: %s → no finding', (text) => {
   expect(lint(text)).toEqual([])
 })
 
-test('all are found, in their order', () => {
+test('findings: several → in their order', () => {
   const text = 'import "os"\nfetch(process)\nawait import("x")\n'
   expect(lint(text)).toEqual(['7: import of os', '12: fetch', '18: process', '33: import()'])
 })
 
-test('a mistake says what to use instead', () => {
+test('findings: each → says what to use instead', () => {
   expect(lintSource('x.ts', 'fetch("http://x/")').findings[0]?.message).toMatch(/use checkHttp/)
   expect(lintSource('x.ts', 'crypto.randomUUID()').findings[0]?.message).toMatch(/uuid4/)
 })
 
-test('what can not be parsed is one mistake, where it is', () => {
+test('unparsable code → one finding at its place', () => {
   expect(lint('fetch()\nconst = 1\n')).toEqual([expect.stringMatching(/^14: \S/)])
 })
 
-test('it names what is loaded with it', () => {
+test('imports: relative → listed', () => {
   const text =
     'import a from "./a.ts"; import type b from "./b.ts"; export * from "./c.ts"; import { type d } from "./d.ts"'
   expect(lintSource('x.ts', text).imports).toEqual(['./a.ts', './c.ts'])

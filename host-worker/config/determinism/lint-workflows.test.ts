@@ -28,7 +28,7 @@ async function check(files: Record<string, string>): Promise<{ errors: string[];
   }
 }
 
-test('the library is deterministic', async () => {
+test('determinism: the library → no finding', async () => {
   const folder = join(PACKAGE_ROOT, 'workflows')
   const code = readdirSync(folder).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
   expect(code.length).toBeGreaterThan(4)
@@ -36,7 +36,7 @@ test('the library is deterministic', async () => {
   expect(await lintWorkflows(PACKAGE_ROOT, files)).toEqual([])
 })
 
-test("a project's code is checked, wherever in a line and a file it is", async () => {
+test("determinism: a project's code → found, wherever in a file", async () => {
   const { ok, errors } = await check({
     'workflows/x.ts': '\uFEFFexport async function x() {\r\n  /* é👩‍🚒 */ await fetch("http://x/")\r\n}\r\n',
   })
@@ -44,7 +44,7 @@ test("a project's code is checked, wherever in a line and a file it is", async (
   expect(errors).toEqual([expect.stringMatching(/^workflows\/x\.ts:2:18: code: fetch: .* use checkHttp/)])
 })
 
-test('so is what it imports, once, and nothing else', async () => {
+test('determinism: imported files → checked once, nothing else', async () => {
   const bad = 'export const now = () => performance.now()\n'
   const { errors } = await check({
     'workflows/x.ts':
@@ -59,13 +59,13 @@ test('so is what it imports, once, and nothing else', async () => {
   expect(errors.map((line) => line.split(': ')[0])).toEqual(['lib/a/index.ts:4:26', 'lib/b.ts:2:26'])
 })
 
-test('code that can not be parsed is one error, and no warning besides', async () => {
+test('determinism: unparsable code → one error, no warning', async () => {
   const { errors, warnings } = await check({ 'workflows/x.ts': 'export function x() {\n  let = ;\n}\n' })
   expect(errors).toEqual([expect.stringMatching(/^workflows\/x\.ts:2:\d+: code: \S/)])
   expect(warnings).toEqual([])
 })
 
-test('code without an HCL file is no workflow', async () => {
+test('determinism: code without an HCL file → ignored', async () => {
   expect(await check({ 'workflows/x.ts': 'export function x() {}\n', 'workflows/y.ts': 'fetch()\n' })).toEqual({
     ok: true,
     errors: [],

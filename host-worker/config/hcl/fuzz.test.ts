@@ -140,7 +140,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-test('files', { timeout: 60_000 + RUNS * 100 }, async () => {
+test('fuzz: configuration files', { timeout: 60_000 + RUNS * 100 }, async () => {
   let done = 0
   const seen = { content: 0, problems: 0 }
   const property = fc.asyncProperty(bytes, async ({ kind, bytes }) => {

@@ -38,7 +38,7 @@ async function read(text: string): Promise<unknown> {
     : plain(body ?? [])
 }
 
-describe('what is read', () => {
+describe('HCL', () => {
   test.each([
     ['empty', '', []],
     ['a comment without line end', '# nothing', []],
@@ -118,7 +118,7 @@ describe('what is read', () => {
         ['a', 2],
       ],
     ],
-  ])('%s', async (_, text, expected) => {
+  ])('%s → read', async (_, text, expected) => {
     expect(await read(text)).toEqual(expected)
   })
 
@@ -138,19 +138,19 @@ describe('what is read', () => {
     ['many unary operators', `a = ${'!'.repeat(60_000)}true`, 'expressions are not supported'],
     ['many conditions', `a = ${'b?c:'.repeat(15_000)}d`, 'expressions are not supported'],
     ['many traversals', `a = b${'.c'.repeat(30_000)}`, 'expressions are not supported'],
-  ])('refuses %s', async (_, text, message) => {
+  ])('%s → refused', async (_, text, message) => {
     expect(await read(text)).toEqual([['a', { broken: expect.stringContaining(message) }]])
   })
 })
 
-test('columns count characters as a reader does', async () => {
+test('HCL: columns → count characters as a reader does', async () => {
   const { body } = parse('a = ["日本", "👩‍👩‍👧e\u0301", 1]')
   const value = body?.[0]?.form === 'attribute' ? body[0].value : null
   expect(value?.kind === 'list' && value.items.map(({ at }) => at.column)).toEqual([6, 12, 18])
   expect(await read('a = "👩‍👩‍👧e\u0301日" b = 1')).toEqual([expect.stringMatching(/^1:11 Missing newline/)])
 })
 
-test('each syntax error is reported once, with all others', async () => {
+test('HCL: several syntax errors → each once', async () => {
   const text = 'a = 1 b = 2\n[...]\nc = "open\nd = \ne = 1\n}'
   expect(await read(text)).toEqual([
     expect.stringMatching(/^1:7 Missing newline after argument/),
@@ -160,7 +160,7 @@ test('each syntax error is reported once, with all others', async () => {
   ])
 })
 
-describe('hostile texts have one clear error, and the next text still parses', () => {
+describe('hostile HCL', () => {
   test.each<[string, string, RegExp]>([
     ['brackets', `a = ${'['.repeat(60_000)}`, /^1:37 nested deeper than 32 levels$/],
     ['parentheses', `a = ${'('.repeat(60_000)}`, /^1:37 nested deeper/],
@@ -187,11 +187,11 @@ describe('hostile texts have one clear error, and the next text still parses', (
     ['Latin-1', Buffer.from('a = 1\nb = "\xe9"', 'latin1'), { line: 2, column: 6, message: 'is not UTF-8 text' }],
     ['UTF-16', Buffer.from('\uFEFFa = 1', 'utf16le'), { line: 1, column: 1, message: 'is not UTF-8 text' }],
     ['a cut-off character', Buffer.from('é').subarray(0, 1), { line: 1, column: 1, message: 'is not UTF-8 text' }],
-  ])('%s', (_, bytes, problem) => {
+  ])('%s → refused', (_, bytes, problem) => {
     expect(decode(bytes)).toMatchObject(problem)
   })
 
-  test('as deep as is permitted', async () => {
+  test('nested to the limit → read', async () => {
     const text = `a = ${'['.repeat(MAX_NESTING)}${']'.repeat(MAX_NESTING)}`
     expect(await read(text)).toEqual([['a', JSON.parse('['.repeat(MAX_NESTING) + ']'.repeat(MAX_NESTING))]])
   })
@@ -256,7 +256,7 @@ function expected(value: unknown): unknown {
   return (value as { fields: [string, unknown][] }).fields.map(([key, value]) => [key, expected(value)])
 }
 
-test('random literals printed as HCL read back equal', async () => {
+test('HCL: random literals → read back equal', async () => {
   const attributes = fc.uniqueArray(fc.tuple(word, literal), { selector: ([name]) => name, maxLength: 5 })
   const property = fc.asyncProperty(attributes, style, async (attributes, stream) => {
     const next = () => Number(stream.next().value)

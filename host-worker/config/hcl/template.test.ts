@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { escapeTemplate, isTemplateExpression } from './template.ts'
 
-test('three forms are interpolated', () => {
+test('isTemplateExpression: three forms → true', () => {
   for (const form of ['value', 'labels.node', 'annotations._x1']) expect(isTemplateExpression(form)).toBe(true)
   for (const form of [
     '',
@@ -18,6 +18,6 @@ test('three forms are interpolated', () => {
   }
 })
 
-test('literal text is marked as such', () => {
+test('escapeTemplate: literal text → escaped', () => {
   expect(escapeTemplate('a ${b} $ {c} %{d} $')).toBe('a $${b} $ {c} %{d} $')
 })

@@ -9,7 +9,7 @@ const request = (socket = new Socket()) => {
   return [incoming, new ServerResponse(incoming)] as const
 }
 
-test('large bodies of callers that nobody verified have so much room, and it is free again when they are answered', () => {
+test('large bodies: unverified callers → bounded number, freed when answered', () => {
   const bodies = new LargeBodies()
   const held = Array.from({ length: 16 }, () => request())
   expect(held.map((one) => bodies.enter(...one))).not.toContain(false)
@@ -19,7 +19,7 @@ test('large bodies of callers that nobody verified have so much room, and it is 
   expect(bodies.enter(...request())).toBe(false)
 })
 
-test('whoever was verified has room all the same; a certificate that was not is none', () => {
+test('large bodies: verified caller → always; unverified certificate → not', () => {
   const bodies = new LargeBodies()
   for (let index = 0; index < 16; index += 1) bodies.enter(...request())
   const socket = new TLSSocket(new Socket())

@@ -18,7 +18,7 @@ function renegotiate(socket: TLSSocket): Promise<string> {
   })
 }
 
-test('who has shown a certificate can show no other on the same connection', async () => {
+test('renegotiation: another certificate on the same connection → refused', async () => {
   const directory = temporaryDirectory()
   const authority = await testAuthority()
   const server = await authority.issue({ dns: ['localhost'], server: true })

@@ -19,7 +19,7 @@ function outcome(url: string, lines: readonly string[], method = 'GET'): string 
   }
 }
 
-describe('the head of a request', () => {
+describe('head of a request', () => {
   it.each([
     'example.com',
     'Example.COM:8787',
@@ -29,7 +29,7 @@ describe('the head of a request', () => {
     'localhost',
     '[::1]',
     '[fe80::1]:8787',
-  ])('may be for the host %s', (host) => expect(outcome('/v1', [`Host: ${host}`])).toBe(`/v1 Host ${host}`))
+  ])('host %s → accepted', (host) => expect(outcome('/v1', [`Host: ${host}`])).toBe(`/v1 Host ${host}`))
 
   // workerd makes a URL of it and the path, and with these another path, or none at all.
   it.each([
@@ -53,14 +53,14 @@ describe('the head of a request', () => {
     'x:1:1',
     ':80',
     'http://x',
-  ])('is for no host %j', (host) => expect(outcome('/v1', [`Host: ${host}`])).toMatch(/^400 the header host must be /))
+  ])('host %j → refused', (host) => expect(outcome('/v1', [`Host: ${host}`])).toMatch(/^400 the header host must be /))
 
-  it('names its host once', () => {
+  it('two hosts → refused', () => {
     expect(outcome('/', [])).toBe('400 there is no header host')
     expect(outcome('/', ['Host: x', 'host: x'])).toBe('400 there is more than one header host')
   })
 
-  it('keeps nothing that is for one connection, or that only the front may say', () => {
+  it("hop-by-hop headers, and the front's own → removed", () => {
     const lines = ['Host: x', 'Connection: x-cf', 'TE: trailers', 'X-CF: 1', 'x_cf: 1', 'X-Cf2: 1', 'Accept: a']
     expect(outcome('/', lines)).toBe('/ Host x X-Cf2 1 Accept a')
   })
@@ -79,7 +79,7 @@ describe('the head of a request', () => {
   )
 })
 
-describe('the body of a request', () => {
+describe('body of a request', () => {
   let last: WholeRequest | Error | undefined
   let mayBeLarge = true
   const server = createServer((incoming, response) => {
@@ -109,19 +109,19 @@ describe('the body of a request', () => {
     return last
   }
 
-  it('has a length, however it came', async () => {
+  it('any encoding → with a length', async () => {
     const headers = ['Host', 'c', 'content-length', '5']
     const chunked = await send(['Transfer-Encoding: chunked'], '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n')
     expect(chunked).toMatchObject({ headers, body: Buffer.from('abcde') })
     expect(await send(['Content-Length: 5'], 'abcde')).toMatchObject({ headers, body: Buffer.from('abcde') })
   })
 
-  it('that is over the limit is read and dropped', async () => {
+  it('over the limit → read and dropped', async () => {
     const size = 70_000
     expect(await send([`Content-Length: ${size}`], 'x'.repeat(size))).toMatchObject({ status: 413, code: 'too_large' })
   })
 
-  it('may have a MiB at the door for groups of alerts, however that is spelt', async () => {
+  it("Alertmanager's endpoint, however spelt → up to a MiB", async () => {
     const sent = (size: number, path: string) => send([`Content-Length: ${size}`], 'x'.repeat(size), path)
     for (const path of ['/v1/triggers/alertmanager', '/v1/triggers/%61lertmanager?a=b']) {
       expect(await sent(1024 * 1024, path)).toMatchObject({ body: { length: 1024 * 1024 } })
@@ -130,7 +130,7 @@ describe('the body of a request', () => {
     expect(await sent(70_000, '/v1/triggers/alertmanager/')).toMatchObject({ status: 413 })
   })
 
-  it('is no larger than any other while there is no room', async () => {
+  it('no capacity for large bodies → usual limit', async () => {
     mayBeLarge = false
     const sent = (size: number) => send([`Content-Length: ${size}`], 'x'.repeat(size), '/v1/triggers/alertmanager')
     expect(await sent(64 * 1024)).toMatchObject({ body: { length: 64 * 1024 } })

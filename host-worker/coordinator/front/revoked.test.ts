@@ -19,7 +19,7 @@ async function verdict(connection: TLSSocket): Promise<unknown> {
   return [tlsClientAuth?.certVerified, tlsClientAuth?.certRevoked]
 }
 
-test('a certificate is revoked by its own authority alone, on connections that are open too', async () => {
+test('revocation: by its own authority → refused, on open connections too', async () => {
   const directory = temporaryDirectory()
   const [one, other] = [await testAuthority('one'), await testAuthority('other')]
   const server = await one.issue({ dns: ['localhost'], server: true })
@@ -64,6 +64,6 @@ test('a certificate is revoked by its own authority alone, on connections that a
   }
 })
 
-test('what is no certificate has no number, and does no harm', () => {
+test('revocation: invalid certificate → no serial number, no error', () => {
   expect(serialOf(Buffer.from('3003020101', 'hex'))).toBeNull()
 })

@@ -46,7 +46,7 @@ async function ask(front: Front, path: string): Promise<Socket> {
 
 const request = { method: 'POST', path: '/', headers: ['host', 'localhost'], body: Buffer.alloc(0) }
 
-test('who hangs up lets go of the coordinator too', async () => {
+test('upstream: client disconnects → request to workerd cancelled', async () => {
   const { socket, connections } = await coordinator()
   const front = await frontOf(new Upstream(socket))
   const connection = await ask(front, '/big')
@@ -57,7 +57,7 @@ test('who hangs up lets go of the coordinator too', async () => {
   await front.drain()
 })
 
-test('a request whose caller is gone by the time that the coordinator is back is not sent', async () => {
+test('upstream: client gone before workerd is back → request not sent', async () => {
   const { socket, asked } = await coordinator()
   const upstream = new Upstream(socket)
   const front = await frontOf(upstream)
@@ -73,7 +73,7 @@ test('a request whose caller is gone by the time that the coordinator is back is
   await front.drain()
 })
 
-test('a request waits for a coordinator that is replaced no longer than for one that died', async () => {
+test('upstream: workerd replaced → request waits as for one that died', async () => {
   const { socket, asked } = await coordinator()
   const upstream = new Upstream(socket, 100)
   const resume = upstream.pause()
@@ -83,7 +83,7 @@ test('a request waits for a coordinator that is replaced no longer than for one 
   expect(asked).toEqual(['/'])
 })
 
-test('a connection that was asked on before the end is closed with its answer', async () => {
+test('upstream: shutdown → connection closed with its answer', async () => {
   const { socket } = await coordinator()
   const front = await frontOf(new Upstream(socket))
   const connection = await ask(front, '/slow')

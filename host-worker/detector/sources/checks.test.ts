@@ -15,7 +15,7 @@ function source(block: Record<string, unknown>, directory = '/'): Source {
 }
 
 describe('http_check', () => {
-  it('fires on failure, and only then', async () => {
+  it('failure → fires; success → does not', async () => {
     let status = 200
     const server = createServer((_, response) => response.writeHead(status).end())
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -32,7 +32,7 @@ describe('http_check', () => {
 })
 
 describe('tcp_check', () => {
-  it('fires while nobody accepts connections', async () => {
+  it('no connection accepted → fires', async () => {
     const server = createTcpServer((socket) => socket.end())
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -43,13 +43,13 @@ describe('tcp_check', () => {
     })
   })
 
-  it('fires for a name that leads nowhere', async () => {
+  it('name not resolved → fires', async () => {
     expect(await source({ tcp_check: { address: 'no-such-host.invalid:1' } }).observe(0)).toMatchObject({
       firing: [{ value: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/) }],
     })
   })
 
-  it('reads an IPv6 address', async () => {
+  it('IPv6 address → read', async () => {
     expect(await source({ tcp_check: { address: '[::1]:1' } }).observe(0)).toMatchObject({ firing: [{}] })
   })
 })
@@ -58,7 +58,7 @@ describe('command_check', () => {
   const poll = (script: string, more = {}) =>
     source({ command_check: { argv: ['/bin/sh', '-c', script], ...more } }).observe(0)
 
-  it('fires for an exit code that is not 0, and tells the first line', async () => {
+  it('exit code not 0 → fires with the first line', async () => {
     expect(await poll('exit 0')).toEqual({ firing: [] })
     expect(await poll('echo; echo "DISK CRITICAL - 3% free"; echo more; exit 2')).toMatchObject({
       firing: [{ value: '2', summary: '/bin/sh exits with 2: DISK CRITICAL - 3% free' }],
@@ -72,23 +72,23 @@ describe('command_check', () => {
     ['a plugin that says it can not tell', 'echo UNKNOWN; exit 3', 'exits with 3: UNKNOWN'],
     ['a program that is not there', 'exec /no/such/program', 'exits with 127'],
     ['a program that was killed', 'kill -9 $$', 'exits with 137'],
-  ])('%s says nothing about the condition', async (_, script, reason) => {
+  ])('%s → unknown', async (_, script, reason) => {
     expect(await poll(script)).toEqual({ unknown: expect.stringContaining(reason) })
   })
 
-  it('nor does one that takes too long', async () => {
+  it('timeout → unknown', async () => {
     expect(await poll('sleep 60', { timeout: '200ms' })).toEqual({
       unknown: expect.stringContaining('longer than 200 ms'),
     })
   })
 
-  it('nor one that can not be started', async () => {
+  it('not startable → unknown', async () => {
     expect(await source({ command_check: { argv: ['/no/such/program'] } }).observe(0)).toEqual({
       unknown: expect.stringContaining('exits with 127'),
     })
   })
 
-  it('runs in the project, with PATH and HOME alone', async () => {
+  it('environment → project directory, PATH and HOME only', async () => {
     const directory = await mkdtemp(join(tmpdir(), 'resile-check-'))
     onTestFinished(() => rm(directory, { recursive: true }))
     await writeFile(join(directory, 'marker'), '')

@@ -59,13 +59,13 @@ function vector(...series: [Record<string, string>, string][]): string {
   return JSON.stringify({ status: 'success', data: { resultType: 'vector', result } })
 }
 
-describe('an answer', () => {
+describe('answer', () => {
   const poll = async (body: string): Promise<Observation> => {
     answer(200, body)
     return source().observe(NOW)
   }
 
-  it('is told in a text that is short enough, and speaks to no terminal', async () => {
+  it('summary → short and printable', async () => {
     const observation = await poll(vector([{ a: `\u009b31m\u202e${'x'.repeat(100_000)}` }, '1']))
     const [firing] = 'firing' in observation ? observation.firing : []
     expect(firing?.summary).toMatch(/^up == 0 is 1 for \{"a":"\uFFFD31m\uFFFDx+…$/)
@@ -73,7 +73,7 @@ describe('an answer', () => {
     expect(firing?.labels.a).toHaveLength(100_005)
   })
 
-  it('fires for each series, with its labels and value', async () => {
+  it('series → fire with labels and value', async () => {
     expect(await poll(vector([{ instance: 'a' }, '0'], [{ instance: 'b' }, '0.5']))).toMatchObject({
       firing: [
         { labels: { instance: 'a' }, value: '0' },
@@ -83,7 +83,7 @@ describe('an answer', () => {
     expect(asked).toMatchObject([{ path: '/api/v1/query', body: 'query=up+%3D%3D+0', authorization: undefined }])
   })
 
-  it('gives a series the same fingerprint each time, and another one another', async () => {
+  it('same series → same fingerprint; other series → another', async () => {
     const prints: unknown[] = []
     for (const labels of [
       { a: '1', b: '2' },
@@ -99,19 +99,19 @@ describe('an answer', () => {
     expect(first).not.toBe(other)
   })
 
-  it('with NaN does not fire, with infinity it does', async () => {
+  it('NaN → does not fire; infinity → fires', async () => {
     expect(await poll(vector([{}, 'NaN'], [{ x: '1' }, '+Inf']))).toMatchObject({ firing: [{ value: '+Inf' }] })
   })
 
-  it('without series fires nothing', async () => expect(await poll(vector())).toEqual({ firing: [] }))
+  it('no series → nothing fires', async () => expect(await poll(vector())).toEqual({ firing: [] }))
 
-  it('that is a scalar is one series without labels', async () => {
+  it('scalar → one series without labels', async () => {
     const body = { status: 'success', data: { resultType: 'scalar', result: [NOW / 1000, '3'] } }
     expect(await poll(JSON.stringify(body))).toMatchObject({ firing: [{ labels: {}, value: '3' }] })
   })
 })
 
-describe('of a server that is in trouble, or lies, nothing is believed:', () => {
+describe('faulty server', () => {
   const thousand = Array.from({ length: 1001 }, (_, index): [Record<string, string>, string] => [
     { i: `${index}` },
     '1',
@@ -146,29 +146,29 @@ describe('of a server that is in trouble, or lies, nothing is believed:', () => 
       'may not be whole: remote read failed',
     ],
     ['an endless answer', 200, `"${'x'.repeat(5 * 1024 * 1024)}"`, 'over 4194304 bytes'],
-  ])('%s', async (_, status, body, reason) => {
+  ])('%s → unknown', async (_, status, body, reason) => {
     answer(status, body)
     expect(await source().observe(NOW)).toEqual({ unknown: expect.stringContaining(reason) })
   })
 
-  it('an answer that does not come', async () => {
+  it('no answer → unknown', async () => {
     respond = () => undefined
     expect(await source({ timeout: '200ms' }).observe(NOW)).toEqual({ unknown: expect.stringContaining('timed out') })
   })
 
-  it('an answer that does not end', async () => {
+  it('endless answer → unknown', async () => {
     respond = (_, response) => void response.writeHead(200).write('{"status":')
     expect(await source({ timeout: '200ms' }).observe(NOW)).toEqual({ unknown: expect.stringContaining('timed out') })
   })
 
-  it('nobody', async () => {
+  it('unreachable → unknown', async () => {
     expect(await source({ url: 'http://127.0.0.1:1' }).observe(NOW)).toEqual({
       unknown: expect.stringMatching(/no answer from Prometheus at http:\/\/127\.0\.0\.1:1: .*ECONNREFUSED/),
     })
   })
 })
 
-it('of several servers the next one is asked when one is dead, and the one that answered is asked first', async () => {
+it('several servers, one dead → next one asked, and first from then on', async () => {
   answer(200, vector([{}, '1']))
   const several = source({ url: undefined, urls: ['http://127.0.0.1:1', `${url}/second/`] })
   expect(await several.observe(NOW)).toMatchObject({ firing: [{ value: '1' }] })
@@ -177,8 +177,8 @@ it('of several servers the next one is asked when one is dead, and the one that 
   expect(await several.observe(NOW)).toEqual({ unknown: expect.stringMatching(/status 500; .*ECONNREFUSED/) })
 })
 
-describe('who asks', () => {
-  it('by name and password, read anew each time', async () => {
+describe('authentication', () => {
+  it('name and password → read again each time', async () => {
     answer(200, vector())
     await writeFile(join(directory, 'password'), 'one\n')
     const asking = source({ username: 'resile', password_file: 'password' })
@@ -189,14 +189,14 @@ describe('who asks', () => {
     expect(asked.map(({ authorization }) => authorization)).toEqual([basic('one'), basic('two')])
   })
 
-  it('by bearer token', async () => {
+  it('bearer token → sent', async () => {
     answer(200, vector())
     process.env['PROMETHEUS_TEST_TOKEN'] = 'token-1'
     await source({ bearer_token_env: 'PROMETHEUS_TEST_TOKEN' }).observe(NOW)
     expect(asked[0]?.authorization).toBe('Bearer token-1')
   })
 
-  it('without its secret nobody asks', async () => {
+  it('secret missing → nothing asked', async () => {
     expect(await source({ bearer_token_file: 'absent' }).observe(NOW)).toEqual({
       unknown: expect.stringContaining('ENOENT'),
     })

@@ -22,17 +22,17 @@ async function play(schedule: ScheduleConfig, times: readonly string[]): Promise
 const THREE = '2026-01-01T03:00:00.000Z'
 const FOUR = '2026-01-01T04:00:00.000Z'
 
-describe('a schedule', () => {
-  it('fires from its time on, for as long as it may be tried', async () => {
+describe('schedule', () => {
+  it('due → fires for as long as it may be tried', async () => {
     const times = ['2026-01-01T02:59:59Z', '2026-01-01T03:00:00.500Z', '2026-01-01T03:09:59Z', '2026-01-01T03:10:01Z']
     expect(await play(HOURLY, times)).toEqual([null, THREE, THREE, null])
   })
 
-  it('has missed nothing when it is looked at for the first time', async () => {
+  it('first poll → nothing missed', async () => {
     expect(await play({ ...HOURLY, missed: 'once' }, ['2026-01-01T03:00:30Z'])).toEqual([null])
   })
 
-  it('skips what it missed', async () => {
+  it('missed = skip → skipped', async () => {
     expect(await play(HOURLY, ['2026-01-01T00:30:00Z', '2026-01-01T03:30:00Z', '2026-01-01T04:00:01Z'])).toEqual([
       null,
       null,
@@ -40,7 +40,7 @@ describe('a schedule', () => {
     ])
   })
 
-  it('makes up for the newest of what it missed, once', async () => {
+  it('missed = run → newest made up for, once', async () => {
     const times = [
       '2026-01-01T00:30:00Z',
       '2026-01-01T03:30:00Z',
@@ -51,11 +51,11 @@ describe('a schedule', () => {
     expect(await play({ ...HOURLY, missed: 'once' }, times)).toEqual([null, THREE, THREE, null, FOUR])
   })
 
-  it('is not late for a few seconds', async () => {
+  it('seconds late → not missed', async () => {
     expect(await play(HOURLY, ['2026-01-01T02:30:00Z', '2026-01-01T03:00:45Z'])).toEqual([null, THREE])
   })
 
-  it('does not come twice when the clock is set back', async () => {
+  it('clock set back → not twice', async () => {
     const times = [
       '2026-01-01T02:30:00Z',
       '2026-01-01T03:00:01Z',
@@ -69,7 +69,7 @@ describe('a schedule', () => {
     expect(fired[4]).toBe(FOUR)
   })
 
-  it('finds the newest of very many in no time', async () => {
+  it('very many missed → newest found quickly', async () => {
     const minutely = { ...HOURLY, cron: '* * * * *', missed: 'once' as const }
     expect(await play(minutely, ['2021-01-01T00:00:30Z', '2026-01-01T03:01:30Z'])).toEqual([
       null,
@@ -77,7 +77,7 @@ describe('a schedule', () => {
     ])
   })
 
-  it('is not silent for years after a clock that was years ahead', async () => {
+  it('clock was years ahead → not silent for years', async () => {
     const times = ['2030-01-01T02:30:00Z', '2030-01-01T03:00:01Z', '2026-01-01T02:30:00Z', '2026-01-01T03:00:01Z']
     const fired = await play({ ...HOURLY, retry_for: 60_000 }, times)
     // The start that the wrong clock brought is tried no longer than it would be anyway.
@@ -87,7 +87,7 @@ describe('a schedule', () => {
     expect(source.notices?.()).toMatchObject([{ level: 'warn', event: 'schedule_clock_set_back' }])
   })
 
-  it('tries a start no longer because the clock was set back', async () => {
+  it('clock set back → not tried longer', async () => {
     const state = { handled: at(THREE), current: { at: at(THREE), until: at(THREE) + 600_000 } }
     const source = watchSchedule(HOURLY, state)
     await source.observe(at('2026-01-01T01:00:00Z'))
@@ -98,16 +98,16 @@ describe('a schedule', () => {
   it.each([
     { handled: 1e300, current: null },
     { handled: -1, current: null },
-  ])('takes the state %j for none', async (state) => {
+  ])('state %j → ignored', async (state) => {
     expect(await watchSchedule(HOURLY, state).observe(at(THREE))).toEqual({ firing: [] })
   })
 
-  it('takes a state that makes no sense for none', async () => {
+  it('implausible state → ignored', async () => {
     const source = watchSchedule(HOURLY, { handled: 'yesterday' })
     expect(await source.observe(at(THREE))).toEqual({ firing: [] })
   })
 
-  it('says what it missed', async () => {
+  it('missed → reported', async () => {
     const source = watchSchedule(HOURLY, { handled: at('2026-01-01T00:30:00Z'), current: null })
     await source.observe(at('2026-01-01T03:30:00Z'))
     expect(source.notices?.()).toEqual([{ level: 'warn', event: 'schedule_missed', at: THREE, made_up_for: false }])
@@ -115,16 +115,16 @@ describe('a schedule', () => {
   })
 })
 
-describe('cron expressions', () => {
+describe('cron expression', () => {
   const next = (cron: string, zone: string, time: string): string =>
     new Date(cronOf(cron, zone).after(at(time)) ?? Number.NaN).toISOString()
 
-  it('are read in their time zone', () => {
+  it('time zone → respected', () => {
     expect(next('30 3 * * *', 'Europe/Berlin', '2026-01-01T00:00:00Z')).toBe('2026-01-01T02:30:00.000Z')
     expect(next('30 3 * * *', 'Europe/Berlin', '2026-07-01T00:00:00Z')).toBe('2026-07-01T01:30:00.000Z')
   })
 
-  it('come once on the days when clocks change', () => {
+  it('clock change → once', () => {
     // 02:30 is left out in spring, and there twice in autumn.
     expect(next('30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00:00Z')).toBe('2026-03-29T01:30:00.000Z')
     expect(next('30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00:00Z')).toBe('2026-10-25T00:30:00.000Z')
@@ -138,5 +138,5 @@ describe('cron expressions', () => {
     ['* * * * * *', 'exactly 5 parts'],
     ['61 * * * *', 'Invalid value for minute'],
     ['tomorrow', 'not a cron expression'],
-  ])('%s is none', (cron, problem) => expect(cronProblem(cron, 'UTC')).toContain(problem))
+  ])('%s → invalid', (cron, problem) => expect(cronProblem(cron, 'UTC')).toContain(problem))
 })

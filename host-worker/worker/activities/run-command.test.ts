@@ -52,8 +52,8 @@ function run(commands: Record<string, CommandConfig>, request: unknown, environm
 
 const failure = (type: string): unknown => expect.objectContaining({ type, nonRetryable: true })
 
-describe('permits', () => {
-  it('a command that may change the host is not run without one', async () => {
+describe('permit', () => {
+  it('missing for a command that changes the host → not run', async () => {
     permits.refuses = true
     const commands = { touch: command(['touch', 'touched']) }
     await expect(run(commands, { name: 'touch' })).rejects.toEqual(failure('PermitRefused'))
@@ -62,7 +62,7 @@ describe('permits', () => {
     await expect(run(commands, { name: 'touch' })).resolves.toMatchObject({ exitCode: 0 })
   })
 
-  it('a command that was cancelled while its permit was checked does not begin', async () => {
+  it('cancelled during the check → not run', async () => {
     const environment = order()
     const slow = {
       async check(): Promise<{ execution: string }> {
@@ -75,15 +75,15 @@ describe('permits', () => {
     await expect(readFile(join(directory, 'too-late'))).rejects.toThrow('ENOENT')
   })
 
-  it('one that only reads needs none', async () => {
+  it('missing for a read-only command → run', async () => {
     const before = permits.asked
     await run({ look: command(['true'], { read_only: true }) }, { name: 'look' })
     expect(permits.asked).toBe(before)
   })
 })
 
-describe('what is allowed', () => {
-  it('runs argv as it is, without a shell', async () => {
+describe('command', () => {
+  it('argv → run without a shell', async () => {
     const result = await run(
       { say: command(['printf', '%s', '$HOME; `id` {word}'], { params: { word: '.*' } }) },
       { name: 'say', params: { word: 'a b' } },
@@ -103,12 +103,12 @@ describe('what is allowed', () => {
     [{ unit: 5 }],
     [{ unit: 'nginx', more: 'x' }],
     [{ unit: 'a\0b' }],
-  ])('refuses the parameters %j', async (params) => {
+  ])('parameters %j → refused', async (params) => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: '^[a-z0-9@.-]+$' } }) }
     await expect(run(commands, { name: 'restart', params })).rejects.toEqual(failure('InvalidParams'))
   })
 
-  it('wants the whole value to match, also without anchors in the pattern', async () => {
+  it('pattern without anchors → whole value must match', async () => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: 'nginx' } }) }
     await expect(run(commands, { name: 'restart', params: { unit: 'nginx2' } })).rejects.toEqual(
       failure('InvalidParams'),
@@ -116,8 +116,8 @@ describe('what is allowed', () => {
   })
 })
 
-describe('what comes back', () => {
-  it('a non-zero exit, a signal and a missing program are results', async () => {
+describe('result', () => {
+  it('non-zero exit, signal, missing program → a result', async () => {
     expect(await run({ c: command(['sh', '-c', 'echo out; echo err >&2; exit 3']) }, { name: 'c' })).toMatchObject({
       exitCode: 3,
       stdout: 'out\n',
@@ -130,7 +130,7 @@ describe('what comes back', () => {
     })
   })
 
-  it('output is cut at its cap, and the command goes on', async () => {
+  it('output over its limit → cut, command continues', async () => {
     const result = await run(
       { c: command(['sh', '-c', 'head -c 200000 /dev/zero | tr "\\0" x; echo done >&2']) },
       { name: 'c' },
@@ -139,7 +139,7 @@ describe('what comes back', () => {
     expect(result.stdout).toHaveLength(64 * 1024 + '\n[134464 more bytes were cut]\n'.length)
   })
 
-  it('the environment holds four variables and nothing else', async () => {
+  it('environment → four variables only', async () => {
     const { stdout } = await run({ c: command(['env']) }, { name: 'c' })
     const names = stdout
       .trim()
@@ -154,11 +154,11 @@ describe('what comes back', () => {
     expect(stdout).toContain('RESILE_EXECUTION_ID=exec-1')
   })
 
-  it('the project is the working directory', async () => {
+  it('working directory → the project', async () => {
     expect((await run({ c: command(['pwd']) }, { name: 'c' })).stdout.trim()).toBe(directory)
   })
 
-  it('a child that keeps the output open does not keep the command', async () => {
+  it('child keeps the output open → command ends', async () => {
     expect(await run({ c: command(['sh', '-c', 'sleep 60 & echo $! > left.pid']) }, { name: 'c' })).toMatchObject({
       exitCode: 0,
     })
@@ -166,22 +166,22 @@ describe('what comes back', () => {
   })
 })
 
-describe('what may not go on', () => {
-  it('a command that runs too long is ended with all that it started', async () => {
+describe('command ended early', () => {
+  it('timeout → with all that it started', async () => {
     const commands = { c: command(['sh', '-c', 'sleep 60 & echo $! > slow.pid; wait'], { timeout: 500 }) }
     await expect(run(commands, { name: 'c' })).rejects.toEqual(failure('CommandTimeout'))
     const pid = Number(await readFile(join(directory, 'slow.pid'), 'utf8'))
     await expect.poll(() => isAlive(pid), { timeout: 10_000 }).toBe(false)
   })
 
-  it('a cancelled command is ended', async () => {
+  it('cancelled → ended', async () => {
     const environment = order()
     const running = run({ c: command(['sleep', '60']) }, { name: 'c' }, environment)
     environment.cancel()
     await expect(running).rejects.toBeInstanceOf(CancelledFailure)
   })
 
-  it('failures are Temporal application failures', async () => {
+  it('failure → Temporal application failure', async () => {
     await expect(run({}, { name: 'c' })).rejects.toBeInstanceOf(ApplicationFailure)
   })
 })

@@ -29,8 +29,8 @@ function begun(host: TestHost, execution: string, more: Partial<Intent> = {}, id
 const log = (host: TestHost): string =>
   existsSync(join(host.directory, 'log')) ? readFileSync(join(host.directory, 'log'), 'utf8') : ''
 
-describe('one at a time', () => {
-  it('an intent whose time is over does not begin beside a change that came meanwhile', async () => {
+describe('one change at a time', () => {
+  it('intent expired, another change began → does not begin', async () => {
     const host = testHost({ c: command(['sh', '-c', 'echo begun >> log']) })
     const environment = order('exec-1')()
     const runId = environment.context.info.workflowExecution?.runId ?? ''
@@ -41,7 +41,7 @@ describe('one at a time', () => {
     expect(log(host)).toBe('')
   })
 
-  it('an intent of before a reboot is begun after it, and then is of this boot', async () => {
+  it('intent from before a reboot → begun, of this boot', async () => {
     const host = testHost({ c: command(['sh', '-c', 'echo begun >> log; sleep 1']) })
     const environment = order('exec-1')()
     const runId = environment.context.info.workflowExecution?.runId ?? ''
@@ -50,7 +50,7 @@ describe('one at a time', () => {
     expect(await running).toMatchObject({ exitCode: 0 })
   })
 
-  it('what was begun already is not begun anew', () => {
+  it('begun already → not begun again', () => {
     const host = testHost()
     begun(host, 'exec-1')
     const key = keyOf({ workflowId: 'exec-1', runId: 'r', activityId: '1' })
@@ -59,7 +59,7 @@ describe('one at a time', () => {
     expect(host.journal.find(key)).toMatchObject({ outcome: { result: 'done' } })
   })
 
-  it('who comes after the time of an intent does not begin, and whom it was ended for neither', () => {
+  it('intent expired or ended → not begun', () => {
     const host = testHost()
     const now = Date.now()
     begun(host, 'exec-1', { until: now + 1000, holder: null })
@@ -70,7 +70,7 @@ describe('one at a time', () => {
     expect(host.journal.claim(key, alive, now + 1001)).toBe(false)
   })
 
-  it('a boot id that can not be read for a moment ends nothing', async () => {
+  it('boot id unreadable for a moment → nothing ended', async () => {
     const host = testHost()
     begun(host, 'exec-1')
     host.boot = 'unknown'
@@ -78,7 +78,7 @@ describe('one at a time', () => {
     await expect(order('exec-2')().run(() => carryOut(host, change))).rejects.toEqual(failure('HostBusy'))
   })
 
-  it('a run that was reset waits for the change of the run before it', async () => {
+  it("run reset → waits for the earlier run's change", async () => {
     const host = testHost()
     begun(host, 'exec-1', {}, { runId: 'before the reset' })
     const change = { what: 'c', effect: async () => 'done' }
@@ -86,7 +86,7 @@ describe('one at a time', () => {
   })
 })
 
-describe('a disk that fails in the middle', () => {
+describe('disk fails in between', () => {
   /** Does something to the journal's file, past the host's own connection. */
   function tamper(host: TestHost, sql: string): void {
     const database = new DatabaseSync(join(host.journal.directory, 'journal.sqlite'))
@@ -98,7 +98,7 @@ describe('a disk that fails in the middle', () => {
      BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END`
   const room = 'DROP TRIGGER full_UPDATE; DROP TRIGGER full_DELETE'
 
-  it('what has ended is written down when there is room again, and holds nobody off', async () => {
+  it('change ended → recorded when there is space, excludes nothing', async () => {
     const host = testHost()
     const attempt = order('exec-1')
     let times = 0
@@ -118,7 +118,7 @@ describe('a disk that fails in the middle', () => {
     expect(times).toBe(1)
   })
 
-  it('a repeatable change that failed is made again by the next attempt', async () => {
+  it('repeatable change failed → made by the next attempt', async () => {
     const host = testHost()
     const attempt = order('exec-1')
     let times = 0
@@ -137,14 +137,14 @@ describe('a disk that fails in the middle', () => {
     expect(await attempt().run(() => carryOut(host, change))).toBe('done')
   })
 
-  it('a command whose process can not be noted runs on, and its outcome counts', async () => {
+  it("process can't be recorded → runs on, outcome counts", async () => {
     const host = testHost({ c: command(['sh', '-c', 'sleep 0.3; echo ended >> log']) })
     tamper(host, full('UPDATE OF holder_pid'))
     expect(await order()().run(runCommandActivity(host), { name: 'c' })).toMatchObject({ exitCode: 0 })
     expect(log(host)).toBe('ended\n')
   })
 
-  it('nobody says that nothing was begun when something was', async () => {
+  it('something began → no error says nothing did', async () => {
     const host = testHost({ c: command(['sh', '-c', 'echo begun >> log; sleep 2']) })
     const running = order()().run(runCommandActivity(host), { name: 'c', outlivesWorker: true })
     running.catch(() => undefined)
@@ -154,7 +154,7 @@ describe('a disk that fails in the middle', () => {
   })
 })
 
-it('a journal that has made room needs no more of the disk', () => {
+it('space reserved → no more needed', () => {
   const { journal } = testHost()
   journal.makeRoom()
   const sizes = (): number[] =>
@@ -168,8 +168,8 @@ it('a journal that has made room needs no more of the disk', () => {
   expect(sizes()).toEqual(before)
 })
 
-describe('what is cut off by a worker that stops', () => {
-  it('is made again when that is the same', async () => {
+describe('worker stops', () => {
+  it('repeatable change → made again', async () => {
     const host = testHost()
     const attempt = order('exec-1')
     let times = 0
@@ -186,7 +186,7 @@ describe('what is cut off by a worker that stops', () => {
     expect(await attempt().run(() => carryOut(host, change))).toBe('done')
   })
 
-  it('is asked for again when it only looks', async () => {
+  it('read-only command → run again', async () => {
     const host = testHost({ look: command(['sleep', '60'], { read_only: true }) })
     const environment = order()()
     const running = environment.run(runCommandActivity(host), { name: 'look' })
@@ -198,7 +198,7 @@ describe('what is cut off by a worker that stops', () => {
   })
 })
 
-describe('what ends a command ends all of it', () => {
+describe('command ended → all of it', () => {
   it.each([false, true])(
     'children that do not heed SIGTERM too (outlivesWorker: %s)',
     async (outlivesWorker) => {

@@ -29,8 +29,8 @@ function keyOfOrder(environment: MockActivityEnvironment): string {
   return keyOf({ ...workflowExecution, activityId })
 }
 
-describe('a command that outlives its worker', () => {
-  it('runs to its end, and a later attempt gets its outcome', async () => {
+describe('command that outlives its worker', () => {
+  it('later attempt → gets its outcome', async () => {
     const host = testHost({ c: slow('0') })
     const attempt = order()
     expect(await run(host, attempt())).toMatchObject({ exitCode: 0 })
@@ -38,7 +38,7 @@ describe('a command that outlives its worker', () => {
     expect(lines(host)).toEqual(['begun', 'ended'])
   })
 
-  it('goes on when the worker stops; the next attempt waits for it', async () => {
+  it('worker stops → continues, next attempt waits', async () => {
     const host = testHost({ c: slow('1.5') })
     const attempt = order()
     const first = attempt()
@@ -50,7 +50,7 @@ describe('a command that outlives its worker', () => {
     expect(lines(host)).toEqual(['begun', 'ended'])
   })
 
-  it('is ended when the workflow is cancelled, and that is its outcome', async () => {
+  it('workflow cancelled → ended, outcome canceled', async () => {
     const host = testHost({ c: slow('60') })
     const attempt = order()
     const first = attempt()
@@ -62,14 +62,14 @@ describe('a command that outlives its worker', () => {
     expect(lines(host)).toEqual(['begun'])
   })
 
-  it('is ended by its timeout, worker or no worker', async () => {
+  it('timeout → ended, with or without a worker', async () => {
     const host = testHost({ c: { ...slow('60'), timeout: 600 } })
     const attempt = order()
     await expect(run(host, attempt())).rejects.toEqual(failure('CommandTimeout'))
     expect(lines(host)).toEqual(['begun'])
   })
 
-  it('of two that would run it, one does', async () => {
+  it('two runners → one runs it', async () => {
     const host = testHost({ c: slow('0.3') })
     const environment = order('exec-1')()
     const running = run(host, environment)
@@ -90,7 +90,7 @@ describe('a command that outlives its worker', () => {
     expect([['begun', 'ended'], ['again']]).toContainEqual(lines(host))
   })
 
-  it('is of unknown outcome when who ran it was killed, and not run again', async () => {
+  it('runner killed → outcome unknown, not run again', async () => {
     const host = testHost({ c: slow('60') })
     const attempt = order()
     const environment = attempt()
@@ -103,7 +103,7 @@ describe('a command that outlives its worker', () => {
     expect(lines(host)).toEqual(['begun'])
   })
 
-  it('is begun by a later attempt when nobody had come so far', async () => {
+  it('intent without a runner → begun by a later attempt', async () => {
     const host = testHost({ c: slow('0') })
     const environment = order('exec-1')()
     const { workflowExecution } = environment.context.info
@@ -121,12 +121,12 @@ describe('a command that outlives its worker', () => {
   })
 })
 
-describe('a reboot', () => {
+describe('reboot', () => {
   const reboot = (host: TestHost, environment: MockActivityEnvironment, within = '20s') =>
     environment.run(rebootHostActivity(host), { command: 'reboot', within })
   const ordering = command(['sh', '-c', 'echo ordered >> log'])
 
-  it('has happened when the boot id is another', async () => {
+  it('boot id changed → happened', async () => {
     const host = testHost({ reboot: ordering })
     const running = reboot(host, order()())
     await expect.poll(() => lines(host)).toEqual(['ordered'])
@@ -134,7 +134,7 @@ describe('a reboot', () => {
     expect(await running).toMatchObject({ previousBootId: 'boot-1', bootId: 'boot-2' })
   })
 
-  it('is recognised by the attempt after it, and never ordered twice', async () => {
+  it('next attempt → recognises it, never ordered twice', async () => {
     const host = testHost({ reboot: ordering })
     const attempt = order()
     const first = attempt()
@@ -147,7 +147,7 @@ describe('a reboot', () => {
     expect(lines(host)).toEqual(['ordered'])
   })
 
-  it('has failed when its command says so', async () => {
+  it('command fails → failed', async () => {
     const host = testHost({ reboot: command(['sh', '-c', 'echo no >&2; exit 4']) })
     await expect(reboot(host, order()())).rejects.toMatchObject({
       type: 'CommandFailed',
@@ -155,19 +155,19 @@ describe('a reboot', () => {
     })
   }, 30_000)
 
-  it('has failed when it has not happened in time', async () => {
+  it('not in time → failed', async () => {
     const host = testHost({ reboot: ordering })
     await expect(reboot(host, order()(), '1s')).rejects.toEqual(failure('NotRebooted'))
   })
 
-  it('is not ordered where nobody could tell whether it happened', async () => {
+  it('boot id unknown → not ordered', async () => {
     const host = testHost({ reboot: ordering })
     host.boot = 'unknown'
     await expect(reboot(host, order()())).rejects.toEqual(failure('BootIdUnknown'))
     expect(lines(host)).toEqual([])
   })
 
-  it('has not happened because the boot id can not be read for a moment', async () => {
+  it('boot id unreadable for a moment → not yet happened', async () => {
     const host = testHost({ reboot: ordering })
     const running = reboot(host, order()(), '3s')
     await expect.poll(() => lines(host)).toEqual(['ordered'])

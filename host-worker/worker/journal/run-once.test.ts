@@ -48,8 +48,8 @@ function liveProcess(): { identity: ProcessIdentity; kill: () => void } {
 
 const GONE: ProcessIdentity = { pid: process.pid, started: 'another time' }
 
-describe('once', () => {
-  it('a later attempt gets what the first one wrote down, also from a worker started anew', async () => {
+describe('change made once', () => {
+  it('later attempt, also after a restart → recorded outcome', async () => {
     const host = testHost()
     const { done, change } = effect()
     const attempt = order()
@@ -60,7 +60,7 @@ describe('once', () => {
     expect([done.times, host.asked]).toEqual([1, 1])
   })
 
-  it('attempts at the same time are one', async () => {
+  it('attempts at the same time → one change', async () => {
     const host = testHost()
     const { done, change } = effect(() => new Promise((resolve) => setTimeout(resolve, 300, 'late')))
     const attempt = order()
@@ -69,7 +69,7 @@ describe('once', () => {
     expect(done.times).toBe(1)
   })
 
-  it('a failure is an outcome too, with its details', async () => {
+  it('failure → an outcome with details', async () => {
     const host = testHost()
     const { done, change } = effect(() => {
       throw ApplicationFailure.create({ type: 'too_few', message: 'no', nonRetryable: true, details: [{ left: 1 }] })
@@ -86,7 +86,7 @@ describe('once', () => {
     expect(done.times).toBe(1)
   })
 
-  it('another order is another change', async () => {
+  it('another activity → another change', async () => {
     const host = testHost()
     const { done, change } = effect()
     await order('exec-1')().run(() => carryOut(host, change))
@@ -95,8 +95,8 @@ describe('once', () => {
   })
 })
 
-describe('cut off', () => {
-  it('is not done again: nobody knows what it did', async () => {
+describe('change cut off', () => {
+  it('not repeatable → not made again, outcome unknown', async () => {
     const host = testHost()
     const { done, change } = effect()
     const environment = order('exec-1')()
@@ -106,7 +106,7 @@ describe('cut off', () => {
     expect(done.times).toBe(0)
   })
 
-  it('is done again when that is the same', async () => {
+  it('repeatable → made again', async () => {
     const host = testHost()
     const { done, change } = effect()
     const environment = order('exec-1')()
@@ -116,7 +116,7 @@ describe('cut off', () => {
     expect([done.times, host.asked]).toEqual([1, 1])
   })
 
-  it('is not taken for over while its process lives', async () => {
+  it('its process lives → not over', async () => {
     const host = testHost()
     const { change } = effect()
     const environment = order('exec-1')()
@@ -136,7 +136,7 @@ describe('cut off', () => {
     await expect(running).rejects.toEqual(failure('OutcomeUnknown'))
   })
 
-  it('a repeatable change that failed on its way may be tried again', async () => {
+  it('repeatable, failed on its way → tried again', async () => {
     const host = testHost()
     let tries = 0
     const { done, change } = effect(() => {
@@ -152,8 +152,8 @@ describe('cut off', () => {
   })
 })
 
-describe('one at a time', () => {
-  it("refuses another execution's change, and lets it when the first is over", async () => {
+describe('one change at a time', () => {
+  it("another execution's → refused until the first ends", async () => {
     const host = testHost()
     let finish: (value: unknown) => void = () => undefined
     const first = effect(
@@ -178,7 +178,7 @@ describe('one at a time', () => {
     expect(second.done.times).toBe(2)
   })
 
-  it('is not held up by a change of another node', async () => {
+  it("another node's → not excluded", async () => {
     const host = testHost()
     const { change } = effect()
     const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
@@ -192,7 +192,7 @@ describe('one at a time', () => {
   it.each([
     ['whose process is gone', GONE, 'boot-1', 0],
     ['of before the machine booted', null, 'boot-0', 60_000],
-  ])('is not held up by a change %s', async (_, holder, bootId, lasts) => {
+  ])('%s → not excluded', async (_, holder, bootId, lasts) => {
     const host = testHost()
     const { change } = effect()
     const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
@@ -201,7 +201,7 @@ describe('one at a time', () => {
     expect(await order('exec-2')().run(() => carryOut(host, change))).toBe('done')
   })
 
-  it('is held up by a reboot that is to come, until it is too late for it', async () => {
+  it('reboot ordered → excludes until it is too late', async () => {
     const host = testHost()
     const { change } = effect()
     const id = { execution: 'exec-1', workflowId: 'exec-1', runId: 'r', activityId: '1' }
@@ -221,7 +221,7 @@ describe('one at a time', () => {
 })
 
 describe('safety', () => {
-  it('nothing is begun without a permit, and nothing is written down', async () => {
+  it('no permit → nothing begun or recorded', async () => {
     const host = testHost()
     const { done, change } = effect()
     const permits = {
@@ -235,7 +235,7 @@ describe('safety', () => {
     expect(await attempt().run(() => carryOut(host, change))).toBe('done')
   })
 
-  it('nothing is begun that can not be written down', async () => {
+  it('not recordable → nothing begun', async () => {
     const host = testHost()
     const { done, change } = effect()
     const broken = new Journal(`${host.journal.directory}-other`)
@@ -246,14 +246,14 @@ describe('safety', () => {
     expect(done.times).toBe(0)
   })
 
-  it('an execution keeps the run that it began with', () => {
+  it('execution → bound to its first run', () => {
     const { journal } = testHost()
     expect(journal.bind('exec-1', 'run-1', 1)).toBe(true)
     expect(journal.bind('exec-1', 'run-2', 2)).toBe(false)
     expect(journal.bind('exec-1', 'run-1', 3)).toBe(true)
   })
 
-  it('what ended long ago is forgotten, what is open never', () => {
+  it('ended long ago → deleted; open → never', () => {
     const { journal } = testHost()
     const begin = (activityId: string) =>
       journal.begin({

@@ -60,7 +60,7 @@ function intercepted(
   return inbound?.execute?.({ args: [], headers: headers as never }, next) ?? work()
 }
 
-it('permits what is done to the node that it is for, wherever that is done', async () => {
+it("permit gate: change of the permit's node → permitted, wherever it is made", async () => {
   expect(
     await ask(
       () => true,
@@ -81,7 +81,7 @@ it.each([[undefined], ['lb-1'], ['web-2']])('permits nothing to another: %s', as
   })
 })
 
-it('a journal that takes nothing is not taken for a permit that could not be checked', async () => {
+it('permit gate: journal unavailable → told from an invalid permit', async () => {
   const bind = (): never => {
     throw ApplicationFailure.nonRetryable('full', 'JournalUnavailable')
   }

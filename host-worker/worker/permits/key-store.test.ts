@@ -26,8 +26,8 @@ async function key(): Promise<{ kid: string }> {
   return made
 }
 
-describe('keys of trusted coordinators', () => {
-  it('are those of all of them', async () => {
+describe('permit keys', () => {
+  it('several coordinators → keys of all', async () => {
     const [own, other] = [new Source('own'), new Source('other')]
     const [first, second] = [await key(), await key()]
     own.keys = [{ kty: 'RSA', kid: 'of another kind' }, first]
@@ -38,7 +38,7 @@ describe('keys of trusted coordinators', () => {
     expect(await store.find('of another kind')).toBeNull()
   })
 
-  it('are asked for again when one is not known, but not for every made-up name', async () => {
+  it('unknown key → asked again, but not for every made-up name', async () => {
     const source = new Source('own')
     source.keys = [await key()]
     const store = new PermitKeyStore([source])
@@ -48,7 +48,7 @@ describe('keys of trusted coordinators', () => {
     expect(source.reads).toBe(2)
   })
 
-  it('are not judged by what was said before: a key that was made just now is found', async () => {
+  it('key made just now → found', async () => {
     const source = new Source('own')
     source.keys = [await key()]
     const store = new PermitKeyStore([source])
@@ -58,7 +58,7 @@ describe('keys of trusted coordinators', () => {
     expect(await store.find(next.kid)).toMatchObject({ kid: next.kid })
   })
 
-  it('are asked for again when a read was under way that may have missed one', async () => {
+  it('read in progress may have missed it → asked again', async () => {
     const [own, slow] = [new Source('own'), new Source('slow')]
     let answer = (): void => undefined
     const answered = new Promise<void>((resolve) => {
@@ -74,7 +74,7 @@ describe('keys of trusted coordinators', () => {
     expect(await found).toMatchObject({ kid: next.kid })
   })
 
-  it('that were taken back are trusted no longer, once they were read again', async () => {
+  it('key withdrawn → no longer trusted after the next read', async () => {
     const source = new Source('own')
     const [old, next] = [await key(), await key()]
     source.keys = [next, old]
@@ -86,7 +86,7 @@ describe('keys of trusted coordinators', () => {
     expect(await store.find(old.kid)).toBeNull()
   })
 
-  it('stay while their coordinator is away; what is not known then is not refused for good', async () => {
+  it('coordinator away → keys kept, unknown ones not refused for good', async () => {
     const [own, other] = [new Source('own'), new Source('other')]
     const known = await key()
     own.keys = [known]

@@ -59,19 +59,19 @@ async function reasonOf(check: () => unknown): Promise<string> {
   }
 }
 
-describe('the signature', () => {
-  it('of a trusted key makes a permit readable', async () => {
+describe('signature', () => {
+  it('trusted key → permit readable', async () => {
     const token = await sign(permit)
     expect(keyIdOf(token)).toBe(key.kid)
     expect(await readPermit(token, publicKey())).toEqual(permit)
   })
 
-  it('of another key under the same name is refused', async () => {
+  it('other key with the same name → refused', async () => {
     const other = { ...(await generatePermitKey()), kid: key.kid }
     expect(await reasonOf(async () => readPermit(await sign(permit, { by: other }), publicKey()))).toBe('bad_signature')
   })
 
-  it('fits every part of it: no byte may change', async () => {
+  it('any byte changed → refused', async () => {
     const token = await sign(permit)
     for (const index of [token.indexOf('.') + 5, token.lastIndexOf('.') + 5]) {
       const changed = `${token.slice(0, index)}${token[index] === 'A' ? 'B' : 'A'}${token.slice(index + 1)}`
@@ -83,7 +83,7 @@ describe('the signature', () => {
     ['of another type', { typ: 'JWT' }],
     ['by another algorithm', { alg: 'Ed25519' }],
     ['by no named key', { kid: undefined }],
-  ])('a token %s is no permit', async (_, header) => {
+  ])('token %s → refused', async (_, header) => {
     const [, body, signature] = (await sign(permit)).split('.')
     const head = Buffer.from(JSON.stringify({ alg: 'EdDSA', typ: PERMIT_TYPE, kid: key.kid, ...header }))
     const token = [head.toString('base64url'), body, signature].join('.')
@@ -94,7 +94,7 @@ describe('the signature', () => {
     expect(await reasonOf(() => keyIdOf(token))).toBe('bad_signature')
   })
 
-  it('what lacks a part says nothing', async () => {
+  it('claim missing → refused', async () => {
     const { target: _, ...rest } = permit
     expect(await reasonOf(async () => readPermit(await sign(rest), publicKey()))).toBe('bad_signature')
     expect(await reasonOf(async () => readPermit(await sign({ ...permit, more: 1 }), publicKey()))).toBe(
@@ -103,7 +103,7 @@ describe('the signature', () => {
   })
 })
 
-describe('the place', () => {
+describe('place', () => {
   it.each<[string, Partial<Permit>, Partial<PermitHost>, number, string]>([
     ['its node', {}, {}, NOW, 'permitted'],
     ['just before it ends', {}, {}, NOW + 4_199_999, 'permitted'],
@@ -120,7 +120,7 @@ describe('the place', () => {
   })
 })
 
-describe('the execution', () => {
+describe('execution', () => {
   it.each<[string, Partial<RunRecord>, string]>([
     ['it is for', {}, 'permitted'],
     ['with another id', { workflowId: 'e2' }, 'wrong_workflow'],
@@ -140,7 +140,7 @@ describe('the execution', () => {
     expect(await reasonOf(() => checkExecution(permit, { ...record, ...change }))).toBe(expected)
   })
 
-  it('no two lists of payloads have one digest', async () => {
+  it('digest: different lists of payloads → different', async () => {
     const digests = await Promise.all(
       [[], [''], ['', ''], ['a', 'b'], ['ab'], ['a', 'b', ''], ['1:a']].map((values) =>
         digestPayloads(values.map((data) => ({ metadata: {}, data }))),

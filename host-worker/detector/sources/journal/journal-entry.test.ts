@@ -6,7 +6,7 @@ import { parseEntry, timeOf } from './journal-entry.ts'
 const entry = (fields: Record<string, unknown>): ReturnType<typeof parseEntry> =>
   parseEntry(JSON.stringify({ __CURSOR: 's=1;t=3e8', __REALTIME_TIMESTAMP: '1790000001234567', ...fields }))
 
-it('reads an entry', () => {
+it('journal entry: JSON → read', () => {
   expect(entry({ MESSAGE: 'hello', _SYSTEMD_UNIT: 'app.service', SYSLOG_IDENTIFIER: 'app', _UID: '0' })).toEqual({
     cursor: 's=1;t=3e8',
     at: 1_790_000_001_234,
@@ -24,19 +24,19 @@ it.each([
   ['no bytes', [], null],
   ['several', ['one', 'two'], 'one\ntwo'],
   ['several, some of them bytes or null', ['one', [104, 105], null], 'one\nhi'],
-])('reads a message that is %s', (_, MESSAGE, message) => expect(entry({ MESSAGE })).toMatchObject({ message }))
+])('journal entry: message %s → read', (_, MESSAGE, message) => expect(entry({ MESSAGE })).toMatchObject({ message }))
 
 it.each(['', 'text', '{}', '[]', '{"__CURSOR":"x"}', '{"__CURSOR":"","__REALTIME_TIMESTAMP":"1"}'])(
   'takes %j for none',
   (line) => expect(parseEntry(line)).toBeNull(),
 )
 
-it('knows the time of a cursor', () => {
+it('journal cursor: time → read', () => {
   expect(timeOf('s=56;i=1f;b=a4;m=6ab13ba8;t=65bfedc883a00;x=4e')).toBe(1_790_000_040_000)
   expect(timeOf('nonsense')).toBeNull()
 })
 
-it('lines of any length are read, too long ones dropped', async () => {
+it('bounded lines: any length → read, too long ones dropped', async () => {
   const stream = new PassThrough()
   const lines: string[] = []
   let dropped = 0

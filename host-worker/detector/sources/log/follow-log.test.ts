@@ -23,7 +23,7 @@ const restart = async (state: unknown = source.state(), changed: Partial<LogConf
   source = followLog({ ...config, ...changed }, kept)
 }
 
-it('fires when enough lines have the pattern, for each set of labels, until they are old', async () => {
+it('log source: enough matches per labels → fires until they are old', async () => {
   writer.append('ERROR on old\nERROR on old\n')
   expect(await source.observe(1000)).toEqual({ firing: [] })
   writer.append('ERROR on web-1\nERROR on web-2\nfine\nERROR on web-1 again\n')
@@ -33,7 +33,7 @@ it('fires when enough lines have the pattern, for each set of labels, until they
   expect(await source.observe(62_000)).toEqual({ firing: [] })
 })
 
-it('counts on after a restart, and no line twice', async () => {
+it('log source: restart → continues, no line twice', async () => {
   await source.observe(1000)
   writer.append('ERROR on web-1\n')
   await source.observe(2000)
@@ -44,7 +44,7 @@ it('counts on after a restart, and no line twice', async () => {
   expect(await source.observe(4000)).toMatchObject({ firing: [{ value: '2' }] })
 })
 
-it('keeps the same state for as long as nothing happens, so that it need not be written', async () => {
+it('log source: nothing happens → state unchanged', async () => {
   writer.append('ERROR on web-1\n')
   await source.observe(60_000)
   const state = JSON.stringify(source.state())
@@ -53,7 +53,7 @@ it('keeps the same state for as long as nothing happens, so that it need not be 
   expect(JSON.stringify(source.state())).toBe(state)
 })
 
-it('does not count what another pattern matched, but goes on where it was', async () => {
+it('log source: pattern changed → counts restart, position kept', async () => {
   await source.observe(1000)
   writer.append('ERROR on web-1\nERROR on web-1\n')
   await source.observe(2000)
@@ -70,14 +70,14 @@ it.each([
     'damaged',
     { kind: 'log', version: 1, pattern: '', matches: { sets: [], overflowed: null }, positions: { files: 'x' } },
   ],
-])('takes state that is %s for none, and says so', async (_, state) => {
+])('log source: state %s → ignored, and reported', async (_, state) => {
   await restart(state)
   writer.append('ERROR on old\nERROR on old\n')
   expect(await source.observe(1000)).toEqual({ firing: [] })
   expect(source.notices()).toMatchObject([{ event: 'log_state_unusable', level: 'warn' }])
 })
 
-it('cannot tell while a file is none', async () => {
+it('log source: path is not a file → unknown', async () => {
   await restart(null, { files: [writer.directory] })
   expect(await source.observe(1000)).toEqual({ unknown: `${writer.directory} is not a regular file` })
   expect(source.notices()).toMatchObject([{ event: 'log_unreadable' }])

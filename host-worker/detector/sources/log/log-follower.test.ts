@@ -20,7 +20,7 @@ const events = () => reader.notices.map(({ event }) => event)
 const lost = () => reader.notices.filter(({ event }) => event === 'log_lines_lost')
 
 describe('lines', () => {
-  it('are read once, when they have ended', async () => {
+  it('ended → read once', async () => {
     writer.append('one\ntw')
     await reader.poll()
     expect(reader.lines).toEqual(['one'])
@@ -30,7 +30,7 @@ describe('lines', () => {
     expect(reader.lines).toEqual(['one', 'two'])
   })
 
-  it('may end in CRLF, and hold what is no text', async () => {
+  it('CRLF or invalid text → read', async () => {
     writer.append('one\r\ntwo\0\n')
     await reader.poll()
     writeFileSync(writer.path, Buffer.from([0x61, 0xc3, 0x0a, 0xff, 0x62, 0x0a]), { flag: 'a' })
@@ -38,7 +38,7 @@ describe('lines', () => {
     expect(reader.lines).toEqual(['one', 'two\0', 'a\uFFFD', '\uFFFDb'])
   })
 
-  it('are cut when they are too long, in one piece or several, and that is notices', async () => {
+  it('too long → cut, and reported', async () => {
     const long = 'x'.repeat(300_000)
     writer.append(`before\n${long}\nbetween\n`)
     await reader.poll()
@@ -51,7 +51,7 @@ describe('lines', () => {
     expect(events()).toEqual(['log_lines_cut', 'log_lines_cut'])
   })
 
-  it('are read in parts when there are many, and that is notices', async () => {
+  it('very many → read in parts, and reported', async () => {
     const text = `${'y'.repeat(99)}\n`.repeat(10_000)
     for (let part = 0; part < 20; part += 1) writer.append(text)
     await reader.poll()
@@ -63,8 +63,8 @@ describe('lines', () => {
   })
 })
 
-describe('the first start', () => {
-  it('may begin at the end of what is there, but not of what appears later', async () => {
+describe('first start', () => {
+  it('from the end → existing lines skipped, later files read from the start', async () => {
     reader = new LogReader([join(writer.directory, '*.log')], 'end')
     writer.append('old\nbegun, ')
     await reader.poll()
@@ -74,7 +74,7 @@ describe('the first start', () => {
     expect(reader.lines.sort()).toEqual(['begun, ended', 'first'])
   })
 
-  it('skips a last line that is too long as a whole', async () => {
+  it('long last line → skipped as a whole', async () => {
     reader = new LogReader([writer.path], 'end')
     writer.append('z'.repeat(100_000))
     await reader.poll()
@@ -83,7 +83,7 @@ describe('the first start', () => {
     expect(reader.lines).toEqual(['next'])
   })
 
-  it('is that of a pattern too that was added', async () => {
+  it('pattern added later → as at the first start', async () => {
     await reader.poll()
     writeFileSync(join(writer.directory, 'other.log'), 'old\n')
     const both = [writer.path, join(writer.directory, 'other.log')]
@@ -97,7 +97,7 @@ describe('the first start', () => {
 })
 
 describe('rotation by renaming', () => {
-  it('loses nothing that comes late', async () => {
+  it('late lines → none lost', async () => {
     writer.append('one\n')
     await reader.poll()
     writer.append('two\n')
@@ -115,7 +115,7 @@ describe('rotation by renaming', () => {
     expect(reader.lines.at(-1)).toBe('very late')
   })
 
-  it('finds what was rotated several times between two polls, the oldest first', async () => {
+  it('several between two polls → found, oldest first', async () => {
     writer.append('1\n')
     await reader.poll()
     for (const line of ['2\n', '3\n', '4\n']) {
@@ -128,7 +128,7 @@ describe('rotation by renaming', () => {
     expect(lost()).toEqual([])
   })
 
-  it('finds what was rotated while it was down', async () => {
+  it('during downtime → found', async () => {
     writer.append('1\n')
     await reader.poll()
     await reader.restart(() => {
@@ -142,7 +142,7 @@ describe('rotation by renaming', () => {
     expect(lost()).toEqual([])
   })
 
-  it('tells a file from another one that has its inode and holds the same', async () => {
+  it('same inode and content → told apart', async () => {
     writer.append('same\n'.repeat(3))
     await reader.poll()
     await reader.restart(() => {
@@ -154,7 +154,7 @@ describe('rotation by renaming', () => {
     expect(reader.lines).toHaveLength(8)
   })
 
-  it('leaves alone what lay there before, and what is put there from elsewhere', async () => {
+  it('older and foreign files → ignored', async () => {
     writeFileSync(`${writer.path}.1`, 'old\n')
     await reader.poll()
     writer.append('1\n')
@@ -169,7 +169,7 @@ describe('rotation by renaming', () => {
     expect(reader.lines).toEqual(['1', '2'])
   })
 
-  it('takes a last line without an end when nothing more comes', async () => {
+  it('last line without end → read when nothing more comes', async () => {
     await reader.poll()
     writer.append('1\nhalf')
     writer.rename()
@@ -179,7 +179,7 @@ describe('rotation by renaming', () => {
     expect(reader.lines).toEqual(['1', 'half'])
   })
 
-  it('follows files with dates in their names, and a pattern that names them too', async () => {
+  it('dates in names, matched by the pattern too → followed', async () => {
     reader = new LogReader([join(writer.directory, 'app*')])
     writer.append('1\n')
     await reader.poll()
@@ -197,7 +197,7 @@ describe('rotation by renaming', () => {
     expect(reader.lines).toEqual(['1', '2', '3', '4'])
   })
 
-  it('says so when what was put aside was compressed before anyone looked', async () => {
+  it('compressed before it was polled → reported', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.rename()
@@ -210,7 +210,7 @@ describe('rotation by renaming', () => {
     expect(lost()).toMatchObject([{ level: 'warn', files: [`${writer.path}.1.gz`] }])
   })
 
-  it('says nothing of files that were compressed after they were read', async () => {
+  it('compressed after it was read → not reported', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.rename()
@@ -227,7 +227,7 @@ describe('rotation by renaming', () => {
     expect(lost()).toEqual([])
   })
 
-  it('does not hold files open that are gone', async () => {
+  it('deleted files → not held open', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.remove()
@@ -248,7 +248,7 @@ describe('rotation by renaming', () => {
 })
 
 describe('truncation', () => {
-  it('is seen although the file has grown beyond what was read', async () => {
+  it('grown beyond the old position → detected', async () => {
     writer.append('first\n')
     await reader.poll()
     writer.truncate()
@@ -258,7 +258,7 @@ describe('truncation', () => {
     expect(reader.notices).toMatchObject([{ event: 'log_truncated', level: 'info', file: writer.path }])
   })
 
-  it('loses nothing that a copy holds', async () => {
+  it('copied first → no line lost', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.append('2\n3')
@@ -270,7 +270,7 @@ describe('truncation', () => {
     expect(reader.notices).toMatchObject([{ event: 'log_truncated', level: 'info', rest: `${writer.path}.1` }])
   })
 
-  it('finds several copies', async () => {
+  it('several copies → found', async () => {
     writer.append('1\n')
     await reader.poll()
     for (const line of ['2\n', '3\n', '4\n']) {
@@ -282,7 +282,7 @@ describe('truncation', () => {
     expect(reader.lines).toEqual(['1', '2', '3', '4', '5'])
   })
 
-  it('does not read twice what is copied while it polls', async () => {
+  it('copied during a poll → not read twice', async () => {
     writer.append('1\n')
     await reader.poll()
     writeFileSync(`${writer.path}.1`, '1\n')
@@ -295,7 +295,7 @@ describe('truncation', () => {
     expect(reader.lines).toEqual(['1', '2', '3'])
   })
 
-  it('does not read twice what is being copied for the second time', async () => {
+  it('second copy in progress → not read twice', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.copyAndTruncate()
@@ -309,7 +309,7 @@ describe('truncation', () => {
     expect(reader.lines).toEqual(['1', '2', '3'])
   })
 
-  it('takes no file for a copy that is older than what was read', async () => {
+  it('older file → not mistaken for a copy', async () => {
     writeFileSync(`${writer.path}.1`, 'same\n'.repeat(5))
     utimesSync(`${writer.path}.1`, 1_000_000, 1_000_000)
     writer.append('same\n'.repeat(3))
@@ -320,7 +320,7 @@ describe('truncation', () => {
     expect(reader.lines).toHaveLength(4)
   })
 
-  it('that destroyed what was known to be unread is reported, with how much that was', async () => {
+  it('unread lines lost → reported with their size', async () => {
     const text = `${'y'.repeat(99)}\n`.repeat(10_000)
     for (let part = 0; part < 20; part += 1) writer.append(text)
     await reader.poll()
@@ -332,7 +332,7 @@ describe('truncation', () => {
     expect(lost()).toMatchObject([{ level: 'warn', bytes: 20_000_000 - read * 100, file: writer.path }])
   })
 
-  it('is reported with the time since which lines may be lost, when nobody looked for long', async () => {
+  it('long after the last poll → reported with the time of the last poll', async () => {
     writer.append('1\n')
     await reader.poll()
     const since = new Date(reader.now).toISOString()
@@ -344,7 +344,7 @@ describe('truncation', () => {
     expect(lost()).toMatchObject([{ level: 'warn', since }])
   })
 
-  it('while it was down is noticed', async () => {
+  it('during downtime → detected', async () => {
     writer.append('1\n')
     await reader.poll()
     await reader.restart(() => {
@@ -357,8 +357,8 @@ describe('truncation', () => {
   })
 })
 
-describe('files that are not as they should be', () => {
-  it('a missing one is notices once, and read when it comes', async () => {
+describe('unusual files', () => {
+  it('missing → reported once, read when it appears', async () => {
     writer.remove()
     await reader.poll()
     await reader.poll()
@@ -370,7 +370,7 @@ describe('files that are not as they should be', () => {
     expect(reader.lines).toEqual(['1'])
   })
 
-  it('one that stays away is notices', async () => {
+  it('missing for long → reported', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.remove()
@@ -381,7 +381,7 @@ describe('files that are not as they should be', () => {
     expect(events()).toEqual(['log_missing'])
   })
 
-  it('a removed one is read to its end, and so is its successor', async () => {
+  it('removed → read to its end, and its successor', async () => {
     writer.append('1\n')
     await reader.poll()
     writer.append('2\n')
@@ -394,7 +394,7 @@ describe('files that are not as they should be', () => {
     expect(lost()).toEqual([])
   })
 
-  it('one that may not be read is a problem for as long as it may not', async () => {
+  it('unreadable → a problem while it lasts', async () => {
     writer.append('1\n')
     chmodSync(writer.directory, 0o755)
     chmodSync(writer.path, 0)
@@ -406,7 +406,7 @@ describe('files that are not as they should be', () => {
     expect(reader.lines).toEqual(['1'])
   })
 
-  it('one that is no file is a problem for as long as it is none', async () => {
+  it('not a file → a problem while it lasts', async () => {
     writer.remove()
     mkdirSync(writer.path)
     await reader.poll()
@@ -421,7 +421,7 @@ describe('files that are not as they should be', () => {
     expect(reader.lines).toEqual(['1'])
   })
 
-  it('a symbolic link is followed, also when it turns to another file', async () => {
+  it('symbolic link → followed to each target', async () => {
     const [one, two] = [join(writer.directory, 'one'), join(writer.directory, 'two')]
     writeFileSync(one, '1\n')
     writeFileSync(two, '2\n')
@@ -436,7 +436,7 @@ describe('files that are not as they should be', () => {
     expect(reader.lines).toEqual(['1', '1b', '2'])
   })
 
-  it('the same file under two names is read once', async () => {
+  it('two names → read once', async () => {
     symlinkSync(writer.path, join(writer.directory, 'link.log'))
     reader = new LogReader([join(writer.directory, '*.log')])
     writer.append('1\n')

@@ -15,7 +15,7 @@ describe('names of older generations', () => {
     'app.1.log',
     'app-20261121.log',
     'app-20261121.log.xz',
-  ])('%s is one', (name) => expect(rotatedNames('app.log')(name)).toBe(true))
+  ])('%s → one', (name) => expect(rotatedNames('app.log')(name)).toBe(true))
 
   it.each([
     'app.log',
@@ -27,35 +27,35 @@ describe('names of older generations', () => {
     'xapp.log.1',
     'app2.log',
     'other.log.1',
-  ])('%s is none', (name) => expect(rotatedNames('app.log')(name)).toBe(false))
+  ])('%s → none', (name) => expect(rotatedNames('app.log')(name)).toBe(false))
 
-  it('of a name without extension', () => {
+  it('no extension → recognised', () => {
     expect(rotatedNames('syslog')('syslog.1')).toBe(true)
     expect(rotatedNames('syslog')('syslog-20261121.gz')).toBe(true)
     expect(rotatedNames('syslog')('syslogd')).toBe(false)
   })
 
-  it('lead back to the name', () => {
+  it('any → lead back to the name', () => {
     expect(rotatedFrom('app.log.1')).toContain('app.log')
     expect(rotatedFrom('app.log-20261121.gz')).toContain('app.log')
     expect(rotatedFrom('app.log')).toEqual([])
   })
 
-  it('are in order: numbers go down, dates go up, and a number says nothing about a date', () => {
+  it('order → numbers down, dates up', () => {
     const names = ['a.log.2', 'a.log.10', 'a.log.1.gz']
     expect(names.toSorted(byGeneration)).toEqual(['a.log.10', 'a.log.2', 'a.log.1.gz'])
     expect(['a.log-20261122', 'a.log-20261121'].toSorted(byGeneration)).toEqual(['a.log-20261121', 'a.log-20261122'])
     expect(byGeneration('a.log-20261122', 'a.log.1')).toBe(0)
   })
 
-  it('may be compressed', () => {
+  it('compressed → recognised', () => {
     expect(isCompressed('a.log.1.gz')).toBe(true)
     expect(isCompressed('a.log')).toBe(false)
   })
 })
 
 describe('path patterns', () => {
-  it('match whole names, no dots at their beginning, and nothing but * and ? is special', () => {
+  it('* and ? → whole names, no leading dots, nothing else special', () => {
     const pattern = pathPattern('/var/log/*/app?.[l]og')
     expect(pattern.matches('/var/log/x/app1.[l]og')).toBe(true)
     expect(pattern.matches('/var/log/x/app12.[l]og')).toBe(false)

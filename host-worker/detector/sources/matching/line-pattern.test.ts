@@ -3,7 +3,7 @@ import { linePattern } from './line-pattern.ts'
 import { Notices } from './notices.ts'
 import { printable } from './printable.ts'
 
-it('gives the named groups that took part', () => {
+it('line pattern: named groups → labels', () => {
   const pattern = linePattern('(?:on (?P<node>\\w+)|at (?<place>\\w*))!')
   expect(pattern.match('error on web1! again')).toEqual({ node: 'web1' })
   expect(pattern.match('error at !')).toEqual({ place: '' })
@@ -11,12 +11,12 @@ it('gives the named groups that took part', () => {
   expect(linePattern('(a)b').match('xab')).toEqual({})
 })
 
-it('cuts long labels', () => {
+it('line pattern: long labels → cut', () => {
   expect(linePattern('(?P<all>.*)').match('😀'.repeat(1000))?.['all']?.length).toBe(256)
   expect(linePattern('(?P<all>.*)').match(`x${'😀'.repeat(1000)}`)?.['all']).toMatch(/^x😀+\uFFFD$/u)
 })
 
-it('takes time in proportion to the line', () => {
+it('line pattern: any line → linear time', () => {
   const pattern = linePattern('(?P<label>(a+)+)$')
   const began = performance.now()
   expect(pattern.match(`${'a'.repeat(60_000)}!`)).toBeNull()
@@ -24,12 +24,12 @@ it('takes time in proportion to the line', () => {
   expect(performance.now() - began).toBeLessThan(20_000)
 })
 
-it('text is shown without what speaks to a terminal, and cut', () => {
+it('printable: control characters → replaced, and cut', () => {
   expect(printable('a\tb\r\u001b\u202e\u2028c\ud800', 100)).toBe('a b\uFFFD\uFFFD\uFFFD\uFFFDc\uFFFD')
   expect(printable('abcdef', 3)).toBe('abc…')
 })
 
-it('notices are bounded, and what was too much is counted', () => {
+it('notices: many → bounded and counted', () => {
   const notices = new Notices()
   for (let number = 0; number < 150; number += 1) notices.add({ event: 'log_missing', level: 'info', number })
   const taken = notices.take()

@@ -12,8 +12,8 @@ const values = (window: MatchWindow, now: number): string[] => {
   return observation.firing.map(({ value }) => value)
 }
 
-describe('a condition', () => {
-  it('holds while enough matches lie within the window', () => {
+describe('match window', () => {
+  it('enough matches within it → fires', () => {
     const window = new MatchWindow(RULES)
     for (const at of [0, 10_000]) window.add({}, at, 'file', 'line')
     expect(values(window, 10_000)).toEqual([])
@@ -23,7 +23,7 @@ describe('a condition', () => {
     expect(values(window, 60_000)).toEqual([])
   })
 
-  it('is one for each set of labels, and says what was seen last', () => {
+  it('per label set → separate, with the last line', () => {
     const window = new MatchWindow({ ...RULES, count: 1 })
     window.add({ node: 'a' }, 1, '/var/log/app.log', 'first')
     window.add({ node: 'b' }, 1, '/var/log/app.log', 'other')
@@ -48,7 +48,7 @@ describe('a condition', () => {
     })
   })
 
-  it('cannot be told while there are too many sets of labels, and can afterwards', () => {
+  it('too many label sets → unknown, then known again', () => {
     const window = new MatchWindow({ ...RULES, count: 1 })
     for (let id = 0; id < 5000; id += 1) window.add({ id: String(id) }, 1000, 'file', 'line')
     expect(window.observe(1000)).toEqual({ unknown: expect.stringContaining('too many different labels') })
@@ -56,14 +56,14 @@ describe('a condition', () => {
     expect(window.observe(61_000)).toEqual({ firing: [] })
   })
 
-  it('what lies ahead after the clock was set back counts as now', () => {
+  it('clock set back → times in the future count as now', () => {
     const window = new MatchWindow({ ...RULES, count: 1 })
     window.add({ a: '1' }, 10_000_000, 'file', 'line')
     expect(window.observe(1000)).toMatchObject({ firing: [{ value: '1' }] })
     expect(window.observe(1000 + RULES.within)).toEqual({ firing: [] })
   })
 
-  it('outlives a restart', () => {
+  it('restart → kept', () => {
     const window = new MatchWindow(RULES)
     for (const at of [0, 10_000, 20_000]) window.add({ a: '1' }, at, 'file', 'line')
     const kept = matchWindowState.parse(JSON.parse(JSON.stringify(window.state())))

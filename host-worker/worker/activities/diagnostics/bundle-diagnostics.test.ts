@@ -12,7 +12,7 @@ const summary = async () => ({ node: 'web-1' }) as never
 const write = (environment: MockActivityEnvironment, host: DiagnosticsHost): Promise<BundleReport> =>
   environment.run(bundleDiagnosticsActivity(host, summary), {})
 
-describe('a bundle', () => {
+describe('bundleDiagnostics', () => {
   it.each(['../../escaped', 'a/b', '..', 'x'.repeat(1000), ''])(
     'lies among the others whatever its execution is called: %j',
     async (workflowId) => {
@@ -24,7 +24,7 @@ describe('a bundle', () => {
     },
   )
 
-  it('runs nothing that may change the host', async () => {
+  it('commands → read-only ones only', async () => {
     const plain = testHost({ touch: command(['touch', 'touched']) })
     const host = { ...plain, diagnostics: { ...diagnostics, commands: ['touch'] }, data: join(plain.directory, 'data') }
     const { entries } = await write(order()(), host)
@@ -32,7 +32,7 @@ describe('a bundle', () => {
     expect(readdirSync(plain.directory)).not.toContain('touched')
   })
 
-  it('has the name of its execution', async () => {
+  it("name → its execution's", async () => {
     const plain = testHost()
     const host = { ...plain, diagnostics, data: join(plain.directory, 'data') }
     const id = '0197c1a0-0000-7000-8000-000000000000'

@@ -40,8 +40,8 @@ function open(path: string | null): Record<string, string> {
   return Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, strFromU8(bytes)]))
 }
 
-describe('a bundle', () => {
-  it('holds what is allowed, for its owner alone, with its checksum', async () => {
+describe('bundle', () => {
+  it('allowed content → with checksum, readable by the owner only', async () => {
     const log = join(scratch(), 'app.log')
     writeFileSync(log, 'first\nsecond\n')
     const report = await writeBundle(source({ commands: ['df'], files: [log] }))
@@ -55,7 +55,7 @@ describe('a bundle', () => {
     expect(statSync(report.path ?? '').mode & 0o777).toBe(0o600)
   })
 
-  it('is bounded: of each part the end is kept, and none takes it all', async () => {
+  it('large parts → ends kept, none takes all', async () => {
     const log = join(scratch(), 'app.log')
     writeFileSync(log, Array.from({ length: 10_000 }, (_, line) => `line ${line}`).join('\n'))
     const run = async (): Promise<string> => 'y'.repeat(100_000)
@@ -70,7 +70,7 @@ describe('a bundle', () => {
     expect(text.startsWith('line ') && text.endsWith('line 9999')).toBe(true)
   })
 
-  it('says what could not be had, and has the rest', async () => {
+  it('unreadable part → reported, rest kept', async () => {
     const directory = scratch()
     const [secret, link, pipe] = [join(directory, 's'), join(directory, 'l'), join(directory, 'p')]
     writeFileSync(secret, 'x')
@@ -90,7 +90,7 @@ describe('a bundle', () => {
     ])
   })
 
-  it('has nothing that a symbolic link on the way leads to', async () => {
+  it('symbolic link on the way → not followed', async () => {
     const [directory, outside] = [scratch(), scratch()]
     writeFileSync(join(outside, 'app.log'), 'secret')
     symlinkSync(outside, join(directory, 'logs'))
@@ -98,7 +98,7 @@ describe('a bundle', () => {
     expect(report.entries[1]).toMatchObject({ error: expect.stringContaining('leads to') })
   })
 
-  it('takes the place of the oldest when there are enough', async () => {
+  it('enough bundles → replaces the oldest', async () => {
     const one = source({ keep: 2 })
     for (const [index, id] of ['a', 'b', 'c'].entries()) {
       const { path } = await writeBundle({ ...one, id })
@@ -108,7 +108,7 @@ describe('a bundle', () => {
     expect(readdirSync(one.directory).sort()).toEqual(['c.zip', 'd.zip'])
   })
 
-  it('is only spoken of in a dry run', () => {
+  it('dry run → described only', () => {
     expect(previewBundle(source({ commands: ['df'], files: ['/var/log/a'] }))).toMatchObject({
       path: null,
       entries: [{ name: 'summary.json' }, { name: 'commands/df.txt' }, { name: 'files/var/log/a' }],
@@ -130,23 +130,23 @@ describe('redaction', () => {
     ['t eyJhbGciOiJI.eyJzdWIi.c2ln end', 't [redacted] end'],
     ['AKIAIOSFODNN7EXAMPLE', '[redacted]'],
     ['a token of thanks, and secretly nothing', 'a token of thanks, and secretly nothing'],
-  ])('%s', async (line, expected) => {
+  ])('%s → replaced', async (line, expected) => {
     expect((await redact(line, [])).text).toBe(expected)
   })
 
-  it('takes private keys as a whole, and the patterns of the host', async () => {
+  it("private keys and the host's patterns → replaced", async () => {
     const key = '-----BEGIN RSA PRIVATE KEY-----\nMIIB\nabc\n-----END RSA PRIVATE KEY-----'
     const { text, redactions } = await redact(`before\n${key}\nafter card 1234-5678`, ['[0-9]{4}-[0-9]{4}'])
     expect(text).toBe('before\n[redacted]\n\n\n\nafter card [redacted]')
     expect(redactions).toBe(2)
   })
 
-  it('takes the rest of a private key whose beginning is not there', async () => {
+  it('key without its beginning → replaced', async () => {
     const { text } = await redact('YWJj\nZGVm\n-----END PRIVATE KEY-----\nafter', [])
     expect(text).toBe('\n\n[redacted]\nafter')
   })
 
-  it('is not held up by long lines', async () => {
+  it('long lines → linear time', async () => {
     const { text } = await redact(`${'a'.repeat(5_000_000)}\nend`, [])
     expect(text.length).toBeLessThan(20_000)
   })

@@ -50,8 +50,8 @@ function run(directory: string, more: Partial<FreeDiskRule> = {}, options: objec
   })
 }
 
-describe('what is removed', () => {
-  it('is old, matches as a whole, and is below the directory, oldest first', async () => {
+describe('files removed', () => {
+  it('old, matching, below the directory → removed, oldest first', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 0.5, 'b.log': 2, 'c.log.1': 5, 'd.txt': 9, 'below/e.log': 3, 'f.log2': 9 })
     const report = await run(directory)
@@ -66,7 +66,7 @@ describe('what is removed', () => {
     expect(existsSync(join(directory, 'below'))).toBe(true)
   })
 
-  it('spares the newest of each directory, and small ones', async () => {
+  it('newest of each directory, and small ones → kept', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 2, 'b.log': 3, 'c.log': 4, 'x/d.log': 9 })
     fill(directory, { 'small.log': 50 }, 10)
@@ -74,14 +74,14 @@ describe('what is removed', () => {
     expect(report.removed.map(({ path }) => path.slice(directory.length + 1))).toEqual(['c.log', 'b.log'])
   })
 
-  it('ends when enough is free', async () => {
+  it('enough free → stops', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 2, 'b.log': 3 })
     expect(await run(directory, {}, { untilFreePercent: 0.1 })).toMatchObject({ files: 0 })
     expect(await run(directory, {}, { untilFreePercent: 100 })).toMatchObject({ files: 2 })
   })
 
-  it('is nothing in a dry run, and the report says what it would be', async () => {
+  it('dry run → none, report says which', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 2, 'b.log': 3 })
     expect(await run(directory, {}, { dryRun: true })).toMatchObject({ files: 2 })
@@ -89,7 +89,7 @@ describe('what is removed', () => {
   })
 })
 
-it('the report fits into what Temporal takes, whatever files are called', async () => {
+it("report with any names → fits into Temporal's limit", async () => {
   const directory = scratch()
   const names = Array.from({ length: 250 }, (_, index) => `${String.fromCharCode(1).repeat(240)}${index}.log`)
   fill(directory, Object.fromEntries(names.map((name) => [name, 9])), 1)
@@ -98,8 +98,8 @@ it('the report fits into what Temporal takes, whatever files are called', async 
   expect(JSON.stringify(report).length).toBeLessThan(1_000_000)
 })
 
-describe('what is never removed', () => {
-  it('what a symbolic link leads to, and the link', async () => {
+describe('files never removed', () => {
+  it('target of a symbolic link, and the link', async () => {
     const [directory, outside] = [scratch(), scratch()]
     fill(outside, { 'precious.log': 9 })
     symlinkSync(outside, join(directory, 'away'))
@@ -108,14 +108,14 @@ describe('what is never removed', () => {
     expect(existsSync(join(outside, 'precious.log'))).toBe(true)
   })
 
-  it('a file with a second name: it would free nothing', async () => {
+  it('file with a second name', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 9 })
     linkSync(join(directory, 'a.log'), join(directory, 'kept'))
     expect(await run(directory)).toMatchObject({ files: 0 })
   })
 
-  it('anything below a directory that is a symbolic link itself, or on the way to it', async () => {
+  it('below a symbolic link, or on the way to one', async () => {
     const [directory, outside] = [scratch(), scratch()]
     fill(outside, { 'below/precious.log': 9 })
     symlinkSync(outside, join(directory, 'root'))
@@ -126,7 +126,7 @@ describe('what is never removed', () => {
     }
   })
 
-  it('what is not a regular file', async () => {
+  it('not a regular file', async () => {
     const directory = scratch()
     execFileSync('mkfifo', [join(directory, 'pipe.log')])
     mkdirSync(join(directory, 'directory.log'))
@@ -134,7 +134,7 @@ describe('what is never removed', () => {
   })
 })
 
-it('a directory that is held stays the same when its name leads elsewhere', async () => {
+it('directory replaced while held → same directory', async () => {
   const [directory, outside] = [scratch(), scratch()]
   fill(outside, { 'a.log': 9 })
   fill(directory, { 'logs/a.log': 9 })
@@ -146,7 +146,7 @@ it('a directory that is held stays the same when its name leads elsewhere', asyn
   expect([existsSync(join(directory, 'moved/a.log')), existsSync(join(outside, 'a.log'))]).toEqual([false, true])
 })
 
-it('a symbolic link that took the place of a directory meanwhile is not entered', async () => {
+it('symbolic link replaces a directory → not entered', async () => {
   const [directory, outside] = [scratch(), scratch()]
   symlinkSync(outside, join(directory, 'link'))
   const held = await DirectoryHandle.open(directory)
@@ -154,7 +154,7 @@ it('a symbolic link that took the place of a directory meanwhile is not entered'
   await held.close()
 })
 
-it('a file that took the place of an old one meanwhile is not removed', async () => {
+it('file replaces an old one → not removed', async () => {
   const directory = scratch()
   fill(directory, { 'a.log': 9 })
   let looks = 0
@@ -170,7 +170,7 @@ it('a file that took the place of an old one meanwhile is not removed', async ()
   expect(existsSync(join(directory, 'a.log'))).toBe(true)
 })
 
-it('what can not be looked at is said, and the rest is done', async () => {
+it('free-disk: unreadable path → reported, rest done', async () => {
   const directory = scratch()
   fill(directory, { 'a.log': 9 })
   const report = await run(directory, { paths: [directory, join(directory, 'none')] })

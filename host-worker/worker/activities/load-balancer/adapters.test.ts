@@ -43,7 +43,7 @@ async function runtimeApi(answer: (command: string) => string): Promise<{ addres
 }
 
 describe('HAProxy', () => {
-  it('is read by the states that it prints', () => {
+  it('printed states → read', () => {
     expect(
       readStat(STAT, 'web').map(({ name, inRotation, serving, sessions }) => [name, inRotation, serving, sessions]),
     ).toEqual([
@@ -56,7 +56,7 @@ describe('HAProxy', () => {
     ])
   })
 
-  it('is told to drain and to bring back, at each address', async () => {
+  it('drain and return → at each address', async () => {
     const [one, two] = [await runtimeApi(() => '\n'), await runtimeApi(() => '\n')]
     const balancer = haproxy({ addresses: [one.address, two.address], backend: 'web', timeout: 5000 })
     await balancer.setInRotation('web-1', false)
@@ -65,7 +65,7 @@ describe('HAProxy', () => {
     expect([one.told, two.told]).toEqual([expected, expected])
   })
 
-  it('of several, a server serves only if it does so at each', async () => {
+  it('several → serves only if it serves at each', async () => {
     const one = await runtimeApi(() => STAT)
     const two = await runtimeApi(() => STAT.replace('web-1,0,3,UP', 'web-1,0,4,DRAIN').replace(/web,web-6.*\n/, ''))
     const servers = await haproxy({ addresses: [one.address, two.address], backend: 'web', timeout: 5000 }).read()
@@ -84,12 +84,12 @@ describe('HAProxy', () => {
     ['an answer that is an error', async () => (await runtimeApi(() => 'No such server.\n')).address, 'No such server'],
     ['nobody', async () => `unix:${join(await directory(), 'none')}`, 'ENOENT'],
     ['a closed port', async () => '127.0.0.1:1', 'ECONNREFUSED'],
-  ])('fails for %s', async (_, address, message) => {
+  ])('%s → error', async (_, address, message) => {
     const balancer = haproxy({ addresses: [await address()], backend: 'web', timeout: 5000 })
     await expect(balancer.setInRotation('web-1', false)).rejects.toThrow(message)
   })
 
-  it('fails for one that does not answer, and for a backend that is not there', async () => {
+  it('no answer, or no such backend → error', async () => {
     const silent = createSocketServer(() => undefined)
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void silent.close())
@@ -101,8 +101,8 @@ describe('HAProxy', () => {
   })
 })
 
-describe('an HTTP hook', () => {
-  it('is asked, and told, with its token', async () => {
+describe('HTTP hook', () => {
+  it('read and change → with its token', async () => {
     const seen: unknown[] = []
     const server = createServer((request, response) => {
       let body = ''
@@ -140,7 +140,7 @@ describe('commands', () => {
   const commands = { list: 'lb-list', drain: 'lb-drain', restore: 'lb-restore' }
   const result = (stdout: string, exitCode = 0) => ({ exitCode, stdout, stderr: '', durationMs: 1 })
 
-  it('are run by their names', async () => {
+  it('read and change → run by name', async () => {
     const ran: unknown[] = []
     const balancer = balancerByCommand(commands, async (name, params) => {
       ran.push([name, params])
@@ -160,12 +160,12 @@ describe('commands', () => {
     ['not JSON', 'not JSON'],
     ['{"servers": [{"name": "a"}]}', 'servers.0.in_rotation'],
     ['{}', 'servers'],
-  ])('that print %j are not understood', async (stdout, message) => {
+  ])('output %j → error', async (stdout, message) => {
     const balancer = balancerByCommand(commands, async () => result(stdout))
     await expect(balancer.read()).rejects.toThrow(message)
   })
 
-  it('that fail, fail', async () => {
+  it('failure → error', async () => {
     const balancer = balancerByCommand(commands, async () => result('why', 3))
     await expect(balancer.setInRotation('a', false)).rejects.toThrow('lb-drain exited with 3: why')
   })

@@ -25,8 +25,8 @@ function pool(list: BalancedServer[], more: Partial<Pool> = {}, between?: () => 
 
 const tooFew = expect.objectContaining({ type: 'too_few_servers', nonRetryable: true })
 
-describe('drain', () => {
-  it('takes a server out, by its name there', async () => {
+describe('drainServer', () => {
+  it('in rotation → out, by its name there', async () => {
     const list = servers('srv1', 'srv2')
     const change = await drainServer(pool(list, { serverNames: { 'web-1': 'srv1' } }), 'web-1')
     expect(change).toMatchObject({ changed: true, before: { servers: [{ node: 'web-1', inRotation: true }, {}] } })
@@ -37,32 +37,32 @@ describe('drain', () => {
     ['the host says', { minServers: 2 }, 0],
     ['the order says', {}, 2],
     ['the host says, whatever the order says', { minServers: 2 }, 1],
-  ])('refuses to leave fewer than %s', async (_, more, asked) => {
+  ])('fewer than %s left → refused', async (_, more, asked) => {
     const list = servers('web-1', 'web-2')
     await expect(drainServer(pool(list, more), 'web-1', asked)).rejects.toEqual(tooFew)
     expect(list.every(({ inRotation }) => inRotation)).toBe(true)
   })
 
-  it('counts only what serves', async () => {
+  it('not serving → not counted', async () => {
     const list = servers('web-1', 'web-2', 'web-3')
     Object.assign(list[1] ?? {}, { serving: false, state: 'DOWN' })
     Object.assign(list[2] ?? {}, { serving: false, inRotation: false })
     await expect(drainServer(pool(list), 'web-1')).rejects.toMatchObject({ details: [{ left: 0, min_servers: 1 }] })
   })
 
-  it('may take out one that does not serve anyway, while enough others do', async () => {
+  it('not serving itself → out, while enough others serve', async () => {
     const list = servers('web-1', 'web-2')
     Object.assign(list[0] ?? {}, { serving: false, state: 'DOWN' })
     expect(await drainServer(pool(list), 'web-1')).toMatchObject({ changed: true })
   })
 
-  it('is done once', async () => {
+  it('out already → unchanged', async () => {
     const list = servers('web-1', 'web-2')
     await drainServer(pool(list), 'web-1')
     expect(await drainServer(pool(list), 'web-1')).toMatchObject({ changed: false })
   })
 
-  it('goes back when another was drained at the same time', async () => {
+  it('another drained at the same time → returned', async () => {
     const list = servers('web-1', 'web-2')
     let others = 0
     const between = (): void => {
@@ -73,20 +73,20 @@ describe('drain', () => {
     expect(list[0]?.inRotation).toBe(true)
   })
 
-  it('knows when the load balancer did not do it', async () => {
+  it('load balancer did nothing → error', async () => {
     const list = servers('web-1', 'web-2')
     const deaf = { ...balancer(list), setInRotation: async () => undefined }
     await expect(drainServer(pool(list, { balancer: deaf }), 'web-1')).rejects.toMatchObject({ type: 'NotDrained' })
   })
 
-  it('is made when only one of several load balancers has the server out', async () => {
+  it('out at one of several → out at all', async () => {
     const list = servers('web-1', 'web-2')
     Object.assign(list[0] ?? {}, { partly: true, serving: false })
     expect(await drainServer(pool(list), 'web-1')).toMatchObject({ changed: true })
     expect(list[0]?.inRotation).toBe(false)
   })
 
-  it('does not know a server of no pool', async () => {
+  it('no such server → error', async () => {
     await expect(drainServer(pool(servers('a', 'b')), 'web-1')).rejects.toMatchObject({
       type: 'UnknownServer',
       message: expect.stringContaining('it has a, b'),
@@ -94,26 +94,26 @@ describe('drain', () => {
   })
 })
 
-describe('return', () => {
-  it('brings a server back, once', async () => {
+describe('returnServer', () => {
+  it('out → in, once', async () => {
     const list = servers('web-1', 'web-2')
     await drainServer(pool(list), 'web-1')
     expect(await returnServer(pool(list), 'web-1')).toMatchObject({ changed: true })
     expect(await returnServer(pool(list), 'web-1')).toMatchObject({ changed: false })
   })
 
-  it('is not over while one of several load balancers has the server out', async () => {
+  it('still out at one of several → not done', async () => {
     const list = servers('web-1', 'web-2')
     Object.assign(list[0] ?? {}, { partly: true })
     await expect(returnServer(pool(list), 'web-1')).rejects.toMatchObject({ type: 'NotReturned' })
   })
 
-  it('says of one server what it finds, when it is asked for that', async () => {
+  it('one server asked for → its state', async () => {
     const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), 'web-2')
     expect(found.map(({ node }) => node)).toEqual(['web-2'])
   })
 
-  it('says what it finds', async () => {
+  it('pool → its state', async () => {
     expect(await readPool(pool(servers('web-1')))).toEqual({
       pool: 'web',
       minServers: 1,

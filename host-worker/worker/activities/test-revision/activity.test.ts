@@ -51,21 +51,21 @@ const run = (on: TestHost, request: object, environment = order()()): Promise<Te
 const left = (on: TestHost): string[] =>
   existsSync(join(on.data, 'checkouts')) ? readdirSync(join(on.data, 'checkouts')) : []
 
-describe('a revision', () => {
-  it('is tested in a directory of its own, which is gone afterwards', async () => {
+describe('revision', () => {
+  it('branch → tested in its own directory, removed afterwards', async () => {
     const on = host()
     const { test } = await run(on, {})
     expect(test).toMatchObject({ exitCode: 0, stdout: expect.stringContaining(join(on.data, 'checkouts')) })
     expect(left(on)).toEqual([])
   })
 
-  it('may be a commit, and may fail', async () => {
+  it('commit → tested, failure reported', async () => {
     const on = host()
     expect(await run(on, { revision: head })).toMatchObject({ commit: head, test: { exitCode: 1 } })
     expect(left(on)).toEqual([])
   })
 
-  it('that is not there is not tested', async () => {
+  it('missing → not tested', async () => {
     const on = host()
     await expect(run(on, { revision: 'refs/pull/99/head' })).rejects.toMatchObject({ type: 'CheckoutFailed' })
     expect(left(on)).toEqual([])
@@ -77,13 +77,13 @@ describe('a revision', () => {
     [{ revision: 'main' }, 'RevisionNotAllowed'],
     [{ revision: '--upload-pack=touch /tmp/x' }, 'RevisionNotAllowed'],
     [{ test: 'other' }, 'CommandNotAllowed'],
-  ])('is refused when the host does not allow it: %j', async (request, type) => {
+  ])('not allowed by the host: %j → refused', async (request, type) => {
     const on = host()
     await expect(async () => run(on, request)).rejects.toMatchObject({ type })
     expect(on.asked).toBe(0)
   })
 
-  it('leaves nothing behind when it is cancelled', async () => {
+  it('cancelled → nothing left behind', async () => {
     const on = host()
     const environment = order()()
     const running = run(on, { test: 'slow' }, environment)
@@ -94,7 +94,7 @@ describe('a revision', () => {
     expect(left(on)).toEqual([])
   })
 
-  it('leaves no process behind when it is over, and no outcome is lost with what can not be removed', async () => {
+  it('over → no process left, outcome kept even if not removable', async () => {
     const on = host()
     Object.assign(on.commands, {
       slow: command(['sh', '-c', 'sleep 60 & echo $!; mkdir -p closed/below; touch closed/below/file; chmod 0 closed']),
@@ -105,7 +105,7 @@ describe('a revision', () => {
     expect(left(on)).toEqual([])
   })
 
-  it('finds what a worker that died has left, and removes it', async () => {
+  it('worker died → leftovers removed', async () => {
     const on = host()
     mkdirSync(join(on.data, 'checkouts/checkout-old/tree'), { recursive: true })
     await run(on, {})

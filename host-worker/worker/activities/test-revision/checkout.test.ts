@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { inCheckout } from './checkout.ts'
 
-it('a checkout that somebody works in is not taken for a leftover', async () => {
+it('checkout: in use → not removed as a leftover', async () => {
   const parent = mkdtempSync(join(tmpdir(), 'resile-checkouts-'))
   onTestFinished(() => rmSync(parent, { recursive: true }))
   const source = { url: 'file:///none', revision: 'HEAD' }
