@@ -1,4 +1,8 @@
-/** A route: the router, the OpenAPI document and the fuzz tests are all made from it. */
+/**
+ * A route: the router and the OpenAPI document are made from it, and so are the fuzz tests, except for signals, whose
+ * bodies are listed in `edge/testing/fuzz/requests.ts`. A test reads `method` and `path` from the source: write them as
+ * literals.
+ */
 import type { z } from 'zod'
 import {
   decisionSchema,

@@ -1,3 +1,5 @@
+/** Limits of request bodies, which a datacenter's front end enforces before the coordinator does. */
+
 /** The largest request body, in bytes. */
 export const BODY_LIMIT = 64 * 1024
 

@@ -77,7 +77,9 @@ export interface FleetUsage {
 }
 
 /**
- * Judges a constraint that counts executions: `concurrency` or `maxExecution`.
+ * Judges a constraint that counts the executions of one scope. Every kind that permits `is_global` is judged here, since
+ * this is all that a GlobalLedger knows; kinds that need nodes or failures are judged below, and the ledger's
+ * `judgeConstraints` chooses.
  *
  * @param at    the time judged
  * @param clock the present; a pending start is taken as confirmed then. Equal to `at` but for questions about the future

@@ -31,7 +31,7 @@ function fillText(text: string, signal: SignalFacts): string {
     const fields = kind === 'labels' ? signal.labels : signal.annotations
     const found = kind === undefined ? signal.value : Object.hasOwn(fields, name) ? fields[name] : null
     if (found === null || found === undefined)
-      throw new InterpolationError(`${expression}: the signal carries none of that name`)
+      throw new InterpolationError(`${expression}: the signal has nothing of that name`)
     return found
   })
 }

@@ -58,3 +58,10 @@ test('boundaries: a file in no part → violation', () => {
     { file: 'edge/new/a.ts', line: 1, message: 'belongs to no part in tools/boundaries.ts' },
   ])
 })
+
+test('boundaries: an integration without a part of its own → violation', () => {
+  const root = treeOf({ 'edge/integrations/new/index.ts': '' })
+  expect(checkBoundaries(root)).toMatchObject([
+    { message: 'edge/integrations/new needs a part of its own in tools/boundaries.ts' },
+  ])
+})

@@ -31,15 +31,27 @@ const scripts = {
     const code = await temporalCli()
     return code === 0 ? soak(args) : code
   },
-  check: () => inTurn([types, () => runTool('biome', ['check', '.']), typedLint, boundaries]),
+  check: () => inTurn({ types, biome: () => runTool('biome', ['check', '.']), oxlint: typedLint, boundaries }),
   types,
-  lint: () => inTurn([() => runTool('biome', ['lint', '.']), typedLint, boundaries]),
+  lint: () => inTurn({ biome: () => runTool('biome', ['lint', '.']), oxlint: typedLint, boundaries }),
   format: () => runTool('biome', ['check', '--write', '--linter-enabled=false', '.']),
   unused: (args) => runTool('knip', args),
   audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
   bindings: (args) => runTool('node', [join(root, 'tools/bindings.mjs'), ...args]),
   docs: () => runTool('node', [join(root, 'tools/docs/generate.ts')]),
   wrangler: (args) => runTool('wrangler', args),
+}
+
+/** `--help` of the scripts whose program has none of its own. */
+const help = {
+  test: 'npm test [-- FILE… OPTION…]: runs all tests, or those of the files; options are those of vitest run',
+  soak: 'npm run soak [-- --short]: runs the tests that take long; --short: some minutes',
+  fuzz: 'npm run fuzz [-- NUMBER]: sends so many (100000) arbitrary requests and configuration files',
+  check: 'npm run check: types, lint, format, and the boundaries between parts of the code',
+  types: 'npm run types: types, for hosts and for the edge',
+  lint: 'npm run lint: lint, and the boundaries between parts of the code',
+  format: 'npm run format: formats all files and sorts imports',
+  docs: 'npm run docs: writes the generated pages of the documentation',
 }
 
 const [name = '', ...args] = process.argv.slice(2)
@@ -56,6 +68,10 @@ async function run(script, scriptArgs) {
     console.error(`no script ${JSON.stringify(script)}; there are: ${Object.keys(scripts).join(' ')}`)
     return 2
   }
+  if (Object.hasOwn(help, script) && scriptArgs.some((arg) => arg === '--help' || arg === '-h')) {
+    console.log(help[script])
+    return 0
+  }
   await setUp()
   return scripts[script](scriptArgs)
 }
@@ -68,7 +84,7 @@ function temporalCli() {
 /** Runs the tests that send anything at all to what reads it, so often. */
 function fuzz(runs = '100000') {
   if (!/^[1-9]\d*$/.test(runs)) {
-    console.error(`how often? ${JSON.stringify(runs)} is no number`)
+    console.error(`fuzz: ${JSON.stringify(runs)} is not a positive whole number`)
     return 2
   }
   const files = ['edge/testing/fuzz/fuzz.test.ts', 'host-worker/config/hcl/fuzz.test.ts']
@@ -85,9 +101,9 @@ function soak(arguments_) {
   return runGuarded(join(root, 'tools/test.ts'), others, environment)
 }
 
-function types() {
+async function types() {
   const projects = ['tsconfig.json', 'edge/tsconfig.json'].filter((file) => existsSync(join(root, file)))
-  return inTurn(projects.map((project) => () => runTool('tsc', ['--project', project])))
+  return inTurn(Object.fromEntries(projects.map((file) => [file, () => runTool('tsc', ['--project', file])])))
 }
 
 function typedLint() {
@@ -99,9 +115,15 @@ function boundaries() {
   return runGuarded(join(root, 'tools/boundaries.ts'), [])
 }
 
-/** Runs all, also after a failure, so that one run shows everything that is wrong. */
+/** Runs all, also after a failure, so that one run shows everything that is wrong; closes with what failed. */
 async function inTurn(steps) {
   let worst = 0
-  for (const step of steps) worst = Math.max(worst, await step([]))
+  const failed = []
+  for (const [name, step] of Object.entries(steps)) {
+    const code = await step([])
+    if (code !== 0) failed.push(name)
+    worst = Math.max(worst, code)
+  }
+  if (failed.length > 0) console.error(`failed: ${failed.join(', ')}`)
   return worst
 }

@@ -48,7 +48,7 @@ async function install({ folder, title, check }, lock) {
   say(`installing ${title}`)
   const started = Date.now()
   const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`
-  const progress = setInterval(() => say(`  still at it after ${seconds()}`), 10_000)
+  const progress = setInterval(() => say(`  still running after ${seconds()}`), 10_000)
   try {
     await npmCi(folder, lock)
   } finally {

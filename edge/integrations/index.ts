@@ -1,4 +1,4 @@
-/** All integrations. A new one is a folder and a line here. */
+/** All integrations; docs/development.md lists what else a new one needs. */
 import type { Config } from '../../shared/config.ts'
 import type { Identity } from '../access/identify.ts'
 import type { Sender, SignedRequest } from '../access/sender.ts'

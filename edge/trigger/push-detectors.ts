@@ -1,4 +1,6 @@
 /** Detectors whose signals are pushed to the coordinator, and the starts that they request. */
+
+import type { PushedSourceKind } from '../../shared/config/detectors.ts'
 import type { Config, DetectorConfig } from '../../shared/config.ts'
 import { InterpolationError, interpolate, type SignalFacts } from '../../shared/interpolate.ts'
 import { type ProblemCode, ProblemError } from '../http/problem.ts'
@@ -12,7 +14,7 @@ export interface Detector<Source> {
 }
 
 /** The detectors with one kind of source. */
-export function detectorsWith<Kind extends 'alert' | 'pagerduty' | 'cloudevent'>(
+export function detectorsWith<Kind extends PushedSourceKind>(
   config: Config,
   kind: Kind,
 ): Detector<NonNullable<DetectorConfig[Kind]>>[] {

@@ -5,7 +5,7 @@ import { messageOf } from '../../shared/log.ts'
 import type { Decision } from '../../shared/wire.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-client.ts'
 import { type Episode, observeEpisodes } from './episodes.ts'
-import { openSource } from './sources/open-source.ts'
+import { createSource } from './sources/create-source.ts'
 import { DetectorStore, StateUnreadable } from './store.ts'
 import { triggerBody } from './trigger.ts'
 import { limitTriggers } from './trigger-limit.ts'
@@ -88,7 +88,7 @@ async function explain(
   }
   const now = Date.now()
   const { episodes: before, limited, source: state } = store.load(name, detector.interval, now)
-  const source = openSource(detector, directory, state)
+  const source = createSource(detector, directory, state)
   const observation = await source.observe(now)
   await source.close?.()
   if ('unknown' in observation) return { ...head, sees: 'unknown', detail: observation.unknown, conditions: [] }

@@ -10,8 +10,8 @@ import { detectorsSchema } from '../../shared/config.ts'
 import { CoordinatorClient } from '../net/coordinator-client.ts'
 import { DetectorMetrics } from './metrics.ts'
 import { type DetectorContext, Watch } from './poll.ts'
+import * as sources from './sources/create-source.ts'
 import type { Firing, Observation } from './sources/observation.ts'
-import * as sources from './sources/open-source.ts'
 import { DetectorStore } from './store.ts'
 
 const FIRING: Firing = { fingerprint: 'f', labels: { node: 'web-1' }, annotations: {}, value: '1', summary: 'sick' }
@@ -52,7 +52,7 @@ beforeEach(async () => {
   })
   await new Promise<void>((resolve) => coordinator.listen(0, '127.0.0.1', resolve))
   directory = await mkdtemp(join(tmpdir(), 'resile-watch-'))
-  vi.spyOn(sources, 'openSource').mockImplementation(() => ({ observe: async () => observation }))
+  vi.spyOn(sources, 'createSource').mockImplementation(() => ({ observe: async () => observation }))
   around = surroundings()
 })
 afterEach(async () => {
@@ -252,8 +252,8 @@ describe('clock set', () => {
 describe('source', () => {
   it('throws → unknown', async () => {
     const looking = watch()
-    vi.mocked(sources.openSource).mockReset()
-    vi.spyOn(sources, 'openSource').mockImplementation(() => ({
+    vi.mocked(sources.createSource).mockReset()
+    vi.spyOn(sources, 'createSource').mockImplementation(() => ({
       observe: async () => {
         throw new Error('a fault')
       },
@@ -265,7 +265,7 @@ describe('source', () => {
   })
 
   it('invalid state → daemon continues', async () => {
-    vi.spyOn(sources, 'openSource').mockImplementation(() => ({
+    vi.spyOn(sources, 'createSource').mockImplementation(() => ({
       observe: async () => SICK,
       state: () => {
         throw new Error('a fault')
@@ -280,7 +280,7 @@ describe('source', () => {
     try {
       let end: (seen: Observation) => void = () => undefined
       let asked = 0
-      vi.spyOn(sources, 'openSource').mockImplementation(() => ({
+      vi.spyOn(sources, 'createSource').mockImplementation(() => ({
         observe: () => {
           asked += 1
           return new Promise((resolve) => {

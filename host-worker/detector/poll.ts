@@ -7,8 +7,8 @@ import type { SignalEpisode } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
 import { answerEpisode, beginAttempt, type Episode, type Episodes, observeEpisodes, shiftEpisodes } from './episodes.ts'
 import type { DetectorMetrics } from './metrics.ts'
+import { createSource } from './sources/create-source.ts'
 import type { Observation } from './sources/observation.ts'
-import { openSource } from './sources/open-source.ts'
 import type { Notice, Source } from './sources/source.ts'
 import type { DetectorState, DetectorStore } from './store.ts'
 import { sendTrigger } from './trigger.ts'
@@ -63,7 +63,7 @@ export class Watch {
     this.#episodes = state.episodes
     this.#limited = state.limited
     this.#sourceState = state.source
-    this.#source = openSource(detector, context.directory, state.source)
+    this.#source = createSource(detector, context.directory, state.source)
   }
 
   /** Polls at each interval, a little later each time by chance, until it is stopped. */

@@ -73,6 +73,8 @@ const prometheusSchema = z
   )
   .transform(({ url, urls, ...rest }) => ({ ...rest, urls: urls ?? (url === undefined ? [] : [url]) }))
 
+const absolutePath = text.regex(/^\//, { error: 'expected an absolute path' })
+
 /** How many matches within how long make a condition of what is read line by line. */
 const matching = {
   pattern,
@@ -83,9 +85,7 @@ const matching = {
 }
 
 const logSchema = z.strictObject({
-  files: z
-    .array(text.regex(/^\//, { error: 'expected an absolute path' }), { error: 'expected a list of files' })
-    .min(1, { error: 'must name at least one file' }),
+  files: z.array(absolutePath, { error: 'expected a list of files' }).min(1, { error: 'must name at least one file' }),
   ...matching,
   from: z.enum(['end', 'beginning']).default('end'),
 })
@@ -99,7 +99,7 @@ const journalSchema = z
       .default([]),
     identifiers: z.array(text, { error: 'expected a list of identifiers' }).default([]),
     kernel: z.boolean({ error: 'expected true or false' }).default(false),
-    directory: text.regex(/^\//, { error: 'expected an absolute path' }).optional(),
+    directory: absolutePath.optional(),
     ...matching,
   })
   .superRefine(
@@ -143,17 +143,18 @@ const templatedName = z
   .string({ error: 'expected a quoted string' })
   .refine((value) => /(?<!\$)\$\{/.test(value) || isName(value), { error: `not a name: ${NAME_RULE}` })
 
-/** Sources that the detector daemon polls; */
+/** Sources that the detector daemon polls. */
 const POLLED = ['http_check', 'prometheus', 'tcp_check', 'command_check'] as const
-/** that it reads as they grow; */
+/** Sources that the detector daemon reads as they grow. */
 const FOLLOWED = ['log', 'journal'] as const
-/** and sources whose signals are pushed to the coordinator. */
+/** Sources whose signals are pushed to the coordinator. */
 const PUSHED = ['alert', 'pagerduty', 'cloudevent'] as const
 /** The blocks of which each detector has exactly one. */
-const SOURCES = [...POLLED, ...FOLLOWED, 'schedule', ...PUSHED] as const
+export const SOURCES = [...POLLED, ...FOLLOWED, 'schedule', ...PUSHED] as const
 
 /** The kind of a detector's source. */
 export type SourceKind = (typeof SOURCES)[number]
+export type PushedSourceKind = (typeof PUSHED)[number]
 
 /** The keys of a detector that say when, and how often, it triggers. */
 const TIMING = ['interval', 'jitter', 'for', 'clear_for', 'repeat_after'] as const

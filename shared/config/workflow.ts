@@ -61,16 +61,16 @@ const constraintValue = numberOrText.transform((value, context) =>
   typeof value === 'string' && /^(?:[1-9]\d?|100)%$/.test(value) ? value : toWholeNumber(value, context),
 )
 
-/** The kinds of constraints, as receipts name them. */
+/** The kinds of constraint, as receipts name them. */
 export const CONSTRAINT_KINDS = ['maxExecution', 'concurrency', 'exclusive', 'maxUnavailable', 'maxFailure'] as const
 
-/** The kinds of constraint. The published design spells one of them "concurency"; both are read. */
+/** The article that Resile implements spells one kind "concurency"; both are read. */
 const kind = z
   .enum([...CONSTRAINT_KINDS, 'concurency'])
   .transform((value) => (value === 'concurency' ? 'concurrency' : value))
 
 /** Whether a kind requires (true), permits (null) or refuses (false) a key beside `kind`, and its least value. */
-const KIND_RULES = {
+export const KIND_RULES = {
   maxExecution: { value: true, period: true, is_global: null, per: null, least: 0, percent: false, node: false },
   concurrency: { value: true, period: null, is_global: null, per: null, least: 0, percent: false, node: false },
   exclusive: { value: false, period: false, is_global: false, per: false, least: 0, percent: false, node: true },
@@ -124,7 +124,7 @@ const constraintSchema = z
   .transform(({ value, is_global, ...rest }) => ({
     ...rest,
     is_global: is_global ?? false,
-    // Of an exclusive one nothing else may be open: less than one.
+    // A kind without a `value` has the limit 1.
     value: value === undefined ? 1 : typeof value === 'number' ? value : Number(value.slice(0, -1)),
     ...(typeof value === 'string' ? { percent: true as const } : {}),
   }))

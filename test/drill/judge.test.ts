@@ -13,7 +13,7 @@ import {
   type Run,
   type Sent,
 } from './judge.ts'
-import type { Kind, Rule } from './kinds.ts'
+import type { DrillWorkflow, Rule } from './workflows.ts'
 
 let made = 0
 
@@ -37,7 +37,7 @@ function run(startedAt: number, more: Partial<Run> = {}): Run {
   }
 }
 
-function kind(...rules: Rule[]): Kind[] {
+function kind(...rules: Rule[]): DrillWorkflow[] {
   return [{ name: 'work', target: 'node', validFor: 10, share: 1, rules }]
 }
 
@@ -157,7 +157,7 @@ describe('start that came too late', () => {
   })
 
   test('in time, refused by its worker → violation', () => {
-    expect(judgeLate([run(999, late)])).toMatchObject([{ what: 'work was started in time, and sent away' }])
+    expect(judgeLate([run(999, late)])).toMatchObject([{ what: 'work was started in time, and rejected' }])
   })
 })
 

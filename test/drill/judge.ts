@@ -3,7 +3,7 @@
  * books are believed in one thing only: its reason why an execution never started, and only where Temporal has none.
  */
 import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
-import type { Kind, Rule } from './kinds.ts'
+import type { DrillWorkflow, Rule } from './workflows.ts'
 
 /** One run, as its history in Temporal tells it. Times in milliseconds since the epoch. */
 export interface Run {
@@ -44,11 +44,11 @@ export function isLate(run: Run): boolean {
  * I1: the limits of all kinds, over the runs given. The drill gives it those that did something: one that was started
  * too late did nothing on any host, and {@link judgeLate} sees to it that this is so.
  */
-export function judgeLimits(kinds: readonly Kind[], runs: readonly Run[]): Violation[] {
+export function judgeLimits(kinds: readonly DrillWorkflow[], runs: readonly Run[]): Violation[] {
   return kinds.flatMap(({ name, rules }) => rules.flatMap((rule) => judgeRule(name, rule, runs)))
 }
 
-/** I1, of starts that came too late: they did nothing and ended so; and none that came in time was sent away. */
+/** I1, of starts that came too late: they did nothing and ended so; and none that came in time was rejected. */
 export function judgeLate(runs: readonly Run[]): Violation[] {
   return runs.flatMap((run): Violation[] => {
     const evidence = [describeRun(run), ...run.deeds]
@@ -57,7 +57,7 @@ export function judgeLate(runs: readonly Run[]): Violation[] {
       return acted ? [{ invariant: 'I1', what: `${run.type} was started too late, and acted`, evidence }] : []
     }
     const refused = run.failure === STARTED_TOO_LATE
-    return refused ? [{ invariant: 'I1', what: `${run.type} was started in time, and sent away`, evidence }] : []
+    return refused ? [{ invariant: 'I1', what: `${run.type} was started in time, and rejected`, evidence }] : []
   })
 }
 
@@ -92,7 +92,7 @@ export function isPromise({ status }: Sent): boolean {
 
 /** I2: each promised execution ran once, or there is a record that says why not. */
 export function judgePromises(
-  kinds: readonly Kind[],
+  kinds: readonly DrillWorkflow[],
   sent: readonly Sent[],
   promised: readonly Promised[],
   runs: readonly Run[],

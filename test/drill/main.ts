@@ -9,7 +9,6 @@ import { raceVisibility } from './contrast.ts'
 import { Fleet, type FleetNode } from './fleet.ts'
 import { Histories } from './histories.ts'
 import { isLate, judgeLimits, type Violation } from './judge.ts'
-import { KINDS } from './kinds.ts'
 import { type DrillOptions, readOptions } from './options.ts'
 import { planRound } from './plan.ts'
 import { writeProject } from './project.ts'
@@ -26,6 +25,7 @@ import {
 import { runRound } from './round.ts'
 import { Callers } from './triggers.ts'
 import { judgeAll, judgeSoFar } from './verdict.ts'
+import { WORKFLOWS } from './workflows.ts'
 
 const DATACENTERS = ['ams', 'fra', 'lhr', 'nrt']
 
@@ -65,8 +65,7 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
   const nodes = nodesOf(datacenters)
   say(options, `drill with --seed ${options.seed} --rounds ${options.rounds} --datacenters ${options.datacenters}`)
   const project = join(directory, 'project')
-  const kinds = KINDS
-  await writeProject(project, datacenters, kinds)
+  await writeProject(project, datacenters, WORKFLOWS)
   stopped.throwIfAborted()
   const broken = new AbortController()
   const signal = AbortSignal.any([stopped, broken.signal])
@@ -77,12 +76,12 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
     const { sent } = callers
     const histories = new Histories(
       fleet.temporal,
-      kinds.map(({ name }) => name),
+      WORKFLOWS.map(({ name }) => name),
     )
     const random = new Random(options.seed)
     const rounds: RoundReport[] = []
     for (let number = 1; number <= options.rounds; number++) {
-      const plan = planRound(random, number, kinds, nodes)
+      const plan = planRound(random, number, WORKFLOWS, nodes)
       const before = { at: Date.now(), sent: sent.length, started: histories.runs.length }
       const ailing = await runRound(fleet, callers, plan, signal)
       await histories.refresh()
@@ -93,13 +92,13 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
         answers: countAnswers(sent.slice(before.sent)),
         started: histories.runs.length - before.started,
         ailing,
-        violations: judgeSoFar(kinds, sent, histories).length,
+        violations: judgeSoFar(WORKFLOWS, sent, histories).length,
         seconds: (Date.now() - before.at) / 1000,
       }
       rounds.push(report)
       say(options, roundLine(report))
     }
-    const violations = await judgeAll(fleet, kinds, sent, histories, signal)
+    const violations = await judgeAll(fleet, WORKFLOWS, sent, histories, signal)
     const late = histories.runs.filter(isLate)
     const started = histories.runs.filter((run) => !isLate(run))
     const has = (...invariants: Violation['invariant'][]) =>
@@ -115,7 +114,7 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
       late: {
         delivered: fleet.line.lateDeliveries,
         started: late.length,
-        overLimit: judgeLimits(kinds, histories.runs).length - has('I1').length,
+        overLimit: judgeLimits(WORKFLOWS, histories.runs).length - has('I1').length,
       },
       violations: has('I1', 'I2', 'I3'),
       lost: has('lost'),

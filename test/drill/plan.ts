@@ -1,8 +1,8 @@
 /** What happens in a round: drawn from the seed before it begins, so that a seed gives the same drill again. */
 import { drawFault, type Fault, holdBeyondValidFor, loseRepliesBeyondValidFor, SHORT_VALID_FOR } from './faults.ts'
 import type { FleetNode } from './fleet.ts'
-import type { Kind } from './kinds.ts'
 import type { Random } from './random.ts'
+import type { DrillWorkflow } from './workflows.ts'
 
 /** A trigger to be sent; times in milliseconds. */
 export interface PlannedTrigger {
@@ -43,7 +43,7 @@ const FAULTS_BEGIN = 1200
 export function planRound(
   random: Random,
   number: number,
-  kinds: readonly Kind[],
+  kinds: readonly DrillWorkflow[],
   nodes: readonly FleetNode[],
 ): PlannedRound {
   const draws = LASTING[number % LASTING.length] ?? []
@@ -56,7 +56,11 @@ export function planRound(
     faults.push({ at: random.whole(0, FAULTS_BEGIN), fault: drawFault(random, names, taken) })
   }
   let sent = 0
-  const trigger = (at: number, among: readonly Kind[] = kinds, validFor: number | null = null): PlannedTrigger => {
+  const trigger = (
+    at: number,
+    among: readonly DrillWorkflow[] = kinds,
+    validFor: number | null = null,
+  ): PlannedTrigger => {
     sent += 1
     return drawTrigger(random, `${number}-${sent}`, at, among, nodes, validFor)
   }
@@ -88,7 +92,7 @@ function drawTrigger(
   random: Random,
   mark: string,
   at: number,
-  kinds: readonly Kind[],
+  kinds: readonly DrillWorkflow[],
   nodes: readonly FleetNode[],
   validFor: number | null,
 ): PlannedTrigger {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
-import type { Kind, Rule } from './kinds.ts'
+import type { DrillWorkflow, Rule } from './workflows.ts'
 
 /** The command line of this repository's `resile`, to be run by this Node. */
 export const RESILE = ['--disable-warning=ExperimentalWarning', join(PACKAGE_ROOT, 'host-worker/cli/main.ts')]
@@ -16,7 +16,7 @@ export const RESILE = ['--disable-warning=ExperimentalWarning', join(PACKAGE_ROO
 export async function writeProject(
   directory: string,
   datacenters: readonly string[],
-  kinds: readonly Kind[],
+  kinds: readonly DrillWorkflow[],
 ): Promise<void> {
   await mkdir(join(directory, 'workflows'), { recursive: true })
   const quoted = datacenters.map((name) => `"${name}"`)
@@ -53,7 +53,7 @@ command "work" {
 `
 }
 
-function workflowHcl({ target, validFor, rules }: Kind): string {
+function workflowHcl({ target, validFor, rules }: DrillWorkflow): string {
   return [
     `task_queue_target = "${target}"`,
     `valid_for = "${validFor}s"`,
@@ -74,7 +74,7 @@ function constraintHcl(rule: Rule): string {
 }
 
 /** Sleeps, or has its host do something, for as long as its input says. */
-function workflowCode({ name }: Kind): string {
+function workflowCode({ name }: DrillWorkflow): string {
   return `import { proxyActivities, sleep } from '@temporalio/workflow'
 const { runCommand } = proxyActivities({ startToCloseTimeout: '10s', retry: { maximumAttempts: 2 } })
 export async function ${name}(input) {

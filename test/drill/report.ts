@@ -11,7 +11,7 @@ export interface RoundReport {
   /** As {@link countAnswers} counts them; `none` for no answer. */
   answers: Record<string, number>
   started: number
-  /** What was not whole again in time. */
+  /** What had not recovered in time. */
   ailing: string[]
   /** Of the whole drill, as far as it can be said. */
   violations: number
@@ -37,7 +37,7 @@ export interface DrillReport {
   seconds: number
 }
 
-/** How often each status was answered; a 503 is told with its code, since that says who was not there. */
+/** How often each status was answered; a 503 is shown with its code, since that says who was not there. */
 export function countAnswers(sent: readonly Sent[]): Record<string, number> {
   return countBy(sent, ({ status, code }) => (status === 503 ? `503 ${code}` : String(status ?? 'none')))
 }

@@ -5,7 +5,7 @@ import type { Fleet } from './fleet.ts'
 import type { PlannedRound } from './plan.ts'
 import type { Callers } from './triggers.ts'
 
-/** How long the fleet may take to be whole again, in milliseconds; the round goes on in any case. */
+/** How long the fleet may take to recover, in milliseconds; the round goes on in any case. */
 const HEAL_WITHIN = 30_000
 
 /** Runs it, and returns what had not healed in time. */

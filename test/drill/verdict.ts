@@ -17,7 +17,7 @@ import {
   type Sent,
   type Violation,
 } from './judge.ts'
-import type { Kind } from './kinds.ts'
+import type { DrillWorkflow } from './workflows.ts'
 
 /** How long the outbox may take to be empty, and executions to end, in milliseconds. */
 const OUTBOX_WITHIN = 60_000
@@ -26,7 +26,7 @@ const ENDED_WITHIN = 45_000
 const LIST_INTERVAL = 1000
 
 /** What can be said of a drill while it is going on: of its promises, nothing yet. */
-export function judgeSoFar(kinds: readonly Kind[], sent: readonly Sent[], histories: Histories): Violation[] {
+export function judgeSoFar(kinds: readonly DrillWorkflow[], sent: readonly Sent[], histories: Histories): Violation[] {
   const { runs } = histories
   return [
     ...judgeLimits(
@@ -42,7 +42,7 @@ export function judgeSoFar(kinds: readonly Kind[], sent: readonly Sent[], histor
 /** Waits for the end of everything that is in progress, and judges all of the drill. */
 export async function judgeAll(
   fleet: Fleet,
-  kinds: readonly Kind[],
+  kinds: readonly DrillWorkflow[],
   sent: readonly Sent[],
   histories: Histories,
   signal: AbortSignal,

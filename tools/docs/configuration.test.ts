@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { coordinatorSchema } from '../../shared/config/coordinator.ts'
 import { detectorsSchema } from '../../shared/config/detectors.ts'
 import { workerSchema } from '../../shared/config/worker.ts'
-import { workflowSchema } from '../../shared/config/workflow.ts'
+import { CONSTRAINT_KINDS, KIND_RULES, workflowSchema } from '../../shared/config/workflow.ts'
 import { parseDuration } from '../../shared/duration.ts'
 import { readPage } from './markdown.ts'
 import { type Key, keysOf } from './schema-keys.ts'
@@ -22,6 +22,21 @@ test.each(FILES)('%s: keys and defaults are those of the schema', (page, schema)
   expect([...documented.keys()].sort()).toEqual(keys.map(({ path }) => path).sort())
   expect(keys.flatMap((key) => complaints(key, documented.get(key.path)))).toEqual([])
 })
+
+test('workflow-hcl.md: constraint kinds and the keys they take are those of the schema', () => {
+  const { text } = readPage('docs/reference/workflow-hcl.md')
+  const expected = CONSTRAINT_KINDS.map((kind) => {
+    const { value, period, per, is_global: isGlobal, least, percent } = KIND_RULES[kind]
+    const limit = value ? `${least} or more${percent ? ', or a percentage' : ''}` : '–'
+    return `| \`${kind}\` | ${limit} | ${said(period, 'optional')} | ${said(per, 'yes')} | ${said(isGlobal, 'yes')} |`
+  })
+  expect(text.split('\n').filter((line) => /^\| `\w+` \|(?: [^|]+ \|){4}$/.test(line))).toEqual(expected)
+  for (const kind of CONSTRAINT_KINDS) expect(text).toContain(`- **\`${kind}\`** `)
+})
+
+function said(rule: boolean | null, permitted: string): string {
+  return rule === null ? permitted : rule ? 'required' : '–'
+}
 
 interface Row {
   type: string

@@ -20,12 +20,23 @@ test('links: every page of docs/ is reachable from docs/README.md', () => {
   expect(all.map(({ path }) => path).filter((path) => path.startsWith('docs/') && !reached.has(path))).toEqual([])
 })
 
-test(`lines: none is longer than ${MAX_LINE} characters`, () => {
+test(`lines: none outside a table is longer than ${MAX_LINE} characters`, () => {
   const long = all.flatMap(({ path, text }) =>
-    text.split('\n').flatMap((line, index) => (line.length > MAX_LINE ? [`${path}:${index + 1}: ${line.length}`] : [])),
+    text
+      .split('\n')
+      .flatMap((line, index) =>
+        isTooLong(line)
+          ? [`${path}:${index + 1}: ${line.length} characters, at most ${MAX_LINE}: wrap it by hand`]
+          : [],
+      ),
   )
   expect(long).toEqual([])
 })
+
+/** A row of a table can't be wrapped; nothing else has an excuse. */
+function isTooLong(line: string): boolean {
+  return line.length > MAX_LINE && !line.startsWith('|')
+}
 
 function brokenLinks(path: string, text: string): string[] {
   return linksOf(path, text).flatMap(({ link, target, anchor }) => {

@@ -83,7 +83,7 @@ test('problem codes: each is in the HTTP reference with its status', () => {
   const [, table = ''] = /^\| code \| status \| means \|\n(.*?)\n\n/ms.exec(text) ?? []
   const documented = [...table.matchAll(/^\| `(\w+)` \| (\d+) \|/gm)].map(([, code, status]) => `${code} ${status}`)
   const codes = Object.entries(PROBLEM_STATUSES).map(([code, status]) => `${code} ${status}`)
-  expect(documented.sort()).toEqual(codes.sort())
+  expect(documented.sort(), 'the rows of `code | status` in docs/reference/http.md').toEqual(codes.sort())
 })
 
 test('routes: each is in the HTTP reference, and the reference has no other', () => {
@@ -95,7 +95,7 @@ test('routes: each is in the HTTP reference, and the reference has no other', ()
       ([, method, path = JWKS_PATH]) => `${method} ${path.replaceAll(/:\w+/g, '{}')}`,
     ),
   )
-  expect(documented.sort()).toEqual(routes.sort())
+  expect(documented.sort(), 'the rows of `route | does` in docs/reference/http.md').toEqual(routes.sort())
 })
 
 /** `GET /a`, `/a/{id}` is two routes; a path without a method has that of the one before, and its beginning. */

@@ -200,13 +200,16 @@ export class Scanner {
 
   #escape(): string {
     const start = this.offset
-    const escape = this.#match(ESCAPE)
-    const code = escape === null ? null : Number.parseInt(escape.slice(2), 16)
-    const isShort = escape?.length === 2
-    if (escape === null || (!isShort && code !== null && (code > 0x10_ff_ff || (code >= 0xd8_00 && code <= 0xdf_ff)))) {
+    const sequence = this.#match(ESCAPE)
+    const code = sequence === null ? null : Number.parseInt(sequence.slice(2), 16)
+    const isShort = sequence?.length === 2
+    if (
+      sequence === null ||
+      (!isShort && code !== null && (code > 0x10_ff_ff || (code >= 0xd8_00 && code <= 0xdf_ff)))
+    ) {
       this.fail('Invalid escape sequence; A backslash in a quoted string must begin an escape sequence.', start)
     }
-    return isShort ? (SHORT_ESCAPES[escape.charAt(1)] ?? '') : String.fromCodePoint(code ?? 0)
+    return isShort ? (SHORT_ESCAPES[sequence.charAt(1)] ?? '') : String.fromCodePoint(code ?? 0)
   }
 
   #match(pattern: RegExp): string | null {

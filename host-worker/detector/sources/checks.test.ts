@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { detectorsSchema } from '../../../shared/config.ts'
-import { openSource } from './open-source.ts'
+import { createSource } from './create-source.ts'
 import type { Source } from './source.ts'
 
 function source(block: Record<string, unknown>, directory = '/'): Source {
   const { detector } = detectorsSchema.parse({ detector: { d: { workflow: 'w', interval: '1s', ...block } } })
   if (detector.d === undefined) throw new Error('there is one')
-  return openSource(detector.d, directory, null)
+  return createSource(detector.d, directory, null)
 }
 
 describe('http_check', () => {

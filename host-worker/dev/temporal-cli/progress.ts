@@ -15,7 +15,7 @@ export async function withProgress<T>(
   const started = performance.now()
   const elapsed = () => `${Math.round((performance.now() - started) / 1000)} s`
   const timer = setInterval(
-    () => log(`  still at it after ${[elapsed(), detail?.()].filter(Boolean).join(', ')}`),
+    () => log(`  still running after ${[elapsed(), detail?.()].filter(Boolean).join(', ')}`),
     10_000,
   )
   try {

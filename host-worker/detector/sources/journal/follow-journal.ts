@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
 import type { JournalConfig } from '../../../../shared/config.ts'
 import { messageOf } from '../../../../shared/log.ts'
+import { keptState } from '../kept-state.ts'
 import { type LinePattern, linePattern } from '../matching/line-pattern.ts'
 import { MatchWindow, matchWindowState } from '../matching/match-window.ts'
 import { Notices } from '../matching/notices.ts'
@@ -15,7 +16,7 @@ const stateSchema = z.object({
   version: z.literal(1),
   /** A cursor says nothing in another directory's journal. */
   directory: z.string().nullable(),
-  /** Matches of another pattern are none. */
+  /** Matches of another pattern don't count. */
   pattern: z.string(),
   matches: matchWindowState,
   /** The last entry that was read; null before the first. */
@@ -38,7 +39,7 @@ const NOT_ALLOWED = /not seeing messages from other users|insufficient permissio
 /**
  * Counts the entries of the systemd journal that have a pattern.
  *
- * @param state what {@link Source.state} gave before a restart; anything else is as good as none, and a notice
+ * @param state what {@link Source.state} gave before a restart; anything else is ignored, with a notice
  */
 export function followJournal(config: JournalConfig, state: unknown): Required<Source> {
   return new FollowedJournal(config, state)
@@ -62,7 +63,7 @@ class FollowedJournal implements Required<Source> {
   constructor(config: JournalConfig, state: unknown) {
     this.#config = config
     this.#pattern = linePattern(config.pattern)
-    const kept = this.#keptState(state)
+    const kept = keptState(stateSchema, 'journal_state_unusable', state, this.#notices)
     this.#window = new MatchWindow(config, kept?.pattern === config.pattern ? kept.matches : undefined)
     this.#cursor = kept?.directory === (config.directory ?? null) ? kept.cursor : null
   }
@@ -70,7 +71,7 @@ class FollowedJournal implements Required<Source> {
   async observe(now: number): Promise<Observation> {
     if (this.#running === undefined) {
       this.#running = this.#run()
-      // Who polls only once is to see something.
+      // A single poll (`--once`) must return something.
       await Promise.race([this.#known.promise, sleep(FIRST_POLL_TIMEOUT_MS, undefined, { ref: false })])
     }
     const observation = this.#window.observe(now)
@@ -187,15 +188,5 @@ class FollowedJournal implements Required<Source> {
     if (problem !== this.#problem) this.#notices.add({ event: 'journal_unreadable', level: 'warn', detail: problem })
     this.#problem = problem
     this.#known.resolve()
-  }
-
-  #keptState(state: unknown): z.output<typeof stateSchema> | undefined {
-    if (state === undefined || state === null) return undefined
-    const parsed = stateSchema.safeParse(state)
-    if (!parsed.success) {
-      const detail = z.prettifyError(parsed.error).slice(0, 500)
-      this.#notices.add({ event: 'journal_state_unusable', level: 'warn', detail })
-    }
-    return parsed.data
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { LogConfig } from '../../../../shared/config.ts'
 import { messageOf } from '../../../../shared/log.ts'
+import { keptState } from '../kept-state.ts'
 import { linePattern } from '../matching/line-pattern.ts'
 import { MatchWindow, matchWindowState } from '../matching/match-window.ts'
 import { Notices } from '../matching/notices.ts'
@@ -10,7 +11,7 @@ import { followerState, LogFollower } from './log-follower.ts'
 const stateSchema = z.object({
   kind: z.literal('log'),
   version: z.literal(1),
-  /** Matches of another pattern are none. */
+  /** Matches of another pattern don't count. */
   pattern: z.string(),
   matches: matchWindowState,
   positions: followerState,
@@ -19,13 +20,13 @@ const stateSchema = z.object({
 /**
  * Counts the lines of logs that have a pattern.
  *
- * @param state what {@link Source.state} gave before a restart; anything else is as good as none, and a notice
+ * @param state what {@link Source.state} gave before a restart; anything else is ignored, with a notice
  * @param interval how often it is asked, in milliseconds
  */
 export function followLog(config: LogConfig, state: unknown, interval = 1000): Required<Source> {
   const notices = new Notices()
   const pattern = linePattern(config.pattern)
-  const kept = keptState(state, notices)
+  const kept = keptState(stateSchema, 'log_state_unusable', state, notices)
   const window = new MatchWindow(config, kept?.pattern === config.pattern ? kept.matches : undefined)
   let polledAt = 0
   const onLine = (line: string, path: string): void => {
@@ -57,13 +58,4 @@ export function followLog(config: LogConfig, state: unknown, interval = 1000): R
     notices: () => notices.take(),
     close: () => follower.close(),
   }
-}
-
-function keptState(state: unknown, notices: Notices): z.output<typeof stateSchema> | undefined {
-  if (state === undefined || state === null) return undefined
-  const parsed = stateSchema.safeParse(state)
-  if (!parsed.success) {
-    notices.add({ event: 'log_state_unusable', level: 'warn', detail: z.prettifyError(parsed.error).slice(0, 500) })
-  }
-  return parsed.data
 }

@@ -32,7 +32,7 @@ export const followerState = z.object({
 })
 
 const MINUTE_MS = 60_000
-/** More are a pattern that says too much. */
+/** More means that the path pattern is too broad. */
 const MAX_LOGS = 500
 /** Bytes read at a poll; more is left to the next ones, so that nothing else has to wait for long. */
 const MAX_BYTES_PER_READ = 16 * 1024 * 1024
@@ -45,7 +45,7 @@ const MAX_BYTES_PER_READ = 16 * 1024 * 1024
  * rotated twice between two polls or while it did not run, and reads nothing that comes late to a file that was renamed.
  */
 export class LogFollower {
-  readonly #order: LogOptions
+  readonly #options: LogOptions
   readonly #patterns: PathPattern[]
   readonly #logs = new Map<string, FollowedLog>()
   readonly #waiting: Set<string>
@@ -56,20 +56,20 @@ export class LogFollower {
   #lagging = false
   #problems: string[] = []
 
-  constructor(order: LogOptions, state?: z.output<typeof followerState>) {
-    this.#order = order
-    this.#patterns = order.files.map(pathPattern)
+  constructor(options: LogOptions, state?: z.output<typeof followerState>) {
+    this.#options = options
+    this.#patterns = options.files.map(pathPattern)
     this.#known = new Set(state?.files)
     this.#polledAt = state?.looked ?? null
     this.#waiting = new Set(state?.waiting)
     for (const log of state?.logs ?? []) {
-      if (this.#isMeant(log.path)) this.#logs.set(log.path, new FollowedLog(log.path, order.notices, log))
+      if (this.#isMeant(log.path)) this.#logs.set(log.path, new FollowedLog(log.path, options.notices, log))
     }
   }
 
   state(): z.output<typeof followerState> {
     return {
-      files: [...this.#order.files],
+      files: [...this.#options.files],
       // Not to the millisecond: what says the same each time need not be written each time.
       looked: this.#polledAt === null ? null : Math.floor(this.#polledAt / MINUTE_MS) * MINUTE_MS,
       logs: [...this.#logs.values()].map((log) => log.state()),
@@ -118,21 +118,21 @@ export class LogFollower {
       })
     const logs = [...new Set([...this.#logs.keys(), ...[...found].filter((path) => !isOlder(path))])]
     if (logs.length > MAX_LOGS)
-      problems.push(`more than ${MAX_LOGS} files are meant by ${this.#order.files.join(', ')}`)
+      problems.push(`more than ${MAX_LOGS} files are meant by ${this.#options.files.join(', ')}`)
     return logs.slice(0, MAX_LOGS)
   }
 
   async #find(paths: readonly string[], now: number, problems: string[]): Promise<void> {
     for (const path of paths) {
-      const log = this.#logs.get(path) ?? new FollowedLog(path, this.#order.notices)
+      const log = this.#logs.get(path) ?? new FollowedLog(path, this.#options.notices)
       const poll = this.#pollOf(log, now)
       try {
         if (this.#logs.has(path)) await log.find(poll)
-        else if (this.#isOld(path)) await log.begin(poll, this.#order.from)
+        else if (this.#isOld(path)) await log.begin(poll, this.#options.from)
         else await log.find(poll)
         this.#logs.set(path, log)
         this.#waiting.delete(path)
-        const isNamed = this.#order.files.includes(path)
+        const isNamed = this.#options.files.includes(path)
         if (log.isEmpty && !isNamed) this.#logs.delete(path)
       } catch (error) {
         if (!this.#logs.has(path) && this.#isOld(path)) this.#waiting.add(path)
@@ -140,7 +140,7 @@ export class LogFollower {
         if (!(error instanceof Moved)) problems.push(messageOf(error))
       }
     }
-    for (const file of this.#order.files) this.#known.add(file)
+    for (const file of this.#options.files) this.#known.add(file)
   }
 
   /** Whether a file that is not followed yet existed before the first poll for it. */
@@ -153,7 +153,7 @@ export class LogFollower {
     return {
       now,
       last: this.#polledAt,
-      interval: this.#order.interval,
+      interval: this.#options.interval,
       isOthers: (key) => [...this.#logs.values()].some((other) => other !== log && other.reads(key)),
       isLog: (path) => this.#logs.has(path),
     }
@@ -169,7 +169,7 @@ export class LogFollower {
       const log = logs[(index + this.#turn) % logs.length]
       if (log === undefined) continue
       try {
-        left -= await log.read(this.#pollOf(log, now), buffer, left, this.#order.onLine)
+        left -= await log.read(this.#pollOf(log, now), buffer, left, this.#options.onLine)
       } catch (error) {
         problems.push(messageOf(error))
       }
@@ -177,14 +177,15 @@ export class LogFollower {
     const lags = left <= 0
     if (lags !== this.#lagging) {
       const bytes = logs.reduce((sum, { unread }) => sum + unread, 0)
-      this.#order.notices.add({ event: lags ? 'log_lags' : 'log_caught_up', level: lags ? 'warn' : 'info', bytes })
+      this.#options.notices.add({ event: lags ? 'log_lags' : 'log_caught_up', level: lags ? 'warn' : 'info', bytes })
     }
     this.#lagging = lags
   }
 
   #tellProblems(problems: string[]): void {
     for (const detail of problems) {
-      if (!this.#problems.includes(detail)) this.#order.notices.add({ event: 'log_unreadable', level: 'warn', detail })
+      if (!this.#problems.includes(detail))
+        this.#options.notices.add({ event: 'log_unreadable', level: 'warn', detail })
     }
     this.#problems = problems
   }

@@ -73,7 +73,7 @@ export class MatchWindow {
     this.#forget(now)
     if (this.#overflowed !== null) {
       return {
-        unknown: `too many different labels: more than ${MAX_LABEL_SETS} sets; the pattern's groups take too much`,
+        unknown: `too many different labels: more than ${MAX_LABEL_SETS} sets; a label takes a new value on nearly every line`,
       }
     }
     const firing: Firing[] = []

@@ -1,7 +1,9 @@
 /**
  * The workflows of a drill, and the limits that they are judged by. Both the project's HCL and the judge's rules are made
- * from this one list: a further kind is one more entry.
+ * from this one list: a further workflow is one more entry. A further constraint kind is also a variant of {@link Rule},
+ * and a case in `judge.ts`.
  */
+import type { Constraint } from '../../shared/config.ts'
 
 /** One limit, as its HCL says it. Counted in a datacenter, unless `per` or `global` says otherwise. */
 export type Rule =
@@ -10,7 +12,12 @@ export type Rule =
   | { kind: 'exclusive' }
   | { kind: 'maxUnavailable'; value: number }
 
-export interface Kind {
+/** The constraint kinds that no workflow of a drill has, and why. */
+export const NOT_DRILLED: Readonly<Record<Exclude<Constraint['kind'], Rule['kind']>, string>> = {
+  maxFailure: 'the faults of a drill fail executions at random, so that no count of failures can be foretold',
+}
+
+export interface DrillWorkflow {
   /** One lower-case word: the workflow's name, and its type in Temporal too. */
   name: string
   target: 'node' | 'datacenter'
@@ -26,8 +33,7 @@ export interface Kind {
 /** Long enough to outlive a round now and then, so that starts are pending over its end. */
 const USUAL = 12
 
-/** Kinds that the coordinator doesn't know yet are left out of a run, and named (see project.ts). */
-export const KINDS: readonly Kind[] = [
+export const WORKFLOWS: readonly DrillWorkflow[] = [
   { name: 'free', target: 'datacenter', validFor: USUAL, share: 3, rules: [] },
   {
     name: 'window',
