@@ -1,6 +1,6 @@
 /**
  * A route: the router and the OpenAPI document are made from it, and so are the fuzz tests, except for signals, whose
- * bodies are listed in `edge/testing/fuzz/requests.ts`. A test reads `method` and `path` from the source: write them as
+ * bodies are listed in `edge/testing/fuzz/signals.ts`. A test reads `method` and `path` from the source: write them as
  * literals.
  */
 import type { z } from 'zod'

@@ -1,46 +1,14 @@
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, symlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { afterEach, describe, expect, test } from 'vitest'
+import { join, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
 import { documentSchema } from '../../shared/config.ts'
 import { formatDiagnostic } from './check.ts'
 import { loadProject } from './project.ts'
+import { code, coordinator, detector, directory, load, onNode, worker } from './test-support.ts'
 
 const library = resolve(import.meta.dirname, '../../workflows')
-const made: string[] = []
-
-afterEach(async () => {
-  await Promise.all(made.splice(0).map((dir) => rm(dir, { recursive: true })))
-})
-
-/** A directory with these files; null makes a directory. */
-async function directory(files: Record<string, string | Uint8Array | null>): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'resile-project-'))
-  made.push(dir)
-  for (const [name, content] of Object.entries(files)) {
-    await mkdir(content === null ? join(dir, name) : dirname(join(dir, name)), { recursive: true })
-    if (content !== null) await writeFile(join(dir, name), content)
-  }
-  return dir
-}
-
-async function load(files: Record<string, string | Uint8Array | null>, overlays: string[] = []) {
-  const loaded = await loadProject(await directory(files), { development: true, overlays })
-  return {
-    ...loaded,
-    errors: loaded.errors.map((error) => formatDiagnostic(error)),
-    warnings: loaded.warnings.map((warning) => formatDiagnostic(warning, 'warning')),
-  }
-}
-
-const coordinator = 'datacenter = "dc1"\n'
-const onNode = 'task_queue_target = "node"\n'
-const code = 'export async function restartService(): Promise<void> {}\n'
-const worker = 'node = "web-1"\ndatacenter = "dc1"\ncommand "restart" { argv = ["true"] }\n'
-const detector = (name: string, workflow: string, more = 'target { node = "web-1" }') =>
-  `detector "${name}" {\n  workflow = "${workflow}"\n  interval = "1s"\n  ${more}\n  http_check { url = "http://127.0.0.1/" }\n}\n`
 
 test('project: all kinds of files → loaded', async () => {
   const { errors, warnings, project, dir } = await load({
@@ -358,84 +326,4 @@ test('project: doubtful settings → warnings', async () => {
 test("project: the repository's own → valid", async () => {
   const { errors, warnings } = await loadProject(resolve(library, '..'), { development: true })
   expect({ errors, warnings }).toEqual({ errors: [], warnings: [] })
-})
-
-describe('worker.hcl', () => {
-  const host = (more: string) => load({ 'coordinator.hcl': coordinator, 'worker.hcl': `${worker}${more}` })
-
-  test('all keys → accepted', async () => {
-    const { errors, project } = await host(`
-      command "look" {
-        argv = ["df"]
-        read_only = true
-      }
-      command "out" {
-        argv = ["lb", "{server}"]
-        params = { server = ".*" }
-      }
-      systemd { units = ["nginx.service", "app@*.service"] }
-      diagnostics {
-        commands = ["look"]
-        files = ["/var/log/syslog"]
-        redact = ["[0-9]{4}"]
-      }
-      free_disk "logs" {
-        paths = ["/var/log/app"]
-        pattern = ".*\\\\.log"
-        older_than = "72h"
-      }
-      repository "shop" {
-        url = "https://git.example.org/shop.git"
-        tests = ["restart"]
-      }
-      load_balancer "web" {
-        min_servers = "2"
-        servers = { web-1 = "srv1" }
-        haproxy {
-          addresses = ["unix:/run/haproxy.sock", "10.0.0.1:9999"]
-          backend = "web"
-        }
-      }
-      load_balancer "db" {
-        min_servers = 1
-        command {
-          list = "look"
-          drain = "out"
-          restore = "out"
-        }
-      }`)
-    expect(errors).toEqual([])
-    expect(project?.worker).toMatchObject({
-      free_disk: { logs: { older_than: 72 * 3_600_000, keep: 0 } },
-      load_balancer: { web: { min_servers: 2, timeout: 5000 } },
-    })
-  })
-
-  test.each([
-    ['free_disk "a" {\n paths = ["/var"]\n pattern = "x"\n older_than = "1h"\n}', 'is too near the root'],
-    ['free_disk "a" {\n paths = ["/etc/nginx"]\n pattern = "x"\n older_than = "1h"\n}', 'belongs to the system'],
-    ['free_disk "a" {\n paths = ["/srv/a/../../etc"]\n pattern = "x"\n older_than = "1h"\n}', 'absolute path without'],
-    ['free_disk "a" {\n paths = ["logs/app"]\n pattern = "x"\n older_than = "1h"\n}', 'absolute path without'],
-    ['free_disk "a" {\n paths = ["/srv/a"]\n pattern = "("\n older_than = "1h"\n}', 'linear time'],
-    ['free_disk "a" {\n paths = ["/srv/a"]\n pattern = "x"\n}', 'older_than: is required'],
-    ['repository "a" {\n url = "ext::sh -c x"\n tests = ["restart"]\n}', 'URL or path of a git repository'],
-    ['repository "a" {\n url = "--upload-pack=x"\n tests = ["restart"]\n}', 'URL or path of a git repository'],
-    ['repository "a" {\n url = "/srv/a"\n tests = ["restrt"]\n}', 'no such command; did you mean "restart"?'],
-    ['diagnostics { commands = ["restart"] }', 'command restart is not read_only'],
-    ['load_balancer "a" { min_servers = 1 }', 'needs an adapter'],
-    ['load_balancer "a" {\n haproxy {\n addresses = ["x"]\n backend = "b"\n}\n}', 'min_servers: '],
-    ['load_balancer "a" {\n min_servers = 1\n haproxy {\n addresses = ["x"]\n backend = "b"\n}\n}', 'unix:/PATH or'],
-    [
-      'load_balancer "a" {\n min_servers = 1\n haproxy {\n addresses = ["a:1"]\n backend = "b; shutdown"\n}\n}',
-      'expected letters',
-    ],
-    [
-      'load_balancer "a" {\n min_servers = 1\n command {\n list = "restart"\n drain = "restart"\n restore = "restart"\n}\n}',
-      'command restart must have the parameter server only',
-    ],
-    ['systemd { units = ["a b"] }', 'name of a unit'],
-  ])('%s → refused', async (block, message) => {
-    const { errors } = await host(block)
-    expect(errors.join('\n')).toContain(message)
-  })
 })

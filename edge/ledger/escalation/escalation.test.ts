@@ -3,8 +3,9 @@ import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { escalationSchema } from '../../../shared/wire.ts'
 import { alarm, alarmNow, beatAll, execution, request, sql, start } from '../../testing/coordinator.ts'
+import { again, ended, missing, onNode, settled } from '../../testing/escalation.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
-import { type Alert, FakeReceivers } from '../../testing/receiver.ts'
+import { FakeReceivers } from '../../testing/receiver.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 
 let temporal: FakeTemporal
@@ -15,27 +16,6 @@ beforeEach(async () => {
   receivers.install()
 })
 afterEach(cleanUp)
-
-const onNode = (node: string) => ({ target: { node } })
-
-/** Starts an execution that then ends like this; the ledger has seen it, and has sent what there is to send. */
-async function ended(workflow: string, how: Parameters<FakeTemporal['close']>[1], body?: object): Promise<string> {
-  const { id } = (await start(workflow, {}, body)).body.execution
-  temporal.close(id, how, 'too few servers')
-  await settled()
-  return id
-}
-
-/** Lets the alarm see all that has happened, and send what comes of it. */
-async function settled(): Promise<void> {
-  for (let round = 0; round < 3; round++) await alarmNow()
-}
-
-/** Makes everything fall due that is to be sent again. */
-async function again(): Promise<void> {
-  await sql('UPDATE escalations SET next_at = 0 WHERE next_at IS NOT NULL')
-  await alarm()
-}
 
 const metric = async (name: string): Promise<string[]> =>
   String((await request('GET', '/metrics')).body.answer)
@@ -59,7 +39,7 @@ async function lose(id: string): Promise<() => Promise<void>> {
 
 describe('escalation', () => {
   it('execution failed → one signed message with evidence and receipt', async () => {
-    const id = await ended('told', 'FAILED')
+    const id = await ended(temporal, 'told', 'FAILED')
     for (let round = 0; round < 3; round++) await alarmNow()
     const [message, ...more] = receivers.messages('hook')
     expect(more).toEqual([])
@@ -75,7 +55,7 @@ describe('escalation', () => {
       tripped: [],
     })
     expect(message?.execution).toEqual(await execution(id))
-    const [{ url, headers, redirect, text } = received()] = receivers.received
+    const [{ url, headers, redirect, text } = missing()] = receivers.received
     expect({ url, redirect }).toEqual({ url: 'http://hook.receiver.test/in?a=b', redirect: 'manual' })
     expect(headers.get('webhook-id')).toBe(`${id}_failed`)
     const key = new Webhook(String((env as unknown as Record<string, unknown>).RECEIVER_SECRET))
@@ -89,7 +69,7 @@ describe('escalation', () => {
     ['TIMED_OUT', 'timed_out', /^told-plainly on web-1 timed out: /],
     ['TERMINATED', 'terminated', /^told-plainly on web-1 was terminated: /],
   ] as const)('execution that %s → escalated', async (how, status, summary) => {
-    const id = await ended('told-plainly', how)
+    const id = await ended(temporal, 'told-plainly', how)
     expect(receivers.messages('plain')).toMatchObject([
       { type: `execution.${status}`, id: `${id}_${status}`, summary: expect.stringMatching(summary) },
     ])
@@ -155,8 +135,8 @@ describe('escalation', () => {
   })
 
   it('maxFailure tripped → in the message of the execution that tripped it, in no other', async () => {
-    await ended('told', 'FAILED')
-    await ended('told', 'FAILED', onNode('web-2'))
+    await ended(temporal, 'told', 'FAILED')
+    await ended(temporal, 'told', 'FAILED', onNode('web-2'))
     expect(receivers.messages('hook')).toMatchObject([
       { tripped: [] },
       {
@@ -177,7 +157,7 @@ describe('escalation', () => {
   it.each(['told-plainly', 'alerting'])(
     'not again of one of %s that fails once more after a reset',
     async (workflow) => {
-      const id = await ended(workflow, 'FAILED')
+      const id = await ended(temporal, workflow, 'FAILED')
       temporal.resetExecution(id)
       await abortAllDurableObjects()
       await beatAll()
@@ -192,9 +172,9 @@ describe('escalation', () => {
   )
 
   it('other workflows and statuses → nothing sent', async () => {
-    await ended('told', 'COMPLETED')
-    await ended('told', 'CANCELED')
-    await ended('free', 'FAILED')
+    await ended(temporal, 'told', 'COMPLETED')
+    await ended(temporal, 'told', 'CANCELED')
+    await ended(temporal, 'free', 'FAILED')
     await start('told-watched')
     const waiting = (await start('told-asked')).body.execution.id
     await sql("UPDATE escalations SET outcome = 'sent', next_at = NULL")
@@ -225,7 +205,7 @@ describe('delivery', () => {
     async (how) => {
       const log = vi.spyOn(console, 'log')
       receivers.answers.set('hook', how)
-      const id = await ended('told', 'FAILED')
+      const id = await ended(temporal, 'told', 'FAILED')
       const tries = receivers.received.length
       expect(tries).toBeGreaterThanOrEqual(1)
       expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
@@ -246,7 +226,7 @@ describe('delivery', () => {
 
   it('failing receiver → longer waits, Retry-After honoured', async () => {
     receivers.answers.set('plain', 503)
-    await ended('told-plainly', 'FAILED')
+    await ended(temporal, 'told-plainly', 'FAILED')
     const wait = async (attempts: number): Promise<number> => {
       await sql('UPDATE escalations SET next_at = 0, attempts = ?', attempts - 1)
       await alarm()
@@ -272,7 +252,7 @@ describe('delivery', () => {
   it('never accepted → given up after about a day, logged', async () => {
     const log = vi.spyOn(console, 'log')
     receivers.answers.set('plain', 500)
-    const id = await ended('told-plainly', 'FAILED')
+    const id = await ended(temporal, 'told-plainly', 'FAILED')
     await sql('UPDATE escalations SET attempts = 149')
     await again()
     receivers.answers.clear()
@@ -291,7 +271,7 @@ describe('delivery', () => {
 
   it('receiver no longer configured → given up', async () => {
     receivers.answers.set('plain', 500)
-    await ended('told-plainly', 'FAILED')
+    await ended(temporal, 'told-plainly', 'FAILED')
     await sql("UPDATE escalations SET receiver = 'gone'")
     receivers.received.length = 0
     await again()
@@ -301,7 +281,7 @@ describe('delivery', () => {
 
   it('secret unusable → not sent unsigned', async () => {
     const log = vi.spyOn(console, 'log')
-    await ended('told-mutely', 'FAILED')
+    await ended(temporal, 'told-mutely', 'FAILED')
     expect(receivers.received).toEqual([])
     expect(log.mock.calls.join()).toContain('its secret is missing or not base64 of at least 16 bytes')
     expect(await metric('resile_escalations_pending')).toEqual(['resile_escalations_pending 1'])
@@ -309,7 +289,7 @@ describe('delivery', () => {
 
   it('ledger restarted → still sent', async () => {
     receivers.answers.set('plain', 'unreachable')
-    const id = await ended('told-plainly', 'FAILED')
+    const id = await ended(temporal, 'told-plainly', 'FAILED')
     await abortAllDurableObjects()
     receivers.answers.clear()
     receivers.received.length = 0
@@ -350,7 +330,7 @@ describe('delivery', () => {
     const { id } = (await start('told-plainly')).body.execution
     temporal.close(id, 'FAILED', 'ä'.repeat(200_000))
     await settled()
-    const [{ text } = received()] = receivers.received
+    const [{ text } = missing()] = receivers.received
     expect(new TextEncoder().encode(text).byteLength).toBeLessThan(256 * 1024)
     expect(receivers.messages('plain')).toMatchObject([
       {
@@ -358,115 +338,6 @@ describe('delivery', () => {
         execution: { error: { truncated: true, bytes: expect.any(Number), message: expect.stringMatching(/^ä+$/) } },
       },
     ])
-  })
-})
-
-describe('Alertmanager alert', () => {
-  it('labels and times → as Alertmanager takes them, always the same', async () => {
-    const id = await ended('alerting', 'FAILED', { ...onNode('web-1'), reason: 'load' })
-    expect(receivers.received[0]?.url).toBe('http://alerts.receiver.test/prefix/api/v2/alerts')
-    const [alert = missing(), ...more] = receivers.alerts('alerts')
-    expect(more).toEqual([])
-    const { closed_at } = await execution(id)
-    expect(alert).toMatchObject({
-      labels: {
-        alertname: 'ResileEscalation',
-        severity: 'critical',
-        status: 'failed',
-        workflow: 'alerting',
-        datacenter: 'dc1',
-        node: 'web-1',
-        execution: id,
-      },
-      annotations: {
-        summary: 'alerting on web-1 failed: too few servers',
-        description: expect.stringContaining('Reason of the trigger: load'),
-        receipt: 'admitted, without constraints',
-        evidence: expect.stringContaining('too few servers'),
-      },
-      startsAt: closed_at,
-    })
-    expect(Date.parse(alert.endsAt) - Date.parse(alert.startsAt)).toBe(24 * 3_600_000)
-  })
-
-  it('approval decided → resolved', async () => {
-    const ids = await Promise.all(
-      ['web-1', 'web-2'].map(async (node) => (await start('alerting-asked', {}, onNode(node))).body.execution.id),
-    )
-    await settled()
-    expect(receivers.alerts('alerts')).toHaveLength(2)
-    const [first = '', second = ''] = ids
-    await request('POST', `/v1/executions/${first}/approve`)
-    await request('POST', `/v1/executions/${second}/reject`)
-    await settled()
-    for (const id of ids) {
-      const [firing = missing(), resolved = missing(), ...more] = receivers
-        .alerts('alerts')
-        .filter(({ labels }) => labels.execution === id)
-      expect(more).toEqual([])
-      expect(resolved.labels).toEqual(firing.labels)
-      expect(resolved.startsAt).toBe(firing.startsAt)
-      expect(Date.parse(firing.endsAt)).toBeGreaterThan(Date.now())
-      expect(Date.parse(resolved.endsAt)).toBeLessThanOrEqual(Date.now())
-    }
-    expect(await metric('resile_escalations_total{receiver="alerts",outcome="sent"}')).toEqual([
-      'resile_escalations_total{receiver="alerts",outcome="sent"} 2',
-    ])
-  })
-
-  it('lost and found → resolved; lost again → active again', async () => {
-    const { id } = (await start('alerting')).body.execution
-    const find = await lose(id)
-    await find()
-    expect(await execution(id)).toMatchObject({ status: 'running' })
-    await lose(id)
-    const firing = receivers.alerts('alerts').map(({ endsAt }) => Date.parse(endsAt) > Date.now())
-    expect(firing).toEqual([true, false, true])
-  })
-
-  it('not acknowledged, may have arrived → resolved anyway', async () => {
-    receivers.answers.set('alerts', 500)
-    const { id } = (await start('alerting-asked')).body.execution
-    await settled()
-    await request('POST', `/v1/executions/${id}/reject`)
-    receivers.answers.clear()
-    receivers.received.length = 0
-    await settled()
-    const alerts = receivers.alerts('alerts')
-    expect(alerts).toHaveLength(1)
-    expect(Date.parse(alerts[0]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
-  })
-
-  it('decided while it is being sent → resolved afterwards', async () => {
-    let isHeld = true
-    const alerts: Alert[] = []
-    const spy = vi.spyOn(globalThis, 'fetch')
-    const others = spy.getMockImplementation()
-    spy.mockImplementation(async (input, init) => {
-      if (!String(input).includes('alerts.receiver.test')) return (others ?? fetch)(input, init)
-      alerts.push(...(JSON.parse(String(init?.body)) as Alert[]))
-      while (isHeld) await new Promise((resolve) => setTimeout(resolve, 10))
-      return new Response()
-    })
-    const { id } = (await start('alerting-asked')).body.execution
-    const sending = alarm()
-    await vi.waitFor(() => expect(alerts).toHaveLength(1))
-    await request('POST', `/v1/executions/${id}/reject`)
-    isHeld = false
-    await sending
-    await settled()
-    expect(alerts).toHaveLength(2)
-    expect(Date.parse(alerts[1]?.endsAt ?? '')).toBeLessThanOrEqual(Date.now())
-  })
-
-  it('long annotations → cut', async () => {
-    const { id } = (await start('alerting')).body.execution
-    temporal.close(id, 'FAILED', 'x'.repeat(100_000))
-    await settled()
-    for (const text of Object.values(receivers.alerts('alerts')[0]?.annotations ?? {})) {
-      expect(text.length).toBeLessThan(5000)
-    }
-    expect(receivers.alerts('alerts')[0]?.annotations.evidence).toMatch(/… \(cut\)$/)
   })
 })
 
@@ -489,8 +360,3 @@ it('workflows: escalation block → receiver in GET /v1/workflows', async () => 
   expect((await request('GET', '/v1/workflows/told')).body).toMatchObject({ escalation: { receiver: 'hook' } })
   expect((await request('GET', '/v1/workflows/free')).body).toMatchObject({ escalation: null })
 })
-
-function received(): never {
-  throw new Error('nothing was received')
-}
-const missing = received

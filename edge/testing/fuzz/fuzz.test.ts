@@ -1,4 +1,4 @@
-/** Anything at all sent to the doors: whatever comes, the answer is one that the contract knows, and nothing wrong starts. */
+/** Anything at all sent to the endpoints: whatever comes, the answer is one that the contract knows, and nothing wrong starts. */
 import { createExecutionContext, env, reset } from 'cloudflare:test'
 import compiled from 'resile:config'
 import fc from 'fast-check'
@@ -13,7 +13,8 @@ import { PROBLEM_STATUSES, type ProblemCode } from '../../http/problem.ts'
 import { beatAll } from '../coordinator.ts'
 import { FakeTemporal } from '../temporal.ts'
 import { SECRET, signedByPagerDuty, signedBySlack } from '../webhook.ts'
-import { anyMessage, anyRequest, anySignal, type FuzzedRequest, type FuzzedSignal } from './requests.ts'
+import { anyMessage, anyRequest, type FuzzedRequest } from './requests.ts'
+import { anySignal, type FuzzedSignal } from './signals.ts'
 
 /** Requests between two fresh starts, so that no earlier one freezes or fills everything for all that follow. */
 const BATCH = 250

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { ROUTES } from '../../api/index.ts'
 import { SECRET, signed } from '../webhook.ts'
+import { change, corrupt, encode, id, mostly, names, oddText, oddValue, print, seldom } from './values.ts'
 
 /** One request to an application. */
 export interface FuzzedRequest {
@@ -10,72 +11,6 @@ export interface FuzzedRequest {
   headers: Record<string, string>
   body: Uint8Array | null
   cf: Record<string, unknown>
-}
-
-/** What stands in a JSON text for what no value can be written as. */
-const RAW: Record<string, string> = {
-  '"@huge"': '1e999',
-  '"@long"': '9'.repeat(400),
-  '"@deep"': `${'['.repeat(3000)}${']'.repeat(3000)}`,
-  '"@objects"': `${'{"a":'.repeat(200)}1${'}'.repeat(200)}`,
-  '"@half"': '"\\ud800"',
-  '"@proto"': '"__proto__"',
-}
-
-const names = fc.constantFrom(
-  'free',
-  'typed',
-  'thrice',
-  'asked',
-  'web-1',
-  'web-2',
-  'dc1',
-  'database',
-  'ci',
-  'no',
-  'short',
-)
-const id = fc.uuid({ version: 7 })
-const oddText = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 12 }),
-  fc.constantFrom(
-    '',
-    '.',
-    '..',
-    '__proto__',
-    'constructor',
-    'toString',
-    '\ud800',
-    '\0',
-    '💥',
-    'e\u0301',
-    '%',
-    '%2f',
-    '%zz',
-    '*',
-    ':id',
-    'x'.repeat(3000),
-  ),
-)
-const oddValue: fc.Arbitrary<unknown> = fc.oneof(
-  fc.constantFrom('@huge', '@long', '@deep', '@objects', '@half', '@proto', null, true, -0, 1e308, 2 ** 53, [], {}, ''),
-  fc.jsonValue({ maxDepth: 3 }),
-  fc.record({ '@proto': fc.jsonValue({ maxDepth: 1 }) }),
-  oddText,
-)
-
-/** Mostly what is right, sometimes what isn't. */
-function mostly<Value>(
-  right: fc.Arbitrary<Value>,
-  odd: fc.Arbitrary<unknown> = oddValue,
-  weight = 19,
-): fc.Arbitrary<unknown> {
-  return fc.oneof({ weight, arbitrary: right }, { weight: 1, arbitrary: odd })
-}
-
-/** Mostly nothing. */
-function seldom<Value>(odd: fc.Arbitrary<Value>): fc.Arbitrary<Value | null> {
-  return fc.oneof({ weight: 7, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: odd })
 }
 
 const duration = fc.constantFrom('1ms', '1s', '10m', '0s', '9999h', '-1s', '1e9s', '5')
@@ -100,7 +35,7 @@ const startFields = {
 }
 const start = fc.record(startFields, { requiredKeys: ['target'] })
 const strange = fc.record({ ...startFields, at: oddValue, '@proto': oddValue }, { requiredKeys: [] })
-const message = fc.record(
+export const message = fc.record(
   { ...startFields, workflow: mostly(fc.constantFrom('free', 'typed', 'thrice')) },
   { requiredKeys: ['target', 'workflow'] },
 )
@@ -233,7 +168,7 @@ const headerText = fc.oneof(
     '00-0-0-0',
   ),
 )
-const headers = fc.dictionary(
+export const headers = fc.dictionary(
   fc.constantFrom(
     'accept',
     'authorization',
@@ -278,7 +213,7 @@ const contentType = fc.oneof(
 )
 
 /** What whoever ends TLS may say. */
-const cf = fc.oneof(
+export const cf = fc.oneof(
   { weight: 6, arbitrary: fc.constant({}) },
   {
     weight: 1,
@@ -366,123 +301,6 @@ export const anyMessage: fc.Arbitrary<FuzzedRequest> = fc
       cf,
     }
   })
-
-/** A request to a door for signals or people of other systems; who has to sign it, does so afterwards. */
-export interface FuzzedSignal extends FuzzedRequest {
-  signer: 'slack' | 'pagerduty' | null
-}
-
-const now = (): string => new Date().toISOString()
-const label = fc.constantFrom('free', 'typed', 'thrice', 'anywhere', 'web-1', 'nginx', 'Sick', 'no', '../x')
-const labels = fc.dictionary(
-  fc.constantFrom('remediation', 'node', 'node_type', 'datacenter', 'alertname', 'unit', '@proto'),
-  mostly(label),
-)
-const alert = fc.record({
-  status: mostly(fc.constantFrom('firing', 'firing', 'firing', 'resolved')),
-  labels: mostly(fc.oneof(labels, fc.constant({ remediation: 'free', node: 'web-1' }))),
-  annotations: mostly(fc.dictionary(fc.constantFrom('summary', 'description'), fc.string())),
-  startsAt: mostly(fc.constantFrom('2023-02-06T13:08:45.828Z', '2023-02-06T14:08:45.828+01:00')),
-  fingerprint: mostly(fc.string()),
-})
-const group = fc.record({ version: mostly(fc.constant('4')), alerts: mostly(fc.array(alert, { maxLength: 4 })) })
-const incident = fc.record({
-  event: mostly(
-    fc.record({
-      id: mostly(fc.uuid()),
-      event_type: mostly(fc.constantFrom('incident.triggered', 'pagey.ping')),
-      occurred_at: mostly(fc.constant(null).map(now)),
-      data: mostly(
-        fc.record({
-          id: mostly(fc.constant('PGR0VU2')),
-          title: mostly(fc.constantFrom('full on web-1', 'full on web-9')),
-          service: mostly(fc.constant({ id: 'PF9KMXH' })),
-        }),
-      ),
-    }),
-  ),
-})
-const event = fc.record(
-  {
-    specversion: mostly(fc.constant('1.0')),
-    id: mostly(fc.uuid()),
-    source: mostly(fc.constant('/monitoring')),
-    type: mostly(fc.constantFrom('sick', 'other')),
-    subject: mostly(fc.constantFrom('web-1', 'web-9')),
-    time: mostly(fc.constant(null).map(now)),
-    data: mostly(message),
-    data_base64: seldom(oddValue),
-  },
-  { requiredKeys: ['specversion', 'id', 'source', 'type', 'data'] },
-)
-const typedText = fc
-  .array(
-    fc.oneof(
-      fc.constantFrom('free', 'web-1', 'typed', 'unit=nginx', 'options={"a": 1}', 'reason', '"', '{', 'help'),
-      oddText,
-    ),
-    { maxLength: 5 },
-  )
-  .map((words) => ['free', ...words].join(' '))
-const press = fc.record({
-  type: mostly(fc.constant('block_actions')),
-  user: mostly(fc.constant({ id: 'U1', team_id: 'T1' })),
-  actions: mostly(
-    fc.array(fc.record({ action_id: fc.constantFrom('resile_approve', 'resile_reject'), value: mostly(id) })),
-  ),
-  message: oddValue,
-})
-const form = fc.oneof(
-  typedText.map((text): Record<string, string> => ({ text })),
-  press.map((payload): Record<string, string> => ({ payload: print(payload) })),
-)
-
-function signal(path: string, type: string, text: fc.Arbitrary<string>, signer: FuzzedSignal['signer']) {
-  return fc.record({ text, headers, corrupted: seldom(fc.tuple(fc.nat(), fc.nat(255))), cf }).map(
-    ({ text, headers, corrupted, cf }): FuzzedSignal => ({
-      method: 'POST',
-      path: `/v1/triggers/${path}`,
-      headers: { ...headers, 'content-type': type },
-      body: corrupted === null ? encode(text) : corrupt(encode(text), ...corrupted),
-      cf,
-      signer,
-    }),
-  )
-}
-
-export const anySignal: fc.Arbitrary<FuzzedSignal> = fc.oneof(
-  signal('alertmanager', 'application/json', group.map(print), null),
-  signal('pagerduty', 'application/json', incident.map(print), 'pagerduty'),
-  signal('cloudevents', 'application/cloudevents+json', event.map(print), null),
-  signal(
-    'slack',
-    'application/x-www-form-urlencoded',
-    fc
-      .tuple(form, fc.uuid())
-      .map(([fields, nonce]) =>
-        new URLSearchParams({ team_id: 'T1', user_id: 'U1', command: '/remediate', nonce, ...fields }).toString(),
-      ),
-    'slack',
-  ),
-)
-
-function print(value: unknown): string {
-  const text = JSON.stringify(value) ?? ''
-  return Object.entries(RAW).reduce((all, [placeholder, raw]) => all.replaceAll(placeholder, raw), text)
-}
-
-function encode(text: string): Uint8Array {
-  return new TextEncoder().encode(text)
-}
-
-function change(text: string, { at, remove, insert }: { at: number; remove: number; insert: string }): string {
-  const index = text.length === 0 ? 0 : at % text.length
-  return text.slice(0, index) + insert + text.slice(index + remove)
-}
-
-function corrupt(sent: Uint8Array, at: number, byte: number): Uint8Array {
-  return sent.with(at % Math.max(sent.length, 1), byte)
-}
 
 function escaped(text: string): string {
   return text.isWellFormed() ? encodeURIComponent(text) : text
