@@ -2,6 +2,7 @@
  * Episodes: from the time a condition has held for `for` until it has been gone for `clear_for`, one trigger goes out,
  * and one more each `repeat_after`. Pure: observations and answers in, triggers out. Times in milliseconds.
  */
+import { exponentialWait } from '../../shared/backoff.ts'
 import type { Firing, Observation } from './sources/observation.ts'
 
 /** The conditions of a detector for triggering, and for triggering again. */
@@ -111,7 +112,7 @@ export function answerEpisode(episode: Episode, answer: TriggerAnswer, rules: Ep
     case 'later': {
       const { code, retryAfter, isFault } = answer
       const backsOff = isFault || retryAfter === null
-      const wait = Math.max(retryAfter ?? 0, backsOff ? backoff(rules.interval, episode.attempts) : 0)
+      const wait = Math.max(retryAfter ?? 0, backsOff ? retryWait(rules.interval, episode.attempts) : 0)
       return denied({ ...episode, notBefore: now + wait }, code)
     }
     case 'refused':
@@ -123,9 +124,9 @@ function denied(episode: Episode, code: string | null): Episode {
   return code === null ? episode : { ...episode, denials: episode.denials + 1, code }
 }
 
-/** The interval, then twice as long each time. */
-function backoff(interval: number, attempts: number): number {
-  return Math.max(interval, Math.min(Math.max(interval, 1000) * 2 ** Math.min(attempts - 1, 10), MAX_BACKOFF_MS))
+/** At least the interval. */
+function retryWait(interval: number, attempts: number): number {
+  return Math.max(interval, exponentialWait(attempts, { first: Math.max(interval, 1000), max: MAX_BACKOFF_MS }))
 }
 
 /**

@@ -1,12 +1,14 @@
 /** Reports episodes to the coordinator, for its analysis of signals. A failure here does not affect triggers. */
+
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exponentialWait } from '../../shared/backoff.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import type { DetectorContext } from './poll.ts'
 
 /** How often the store is checked for reports. */
 const REPORT_INTERVAL_MS = 2000
 /** The longest wait after failures. */
-const MAX_BACKOFF_MS = 60_000
+const BACKOFF_MS = { first: REPORT_INTERVAL_MS, max: 60_000 }
 /** Episodes in one report: they fit into one request, however long their names are. */
 const BATCH_SIZE = 25
 /** Said of what is wrong with the reports themselves. */
@@ -17,7 +19,7 @@ export async function reportEpisodes(context: DetectorContext): Promise<void> {
   const { signal } = context
   let failures = 0
   while (!signal.aborted) {
-    const wait = Math.min(REPORT_INTERVAL_MS * 2 ** failures, MAX_BACKOFF_MS)
+    const wait = exponentialWait(failures + 1, BACKOFF_MS)
     await sleep(wait, undefined, { signal }).catch(() => undefined)
     if (signal.aborted) return
     const problem = await reportOnce(context)
@@ -25,7 +27,7 @@ export async function reportEpisodes(context: DetectorContext): Promise<void> {
     else {
       // Once, and not again for as long as it lasts.
       if (failures === 0) log('warn', 'signals_not_reported', { detail: problem })
-      failures = Math.min(failures + 1, 10)
+      failures += 1
     }
   }
 }

@@ -4,8 +4,10 @@
  * @see https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
  * @see https://github.com/prometheus/alertmanager/blob/v0.25.0/notify/webhook/webhook.go, `Message`
  */
+
 import { z } from 'zod'
 import type { Config } from '../../../shared/config.ts'
+import { FINGERPRINT_LENGTH, fingerprintText } from '../../../shared/fingerprint.ts'
 import { sha256 } from '../../../shared/sha256.ts'
 import type { SignalEpisode, Target, TriggerItem } from '../../../shared/wire.ts'
 import type { RequestedStart, Signal } from '../../trigger/batch.ts'
@@ -51,8 +53,7 @@ type Alert = z.output<typeof alertSchema> & { fingerprint: string }
 /** An alert with its fingerprint: Alertmanager's, else one made from its labels. */
 export async function withFingerprint(alert: z.output<typeof alertSchema>): Promise<Alert> {
   if (alert.fingerprint !== undefined && alert.fingerprint !== '') return { ...alert, fingerprint: alert.fingerprint }
-  const pairs = Object.entries(alert.labels).sort(([a], [b]) => (a < b ? -1 : 1))
-  return { ...alert, fingerprint: (await sha256(JSON.stringify(pairs))).slice(0, 16) }
+  return { ...alert, fingerprint: (await sha256(fingerprintText(alert.labels))).slice(0, FINGERPRINT_LENGTH) }
 }
 
 /**

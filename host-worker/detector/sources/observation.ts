@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { FINGERPRINT_LENGTH, fingerprintText } from '../../../shared/fingerprint.ts'
 import type { SignalFacts } from '../../../shared/interpolate.ts'
 
 /** One thing that a signal source found wrong. */
@@ -13,8 +14,7 @@ export interface Firing extends SignalFacts {
 /** The result of one poll of a source: what fires now, or (with `unknown`) why that is not known. */
 export type Observation = { firing: readonly Firing[] } | { unknown: string }
 
-/** The fingerprint of a set of labels: SHA-256 of the sorted pairs, the first 16 hex digits. */
+/** The fingerprint of a set of labels. */
 export function fingerprintOf(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1))
-  return createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 16)
+  return createHash('sha256').update(fingerprintText(labels)).digest('hex').slice(0, FINGERPRINT_LENGTH)
 }

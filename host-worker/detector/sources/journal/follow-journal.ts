@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { exponentialWait } from '../../../../shared/backoff.ts'
 import type { JournalConfig } from '../../../../shared/config.ts'
 import { messageOf } from '../../../../shared/log.ts'
 import { keptState } from '../kept-state.ts'
@@ -29,8 +30,7 @@ const MAX_MESSAGE_BYTES = 64 * 1024
 const IDLE_MS = 1000
 /** Milliseconds that the first poll waits for that. */
 const FIRST_POLL_TIMEOUT_MS = 10_000
-const MIN_BACKOFF_MS = 1000
-const MAX_BACKOFF_MS = 60_000
+const BACKOFF_MS = { first: 1000, max: 60_000 }
 /** One that ran for this long is started again without delay. */
 const CALM_AFTER_MS = 60_000
 /** What it prints when it hides entries from this user; it continues with the others. */
@@ -101,7 +101,7 @@ class FollowedJournal implements Required<Source> {
   /** Keeps `journalctl` running. Never throws. */
   async #run(): Promise<void> {
     const { signal } = this.#closing
-    let delay = MIN_BACKOFF_MS
+    let failures = 0
     while (!signal.aborted) {
       const began = performance.now()
       try {
@@ -109,9 +109,8 @@ class FollowedJournal implements Required<Source> {
       } catch (error) {
         if (!signal.aborted) this.#tellProblem(messageOf(error))
       }
-      if (performance.now() - began >= CALM_AFTER_MS) delay = MIN_BACKOFF_MS
-      await sleep(delay, undefined, { signal }).catch(() => undefined)
-      delay = Math.min(2 * delay, MAX_BACKOFF_MS)
+      failures = performance.now() - began >= CALM_AFTER_MS ? 1 : failures + 1
+      await sleep(exponentialWait(failures, BACKOFF_MS), undefined, { signal }).catch(() => undefined)
     }
   }
 
