@@ -96,7 +96,7 @@ function killWorker(node: string): Fault {
 }
 
 function freeze(random: Random, name: 'temporal' | 'coordinator'): Fault {
-  // Of Temporal also longer than anybody waits for its answer: what it was asked it does all the same, later.
+  // Temporal also for longer than its callers wait: it still does what they requested, later.
   const ms = random.whole(700, name === 'temporal' ? 6000 : 4000)
   return {
     name: `stop ${name === 'temporal' ? 'Temporal' : name} for ${seconds(ms)}`,

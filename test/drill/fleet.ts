@@ -19,7 +19,7 @@ export interface FleetNode {
 }
 
 const NAMESPACE = 'default'
-/** How long a question about somebody's health may take, in milliseconds. */
+/** How long a health check may take, in milliseconds. */
 const ASK_WITHIN = 2000
 
 /** A fleet of its own, whose processes may be killed, stopped and cut off. */
@@ -59,7 +59,7 @@ export class Fleet {
    *
    * @param project its directory
    * @param data where its state and logs lie
-   * @param onDeath told when `resile dev` ends by itself, which nothing that the drill does should bring about
+   * @param onDeath called when `resile dev` ends by itself, which no fault of the drill should cause
    */
   static async start(
     project: string,
@@ -150,7 +150,7 @@ export class Fleet {
     return [
       ...(temporal ? [] : ['Temporal does not answer']),
       ...(coordinator ? [] : ['the coordinator is not ready']),
-      ...(coordinator ? silent.map(({ name }) => `${name} does not beat`) : []),
+      ...(coordinator ? silent.map(({ name }) => `no heartbeat from ${name}`) : []),
     ]
   }
 

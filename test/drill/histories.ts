@@ -3,9 +3,9 @@ import { type HistoryEvent, readPayload, type Temporal } from '../support/tempor
 import { until } from '../support/until.ts'
 import type { Run } from './judge.ts'
 
-/** How many histories are asked for at the same time. */
+/** How many histories are fetched at the same time. */
 const PARALLEL = 8
-/** How long it is asked again when there is no answer, in milliseconds: a busy machine must not end a drill. */
+/** How long a failed fetch is retried, in milliseconds: a busy machine must not end a drill. */
 const ANSWER_WITHIN = 60_000
 
 /** All runs that were ever found; those that have ended are read once. */
@@ -44,10 +44,10 @@ export class Histories {
 
   async #read(workflowId: string, runId: string): Promise<void> {
     if (this.#runs.get(runId)?.ending != null) return
-    // Open in an answer, it was open for certain when it was asked for, and perhaps no longer than that.
-    const asked = Date.now()
+    // A run that is open in an answer was open when the request was sent, and perhaps not afterwards.
+    const requestedAt = Date.now()
     const events = await insist(() => this.#temporal.history(workflowId, runId))
-    this.#runs.set(runId, runOf(workflowId, runId, events, asked))
+    this.#runs.set(runId, runOf(workflowId, runId, events, requestedAt))
   }
 }
 
@@ -76,7 +76,7 @@ const DEEDS = [
 ]
 const ENDINGS = ['COMPLETED', 'FAILED', 'TIMED_OUT', 'CANCELED', 'TERMINATED', 'CONTINUED_AS_NEW']
 
-function runOf(workflowId: string, runId: string, events: readonly HistoryEvent[], asked: number): Run {
+function runOf(workflowId: string, runId: string, events: readonly HistoryEvent[], requestedAt: number): Run {
   const first = events[0]
   const started = first?.workflowExecutionStartedEventAttributes
   if (first === undefined || started === undefined) throw new Error(`the history of ${workflowId} has no begin`)
@@ -94,7 +94,7 @@ function runOf(workflowId: string, runId: string, events: readonly HistoryEvent[
     datacenter: started.taskQueue.name.split(':')[0] ?? '',
     node: memo?.target?.node ?? null,
     startedAt: Date.parse(first.eventTime),
-    openUntil: ending === null ? asked : Date.parse(last.eventTime),
+    openUntil: ending === null ? requestedAt : Date.parse(last.eventTime),
     ending,
     failure: last.workflowExecutionFailedEventAttributes?.failure?.applicationFailureInfo?.type ?? null,
     beginBy: routing?.begin_by === undefined ? null : Date.parse(routing.begin_by),

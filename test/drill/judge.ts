@@ -5,7 +5,7 @@
 import { STARTED_TOO_LATE } from '../../shared/failure-types.ts'
 import type { DrillWorkflow, Rule } from './workflows.ts'
 
-/** One run, as its history in Temporal tells it. Times in milliseconds since the epoch. */
+/** One run, from its history in Temporal. Times in milliseconds since the epoch. */
 export interface Run {
   workflowId: string
   runId: string
@@ -14,7 +14,7 @@ export interface Run {
   /** By its memo; null when it was not aimed at a node. */
   node: string | null
   startedAt: number
-  /** Until then it was open for certain: its close, or while it is open the time at which it was last seen so. */
+  /** The latest time at which it is known to have been open: its close, or the time of the query that found it open. */
   openUntil: number
   /** Such as `COMPLETED`; null while it is open. */
   ending: string | null
@@ -42,7 +42,7 @@ export function isLate(run: Run): boolean {
 
 /**
  * I1: the limits of all kinds, over the runs given. The drill gives it those that did something: one that was started
- * too late did nothing on any host, and {@link judgeLate} sees to it that this is so.
+ * too late did nothing on any host, which {@link judgeLate} checks.
  */
 export function judgeLimits(kinds: readonly DrillWorkflow[], runs: readonly Run[]): Violation[] {
   return kinds.flatMap(({ name, rules }) => rules.flatMap((rule) => judgeRule(name, rule, runs)))
@@ -231,7 +231,7 @@ function passed(what: string, runs: readonly Run[]): Violation {
   return { invariant: 'I1', what, evidence: runs.map(describeRun) }
 }
 
-/** Windows of `period` milliseconds that hold more than `limit` starts, none of which is told twice. */
+/** Windows of `period` milliseconds that hold more than `limit` starts, without reporting any of them twice. */
 export function fullWindows(runs: readonly Run[], limit: number, period: number): Run[][] {
   const sorted = [...runs].sort((a, b) => a.startedAt - b.startedAt)
   const windows: Run[][] = []
@@ -276,7 +276,7 @@ function groups<Item>(items: readonly Item[], keyOf: (item: Item) => string): [s
 }
 
 function describeRun(run: Run): string {
-  const until = run.ending === null ? `seen open at ${time(run.openUntil)}` : `${run.ending} ${time(run.openUntil)}`
+  const until = run.ending === null ? `open at ${time(run.openUntil)}` : `${run.ending} ${time(run.openUntil)}`
   const late = isLate(run) ? ', too late' : ''
   const place = run.node === null ? run.datacenter : `${run.node}@${run.datacenter}`
   return `${run.type} ${run.workflowId} run ${run.runId} on ${place}: started ${time(run.startedAt)}${late}, ${until}`

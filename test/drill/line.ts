@@ -21,12 +21,12 @@ export class Passage {
     this.#temporalUrl = temporalUrl
     this.#response = response
     const isStart = request.method === 'POST' && /\/workflows\/[^/?]+$/.test(request.path)
-    const order = isStart ? (JSON.parse(Buffer.from(request.body).toString()) as StartOrder) : {}
-    this.startsType = order.workflowType?.name ?? null
-    this.beginBy = beginByOf(order)
+    const startRequest = isStart ? (JSON.parse(Buffer.from(request.body).toString()) as StartRequest) : {}
+    this.startsType = startRequest.workflowType?.name ?? null
+    this.beginBy = beginByOf(startRequest)
   }
 
-  /** Whether it starts what was asked for, and not what only occupies an id. */
+  /** Whether it is a real start, not the placeholder that voids an id. */
   get startsWork(): boolean {
     return this.startsType !== null && this.startsType !== 'resile-void'
   }
@@ -92,7 +92,7 @@ export class Line {
   }
 
   async #take(incoming: IncomingMessage, response: ServerResponse, temporalUrl: string): Promise<void> {
-    // The sender may be gone at any time.
+    // The sender may close the connection at any time.
     response.on('error', () => undefined)
     try {
       const passage = new Passage(await readRequest(incoming), temporalUrl, response)
@@ -115,13 +115,13 @@ async function pass(passage: Passage): Promise<void> {
   passage.answer(await passage.deliver())
 }
 
-interface StartOrder {
+interface StartRequest {
   workflowType?: { name?: string }
   header?: { fields?: Record<string, { data?: string }> }
 }
 
-function beginByOf(order: StartOrder): number | null {
-  const data = order.header?.fields?.['resile']?.data
+function beginByOf(startRequest: StartRequest): number | null {
+  const data = startRequest.header?.fields?.['resile']?.data
   if (data === undefined) return null
   const { begin_by } = JSON.parse(Buffer.from(data, 'base64').toString()) as { begin_by?: string }
   return begin_by === undefined ? null : Date.parse(begin_by)

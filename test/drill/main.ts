@@ -83,7 +83,7 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
     for (let number = 1; number <= options.rounds; number++) {
       const plan = planRound(random, number, WORKFLOWS, nodes)
       const before = { at: Date.now(), sent: sent.length, started: histories.runs.length }
-      const ailing = await runRound(fleet, callers, plan, signal)
+      const notRecovered = await runRound(fleet, callers, plan, signal)
       await histories.refresh()
       const report: RoundReport = {
         round: number,
@@ -91,7 +91,7 @@ async function drill(options: DrillOptions, directory: string, stopped: AbortSig
         triggers: sent.length - before.sent,
         answers: countAnswers(sent.slice(before.sent)),
         started: histories.runs.length - before.started,
-        ailing,
+        notRecovered,
         violations: judgeSoFar(WORKFLOWS, sent, histories).length,
         seconds: (Date.now() - before.at) / 1000,
       }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 
-/** What a drill is asked to be. */
+/** The options of a drill. */
 export interface DrillOptions {
   rounds: number
   seed: number

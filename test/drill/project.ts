@@ -43,7 +43,7 @@ async function check(directory: string): Promise<{ file: string; message: string
 }
 
 function workerHcl(datacenter: string): string {
-  // `resile dev` runs the nodes that it is told to; of this file they have the command.
+  // `resile dev` runs the nodes of its options; they take the command from this file.
   return `node = "unused"
 datacenter = "${datacenter}"
 command "work" {

@@ -20,7 +20,7 @@ export class Random {
     return least + Math.floor(this.next() * (most - least + 1))
   }
 
-  /** Another one, for numbers that are drawn in an order which no seed decides. */
+  /** Another generator, for numbers whose order of drawing depends on timing rather than on the seed. */
   fork(): Random {
     return new Random(this.whole(0, 2 ** 32 - 1))
   }

@@ -1,4 +1,4 @@
-/** What a drill tells, in lines for people. */
+/** The report of a drill as text. */
 import type { Contrast } from './contrast.ts'
 import type { Sent, Violation } from './judge.ts'
 import type { PlannedRound } from './plan.ts'
@@ -12,7 +12,7 @@ export interface RoundReport {
   answers: Record<string, number>
   started: number
   /** What had not recovered in time. */
-  ailing: string[]
+  notRecovered: string[]
   /** Of the whole drill, as far as it can be said. */
   violations: number
   seconds: number
@@ -58,12 +58,12 @@ export function roundLine({
   triggers,
   answers,
   started,
-  ailing,
+  notRecovered,
   violations,
   seconds,
 }: RoundReport): string {
-  const healed = ailing.length === 0 ? '' : `; not healed: ${ailing.join(', ')}`
-  return `round ${round}: ${faults.join(', ')}; triggers ${triggers}: ${countsText(answers)}; started ${started}, violations ${violations} [${seconds.toFixed(1)} s]${healed}`
+  const recovery = notRecovered.length === 0 ? '' : `; not recovered: ${notRecovered.join(', ')}`
+  return `round ${round}: ${faults.join(', ')}; triggers ${triggers}: ${countsText(answers)}; started ${started}, violations ${violations} [${seconds.toFixed(1)} s]${recovery}`
 }
 
 function contrastLine({ races, triggers, started, permitted, overshoot }: Contrast): string {

@@ -8,7 +8,7 @@ import type { Callers } from './triggers.ts'
 /** How long the fleet may take to recover, in milliseconds; the round goes on in any case. */
 const HEAL_WITHIN = 30_000
 
-/** Runs it, and returns what had not healed in time. */
+/** Runs one round, and returns what had not recovered in time. */
 export async function runRound(
   fleet: Fleet,
   callers: Callers,
@@ -20,12 +20,12 @@ export async function runRound(
     await fault.inject(fleet, signal)
   })
   await Promise.all([callers.send(triggers), ...injected])
-  const ailing = await heal(fleet, signal)
+  const notRecovered = await waitForRecovery(fleet, signal)
   await Promise.all([callers.sendAgain(), callers.send(afterwards)])
-  return ailing
+  return notRecovered
 }
 
-async function heal(fleet: Fleet, signal: AbortSignal): Promise<string[]> {
+async function waitForRecovery(fleet: Fleet, signal: AbortSignal): Promise<string[]> {
   let ailments: string[] = []
   const isWhole = async () => {
     if (signal.aborted) return true

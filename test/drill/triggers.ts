@@ -23,7 +23,7 @@ export class Callers {
     await Promise.all(triggers.map((trigger) => this.#sendInTime(trigger)))
   }
 
-  /** Sends once more, with its key, what got no answer, or one that told nothing. */
+  /** Sends again, with the same key, each trigger that got no answer or an inconclusive one. */
   async sendAgain(): Promise<void> {
     const again = [...this.#unanswered.values()]
     this.#unanswered.clear()

@@ -78,7 +78,7 @@ export async function judgeAll(
 
 /** Until every request has arrived, every start is settled, and if it can be, every execution has ended. */
 async function settle(fleet: Fleet, histories: Histories, signal: AbortSignal): Promise<Violation[]> {
-  // Stopped, it waits for nothing more: what throws would only be asked again.
+  // Once stopped it does not wait: a failed query would only be repeated.
   await until('all requests have arrived', () => signal.aborted || fleet.line.isEmpty, { within: OUTBOX_WITHIN })
   signal.throwIfAborted()
   let pending = -1
@@ -102,7 +102,7 @@ async function settle(fleet: Fleet, histories: Histories, signal: AbortSignal): 
     await histories.refresh()
     return histories.runs.every(({ ending }) => ending !== null)
   }
-  // One that goes on is no fault: it is judged by what has been seen of it.
+  // A run that is still open is no violation: it is judged by its history so far.
   await until('all executions have ended', allEnded, { within: ENDED_WITHIN, every: 500 }).catch(() => undefined)
   signal.throwIfAborted()
   return unsettled

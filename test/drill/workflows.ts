@@ -21,7 +21,7 @@ export interface DrillWorkflow {
   /** One lower-case word: the workflow's name, and its type in Temporal too. */
   name: string
   target: 'node' | 'datacenter'
-  /** The type of the nodes that it is sent to, `web` without: one that asks for idle nodes finds none among the others'. */
+  /** The type of the nodes that it is sent to, `web` without: a workflow that needs idle nodes must not share theirs. */
   nodeType?: 'web' | 'db'
   /** In seconds. */
   validFor: number

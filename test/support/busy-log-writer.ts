@@ -32,7 +32,7 @@ for (let part = 0; part < parts; part += 1) {
   if (part % 2 === 0) shift()
   renameSync(file, part % 2 === 0 ? `${file}.1` : `${file}-202611${String(part).padStart(2, '0')}`)
   const next = openSync(file, 'a')
-  // As a program does that has not yet been told of the rotation.
+  // Like a program that has not reopened its log after the rotation.
   write(upTo)
   closeSync(descriptor)
   descriptor = next

@@ -124,7 +124,7 @@ export class Dev {
     return execution
   }
 
-  /** Starts a workflow and waits for its end, `completed` unless told otherwise. */
+  /** Starts a workflow and waits for its end, `completed` by default. */
   async ran(workflow: string, body: unknown = {}, status = 'completed'): Promise<Execution> {
     const { execution } = await this.started(workflow, body)
     return this.reaches(execution.id, status, { within: 60_000 })

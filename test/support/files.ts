@@ -6,7 +6,7 @@ import { atEnd } from './cleanup.ts'
 /** The repository. */
 export const repository = join(import.meta.dirname, '..', '..')
 
-/** A fresh directory that is gone after the test file. */
+/** A fresh directory, removed after the test file. */
 export function temporaryDirectory(): string {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'resile-e2e-')))
   atEnd(() => rmSync(directory, { recursive: true, force: true, maxRetries: 10 }))
@@ -34,7 +34,7 @@ const imports = `import {
 } from '@temporalio/workflow'
 void [ActivityFailure, ApplicationFailure, continueAsNew, proxyActivities, sleep]`
 
-/** A workflow that sleeps for its input's `ms`, no time without, and tells so. */
+/** A workflow that sleeps for its input's `ms` (default 0), and returns that it did. */
 export function napping(name: string, hcl: string): Record<string, string> {
   const code = `export async function ${camelCase(name)}(input) {
     await sleep(input.ms ?? 1)
@@ -44,7 +44,7 @@ export function napping(name: string, hcl: string): Record<string, string> {
 }
 
 /**
- * A workflow that runs the command that its input names, as an author writes it who has never heard of queues.
+ * A workflow that runs the command that its input names, as written by an author who knows nothing of task queues.
  * It returns what the command did, or as what it failed.
  */
 export function commanding(name: string, hcl: string): Record<string, string> {

@@ -82,7 +82,7 @@ export function listenersOf(callers: Callers): [string, () => string][] {
   ]
 }
 
-/** What was answered to these bytes, one status per answer. Closed without a word: none. */
+/** What was answered to these bytes, one status per answer. None if the connection was closed without one. */
 export const statuses = async (url: string, bytes: string | Buffer, client: Client = null) => {
   const received = await exchange(url, bytes, tlsOf(client)).catch(() => '')
   return [...received.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map(([, status]) => Number(status))

@@ -106,7 +106,7 @@ export async function callSocket<T = unknown>(socketPath: string, path: string, 
   return callWith<T>({ socketPath }, path, sent)
 }
 
-/** Asks over a connection of which more is told than a URL can: by Node's own client, over TLS if `protocol` says so. */
+/** Sends a request with connection options that a URL cannot hold, by Node's own client; over TLS if `protocol` says so. */
 export async function callWith<T = unknown>(to: RequestOptions, path: string, sent: Call = {}): Promise<Answer<T>> {
   const { method, body, headers } = sent
   const ask = to.protocol === 'https:' ? secureRequest : request
@@ -147,7 +147,7 @@ export function start(coordinator: string, workflow: string, body: unknown = {},
   return call(`${coordinator}/v1/workflows/${workflow}/executions`, { method: 'POST', body, headers })
 }
 
-/** What a start answered that was admitted, with 201 unless told otherwise. */
+/** The answer to a start that must be admitted, by default with 201. */
 export function admitted(answer: Answer<unknown>, status = 201): Started {
   expect({ status: answer.status, text: answer.text }).toMatchObject({ status })
   const started = answer.body as Started

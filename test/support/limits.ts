@@ -1,11 +1,11 @@
-/** Constraints as HCL, and what is told of them. */
+/** Constraints as HCL, and how the coordinator reports them. */
 import type { Dev } from './dev.ts'
 import type { Answer, ConstraintUse, Execution } from './http.ts'
 import { until } from './until.ts'
 
 export const anywhere = 'task_queue_target = "datacenter"'
 export const onNode = 'task_queue_target = "node"'
-/** Waits for Temporal's word as long as may be. */
+/** Waits as long as permitted for Temporal's confirmation. */
 export const patient = { prefer: 'wait=30' }
 /** Answered when the admission is durable. */
 export const atOnce = { prefer: 'wait=0' }
@@ -18,7 +18,7 @@ export function limited(kind: string, more = ''): string {
   return `constraint {\n${lines.map((line) => `  ${line}`).join('\n')}\n}`
 }
 
-/** The lines of a workflow's constraints as `GET /v1/workflows/{w}` tells them. */
+/** The lines of a workflow's constraints as `GET /v1/workflows/{w}` returns them. */
 export async function usesOf(dev: Dev, workflow: string): Promise<ConstraintUse[]> {
   const { body } = await dev.call<{ constraints: ConstraintUse[] }>(`/v1/workflows/${workflow}`)
   return body.constraints
@@ -28,7 +28,7 @@ export async function cancel(dev: Dev, id: string): Promise<Answer<unknown>> {
   return dev.call(`/v1/executions/${id}/cancel`, { body: {} })
 }
 
-/** Cancels an execution and waits until the coordinator has seen its end. */
+/** Cancels an execution and waits until the coordinator knows that it has ended. */
 export async function ended(dev: Dev, { id }: Pick<Execution, 'id'>): Promise<Execution> {
   await cancel(dev, id)
   return until(`${id} has ended`, async () => {

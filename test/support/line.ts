@@ -8,7 +8,7 @@ interface Held extends RelayedRequest {
   response: ServerResponse
 }
 
-/** A proxy that passes everything on, until it is told otherwise. */
+/** A proxy that forwards everything until a fault is set. */
 export class Line {
   /** Whom it leads to. */
   temporalUrl = ''
@@ -16,7 +16,7 @@ export class Line {
   #state: 'open' | 'cut' | 'held' = 'open'
   #held: Held[] = []
 
-  /** From now on nothing comes through, and who tries is told at once. */
+  /** From now on it refuses every connection at once. */
   cut(): void {
     this.#state = 'cut'
   }
@@ -31,7 +31,7 @@ export class Line {
     return this.#held.filter(({ method }) => method === 'POST').length
   }
 
-  /** It works again. What was kept arrives first, in its order, whether or not somebody still waits for the answer. */
+  /** Forwards again. What was held back arrives first, in order, even if nobody waits for the answer any more. */
   async restore(): Promise<void> {
     const held = this.#held.splice(0)
     for (const request of held) await this.#pass(request)

@@ -6,14 +6,14 @@ import { freePort } from './ports.ts'
 import { run } from './processes.ts'
 import { until } from './until.ts'
 
-/** Where it answers, and what it is asked. */
+/** Its URL, and queries to it. */
 export interface Prometheus {
   readonly url: string
   /** The values of a query's series. */
   query(text: string): Promise<string[]>
 }
 
-/** What it is told besides what to scrape. */
+/** Its configuration besides the scrape targets. */
 export interface Alerting {
   /** Base URL of an Alertmanager. */
   alertmanager: string
@@ -21,7 +21,7 @@ export interface Alerting {
   rules: readonly object[]
 }
 
-/** Scrapes each target every second, with a label that tells its node; waits until it is ready. */
+/** Scrapes each target every second, with the node as a label; waits until it is ready. */
 export async function startPrometheus(
   jobs: Record<string, { target: string; node: string }>,
   wantedPort?: number,

@@ -12,7 +12,7 @@ export interface Sample {
   starts(): number
 }
 
-/** The sample service, started again whenever it dies. */
+/** The sample service, restarted whenever it exits. */
 export function keepRunning(port: number): Sample {
   const pidFile = join(temporaryDirectory(), 'sample.pid')
   let wanted = true

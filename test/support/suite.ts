@@ -20,7 +20,7 @@ declare module 'vitest' {
     portBlock: number
     /** The Temporal of all tests that don't stop it. */
     sharedTemporal: { address: string; httpUrl: string }
-    /** A data directory of which the compile cache is filled. */
+    /** A data directory whose compile cache is filled. */
     warmData: string
   }
 }

@@ -49,7 +49,7 @@ export class TemporalServer {
     this.#process?.kill(signal)
   }
 
-  /** Ends it without a word. */
+  /** Kills it with SIGKILL. */
   async kill(): Promise<void> {
     this.#process?.kill('SIGKILL')
     await this.#process?.ended

@@ -1,4 +1,4 @@
-/** What Temporal itself says, asked past the coordinator over its HTTP API. */
+/** Temporal's own state, queried over its HTTP API, not through the coordinator. */
 import { randomUUID } from 'node:crypto'
 import { until } from './until.ts'
 

@@ -7,9 +7,9 @@ export interface Patience {
 }
 
 /**
- * Asks again and again until the answer is neither undefined nor false, and returns it. Waits for a minute unless told
- * otherwise, since the machine may be busy: what must come sooner says so.
- * A question that throws has no answer yet; its last error is told when the time is over.
+ * Polls until the answer is neither undefined nor false, and returns it. Waits for a minute by default, since the machine
+ * may be busy; a test of how soon something happens sets `within`.
+ * A poll that throws counts as no answer. The last error is the cause of the error on timeout.
  */
 export async function until<T>(
   what: string,
