@@ -7,15 +7,15 @@ import { LongestFirst } from './tools/longest-first.ts'
 
 const wranglerConfig = join(import.meta.dirname, 'wrangler.toml')
 
+/** Vitest's own (5 s, 1 s for a poll) are too short on a machine with other work. */
+const patience = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 20_000 } } }
+
 const unit: UserWorkspaceConfig = {
   test: {
     name: 'unit',
     include: ['shared', 'host-worker', 'workflows', 'tools', 'test/drill'].map((folder) => `${folder}/**/*.test.ts`),
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    ...patience,
     maxWorkers: 4,
-    // The default second is too short on a machine with other work.
-    expect: { poll: { timeout: 20_000 } },
     sequence: { groupOrder: 1 },
   },
 }
@@ -23,7 +23,7 @@ const unit: UserWorkspaceConfig = {
 /** A key that signs permits, for the tests in workerd alone. */
 const permitKey = { kid: 'test', ...generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' }) }
 
-/** What receivers are told by, there too. */
+/** The secrets of escalation receivers, there too. */
 const receiverSecrets = {
   RECEIVER_SECRET: `whsec_${randomBytes(24).toString('base64')}`,
   CHAT_URL: `http://chat.receiver.test/services/T0001/B0001/${randomBytes(12).toString('hex')}`,
@@ -49,6 +49,7 @@ const edge: UserWorkspaceConfig = {
     // A file leaves nothing behind (edge/testing/setup.ts), so that one isolate can run many.
     isolate: false,
     setupFiles: ['edge/testing/setup.ts'],
+    ...patience,
     maxWorkers: 2,
     sequence: { groupOrder: 2 },
   },
