@@ -152,7 +152,7 @@ describe('escalation', () => {
       await start('told-asked')
       await vi.waitFor(() => expect(receivers.received).toHaveLength(count), { timeout: 8000 })
     }
-  }, 30_000)
+  })
 
   it.each(['told-plainly', 'alerting'])(
     'not again of one of %s that fails once more after a reset',
@@ -311,7 +311,7 @@ describe('delivery', () => {
     await again()
     expect(receivers.received).toHaveLength(2)
     expect(new Set(receivers.received.map(({ text }) => text)).size).toBe(1)
-  }, 30_000)
+  })
 
   it('another receiver hangs → not delayed', async () => {
     receivers.answers.set('plain', 'hangs')
@@ -324,7 +324,7 @@ describe('delivery', () => {
     await settled()
     expect(receivers.messages('hook')).toMatchObject([{ id: `${id}_failed` }])
     expect(receivers.messages('plain')).toHaveLength(8)
-  }, 30_000)
+  })
 
   it('evidence too large → cut, and marked', async () => {
     const { id } = (await start('told-plainly')).body.execution

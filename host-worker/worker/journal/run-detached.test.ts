@@ -153,7 +153,7 @@ describe('reboot', () => {
       type: 'CommandFailed',
       details: [{ command: { exitCode: 4, stderr: 'no\n' } }],
     })
-  }, 30_000)
+  })
 
   it('not in time → failed', async () => {
     const host = testHost({ reboot: ordering })
