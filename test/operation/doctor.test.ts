@@ -111,7 +111,7 @@ describe('doctor, one thing wrong', () => {
     const { found } = await doctor('--coordinator', `http://127.0.0.1:${port}`)
     expect(found.find(({ name }) => name === 'clock')).toMatchObject({
       status: 'fail',
-      detail: expect.stringMatching(/^(59|60|61)\.\d s ahead of the coordinator$/),
+      detail: expect.stringMatching(/^[5-8]\d\.\d s ahead of the coordinator$/),
     })
   })
 
