@@ -44,10 +44,10 @@ export function proofOf(request: Request, server: ServerConfig, now: number): Pr
   // The TLS terminator checked this when the connection was made, which may be long ago.
   if (now < svid.notBefore) throw new ProblemError('unauthenticated', `${REFUSED}: it is not valid yet`)
   if (now > svid.notAfter) throw new ProblemError('unauthenticated', `${REFUSED}: it has expired`)
-  if (svid.id === null) return { id: null, reason: `the client certificate is no identity: ${svid.reason}` }
+  if (svid.id === null) return { id: null, reason: `the client certificate identifies no caller: ${svid.reason}` }
   const domain = trustDomainOf(svid.id)
   if (!isPermittedDomain(domain, server)) {
-    return { id: null, reason: `the client certificate is no identity: trust domain ${domain} is not permitted` }
+    return { id: null, reason: `the client certificate identifies no caller: trust domain ${domain} is not permitted` }
   }
   return { id: svid.id }
 }

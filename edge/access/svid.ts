@@ -76,5 +76,5 @@ function identityOf(certificate: X509Certificate): Pick<Svid, 'id' | 'reason'> {
   if ((usages & (KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign)) !== 0) {
     return none('its key may sign certificates')
   }
-  return trustDomainOf(uri) === null ? none('its URI is no SPIFFE ID') : { id: uri, reason: null }
+  return trustDomainOf(uri) === null ? none('its URI is not a SPIFFE ID') : { id: uri, reason: null }
 }

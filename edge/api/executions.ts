@@ -136,10 +136,7 @@ async function settleExecution(context: AppContext): Promise<Response> {
     ledger.settle(id, value.status, by),
   )
   if (change.kind === 'changed') return context.json(change.execution)
-  throw new ProblemError(
-    'not_lost',
-    `only an execution that Temporal no longer knows is settled: ${change.execution.status}`,
-  )
+  throw new ProblemError('not_lost', `only a lost execution can be settled, not one that is ${change.execution.status}`)
 }
 
 async function approveExecution(context: AppContext): Promise<Response> {

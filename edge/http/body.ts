@@ -85,9 +85,13 @@ function inputErrors(error: z.ZodError): InputError[] {
 function parseJson(request: Request, body: Uint8Array): unknown {
   const type = mediaType(request.headers)
   if (type !== 'application/json') {
-    throw new ProblemError('unsupported_media_type', `the body must be application/json, not ${type || 'of no type'}`, {
-      headers: { accept: 'application/json' },
-    })
+    throw new ProblemError(
+      'unsupported_media_type',
+      `the body must be application/json, not ${type || 'untyped: set Content-Type'}`,
+      {
+        headers: { accept: 'application/json' },
+      },
+    )
   }
   return decodeJson(body)
 }

@@ -65,7 +65,7 @@ export class Submissions {
       const result = await this.#tryOnce(submission, null)
       if (result !== null) return result
     }
-    return undecidedBy('ledger_unavailable', 'the triggers with this key before it could not be decided')
+    return undecidedBy('ledger_unavailable', 'earlier triggers with this key could not be decided')
   }
 
   /** What the answer to a trigger would be at `at` (milliseconds since the epoch); changes nothing. */
@@ -89,7 +89,10 @@ export class Submissions {
 
   /** Ends a reservation that was cut off. */
   abandonReservation(id: string): void {
-    this.#endReservation(id, { kind: 'unavailable', detail: 'the coordinator stopped while it was asked' })
+    this.#endReservation(id, {
+      kind: 'unavailable',
+      detail: 'the coordinator stopped before the global ledger answered',
+    })
   }
 
   /** One try at an admission; null when the rows changed meanwhile, and another try is due. */

@@ -63,7 +63,7 @@ const SAID: Readonly<Record<EscalatedStatus, string>> = {
   lost: 'is lost',
   awaiting_approval: 'waits for approval',
 }
-const LOST = 'Temporal does not know it any more; it still counts, until it is found or settled'
+const LOST = 'Temporal no longer knows it; it still counts, until it is found or settled'
 
 /** Why it failed. An error that only says that something within it failed is replaced by its cause. */
 function reasonOf({ error }: Execution): string | null {

@@ -106,7 +106,7 @@ function checkAuthority(pem: string, keys: webcrypto.CryptoKeyPair, paths: Certi
   }
   const end = certificate.validToDate
   if (end.getTime() <= now) {
-    const what = `expired at ${end.toISOString()}: delete it to have a new one made, which everybody has to be given`
+    const what = `expired at ${end.toISOString()}: delete it to have a new one made, and give that to everybody who trusts this one`
     throw new BadCertificateFile(paths.ca, what)
   }
 }

@@ -75,20 +75,22 @@ function whyRejected(config: Config, uri: string): string | null {
   if (uri === ANONYMOUS || uri.startsWith('webhook:') || server === undefined) return null
   if (uri.startsWith('slack:')) return whyNobodyInSlack(config, uri)
   const domain = trustDomainOf(uri)
-  if (domain === null) return `${JSON.stringify(uri)} is no SPIFFE ID, so it is no identity`
-  return isPermittedDomain(domain, server) ? null : `trust domain ${domain} is not permitted, so it is no identity`
+  if (domain === null) return `${JSON.stringify(uri)} is not a SPIFFE ID, so it identifies no caller`
+  return isPermittedDomain(domain, server)
+    ? null
+    : `trust domain ${domain} is not permitted, so it identifies no caller`
 }
 
 function whyNobodyInSlack({ coordinator: { slack } }: Config, uri: string): string | null {
   if (!isSlackPattern(uri) || uri.endsWith('/*'))
-    return `${JSON.stringify(uri)} is no user of Slack, so it is no identity`
+    return `${JSON.stringify(uri)} is not a Slack user, so it identifies no caller`
   return slack === undefined ? "coordinator.hcl has no slack { … }, so Slack's users have no identity" : null
 }
 
 function reasonOf(pass: Pass | null, noRules: boolean, caller: string): string {
   if (pass?.by === 'rule') return `rule ${JSON.stringify(pass.rule)} lets it pass`
   if (pass?.by === 'worker_id') return 'worker_id lets a worker report its own node'
-  if (noRules) return 'there are no route rules: only `resile dev` runs so, and lets every caller pass'
+  if (noRules) return 'there are no route rules: only `resile dev` runs without them, and lets every caller pass'
   return caller === ANONYMOUS ? 'no rule lets anonymous callers pass: 401' : 'no rule lets this caller pass: 403'
 }
 

@@ -84,7 +84,7 @@ function report({ directory, files }: CertificateFiles): string {
   return [
     `DEVELOPMENT certificates, not for production, in ${directory}`,
     table(['', 'FILE', 'FOR', 'UNTIL'], rows),
-    ...(files.some(({ made }) => made) ? [] : ['all of it was there and is good: nothing was made']),
+    ...(files.some(({ made }) => made) ? [] : ['everything is there already and valid: nothing was made']),
   ].join('\n')
 }
 
@@ -120,7 +120,7 @@ function namedClient(spec: string): { name: string; uri?: string } {
   const [, name = '', uri] = /^([^=]*)(?:=(.*))?$/s.exec(spec) ?? []
   if (!isClientName(name)) {
     throw usage(
-      `--client must be NAME or NAME=SPIFFE_ID, the name of letters, digits, ".", "_" and "-" without "-key" at its end, not ${JSON.stringify(spec)}`,
+      `--client must be NAME or NAME=SPIFFE_ID; NAME has only letters, digits, ".", "_" and "-" and does not end in "-key"; not ${JSON.stringify(spec)}`,
     )
   }
   if (uri === undefined) return { name }

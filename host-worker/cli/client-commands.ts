@@ -49,7 +49,7 @@ export function addClientCommands(root: Command): void {
     .option('--datacenter <name>', 'only in this datacenter')
     .option('--status <status>', 'only with this status')
     .option('--limit <count>', 'how many, 1 to 500', '50')
-    .option('--cursor <cursor>', 'the page after this one')
+    .option('--cursor <cursor>', 'continue after this cursor, next_cursor of the previous page')
     .option('--wait', 'follow the one to its end; Ctrl-C leaves it running', false)
     .action(async (id, options) => {
       if (id === undefined && options.wait) throw usage('--wait goes with the id of an execution')
@@ -83,7 +83,7 @@ export function addClientCommands(root: Command): void {
     .option('--caller <caller>', 'only by this caller')
     .option('--since <time>', 'only from this time on (RFC 3339)')
     .option('--limit <count>', 'how many, 1 to 500', '50')
-    .option('--cursor <cursor>', 'the page after this one')
+    .option('--cursor <cursor>', 'continue after this cursor, next_cursor of the previous page')
     .action(async (id, options) => {
       const query = queryOf(options, ['workflow', 'node', 'outcome', 'code', 'caller', 'since', 'limit', 'cursor'])
       const path = id === undefined ? `/v1/decisions${query}` : `/v1/decisions/${encodeURIComponent(id)}`
@@ -96,7 +96,7 @@ export function addClientCommands(root: Command): void {
 
   clientVerb(root, 'nodes', 'list live nodes, by name')
     .option('--limit <count>', 'how many, 1 to 500', '500')
-    .option('--cursor <cursor>', 'the page after this one')
+    .option('--cursor <cursor>', 'continue after this cursor, next_cursor of the previous page')
     .action(async (options) => {
       report(options, await call(options, 'GET', `/v1/nodes${queryOf(options, ['limit', 'cursor'])}`), nodeTable)
     })

@@ -53,7 +53,7 @@ export function clientVerb<Usage extends string>(root: Command, usage: Usage, de
       '--coordinator <url>',
       'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
     )
-    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: $RESILE_CA)')
+    .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
     .option('--project <dir>', 'the project whose local coordinator is meant', '.')

@@ -28,7 +28,7 @@ export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker'
   const node = options.node ?? file?.node
   const datacenter = options.datacenter ?? file?.datacenter
   if (node === undefined || datacenter === undefined) {
-    throw usage('which node is this? There is no worker.hcl, and --node and --datacenter are not both given')
+    throw usage('no node is named: write worker.hcl, or give both --node and --datacenter')
   }
   const parsed = workerSchema.safeParse({
     node,

@@ -6,12 +6,16 @@ import { executionDetails, freezeDetails, freezeTable } from './tables.ts'
 
 /** Adds `freeze`, `freezes`, `unfreeze`, `approve`, `reject`, `settle` and `reset`. */
 export function addOperatorCommands(root: Command): void {
-  clientVerb(root, 'freeze', 'start nothing that the options name, until it is lifted; without any, nothing at all')
+  clientVerb(
+    root,
+    'freeze',
+    'stop admissions of what the options name, until the freeze is lifted; without options, all admissions',
+  )
     .requiredOption('--reason <text>', 'why, for those whose triggers it denies')
     .option('--workflow <name>', 'only this workflow')
     .option('--node <name>', 'only on this node')
     .option('--datacenter <name>', 'only in this datacenter')
-    .addOption(new Option('--for <duration>', 'until it has lasted so long, such as 90m').conflicts('expiresAt'))
+    .addOption(new Option('--for <duration>', 'how long the freeze lasts, such as 90m').conflicts('expiresAt'))
     .option('--expires-at <time>', 'until this time (RFC 3339)')
     .action(async (options) => {
       const { workflow, node, datacenter, reason, for: duration, expiresAt } = options
@@ -31,16 +35,18 @@ export function addOperatorCommands(root: Command): void {
 
   clientVerb(root, 'freezes', 'list the freezes that hold, newest first')
     .option('--limit <count>', 'how many, 1 to 500', '50')
-    .option('--cursor <cursor>', 'the page after this one')
+    .option('--cursor <cursor>', 'continue after this cursor, next_cursor of the previous page')
     .action(async (options) => {
       const answer = await call(options, 'GET', `/v1/freezes${queryOf(options, ['limit', 'cursor'])}`)
       report(options, answer, (body) => freezeTable(body as { items: Freeze[] }))
     })
 
-  clientVerb(root, 'unfreeze <id>', 'lift a freeze; what waited for it goes out').action(async (id, options) => {
-    const answer = await call(options, 'DELETE', `/v1/freezes/${encodeURIComponent(id)}`)
-    report(options, answer, () => `lifted ${id}`)
-  })
+  clientVerb(root, 'unfreeze <id>', 'lift a freeze; executions that it held back are started').action(
+    async (id, options) => {
+      const answer = await call(options, 'DELETE', `/v1/freezes/${encodeURIComponent(id)}`)
+      report(options, answer, () => `lifted ${id}`)
+    },
+  )
 
   clientVerb(root, 'approve <id>', 'admit an execution that awaits approval, if its constraints allow it now')
     .option('--reason <text>', 'why, for the record')
@@ -60,7 +66,11 @@ export function addOperatorCommands(root: Command): void {
       report(options, answer, (body) => executionDetails(body as Execution))
     })
 
-  clientVerb(root, 'settle <id>', 'say how an execution ended that Temporal no longer knows; it counts until then')
+  clientVerb(
+    root,
+    'settle <id>',
+    'say how a lost execution ended, which Temporal no longer knows; until then it counts',
+  )
     .addOption(new Option('--status <status>', 'how it ended').choices(SETTLED_STATUSES).makeOptionMandatory())
     .requiredOption('--reason <text>', 'how that is known, for the record')
     .action(async (id, options) => {

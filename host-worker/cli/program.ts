@@ -29,8 +29,8 @@ export function program(): Command {
     .option('--port <port>', "the coordinator's port; 0: free ports for everything (default: 8787 if free)", portNumber)
     .option('--node <spec>', 'a worker for node NAME[:TYPE[,TYPE…]][@DATACENTER]; repeatable', collect, [] as string[])
     .option('--no-workers', 'start no workers')
-    .option('--no-restart', 'leave workers dead that die')
-    .option('--temporal-address <host:port>', 'use this Temporal (gRPC) instead of an own one')
+    .option('--no-restart', 'do not restart workers that die')
+    .option('--temporal-address <host:port>', 'use this Temporal (gRPC) instead of starting one')
     .option('--temporal-http <url>', 'HTTP API of that Temporal')
     .option('--tls', 'serve HTTPS and identify callers by client certificates, which are made when missing', false)
     .addOption(new Option('--sample', 'also run a sample service that can be made sick, and heal it').default(false))
@@ -41,13 +41,15 @@ export function program(): Command {
 
   root
     .command('coordinator')
-    .description("run a datacenter's coordinator: ends mutual TLS, decides on triggers, forwards them to Temporal")
+    .description(
+      "run a datacenter's coordinator: terminates mutual TLS, decides on triggers, forwards them to Temporal",
+    )
     .option('--project <dir>', 'the project; coordinator.hcl needs route rules', '.')
     .option('--data <dir>', 'where ledgers, keys and certificates are kept (default: .resile in the project)')
     .option('--listen <host:port>', 'where to listen (default: server_config.listen, else 127.0.0.1:8787)')
     .addHelpText(
       'after',
-      '\nSIGTERM finishes what is under way; SIGHUP reads certificates anew, which also happens when their files change.\n' +
+      '\nSIGTERM finishes what is under way; SIGHUP reloads certificates, as does a change of their files.\n' +
         'A socket passed by systemd (LISTEN_FDS) is used instead of --listen.',
     )
     .action(async (options) => {
@@ -64,7 +66,7 @@ export function program(): Command {
     .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
     .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
     .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: worker.hcl)')
-    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: worker.hcl, $RESILE_CA)')
+    .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: worker.hcl, $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
     .option('--temporal-address <host:port>', 'Temporal (default: worker.hcl)')
@@ -73,7 +75,7 @@ export function program(): Command {
       '--metrics <host:port>',
       'where /metrics, /healthz and /readyz are served; also unix:PATH (default: worker.hcl, else nowhere)',
     )
-    .option('--workflows [queues]', 'also run workflows of the datacenter queue, or with =all of all its queues')
+    .option('--workflows [queues]', 'also run workflows of the datacenter queue; with =all, those of all its queues')
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {
@@ -92,7 +94,7 @@ export function program(): Command {
     .option('--datacenter <name>', 'its datacenter (default: worker.hcl)')
     .option('--types <types>', 'its node types, comma-separated (default: worker.hcl)')
     .option('--coordinator <url>', 'URL of the coordinator, or unix:PATH (default: a running resile dev, worker.hcl)')
-    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: worker.hcl, $RESILE_CA)')
+    .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: worker.hcl, $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
     .option('--temporal-address <host:port>', 'Temporal (default: a running resile dev, worker.hcl)')
@@ -112,12 +114,12 @@ export function program(): Command {
       '--coordinator <url>',
       'URL of the coordinator, or unix:PATH (default: $RESILE_COORDINATOR, else the local one)',
     )
-    .option('--ca <file>', 'authorities that vouch for an https:// coordinator (default: $RESILE_CA)')
+    .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
     .option('--data <dir>', 'where its state is kept (default: .resile in the project)')
-    .option('--once', 'look once at each source, trigger what is due, and end', false)
-    .option('--explain', "say what each detector sees and why it would or wouldn't trigger; changes nothing", false)
+    .option('--once', 'evaluate each source once, trigger what is due, and exit', false)
+    .option('--explain', "say what each detector finds and why it would or wouldn't trigger; changes nothing", false)
     .option('--only <name>', 'only this detector; repeatable', collect, [] as string[])
     .option('--json', 'with --explain: print JSON', false)
     .option(
@@ -125,7 +127,7 @@ export function program(): Command {
       'where /metrics, /healthz and /readyz are served; also unix:PATH (default: nowhere)',
     )
     .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
-    .addHelpText('after', '\n--once and --explain end with 1 when a source could not be seen.')
+    .addHelpText('after', '\n--once and --explain exit with 1 if a source could not be evaluated.')
     .action(async (options) => {
       const { detector } = await import('./detector-command.ts')
       await detector(options)
@@ -169,12 +171,15 @@ export function program(): Command {
     .command('certs')
     .description('make DEVELOPMENT certificates and a key that signs permits; not for production')
     .option('--out <dir>', 'where they are kept (default: .resile/certs in the project)')
-    .option('--project <dir>', 'the project: those whom its route rules name get a certificate', '.')
-    .option('--trust-domain <name>', "of new SPIFFE IDs (default: that of the project's rules, else example.org)")
+    .option('--project <dir>', 'the project; every caller that its route rules name gets a certificate', '.')
+    .option(
+      '--trust-domain <name>',
+      "trust domain of new SPIFFE IDs (default: that of the project's rules, else example.org)",
+    )
     .option('--host <host>', 'another name or IP address of the server; repeatable', collect, [] as string[])
     .option('--client <spec>', 'a certificate for NAME[=SPIFFE_ID]; repeatable', collect, [] as string[])
     .option('--days <count>', 'how long new certificates hold, 1 to 3650', '365')
-    .option('--rotate-permit-key', 'let a new key sign permits; older ones stay, to check them', false)
+    .option('--rotate-permit-key', 'sign new permits with a new key; older keys stay, to check earlier permits', false)
     .option('--json', 'print JSON', false)
     .action(async (options) => {
       const { certs } = await import('./certs-command.ts')

@@ -29,7 +29,7 @@ test('resile check: valid project → ok', async () => {
         line: 1,
         column: 1,
         key: 'file',
-        message: 'is required, but is not there',
+        message: 'is required, but does not exist',
         permitted: [],
       },
     ],

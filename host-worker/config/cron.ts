@@ -20,7 +20,7 @@ export function cronOf(expression: string, timeZone: string): CronTimes {
 /** The error in a cron expression, or null. */
 export function cronProblem(expression: string, timeZone: string): string | null {
   try {
-    return cronOf(expression, timeZone).after(Date.now()) === null ? 'never comes to pass' : null
+    return cronOf(expression, timeZone).after(Date.now()) === null ? 'matches no date' : null
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     return `not a cron expression: ${message.replace(/^Cron\w*: /, '')}`

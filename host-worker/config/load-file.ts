@@ -31,7 +31,8 @@ export async function loadFile<S extends z.ZodObject>(
 ): Promise<LoadedFile<S>> {
   const source = await readSource(path, kind === 'detectors' ? MAX_BYTES_OF_MANY : MAX_BYTES)
   if (source !== null && 'text' in source) return { file, ...(await check(source, file, schema, kind)) }
-  const found = source ?? (required ? problem({ line: 1, column: 1 }, FILE_KEY, 'is required, but is not there') : null)
+  const found =
+    source ?? (required ? problem({ line: 1, column: 1 }, FILE_KEY, 'is required, but does not exist') : null)
   return { file, problems: found === null ? [] : inFile(file, [found]), content: null, places: new Places() }
 }
 

@@ -93,7 +93,7 @@ test('project: global limit → accepted with several datacenters', async () => 
 
 describe('project files of the wrong type', () => {
   test.each<[string, Record<string, string | Uint8Array | null>, string]>([
-    ['no coordinator.hcl', {}, 'coordinator.hcl:1:1: file: is required, but is not there'],
+    ['no coordinator.hcl', {}, 'coordinator.hcl:1:1: file: is required, but does not exist'],
     ['a directory', { 'coordinator.hcl': null }, 'coordinator.hcl:1:1: file: is a directory'],
     [
       'a directory among workflows',
@@ -128,7 +128,7 @@ describe('project files of the wrong type', () => {
         'workflows/x.hcl': `${onNode}workflow_type = "restartService"\n`,
         'workflows/x.ts': code,
       },
-      'workflows/x.hcl:2:1: workflow_type: restartService is the type of workflows/restart-service.hcl already, whose code is another',
+      'workflows/x.hcl:2:1: workflow_type: restartService is already the type of workflows/restart-service.hcl, which has other code',
     ],
     [
       'a stem that no function can have',

@@ -73,7 +73,7 @@ async function addWorkflow(
   // A worker registers one function under a type; which of the two it would be must not be left to chance.
   const twin = Object.values(into.found).find((other) => other.code !== null && other.workflowType === workflowType)
   if (code !== null && twin !== undefined) {
-    const message = `${workflowType} is the type of ${twin.file} already, whose code is another`
+    const message = `${workflowType} is already the type of ${twin.file}, which has other code`
     into.problems.push({ file, ...problem(places.key(['workflow_type']), 'workflow_type', message) })
     return
   }

@@ -1,4 +1,4 @@
-/** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that ends mutual TLS. */
+/** `resile coordinator`: the coordinator of a datacenter, on workerd behind a front that terminates mutual TLS. */
 import { chmod } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -132,7 +132,7 @@ describe('secrets of Slack and PagerDuty', () => {
       'receiver duty: the environment variable RESILE_NO_SUCH of its routing_key is not set',
     )
     await expect(read({ receiver: { chat: { slack: { url_file: 'u' } } } }, { u: 'T000/B000/x' })).rejects.toThrow(
-      /^receiver chat: its secret is no http:\/\/ or https:\/\/ URL$/,
+      /^receiver chat: its secret is not an http:\/\/ or https:\/\/ URL$/,
     )
   })
 })

@@ -129,7 +129,7 @@ async function receiverSecrets(
     if (place.secret_env === undefined && place.secret_file === undefined) continue
     const secret = await readSecret(project, `receiver ${name}`, place, key)
     if (block.slack !== undefined && !isHttpUrl(secret)) {
-      throw new CommandError(`receiver ${name}: its secret is no http:// or https:// URL`)
+      throw new CommandError(`receiver ${name}: its secret is not an http:// or https:// URL`)
     }
     found.owners.set(essence(secret), name)
     found.secrets[variable] = secret

@@ -29,7 +29,7 @@ export async function makeSocketDirectory(data: string): Promise<void> {
   if (directory === data) return
   const { uid, mode } = await lstat(directory)
   if (uid === process.getuid?.() && (mode & 0o170777) === 0o40700) return
-  throw new Error(`${directory} is somebody else's, or others may write to it: nothing is put there`)
+  throw new Error(`${directory} must be a directory of this user with mode 0700, so that nobody else can write to it`)
 }
 
 function socketDirectory(data: string): string {

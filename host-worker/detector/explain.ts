@@ -130,7 +130,7 @@ function whyNot(episode: Episode, detector: DetectorConfig, due: readonly Episod
   const ago = (time: number): string => formatDuration(Math.max(0, Math.round((now - time) / 1000) * 1000))
   if (began === null) return `it was first seen ${ago(since)} ago, and has to hold for ${formatDuration(detector.for)}`
   if (clearSince !== null)
-    return `it is gone since ${ago(clearSince)}; the episode ends after ${formatDuration(detector.clear_for)}`
+    return `it ceased ${ago(clearSince)} ago; the episode ends after ${formatDuration(detector.clear_for)}`
   if (due.some((other) => other.firing.fingerprint === firing.fingerprint))
     return 'the limit of the detector is reached'
   if (triggeredAt !== null) {

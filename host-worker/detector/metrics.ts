@@ -21,7 +21,7 @@ export const DETECTOR_METRICS = {
   firing: {
     name: 'resile_detector_firing',
     type: 'gauge',
-    help: 'Conditions that hold, or have not been gone for clear_for',
+    help: 'Conditions that hold, or that ceased less than clear_for ago',
     labelNames: ['detector'],
   },
   triggers: {

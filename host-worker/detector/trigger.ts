@@ -59,7 +59,7 @@ function judge(name: string, workflow: string, { status, headers, json }: Coordi
     const { execution } = (json ?? {}) as { execution?: { id?: unknown } }
     if (typeof execution?.id === 'string') return { kind: 'admitted', execution: execution.id }
     // A proxy's page, say: should it have been admitted all the same, the key keeps it from starting twice.
-    const problem = `status ${status} without an execution: this is no coordinator's answer`
+    const problem = `status ${status} without an execution: this is not a coordinator's answer; check the address`
     log('error', 'trigger_failed', { detector: name, workflow, detail: problem })
     return { kind: 'later', code: 'bad_answer', retryAfter: null, isFault: true }
   }

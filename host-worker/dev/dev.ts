@@ -277,7 +277,7 @@ class DevRun {
       logFile: join(this.#data, `logs/worker-${node.name}.log`),
       ready: async (signal) => {
         const { status } = await client.request('GET', `/v1/nodes/${node.name}`, { timeout: 5000, signal })
-        if (status !== 200) throw new Error('the node does not beat yet')
+        if (status !== 200) throw new Error('the node has sent no heartbeat yet')
       },
     }
   }

@@ -32,12 +32,12 @@ export function judgeCertificate({ cert, key, expectedId }: OwnCertificate, now:
 function judgeLife({ validFromDate, validToDate }: X509Certificate, now: number): Finding {
   const [from, to] = [validFromDate.getTime(), validToDate.getTime()]
   const hint = 'renew it; the worker reads it again by itself'
-  if (now < from) return fail(`holds only from ${validFromDate.toISOString()} on`, "check this host's clock")
-  if (now >= to) return fail(`ended at ${validToDate.toISOString()}`, hint)
+  if (now < from) return fail(`is valid only from ${validFromDate.toISOString()} on`, "check this host's clock")
+  if (now >= to) return fail(`expired at ${validToDate.toISOString()}`, hint)
   const soon = Math.min(EXPIRES_SOON_MS, (to - from) / 3)
   return to - now < soon
-    ? warn(`ends soon, at ${validToDate.toISOString()}`, hint)
-    : ok(`holds until ${validToDate.toISOString()}`)
+    ? warn(`expires soon, at ${validToDate.toISOString()}`, hint)
+    : ok(`is valid until ${validToDate.toISOString()}`)
 }
 
 function judgeId(cert: string, expectedId: string | null): Finding {
@@ -48,7 +48,7 @@ function judgeId(cert: string, expectedId: string | null): Finding {
     return fail(`names ${uris.join(', ') || 'no identity'}, which is not exactly one SPIFFE ID`, hint)
   }
   if (expectedId === null || id === expectedId) return ok(`is ${id}`)
-  return warn(`is ${id}, not ${expectedId} as worker_id wants`, 'its heartbeats need a route rule')
+  return warn(`is ${id}, not ${expectedId} as worker_id requires`, 'its heartbeats need a route rule')
 }
 
 function parse<T>(read: () => T): T | null {

@@ -57,7 +57,7 @@ async function publishedKeys(client: Asker): Promise<Finding> {
   if ('problem' in answer) return fail(`the coordinator's keys can't be read: ${answer.problem}`)
   if (answer.status === 200) return judgeKeys('the coordinator', answer.json)
   if (answer.status === 401) return stranger(answer)
-  const useless = 'without them no command runs but read_only ones'
+  const useless = 'without them only read_only commands run'
   const hint = answer.status === 403 ? ruleHint('GET', JWKS_PATH) : useless
   return fail(`the coordinator's keys can't be read: ${problemIn(answer)}`, hint)
 }
@@ -82,13 +82,13 @@ export async function checkHeartbeat(client: Asker, node: string, bootId: string
   if (answer.status === 404) {
     return fail(
       `the coordinator receives no heartbeat of ${node}`,
-      'start resile worker, and run at its log for heartbeat_failed',
+      'start resile worker, or look for heartbeat_failed in its log',
     )
   }
   if (answer.status !== 200) return fail(problemIn(answer))
   const { boot_id, draining, last_seen_at } = answer.json as LiveNode
   if (boot_id !== null && boot_id !== bootId) {
-    return fail(`another machine says that it is ${node}`, 'two hosts may not have one name')
+    return fail(`another machine says that it is ${node}`, 'give each host its own name')
   }
   return draining ? warn(`${node} is draining`) : ok(`${node} sent its last heartbeat at ${last_seen_at}`)
 }
@@ -104,7 +104,7 @@ function unreachable(problem: string): Finding {
   return fail(
     problem,
     tls
-      ? 'ca_file must name who vouches for it; its certificate must name this address'
+      ? 'ca_file must hold the CA of its certificate, and the certificate must name this address'
       : 'is it running, and is the address right?',
   )
 }

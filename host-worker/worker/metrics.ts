@@ -13,7 +13,7 @@ export const WORKER_METRICS = {
   permitsRefused: {
     name: 'resile_permit_refused_total',
     type: 'counter',
-    help: 'Activities that wanted to change the host without a valid permit, by reason',
+    help: 'Activities that were refused a change of the host for lack of a valid permit, by reason',
     labelNames: ['reason'],
   },
   activities: {

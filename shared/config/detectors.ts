@@ -108,7 +108,7 @@ const journalSchema = z
       context.addIssue({
         code: 'custom',
         path: ['kernel'],
-        message: 'the kernel is no unit: kernel and units exclude each other',
+        message: 'kernel and units exclude each other: kernel messages belong to no unit',
       })
     },
     given('units', 'kernel'),

@@ -157,5 +157,5 @@ test('doctor: no node in the command line → usage error', async () => {
   const other = writeProject({})
   const { code, stderr } = await resile(['doctor', '--project', other])
   expect(code).toBe(2)
-  expect(stderr).toContain('which node is this?')
+  expect(stderr).toContain('no node is named')
 })

@@ -205,17 +205,17 @@ describe('bad certificate', () => {
     [
       'one in upper case',
       () => callers.authority.issue({ uris: ['spiffe://EXAMPLE.com/worker-admin'] }),
-      /no SPIFFE ID/,
+      /not a SPIFFE ID/,
     ],
     [
       'one of another scheme',
       () => callers.authority.issue({ uris: ['https://example.com/worker-admin'] }),
-      /no SPIFFE ID/,
+      /not a SPIFFE ID/,
     ],
     [
       'one with an escape',
       () => callers.authority.issue({ uris: ['spiffe://example.com/worker%2dadmin'] }),
-      /no SPIFFE ID/,
+      /not a SPIFFE ID/,
     ],
   ])('%s → unauthenticated', async (_, make, why) => {
     const client = await make()

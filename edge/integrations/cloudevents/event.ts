@@ -38,7 +38,7 @@ const attributesSchema = z
     datacontenttype: z.string().optional(),
   })
   .catchall(
-    z.union([z.string(), z.boolean(), z.number()], { error: 'an attribute is a text, a number, true or false' }),
+    z.union([z.string(), z.boolean(), z.number()], { error: 'an attribute must be a string, a number, true or false' }),
   )
 type Attributes = z.output<typeof attributesSchema>
 
@@ -58,7 +58,7 @@ export function readEvent(request: Request, body: Uint8Array): CloudEvent {
 
 function structured(type: string, body: Uint8Array): CloudEvent {
   if (type !== STRUCTURED) {
-    throw new ProblemError('unsupported_media_type', `events come one by one, as ${STRUCTURED} or in binary mode`, {
+    throw new ProblemError('unsupported_media_type', `send one event per request, as ${STRUCTURED} or in binary mode`, {
       headers: { accept: `${STRUCTURED}, application/json` },
     })
   }
@@ -92,7 +92,10 @@ function binary(headers: Headers, body: Uint8Array): CloudEvent {
   const given = pairs.map(([name, value]): [string, unknown] => {
     const decoded = decodedHeader(value)
     if (decoded === null) {
-      mistakes.push({ path: jsonPointer([`ce-${name}`]), message: 'header: must be there once, percent-encoded UTF-8' })
+      mistakes.push({
+        path: jsonPointer([`ce-${name}`]),
+        message: 'header: must be given exactly once, percent-encoded UTF-8',
+      })
     }
     return [name, decoded ?? '']
   })

@@ -198,7 +198,7 @@ describe('invalid signatures', () => {
     [
       'the header twice',
       async () => [...Object.entries(await right()), ['x-pagerduty-signature', await signature()]],
-      'must be there once',
+      'must be given exactly once',
     ],
     [
       'too many signatures',
@@ -211,7 +211,7 @@ describe('invalid signatures', () => {
     [
       'what is no signature',
       async () => ({ ...(await right()), 'x-pagerduty-signature': 'v1=xyz' }),
-      'must be there once',
+      'must be given exactly once',
     ],
     ['Standard Webhooks', async () => signed(body), 'there is no header'],
   ])('%s → 401', async (_, headers, detail) => {

@@ -16,7 +16,7 @@ export function readSignatures(headers: Headers): { signatures: string[] } | { r
   if (header === null) return { refused: 'there is no header x-pagerduty-signature' }
   // A header that is there twice comes as one with a comma and a space.
   if (!/^v\d=[0-9a-f]+(?:,v\d=[0-9a-f]+)*$/i.test(header)) {
-    return { refused: 'header x-pagerduty-signature: must be there once, a list such as v1=HEX,v1=HEX' }
+    return { refused: 'header x-pagerduty-signature: must be given exactly once, a list such as v1=HEX,v1=HEX' }
   }
   const signatures = header.split(',').flatMap((one) => /^v1=([0-9a-f]{64})$/i.exec(one)?.[1] ?? [])
   if (signatures.length > MAX_SIGNATURES)

@@ -78,7 +78,7 @@ function readValue(rest: string, begin: number): TypedValue {
   const quoted = /^"(?:[^"\\]|\\.)*"(?=\s|$)/.exec(rest.slice(begin))?.[0]
   if (quoted !== undefined) {
     const text = jsonOf(quoted)
-    if (typeof text !== 'string') throw misunderstood(`${quoted} is no text`)
+    if (typeof text !== 'string') throw misunderstood(`${quoted} is not text`)
     return { text, isQuoted: true, end: begin + quoted.length }
   }
   if (rest[begin] === '{') {

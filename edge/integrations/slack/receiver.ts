@@ -49,7 +49,10 @@ async function receiveSlack(context: AppContext): Promise<Response> {
   const message = signedMessage(context)
   const type = mediaType(context.req.raw.headers)
   if (type !== 'application/x-www-form-urlencoded') {
-    throw new ProblemError('unsupported_media_type', `the body must be a form, not ${type || 'of no type'}`)
+    throw new ProblemError(
+      'unsupported_media_type',
+      `the body must be a form, not ${type || 'untyped: set Content-Type'}`,
+    )
   }
   const sent = readSlackRequest(context.var.body)
   if (sent === null || message === null) throw new ProblemError('bad_request', 'it names no user of a workspace')

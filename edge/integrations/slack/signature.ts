@@ -18,11 +18,11 @@ export function readSlackHeaders(headers: Headers, now: number): SignedMessage |
   if (timestamp === null) return { refused: 'there is no header x-slack-request-timestamp' }
   if (signature === null) return { refused: 'there is no header x-slack-signature' }
   if (!/^[1-9]\d{0,10}$/.test(timestamp)) {
-    return { refused: 'header x-slack-request-timestamp: must be there once, in whole seconds since 1970' }
+    return { refused: 'header x-slack-request-timestamp: must be given exactly once, in whole seconds since 1970' }
   }
   // Only one spelling is accepted, so that no other counts as another request.
   if (!/^v0=[0-9a-f]{64}$/.test(signature)) {
-    return { refused: 'header x-slack-signature: must be there once, such as v0=HEX' }
+    return { refused: 'header x-slack-signature: must be given exactly once, such as v0=HEX' }
   }
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds

@@ -57,14 +57,18 @@ describe('requests that Slack has not signed', () => {
     [
       'capitals in it',
       () => changed('x-slack-signature', (value) => value.toUpperCase().replace('V', 'v')),
-      'must be there once',
+      'must be given exactly once',
     ],
-    ['another version', () => changed('x-slack-signature', (value) => value.replace('v0', 'v1')), 'must be there once'],
+    [
+      'another version',
+      () => changed('x-slack-signature', (value) => value.replace('v0', 'v1')),
+      'must be given exactly once',
+    ],
     ['another time', () => changed('x-slack-request-timestamp', (value) => String(Number(value) - 1)), 'no signature'],
     [
       'a time with a zero before it',
       () => changed('x-slack-request-timestamp', (value) => `0${value}`),
-      'must be there once',
+      'must be given exactly once',
     ],
     ['a time long past', () => signedBySlack(body, SIGNING, now() - 302), 'in the past'],
     ['a time to come', () => signedBySlack(body, SIGNING, now() + 63), 'in the future'],
@@ -74,7 +78,7 @@ describe('requests that Slack has not signed', () => {
         const headers = await right()
         return [...Object.entries(headers), ['x-slack-signature', headers['x-slack-signature'] ?? '']]
       },
-      'must be there once',
+      'must be given exactly once',
     ],
     [
       'the time twice',
@@ -82,7 +86,7 @@ describe('requests that Slack has not signed', () => {
         const headers = await right()
         return [...Object.entries(headers), ['x-slack-request-timestamp', headers['x-slack-request-timestamp'] ?? '']]
       },
-      'must be there once',
+      'must be given exactly once',
     ],
   ])('%s → 401', async (_, headers, detail) => {
     const answer = await sendForm(form, { headers: await headers() })

@@ -26,15 +26,16 @@ export function readHeaders(headers: Headers, now: number): MessageHeaders {
   // A full stop could shift the limits of what is signed: ID.TIMESTAMP.BODY.
   if (!/^[\x21-\x2d\x2f-\x7e]{1,255}$/.test(id)) {
     return {
-      refused: 'header webhook-id: must be there once, 1 to 255 printable ASCII characters without space and "."',
+      refused:
+        'header webhook-id: must be given exactly once, 1 to 255 printable ASCII characters without space and "."',
     }
   }
   // Only one spelling is accepted, so that no other counts as another message.
   if (!/^[1-9]\d{0,10}$/.test(timestamp)) {
-    return { refused: 'header webhook-timestamp: must be there once, in whole seconds since 1970' }
+    return { refused: 'header webhook-timestamp: must be given exactly once, in whole seconds since 1970' }
   }
   if (!/^v\d+[a-z]?,[A-Za-z0-9+/]+={0,2}(?: v\d+[a-z]?,[A-Za-z0-9+/]+={0,2})*$/.test(signatures)) {
-    return { refused: 'header webhook-signature: must be there once, a list such as v1,BASE64 v1,BASE64' }
+    return { refused: 'header webhook-signature: must be given exactly once, a list such as v1,BASE64 v1,BASE64' }
   }
   const seconds = Number(timestamp)
   const late = Math.floor(now / 1000) - seconds

@@ -137,7 +137,7 @@ describe('invalid signatures, everyone authorised', () => {
     const answer = await deliver(BODY, { only: Object.fromEntries(headers) })
     expect(answer).toMatchObject({
       status: 401,
-      body: { detail: expect.stringContaining(`${name}: must be there once`) },
+      body: { detail: expect.stringContaining(`${name}: must be given exactly once`) },
     })
   })
 

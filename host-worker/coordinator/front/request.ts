@@ -71,7 +71,7 @@ export function readHead(
   { method = '', url = '', rawHeaders }: Pick<IncomingMessage, 'method' | 'url' | 'rawHeaders'>,
   removed: string,
 ): RequestHead {
-  if (!METHODS.has(method)) throw malformed(`nothing here has the method ${method}`)
+  if (!METHODS.has(method)) throw malformed(`method ${method} is not supported`)
   refuseOddPath(url)
   const headers: string[] = []
   const seen = new Set<string>()
@@ -122,7 +122,7 @@ function refuseOddPath(url: string): void {
   if (!url.startsWith('/')) throw malformed('the request target must be a path')
   const [path = ''] = url.split(/[?#]/, 1)
   if (path.startsWith('//')) throw malformed('the path begins with an empty segment')
-  if (/[\\\p{Cc}]/u.test(url)) throw malformed('the path has a character that no path has')
+  if (/[\\\p{Cc}]/u.test(url)) throw malformed('the path has a character that must be percent-encoded')
   const segments = path.split('/').map((segment) => segment.replace(/%2e/gi, '.'))
   if (segments.some((segment) => segment === '.' || segment === '..')) throw malformed('the path has dot segments')
 }

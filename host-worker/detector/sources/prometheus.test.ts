@@ -138,12 +138,12 @@ describe('faulty server', () => {
     ],
     ['too many series', 200, vector(...thousand), '1001 series, over 1000'],
     ['the same series twice', 200, vector([{ a: '1' }, '1'], [{ a: '1' }, '2']), 'twice'],
-    ['an old answer', 200, success({ resultType: 'vector', result: [old] }), 'a sample is of'],
+    ['an old answer', 200, success({ resultType: 'vector', result: [old] }), 'a sample is not current'],
     [
       'part of an answer',
       200,
       success(one, { warnings: ['remote read failed'] }),
-      'may not be whole: remote read failed',
+      'may be incomplete: remote read failed',
     ],
     ['an endless answer', 200, `"${'x'.repeat(5 * 1024 * 1024)}"`, 'over 4194304 bytes'],
   ])('%s → unknown', async (_, status, body, reason) => {

@@ -82,7 +82,7 @@ async function ask(client: HttpClient, config: PrometheusConfig, directory: stri
   if (answer === null) throw new Error(`not what Prometheus answers${asType(headers.get('content-type'))}`)
   const [warning] = answer.warnings ?? []
   // A missing series can't be distinguished from one without a problem.
-  if (warning !== undefined) throw new Error(`the answer may not be whole: ${warning.slice(0, MAX_DETAIL_LENGTH)}`)
+  if (warning !== undefined) throw new Error(`the answer may be incomplete: ${warning.slice(0, MAX_DETAIL_LENGTH)}`)
   const series = seriesOf(answer.data)
   if (series.length > max_series) throw new Error(`the query returns ${series.length} series, over ${max_series}`)
   return firingOf(query, series, now)
@@ -91,7 +91,8 @@ async function ask(client: HttpClient, config: PrometheusConfig, directory: stri
 function firingOf(query: string, series: readonly Series[], now: number): Firing[] {
   const firing = new Map<string, Firing>()
   for (const { labels, at, value } of series) {
-    if (Math.abs(at * 1000 - now) > MAX_SKEW_MS) throw new Error(`a sample is of ${new Date(at * 1000).toISOString()}`)
+    if (Math.abs(at * 1000 - now) > MAX_SKEW_MS)
+      throw new Error(`a sample is not current: its time is ${new Date(at * 1000).toISOString()}`)
     const fingerprint = fingerprintOf(labels)
     if (firing.has(fingerprint)) throw new Error(`it returns ${JSON.stringify(labels)} twice`)
     const summary = printable(`${query} is ${value} for ${JSON.stringify(labels)}`, MAX_SUMMARY_LENGTH)

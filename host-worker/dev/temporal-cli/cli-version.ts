@@ -22,7 +22,7 @@ export async function readCliVersion(path: string, signal?: AbortSignal): Promis
   if (failed) throw new Error(`${path} can't be run: ${shortMessage}`)
   const [, version, serverVersion] = /^temporal version (\S+) \(Server ([^,\s)]+)/m.exec(stdout) ?? []
   if (version !== undefined && serverVersion !== undefined) return { version, serverVersion }
-  throw new Error(`${path} is no Temporal CLI with a server in it: it says ${JSON.stringify(stdout.slice(0, 100))}`)
+  throw new Error(`${path} is not a Temporal CLI with a server in it: it says ${JSON.stringify(stdout.slice(0, 100))}`)
 }
 
 /** Whether the server is the oldest that will do, or newer. */

@@ -69,7 +69,7 @@ export async function carryOut<Result>(host: ChangeHost, change: LocalChange<Res
 export function currentOrder(): Omit<Intent['order'], 'execution'> {
   const { workflowExecution, activityId } = Context.current().info
   if (workflowExecution === undefined) {
-    throw ApplicationFailure.nonRetryable('only a workflow can have a host changed', 'PermitRefused')
+    throw ApplicationFailure.nonRetryable('only a workflow can change a host', 'PermitRefused')
   }
   return { ...workflowExecution, activityId }
 }

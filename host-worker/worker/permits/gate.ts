@@ -84,7 +84,10 @@ export function permitGate(options: PermitGateOptions): PermitGate {
       } catch (thrown) {
         const error =
           thrown instanceof KeyUnknown
-            ? new PermitRefused('bad_signature', 'the permit is signed with a key of no trusted coordinator')
+            ? new PermitRefused(
+                'bad_signature',
+                'the permit is signed with a key that belongs to no trusted coordinator',
+              )
             : thrown
         const { activityType, workflowExecution, workflowType } = context.info
         const facts = { activity: activityType, execution: workflowExecution?.workflowId, workflow_type: workflowType }

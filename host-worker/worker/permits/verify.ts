@@ -31,7 +31,7 @@ export function keyIdOf(token: string): string {
   } catch {
     // Said below.
   }
-  throw new PermitRefused('bad_signature', 'the permit is no token of a coordinator')
+  throw new PermitRefused('bad_signature', 'the permit is not a token of a coordinator')
 }
 
 /**
@@ -46,7 +46,7 @@ export async function readPermit(token: string, key: PublicKey): Promise<Permit>
     })
     return permitSchema.parse(JSON.parse(new TextDecoder().decode(payload)))
   } catch (error) {
-    const why = error instanceof errors.JOSEError ? 'its signature is wrong' : 'it says nothing that can be read'
+    const why = error instanceof errors.JOSEError ? 'its signature is wrong' : 'its content is not that of a permit'
     throw new PermitRefused('bad_signature', `the permit is not to be trusted: ${why}`)
   }
 }
@@ -61,7 +61,7 @@ export async function readPermit(token: string, key: PublicKey): Promise<Permit>
  */
 export function checkPlace(permit: Permit, host: PermitHost, now: number, subject?: string): void {
   if (now >= permit.exp * 1000) {
-    throw new PermitRefused('expired', `the permit ended at ${new Date(permit.exp * 1000).toISOString()}`)
+    throw new PermitRefused('expired', `the permit expired at ${new Date(permit.exp * 1000).toISOString()}`)
   }
   if (permit.datacenter !== host.datacenter || !isTarget(permit.target, host, subject)) {
     const where = `${Object.values(permit.target).join()} in ${permit.datacenter}`

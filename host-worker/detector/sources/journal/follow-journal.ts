@@ -137,7 +137,9 @@ class FollowedJournal implements Required<Source> {
           says: (text) => {
             if (!NOT_ALLOWED.test(text)) return
             allowed = false
-            this.#tellProblem(`the journal may not be read: be root or in the group systemd-journal (${text})`)
+            this.#tellProblem(
+              `no permission to read the journal: run as root or in the group systemd-journal (${text})`,
+            )
           },
         },
         signal,
@@ -179,7 +181,7 @@ class FollowedJournal implements Required<Source> {
       event: 'journal_entries_lost',
       level: 'warn',
       ...(since === null ? {} : { since: new Date(since).toISOString() }),
-      detail: 'the entry that was read last is not there any more, and others after it may be gone as well',
+      detail: 'the entry that was read last no longer exists, and later ones may be lost too',
     })
   }
 

@@ -117,8 +117,7 @@ export class LogFollower {
         return found.has(log) || this.#logs.has(log)
       })
     const logs = [...new Set([...this.#logs.keys(), ...[...found].filter((path) => !isOlder(path))])]
-    if (logs.length > MAX_LOGS)
-      problems.push(`more than ${MAX_LOGS} files are meant by ${this.#options.files.join(', ')}`)
+    if (logs.length > MAX_LOGS) problems.push(`more than ${MAX_LOGS} files match ${this.#options.files.join(', ')}`)
     return logs.slice(0, MAX_LOGS)
   }
 

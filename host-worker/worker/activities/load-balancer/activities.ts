@@ -39,7 +39,8 @@ function change<Result>(
   effect: (pool: Pool) => Promise<Result>,
 ): Promise<Result> {
   const pool = poolOf(host, name)
-  if (!isName(node)) throw ApplicationFailure.nonRetryable(`${JSON.stringify(node)} is no node`, 'InvalidParams')
+  if (!isName(node))
+    throw ApplicationFailure.nonRetryable(`${JSON.stringify(node)} is not the name of a node`, 'InvalidParams')
   // To set a server to the same state twice is the same as once.
   return carryOut(host, {
     what: `${verb} ${node}, pool ${name}`,

@@ -43,7 +43,12 @@ export async function drainServer(pool: Pool, node: string, minServers = 0): Pro
   await pool.balancer.setInRotation(serverOf(pool, node), false)
   const after = await readPool(pool)
   try {
-    refuseTooFew(after, node, minServers, `${node} was drained and returned at once: others went meanwhile, which`)
+    refuseTooFew(
+      after,
+      node,
+      minServers,
+      `${node} was drained, and returned at once because other servers left meanwhile: draining it`,
+    )
   } catch (error) {
     await pool.balancer.setInRotation(serverOf(pool, node), true)
     throw error
