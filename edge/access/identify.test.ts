@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type Config, documentSchema } from '../../shared/config.ts'
 import { ProblemError } from '../http/problem.ts'
-import { type CertificateWish, certificate, verified } from '../testing/certificate.ts'
+import { type CertificateOptions, certificate, verified } from '../testing/certificate.ts'
 import type { TlsClientAuth } from './client-certificate.ts'
 import { identify, type Listener } from './identify.ts'
 
@@ -19,13 +19,18 @@ function configWith(server: object): Config {
 
 const RULES = configWith({ route_rule: [{ name: 'all', method: '*', route_patterns: ['/*'], uris: [ADMIN] }] })
 
-function outcome(auth: TlsClientAuth | undefined, config = RULES, door: Listener = 'network', headers = {}): string {
+function outcome(
+  auth: TlsClientAuth | undefined,
+  config = RULES,
+  listener: Listener = 'network',
+  headers = {},
+): string {
   const request = new Request('https://coordinator.test/v1/nodes', {
     headers,
     ...(auth === undefined ? {} : { cf: { tlsClientAuth: auth } as unknown as RequestInitCfProperties }),
   })
   try {
-    const { caller, reason } = identify(config, door, request)
+    const { caller, reason } = identify(config, listener, request)
     return reason === null ? caller : `${caller}: ${reason}`
   } catch (error) {
     if (error instanceof ProblemError) return `${error.code}: ${error.message}`
@@ -33,11 +38,11 @@ function outcome(auth: TlsClientAuth | undefined, config = RULES, door: Listener
   }
 }
 
-async function outcomeOf(wish: CertificateWish, config = RULES): Promise<string> {
-  return outcome(verified(await certificate(wish)), config)
+async function outcomeOf(options: CertificateOptions, config = RULES): Promise<string> {
+  return outcome(verified(await certificate(options)), config)
 }
 
-const uri = (value: string): CertificateWish => ({ names: [{ type: 'url', value }] })
+const uri = (value: string): CertificateOptions => ({ names: [{ type: 'url', value }] })
 
 describe('identity in a client certificate', () => {
   let good: string
@@ -51,7 +56,7 @@ describe('identity in a client certificate', () => {
     expect(outcome(verified(good))).toBe(ADMIN)
   })
 
-  it.each<[string, CertificateWish, string]>([
+  it.each<[string, CertificateOptions, string]>([
     ['no name', {}, 'names no URI'],
     ['only a host name', { names: [{ type: 'dns', value: 'admin' }] }, 'names no URI'],
     ['a host name that reads like a URI', { names: [{ type: 'dns', value: `x, URI:${ADMIN}` }] }, 'names no URI'],
@@ -79,8 +84,8 @@ describe('identity in a client certificate', () => {
     ['a foreign trust domain', uri('spiffe://evil.example/admin'), 'trust domain evil.example is not permitted'],
     ['an authority', { ...uri(ADMIN), ca: true }, 'certificate authority'],
     ['a key that signs certificates', { ...uri(ADMIN), signs: true }, 'may sign certificates'],
-  ])('%s → no identity', async (_, wish, reason) => {
-    const found = await outcomeOf(wish)
+  ])('%s → no identity', async (_, options, reason) => {
+    const found = await outcomeOf(options)
     expect(found).toMatch(/^anonymous: /)
     expect(found).toContain(reason)
   })

@@ -27,9 +27,9 @@ const PUBLIC = {
 }
 
 /** Makes calls of one application, time standing still. */
-function caller(server: object | null, door: Listener = 'network') {
+function caller(server: object | null, listener: Listener = 'network') {
   vi.useFakeTimers({ toFake: ['Date'] })
-  const app = createApp(configWith(server), door)
+  const app = createApp(configWith(server), listener)
   return async (method: string, path: string, cf?: object, headers = {}): Promise<Answer> => {
     const init = { method, headers, ...(cf === undefined ? {} : { cf: cf as RequestInitCfProperties }) }
     return send(new Request(`http://coordinator.test${path}`, init), app)

@@ -2,13 +2,13 @@ import { reset } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { decisionSchema, executionSchema, nodeSchema, problemSchema } from '../../shared/wire.ts'
 import { config } from '../config.ts'
-import { beatAll, request, start } from '../testing/coordinator.ts'
+import { request, sendHeartbeats, start } from '../testing/coordinator.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
 import { ROUTES } from './index.ts'
 
 beforeEach(async () => {
   new FakeTemporal().install()
-  await beatAll()
+  await sendHeartbeats()
 })
 afterEach(async () => {
   vi.restoreAllMocks()

@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Answer } from '../testing/coordinator.ts'
-import { alarm, alarmNow, beatAll, execution, ledger, request, start } from '../testing/coordinator.ts'
+import { alarm, alarmNow, execution, ledger, request, sendHeartbeats, start } from '../testing/coordinator.ts'
 import { failing } from '../testing/global-ledger.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
 
@@ -9,8 +9,8 @@ let temporal: FakeTemporal
 beforeEach(async () => {
   temporal = new FakeTemporal()
   temporal.install()
-  await beatAll(['web-1'])
-  await beatAll(['web-9'], 'dc2')
+  await sendHeartbeats(['web-1'])
+  await sendHeartbeats(['web-9'], 'dc2')
 })
 afterEach(async () => {
   vi.restoreAllMocks()
@@ -109,10 +109,10 @@ it('reservation: its ledger lost its rows → counts until nothing of it can sta
   })
   temporal.fault = 'none'
   await abortAllDurableObjects()
-  await beatAll(['web-9'], 'dc2')
+  await sendHeartbeats(['web-9'], 'dc2')
   expect((await there('global')).status).toBe(429)
   vi.setSystemTime(Date.now() + 3 * 3_600_000)
-  await beatAll(['web-9'], 'dc2')
+  await sendHeartbeats(['web-9'], 'dc2')
   expect((await there('global')).status).toBe(201)
   vi.useRealTimers()
 })
@@ -147,7 +147,7 @@ it('reservation: coordinator killed before admission → recorded, and not count
   silent.mockRestore()
   await abortAllDurableObjects()
   await asked
-  await beatAll(['web-1'])
+  await sendHeartbeats(['web-1'])
   await alarmNow()
   const { items } = (await request('GET', '/v1/decisions')).body as unknown as { items: Record<string, unknown>[] }
   expect(items).toMatchObject([{ outcome: 'denied', code: 'ledger_unavailable' }])

@@ -5,7 +5,7 @@
 import { abortAllDurableObjects, reset } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it, vi } from 'vitest'
-import { type Answer, alarmNow, beatAll, request, start } from '../testing/coordinator.ts'
+import { type Answer, alarmNow, request, sendHeartbeats, start } from '../testing/coordinator.ts'
 import { failing } from '../testing/global-ledger.ts'
 import { FakeTemporal, type Fault } from '../testing/temporal.ts'
 
@@ -120,14 +120,14 @@ class World {
     vi.setSystemTime(Date.now() + HOUR)
     const world = new World()
     world.temporal.install()
-    await world.#beat()
+    await world.#sendHeartbeats()
     return world
   }
 
   async run(next: Command): Promise<void> {
     switch (next.kind) {
       case 'trigger': {
-        await this.#beat()
+        await this.#sendHeartbeats()
         const asked = Array.from({ length: next.times }, () => this.#trigger(next))
         await Promise.all(asked)
         return
@@ -208,7 +208,7 @@ class World {
     this.#beatAt = 0
     for (let round = 0; round < 6; round++) {
       vi.setSystemTime(Date.now() + 10_000)
-      await this.#beat()
+      await this.#sendHeartbeats()
       for (const datacenter of DATACENTERS) await alarmNow(datacenter)
     }
     const { body } = await request('GET', '/metrics')
@@ -242,11 +242,11 @@ class World {
     })
   }
 
-  async #beat(): Promise<void> {
+  async #sendHeartbeats(): Promise<void> {
     if (Date.now() - this.#beatAt < 10_000) return
     this.#beatAt = Date.now()
-    await beatAll([NODES.dc1])
-    await beatAll([NODES.dc2], 'dc2')
+    await sendHeartbeats([NODES.dc1])
+    await sendHeartbeats([NODES.dc2], 'dc2')
   }
 }
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alarmNow, beatAll, execution, request, sql, start } from '../testing/coordinator.ts'
+import { alarmNow, execution, request, sendHeartbeats, sql, start } from '../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../testing/fresh.ts'
 import type { FakeTemporal } from '../testing/temporal.ts'
 
@@ -37,7 +37,7 @@ describe('freeze', () => {
   })
 
   it('of everything → holds until it is lifted; lifted twice → 404', async () => {
-    await beatAll(['web-9'], 'dc2')
+    await sendHeartbeats(['web-9'], 'dc2')
     const { id } = (await freeze({})).body
     const denied = await start('free', {}, { target: { node: 'web-9' } })
     expect(denied).toMatchObject({ status: 423, body: { decision: { allowed_at: null } } })
@@ -49,7 +49,7 @@ describe('freeze', () => {
   })
 
   it('of one datacenter → other one unaffected', async () => {
-    await beatAll(['web-9'], 'dc2')
+    await sendHeartbeats(['web-9'], 'dc2')
     await freeze({ datacenter: 'dc2' })
     expect((await start('free')).status).toBe(201)
     expect((await start('free', {}, { target: { node: 'web-9' } })).status).toBe(423)
@@ -61,7 +61,7 @@ describe('freeze', () => {
     expect((await start('free')).status).toBe(423)
     vi.setSystemTime(Date.now() + 61_000)
     temporal.clockAhead = 0
-    await beatAll()
+    await sendHeartbeats()
     expect((await start('free')).status).toBe(201)
     expect((await request('GET', '/v1/freezes')).body.items).toEqual([])
   })

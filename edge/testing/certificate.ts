@@ -11,7 +11,7 @@ import {
 import type { TlsClientAuth } from '../access/client-certificate.ts'
 
 /** What a certificate is to be like. */
-export interface CertificateWish {
+export interface CertificateOptions {
   names?: { type: 'url' | 'dns'; value: string }[]
   /** Whether its list of names is there twice. */
   twice?: boolean
@@ -34,7 +34,7 @@ export async function certificate({
   signs = false,
   notBefore = Date.now() - HOUR,
   notAfter = Date.now() + HOUR,
-}: CertificateWish): Promise<string> {
+}: CertificateOptions): Promise<string> {
   const alternativeNames: Extension[] = names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)]
   const keys = (await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])) as CryptoKeyPair
   const made = await X509CertificateGenerator.createSelfSigned({

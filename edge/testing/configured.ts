@@ -41,12 +41,12 @@ export async function post(
   path: string,
   body: BodyInit,
   headers: Record<string, string> | [string, string][] | Headers,
-  { bindings = {}, door = 'network' }: { bindings?: object; door?: Listener } = {},
+  { bindings = {}, listener = 'network' }: { bindings?: object; listener?: Listener } = {},
 ): Promise<Answer> {
   const context = createExecutionContext()
   const request = new Request(`http://coordinator.test${path}`, { method: 'POST', headers, body })
   const bound = { ...(env as unknown as Record<string, unknown>), ...bindings }
-  const response = await createApp(config, door).fetch(request, bound, context)
+  const response = await createApp(config, listener).fetch(request, bound, context)
   const text = await response.text()
   await waitOnExecutionContext(context)
   const parsed = text.startsWith('{') ? (JSON.parse(text) as Answer['body']) : ({ answer: text } as never)

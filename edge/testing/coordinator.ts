@@ -55,7 +55,7 @@ export function start(
 }
 
 /** Lets nodes beat that serve everything the test config needs, and the ledger import what runs. */
-export async function beatAll(nodes: readonly string[] = ['web-1', 'web-2'], datacenter = 'dc1'): Promise<void> {
+export async function sendHeartbeats(nodes: readonly string[] = ['web-1', 'web-2'], datacenter = 'dc1'): Promise<void> {
   await request('GET', '/readyz')
   const types = Object.keys(config.workflows).map((name) =>
     name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase()),

@@ -1,14 +1,14 @@
 /** What each test of a whole coordinator begins with, and leaves. */
 import { reset } from 'cloudflare:test'
 import { vi } from 'vitest'
-import { beatAll } from './coordinator.ts'
+import { sendHeartbeats } from './coordinator.ts'
 import { FakeTemporal } from './temporal.ts'
 
 /** A Temporal that knows nothing yet, and nodes that serve everything. */
 export async function freshTemporal(): Promise<FakeTemporal> {
   const temporal = new FakeTemporal()
   temporal.install()
-  await beatAll()
+  await sendHeartbeats()
   return temporal
 }
 

@@ -21,14 +21,14 @@ export interface Sending {
   responseUrl?: string
 }
 
-export async function sendForm(form: Record<string, string>, wish: Sending = {}): Promise<Answer> {
+export async function sendForm(form: Record<string, string>, options: Sending = {}): Promise<Answer> {
   const body = new URLSearchParams(form).toString()
-  const headers = wish.headers ?? (await signedBySlack(body, wish.secret ?? SIGNING, wish.timestamp))
-  return post(wish.config ?? OPEN, PATH, body, headers, { bindings: wish.bindings ?? BINDINGS })
+  const headers = options.headers ?? (await signedBySlack(body, options.secret ?? SIGNING, options.timestamp))
+  return post(options.config ?? OPEN, PATH, body, headers, { bindings: options.bindings ?? BINDINGS })
 }
 
 /** @see https://docs.slack.dev/interactivity/implementing-slash-commands#app_command_handling */
-export function command(text: string, wish: Sending = {}, over: Record<string, string> = {}): Promise<Answer> {
+export function command(text: string, options: Sending = {}, over: Record<string, string> = {}): Promise<Answer> {
   const form = {
     token: 'xyzz0WbapA4vBCDEFasx0q6G',
     team_id: 'T1DC2JH3J',
@@ -40,15 +40,15 @@ export function command(text: string, wish: Sending = {}, over: Record<string, s
     command: '/remediate',
     text,
     response_url:
-      wish.responseUrl ?? 'http://slack.receiver.test/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN',
+      options.responseUrl ?? 'http://slack.receiver.test/commands/T1DC2JH3J/397700885554/96rGlfmibIGlgcZRskXaIFfN',
     trigger_id: crypto.randomUUID(),
     ...over,
   }
-  return sendForm(form, wish)
+  return sendForm(form, options)
 }
 
 /** @see https://docs.slack.dev/reference/interaction-payloads/block_actions-payload */
-export function press(action: string, value: string, wish: Sending = {}, over: object = {}): Promise<Answer> {
+export function press(action: string, value: string, options: Sending = {}, over: object = {}): Promise<Answer> {
   const payload = {
     type: 'block_actions',
     user: { id: 'U2CERLKJA', username: 'roadrunner', name: 'roadrunner', team_id: 'T1DC2JH3J' },
@@ -64,11 +64,11 @@ export function press(action: string, value: string, wish: Sending = {}, over: o
         { type: 'actions', block_id: 'b', elements: [] },
       ],
     },
-    response_url: wish.responseUrl ?? 'http://slack.receiver.test/actions/T1DC2JH3J/1/x',
+    response_url: options.responseUrl ?? 'http://slack.receiver.test/actions/T1DC2JH3J/1/x',
     actions: [{ type: 'button', block_id: 'b', action_id: action, value, action_ts: '1767326130.289415' }],
     ...over,
   }
-  return sendForm({ payload: JSON.stringify(payload) }, wish)
+  return sendForm({ payload: JSON.stringify(payload) }, options)
 }
 
 /** The text of an answer that Slack shows. */

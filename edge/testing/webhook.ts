@@ -5,7 +5,7 @@ import { Webhook } from 'standardwebhooks'
 export const SECRET = `whsec_${btoa('a secret of 24 bytes....')}`
 
 /** What a message is to be like. */
-export interface MessageWish {
+export interface MessageOptions {
   id?: string
   /** In seconds since the epoch. */
   timestamp?: number
@@ -15,7 +15,11 @@ export interface MessageWish {
 /** The headers of a message with a right signature. */
 export function signed(
   body: string,
-  { id = `msg_${crypto.randomUUID()}`, timestamp = Math.floor(Date.now() / 1000), secret = SECRET }: MessageWish = {},
+  {
+    id = `msg_${crypto.randomUUID()}`,
+    timestamp = Math.floor(Date.now() / 1000),
+    secret = SECRET,
+  }: MessageOptions = {},
 ): Record<string, string> {
   const signature = new Webhook(secret).sign(id, new Date(timestamp * 1000), body)
   return {

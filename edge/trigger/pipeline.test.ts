@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { alarm, beatAll, request, start } from '../testing/coordinator.ts'
+import { alarm, request, sendHeartbeats, start } from '../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../testing/fresh.ts'
 import type { FakeTemporal } from '../testing/temporal.ts'
 
@@ -197,7 +197,7 @@ describe('routing', () => {
       })
     }
     expect(await start('thrice')).toMatchObject({ status: 503, body: { code: 'workflow_not_registered' } })
-    await beatAll()
+    await sendHeartbeats()
     expect((await start('thrice')).body.decision.constraints[0]).toMatchObject({ used: 0 })
   })
 

@@ -21,7 +21,7 @@ export class Heartbeat {
   readonly #stopped = new AbortController()
   readonly #closed = new Set<string>()
   #wake = new AbortController()
-  #beating: Promise<void> = Promise.resolve()
+  #pending: Promise<void> = Promise.resolve()
   #draining = false
   readonly #onResult: (problem: string | null) => void
   #reachable: boolean | null = null
@@ -42,7 +42,7 @@ export class Heartbeat {
   /** Beats every 5 s until {@link stop}. */
   async run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
-      await this.#beat()
+      await this.#sendInTurn()
       await sleep(HEARTBEAT_INTERVAL_MS, undefined, {
         signal: AbortSignal.any([this.#wake.signal, this.#stopped.signal]),
       }).catch(() => undefined)
@@ -60,7 +60,7 @@ export class Heartbeat {
   /** Tells the coordinator to send no more work here. */
   async drain(): Promise<void> {
     this.#draining = true
-    await this.#beat()
+    await this.#sendInTurn()
   }
 
   /** Ends {@link run}, and the beat that is under way. */
@@ -69,9 +69,9 @@ export class Heartbeat {
   }
 
   /** One beat at a time: an older one that arrived later would say the opposite of a newer one. */
-  #beat(): Promise<void> {
-    this.#beating = this.#beating.then(() => this.#send())
-    return this.#beating
+  #sendInTurn(): Promise<void> {
+    this.#pending = this.#pending.then(() => this.#send())
+    return this.#pending
   }
 
   async #send(): Promise<void> {

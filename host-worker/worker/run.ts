@@ -234,13 +234,13 @@ async function serve(
   }
   const running = workers.map((worker) => worker.run())
   readiness.note('queues', null)
-  const beating = heartbeat.run()
+  const heartbeats = heartbeat.run()
   if (signal.aborted) stopOnce()
   signal.addEventListener('abort', stopOnce, { once: true })
   for (const run of running) run.catch(stopOnce)
   const outcomes = await Promise.allSettled(running)
   heartbeat.stop()
-  await Promise.all([beating, stopping])
+  await Promise.all([heartbeats, stopping])
   const failed = outcomes.find((outcome) => outcome.status === 'rejected')
   if (failed !== undefined) throw failed.reason
 }

@@ -35,7 +35,7 @@ const project = writeProject({
 
 /** Nodes that have a heartbeat and nothing else; the workflows that are started for them run on the real ones. */
 const farm = Array.from({ length: 30 }, (_, index) => `n-${String(index + 1).padStart(2, '0')}`)
-const beating = new Set(farm)
+const sendingHeartbeats = new Set(farm)
 const web1 = { target: { node: 'web-1' } }
 const web2 = { target: { node: 'web-2' } }
 const failing = { input: { fails: true } }
@@ -47,7 +47,7 @@ beforeAll(async () => {
   await Promise.all(farm.map(beat))
   pulse = setInterval(() => {
     // One that comes to nothing is made up for by the next.
-    for (const node of beating) void beat(node).catch(() => undefined)
+    for (const node of sendingHeartbeats) void beat(node).catch(() => undefined)
   }, 5_000)
 })
 afterAll(() => clearInterval(pulse))
@@ -141,7 +141,7 @@ describe('maxUnavailable', () => {
 
 describe.concurrent('while a node dies', () => {
   test('maxUnavailable with one of 30 nodes dead → two more', async () => {
-    beating.delete('n-30')
+    sendingHeartbeats.delete('n-30')
     const live = async () => (await dev.call<List<{ node: string }>>('/v1/nodes?limit=500')).body.items
     const isDead = async () => !(await live()).some(({ node }) => node === 'n-30')
     await until('n-30 is dead', isDead, { within: 25_000 })

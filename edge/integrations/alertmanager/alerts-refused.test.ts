@@ -72,11 +72,11 @@ describe('large group', () => {
 })
 
 describe('route rules', () => {
-  const door = { route_patterns: [PATH], allow_public: true }
+  const endpoint = { route_patterns: [PATH], allow_public: true }
 
   it('endpoint and each start → both must be authorised', async () => {
     const config = configured({
-      coordinator: rules(door, { route_patterns: ['/v1/workflows/free/executions'], allow_public: true }),
+      coordinator: rules(endpoint, { route_patterns: ['/v1/workflows/free/executions'], allow_public: true }),
     })
     const sent = [alert({ remediation: 'free', node: 'web-1' }), alert({ remediation: 'anywhere' })]
     const { status, items } = await deliver(sent, config)

@@ -2,7 +2,7 @@ import { abortAllDurableObjects } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LedgerObject } from '../../ledger/ledger.ts'
 import { alert, decisions, deliver } from '../../testing/alertmanager.ts'
-import { beatAll, request } from '../../testing/coordinator.ts'
+import { request, sendHeartbeats } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 
@@ -101,7 +101,7 @@ describe('firing alert', () => {
     const answers = await Promise.all(Array.from({ length: 5 }, () => deliver([changed])))
     for (const { status, items } of answers) expect({ status, items }).toEqual({ status: 200, items: first.items })
     await abortAllDurableObjects()
-    await beatAll()
+    await sendHeartbeats()
     expect((await deliver([sent])).items).toEqual(first.items)
     expect(temporal.starts).toHaveLength(1)
     await deliver([{ ...sent, startsAt: '2023-02-06T13:09:45.828Z' }])
@@ -191,7 +191,7 @@ describe('group with starts that may be admitted later', () => {
     const again = await deliver(sent)
     expect(again.status).toBe(503)
     expect(temporal.starts).toHaveLength(4)
-    await beatAll(['web-9'])
+    await sendHeartbeats(['web-9'])
     const third = await deliver(sent.filter((one) => one.fingerprint !== denied[0]?.fingerprint))
     expect(third.status).toBe(200)
     expect(temporal.starts).toHaveLength(5)

@@ -8,7 +8,7 @@ import { configured, post, rules } from '../../testing/configured.ts'
 import { type Answer, request, send } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
-import { type MessageWish, SECRET, signed } from '../../testing/webhook.ts'
+import { type MessageOptions, SECRET, signed } from '../../testing/webhook.ts'
 
 const PATH = '/v1/triggers/cloudevents'
 const STRUCTURED = 'application/cloudevents+json; charset=UTF-8'
@@ -52,20 +52,20 @@ function event(over: object = {}): Record<string, unknown> {
   }
 }
 
-interface Sending extends MessageWish {
+interface Sending extends MessageOptions {
   config?: Config
   isSigned?: boolean
   headers?: Record<string, string>
 }
 
-async function deliver(sent: unknown, wish: Sending = {}): Promise<Answer & { items: TriggerItem[] }> {
+async function deliver(sent: unknown, options: Sending = {}): Promise<Answer & { items: TriggerItem[] }> {
   const body = typeof sent === 'string' ? sent : JSON.stringify(sent)
   const headers = {
-    ...(wish.isSigned === true ? signed(body, wish) : {}),
+    ...(options.isSigned === true ? signed(body, options) : {}),
     'content-type': STRUCTURED,
-    ...wish.headers,
+    ...options.headers,
   }
-  const answer = await post(wish.config ?? OPEN, PATH, body, headers, { bindings: BINDINGS })
+  const answer = await post(options.config ?? OPEN, PATH, body, headers, { bindings: BINDINGS })
   return {
     ...answer,
     items:
@@ -226,17 +226,17 @@ describe('event whose data names a workflow', () => {
 
 describe('sender', () => {
   const CALLER = 'spiffe://example.org/bus'
-  const door = (uri: string) => ({ route_patterns: [PATH], uris: [uri] })
+  const endpoint = (uri: string) => ({ route_patterns: [PATH], uris: [uri] })
   const starts = (uri: string) => ({ route_patterns: ['/v1/workflows/typed/executions'], uris: [uri] })
   const withRules = (...list: Parameters<typeof rules>) =>
     configured({ coordinator: { webhook: WEBHOOKS, ...rules(...list) }, detectors: DETECTORS })
 
   it('valid signature → its webhook; endpoint and start must be authorised', async () => {
     const uri = 'webhook:events'
-    const both = withRules(door(uri), starts(uri))
+    const both = withRules(endpoint(uri), starts(uri))
     expect((await deliver(event(), { isSigned: true, config: both })).items).toMatchObject([{ outcome: 'admitted' }])
     expect((await request('GET', '/v1/decisions')).body.items).toMatchObject([{ caller: uri }])
-    expect((await deliver(event(), { isSigned: true, config: withRules(door(uri)) })).items).toMatchObject([
+    expect((await deliver(event(), { isSigned: true, config: withRules(endpoint(uri)) })).items).toMatchObject([
       { code: 'forbidden' },
     ])
     expect((await deliver(event(), { isSigned: true, config: withRules(starts(uri)) })).status).toBe(403)
@@ -249,7 +249,7 @@ describe('sender', () => {
     const config = configured({
       coordinator: {
         webhook: WEBHOOKS,
-        server_config: { enable_tls: true, ...rules(door(CALLER), starts(CALLER)).server_config },
+        server_config: { enable_tls: true, ...rules(endpoint(CALLER), starts(CALLER)).server_config },
       },
       detectors: DETECTORS,
     })
@@ -270,19 +270,19 @@ describe('sender', () => {
     expect((await sendTo({ 'webhook-id': 'x' })).status).toBe(401)
   })
 
-  it.each<[string, MessageWish & { only?: Record<string, string>; off?: number }, string]>([
+  it.each<[string, MessageOptions & { only?: Record<string, string>; off?: number }, string]>([
     ['another body', { only: signed('another') }, 'no signature'],
     ['another secret', { secret: btoa('z'.repeat(24)) }, 'no signature'],
     ['the secret of a webhook of another format', { secret: BINDINGS.CI }, 'no signature'],
     ['a time long past', { off: -302 }, 'in the past'],
     ['a time to come', { off: 304 }, 'in the future'],
     ['one header of three', { only: { 'webhook-signature': 'v1,AAAA' } }, 'there is no header webhook-id'],
-  ])('%s → not authenticated', async (_, { only, off = 0, ...wish }, detail) => {
+  ])('%s → not authenticated', async (_, { only, off = 0, ...options }, detail) => {
     const timestamp = Math.floor(Date.now() / 1000) + off
     const answer = await deliver(
       event(),
       only === undefined
-        ? { isSigned: true, timestamp, ...wish }
+        ? { isSigned: true, timestamp, ...options }
         : { headers: { ...only, 'content-type': STRUCTURED } },
     )
     expect(answer).toMatchObject({ status: 401, body: { detail: expect.stringContaining(detail) } })

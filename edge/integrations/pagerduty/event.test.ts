@@ -75,10 +75,10 @@ interface Sending {
   bindings?: object
 }
 
-async function deliver(sent: unknown, wish: Sending = {}): Promise<Answer & { items: TriggerItem[] }> {
-  const { config = OPEN, secrets = [KEY], bindings = BINDINGS } = wish
+async function deliver(sent: unknown, options: Sending = {}): Promise<Answer & { items: TriggerItem[] }> {
+  const { config = OPEN, secrets = [KEY], bindings = BINDINGS } = options
   const body = typeof sent === 'string' ? sent : JSON.stringify({ event: sent })
-  const answer = await post(config, PATH, body, wish.headers ?? (await signedByPagerDuty(body, ...secrets)), {
+  const answer = await post(config, PATH, body, options.headers ?? (await signedByPagerDuty(body, ...secrets)), {
     bindings,
   })
   const schema = answer.status === 200 ? triggerItemsSchema : problemSchema
@@ -297,22 +297,22 @@ describe('invalid events', () => {
 
 describe('PagerDuty endpoint', () => {
   it('webhook and each start → both must be authorised', async () => {
-    const door = { route_patterns: [PATH], uris: ['webhook:pager'] }
+    const endpoint = { route_patterns: [PATH], uris: ['webhook:pager'] }
     const withRules = (...list: Parameters<typeof rules>) =>
       configured({ coordinator: { webhook: WEBHOOKS, ...rules(...list) }, detectors: DETECTORS })
     const start = { route_patterns: ['/v1/workflows/free/executions'], uris: ['webhook:pager'] }
-    expect((await deliver(event('anything'), { config: withRules(door, start) })).items).toMatchObject([
+    expect((await deliver(event('anything'), { config: withRules(endpoint, start) })).items).toMatchObject([
       { outcome: 'admitted' },
     ])
-    expect((await deliver(event('anything'), { config: withRules(door) })).items).toMatchObject([
+    expect((await deliver(event('anything'), { config: withRules(endpoint) })).items).toMatchObject([
       { outcome: 'refused', code: 'forbidden', retry: false },
     ])
     expect(await deliver(event('anything'), { config: withRules(start) })).toMatchObject({ status: 403 })
-    expect(await deliver(event('anything'), { config: withRules(door, start), secrets: [OTHER] })).toMatchObject({
+    expect(await deliver(event('anything'), { config: withRules(endpoint, start), secrets: [OTHER] })).toMatchObject({
       status: 403,
     })
     expect(
-      await deliver(event('anything'), { config: withRules(door, start), secrets: ['x'.repeat(20)] }),
+      await deliver(event('anything'), { config: withRules(endpoint, start), secrets: ['x'.repeat(20)] }),
     ).toMatchObject({ status: 401 })
     expect(temporal.starts).toHaveLength(1)
   })

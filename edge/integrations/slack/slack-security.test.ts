@@ -168,25 +168,27 @@ describe('requests that Slack has not signed', () => {
 })
 
 describe('route rules', () => {
-  const door = (uri: string) => ({ route_patterns: [PATH], uris: [uri] })
+  const endpoint = (uri: string) => ({ route_patterns: [PATH], uris: [uri] })
   const starts = (uri: string) => ({ route_patterns: ['/v1/workflows/free/executions'], uris: [uri] })
   const withRules = (...list: Parameters<typeof rules>) => configured({ coordinator: { ...SLACK, ...rules(...list) } })
 
   it('endpoint and each start → both must be authorised', async () => {
     const workspace = 'slack:T1DC2JH3J/*'
-    expect((await command('free web-1', { config: withRules(door(workspace), starts(ME)) })).body).toMatchObject({
+    expect((await command('free web-1', { config: withRules(endpoint(workspace), starts(ME)) })).body).toMatchObject({
       response_type: 'in_channel',
     })
     const other = { user_id: 'U0THER' }
-    const refused = await command('free web-1', { config: withRules(door(workspace), starts(ME)) }, other)
+    const refused = await command('free web-1', { config: withRules(endpoint(workspace), starts(ME)) }, other)
     expect(refused.status).toBe(200)
     expect(textOf(refused)).toContain('no rule lets slack:T1DC2JH3J/U0THER POST /v1/workflows/free/executions')
     expect(await command('free web-1', { config: withRules(starts(ME)) })).toMatchObject({ status: 403 })
-    expect(await command('free web-1', { config: withRules(door('slack:T1DC2JH3J/U9'), starts(ME)) })).toMatchObject({
+    expect(
+      await command('free web-1', { config: withRules(endpoint('slack:T1DC2JH3J/U9'), starts(ME)) }),
+    ).toMatchObject({
       status: 403,
     })
     expect(
-      await command('free web-1', { config: withRules(door(workspace), starts(ME)) }, { team_id: 'T1DC2JH3' }),
+      await command('free web-1', { config: withRules(endpoint(workspace), starts(ME)) }, { team_id: 'T1DC2JH3' }),
     ).toMatchObject({ status: 403 })
     expect(temporal.starts).toHaveLength(1)
   })

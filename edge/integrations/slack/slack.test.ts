@@ -190,11 +190,11 @@ describe('button', () => {
 
   it('pressed by an unauthorised user → refused, separately for approve and reject', async () => {
     const id = await waiting()
-    const door = { route_patterns: [PATH], uris: [ME] }
+    const endpoint = { route_patterns: [PATH], uris: [ME] }
     const config = configured({
       coordinator: {
         ...SLACK,
-        ...rules(door, { route_patterns: ['/v1/executions/*/reject'], uris: ['slack:T1DC2JH3J/*'] }),
+        ...rules(endpoint, { route_patterns: ['/v1/executions/*/reject'], uris: ['slack:T1DC2JH3J/*'] }),
       },
     })
     await press('resile_approve', id, { config })

@@ -5,10 +5,10 @@ import { type Config, documentSchema } from '../../../shared/config.ts'
 import type { Listener } from '../../access/identify.ts'
 import { createApp } from '../../app.ts'
 import { LedgerObject } from '../../ledger/ledger.ts'
-import { type Answer, beatAll, request, send, sql } from '../../testing/coordinator.ts'
+import { type Answer, request, send, sendHeartbeats, sql } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
-import { type MessageWish, SECRET, signed } from '../../testing/webhook.ts'
+import { type MessageOptions, SECRET, signed } from '../../testing/webhook.ts'
 
 const HOUR = 3_600_000
 const BODY = { workflow: 'free', target: { node: 'web-1' } }
@@ -40,25 +40,25 @@ beforeEach(async () => {
 })
 afterEach(cleanUp)
 
-interface Sending extends MessageWish {
+interface Sending extends MessageOptions {
   to?: string
   config?: Config
-  door?: Listener
+  listener?: Listener
   headers?: Record<string, string>
   /** Instead of the signed headers. */
   only?: Record<string, string>
 }
 
 /** Sends a message; the app is made anew, as after a restart. */
-async function deliver(body: unknown = BODY, wish: Sending = {}): Promise<Answer> {
-  const { to = 'ci', config = OPEN, door = 'network', headers = {}, only } = wish
+async function deliver(body: unknown = BODY, options: Sending = {}): Promise<Answer> {
+  const { to = 'ci', config = OPEN, listener = 'network', headers = {}, only } = options
   const text = typeof body === 'string' ? body : JSON.stringify(body)
   const sent = new Request(`http://coordinator.test/v1/triggers/webhook/${to}`, {
     method: 'POST',
-    headers: only ?? { ...signed(text, wish), ...headers },
+    headers: only ?? { ...signed(text, options), ...headers },
     body: text,
   })
-  return send(sent, createApp(config, door), BINDINGS)
+  return send(sent, createApp(config, listener), BINDINGS)
 }
 
 const now = (): number => Math.floor(Date.now() / 1000)
@@ -94,9 +94,9 @@ describe('signed message', () => {
 
   it('one valid signature among several → accepted', async () => {
     const text = JSON.stringify(BODY)
-    const wish = { id: 'msg_1' }
-    const { 'webhook-signature': right = '', ...rest } = signed(text, wish)
-    const { 'webhook-signature': wrong = '' } = signed(text, { ...wish, secret: btoa('x'.repeat(24)) })
+    const options = { id: 'msg_1' }
+    const { 'webhook-signature': right = '', ...rest } = signed(text, options)
+    const { 'webhook-signature': wrong = '' } = signed(text, { ...options, secret: btoa('x'.repeat(24)) })
     const of = (...list: string[]) => deliver(BODY, { only: { ...rest, 'webhook-signature': list.join(' ') } })
     expect((await of(wrong, `v1a,${right.slice(3)}`)).status).toBe(401)
     expect((await of(wrong, 'v2,AAAA', right)).status).toBe(201)
@@ -105,7 +105,7 @@ describe('signed message', () => {
 
 describe('invalid signatures, everyone authorised', () => {
   const text = JSON.stringify(BODY)
-  const good = (wish?: MessageWish) => signed(text, wish)
+  const good = (options?: MessageOptions) => signed(text, options)
   const without = (name: string) => Object.fromEntries(Object.entries(good()).filter(([key]) => key !== name))
 
   it.each<[string, () => Record<string, string>, string]>([
@@ -189,15 +189,15 @@ describe('route rules', () => {
   const caller = ['webhook:ci']
 
   it('endpoint and the start → both must be authorised', async () => {
-    const door = { method: 'POST', route_patterns: [path], uris: caller }
-    const both = rules(door, { method: 'POST', route_patterns: ['/v1/workflows/free/executions'], uris: caller })
+    const listener = { method: 'POST', route_patterns: [path], uris: caller }
+    const both = rules(listener, { method: 'POST', route_patterns: ['/v1/workflows/free/executions'], uris: caller })
     expect((await deliver(BODY, { config: both })).body.decision).toMatchObject({ caller: 'webhook:ci' })
     expect(await deliver({ ...BODY, workflow: 'thrice' }, { config: both })).toMatchObject({
       status: 403,
       body: { code: 'forbidden', detail: 'no rule lets webhook:ci POST /v1/workflows/thrice/executions' },
     })
-    expect((await deliver(BODY, { config: rules(door) })).status).toBe(403)
-    expect((await deliver(BODY, { config: rules({ ...door, route_patterns: [starts] }) })).status).toBe(403)
+    expect((await deliver(BODY, { config: rules(listener) })).status).toBe(403)
+    expect((await deliver(BODY, { config: rules({ ...listener, route_patterns: [starts] }) })).status).toBe(403)
     expect((await deliver(BODY, { to: 'bare', config: both })).status).toBe(403)
     expect(temporal.starts).toHaveLength(1)
   })
@@ -227,7 +227,7 @@ describe('route rules', () => {
   it('caller authorised otherwise → sees that the webhook is unknown, or what is invalid', async () => {
     expect(await deliver(BODY, { to: 'no' })).toMatchObject({ status: 404, body: { code: 'not_found' } })
     expect(await deliver(BODY, { to: 'no', only: {} })).toMatchObject({ status: 404 })
-    expect(await deliver(BODY, { door: 'local', only: {} })).toMatchObject({ status: 401 })
+    expect(await deliver(BODY, { listener: 'local', only: {} })).toMatchObject({ status: 401 })
   })
 
   it('other methods → 405', async () => {
@@ -295,7 +295,7 @@ describe('replays', () => {
     expect(answers.filter(({ body }) => body.code === 'replayed')).toHaveLength(19)
     await abortAllDurableObjects()
     expect((await deliver(BODY, attempt)).body.code).toBe('replayed')
-    await beatAll()
+    await sendHeartbeats()
     expect((await deliver(BODY, { ...attempt, to: 'bare' })).status).toBe(201)
   })
 
@@ -310,7 +310,7 @@ describe('replays', () => {
     vi.setSystemTime(begin + 601_000)
     expect((await deliver(BODY, early)).status).toBe(401)
     vi.setSystemTime(begin + HOUR)
-    await beatAll()
+    await sendHeartbeats()
     expect((await deliver(BODY, { id: 'late' })).status).toBe(201)
     expect(await sql('SELECT id FROM messages')).toEqual([{ id: 'late' }])
   })
@@ -318,7 +318,7 @@ describe('replays', () => {
   it('delivery answered with 503 → can be repeated', async () => {
     const message = { workflow: 'free', target: { node: 'web-9' } }
     expect((await deliver(message, { id: 'msg_1', timestamp: now() - 1 })).status).toBe(503)
-    await beatAll(['web-9'])
+    await sendHeartbeats(['web-9'])
     expect((await deliver(message, { id: 'msg_1' })).status).toBe(201)
   })
 

@@ -2,7 +2,7 @@ import { abortAllDurableObjects, env, reset } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { escalationSchema } from '../../../shared/wire.ts'
-import { alarm, alarmNow, beatAll, execution, request, sql, start } from '../../testing/coordinator.ts'
+import { alarm, alarmNow, execution, request, sendHeartbeats, sql, start } from '../../testing/coordinator.ts'
 import { again, ended, missing, onNode, settled } from '../../testing/escalation.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import { FakeReceivers } from '../../testing/receiver.ts'
@@ -160,7 +160,7 @@ describe('escalation', () => {
       const id = await ended(temporal, workflow, 'FAILED')
       temporal.resetExecution(id)
       await abortAllDurableObjects()
-      await beatAll()
+      await sendHeartbeats()
       await alarm()
       expect(await execution(id)).toMatchObject({ status: 'running' })
       temporal.close(id, 'FAILED', 'again')
@@ -294,7 +294,7 @@ describe('delivery', () => {
     receivers.answers.clear()
     receivers.received.length = 0
     await sql('UPDATE escalations SET next_at = 0, attempts = 0')
-    await beatAll()
+    await sendHeartbeats()
     await alarm()
     expect(receivers.messages('plain')).toMatchObject([{ id: `${id}_failed` }])
   })
@@ -348,7 +348,7 @@ describe('ledger that lost its disk', () => {
     temporal.close(past, 'FAILED', 'x')
     temporal.startForeign('foreign', 'toldPlainly', 'dc1:node:web-1')
     await reset()
-    await beatAll()
+    await sendHeartbeats()
     temporal.close(id, 'FAILED', 'y')
     temporal.close('foreign', 'FAILED', 'z')
     await settled()

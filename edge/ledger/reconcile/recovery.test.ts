@@ -1,7 +1,7 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodePayload } from '../../../shared/payload.ts'
-import { alarm, alarmNow, beatAll, execution, ledger, request, sql, start } from '../../testing/coordinator.ts'
+import { alarm, alarmNow, execution, ledger, request, sendHeartbeats, sql, start } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 import { IMPORT } from './reconciler.ts'
@@ -20,7 +20,7 @@ async function loseDisk(): Promise<void> {
 /** Makes the next run of the alarm audit. */
 async function auditNow(): Promise<void> {
   await abortAllDurableObjects()
-  await beatAll()
+  await sendHeartbeats()
   await alarm()
 }
 
@@ -33,7 +33,7 @@ describe('ledger that lost its disk', () => {
     const done = await Promise.all([start('thrice'), start('thrice')])
     for (const { body } of done) temporal.close(body.execution.id, 'COMPLETED')
     await loseDisk()
-    await beatAll()
+    await sendHeartbeats()
     expect((await start('single')).status).toBe(429)
     expect((await start('thrice')).status).toBe(201)
     expect(await start('thrice')).toMatchObject({ status: 429, body: { decision: { constraints: [{ used: 3 }] } } })
@@ -53,7 +53,7 @@ describe('ledger that lost its disk', () => {
     await start('single')
     await loseDisk()
     temporal.fault = 'unreachable'
-    await beatAll()
+    await sendHeartbeats()
     expect(await start('single')).toMatchObject({ status: 503, body: { code: 'starting' } })
     expect((await request('GET', '/readyz')).status).toBe(503)
     temporal.fault = 'none'
@@ -66,7 +66,7 @@ describe('ledger that lost its disk', () => {
     await loseDisk()
     IMPORT.pauseMs = 800
     setTimeout(() => temporal.hidden.clear(), 400)
-    await beatAll()
+    await sendHeartbeats()
     IMPORT.pauseMs = 0
     expect(await execution(first)).toMatchObject({ status: 'running' })
     expect((await start('thrice')).body.decision.constraints).toMatchObject([{ used: 2 }])
@@ -203,7 +203,7 @@ describe('clocks more than 10 s apart', () => {
     temporal.fault = 'unreachable'
     const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
     await abortAllDurableObjects()
-    await beatAll()
+    await sendHeartbeats()
     temporal.fault = 'none'
     temporal.clockAhead = ahead
     await new Promise((resolve) => setTimeout(resolve, 1100))
@@ -225,7 +225,7 @@ describe('clocks more than 10 s apart', () => {
     const real = Date.now()
     vi.setSystemTime(real + 86_400_000)
     temporal.clockAhead = -86_400_000
-    await beatAll()
+    await sendHeartbeats()
     expect((await start('free')).body.code).toBe('clock_skew')
   })
 
@@ -233,7 +233,7 @@ describe('clocks more than 10 s apart', () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const right = Date.now()
     vi.setSystemTime(right + 3_600_000)
-    await beatAll()
+    await sendHeartbeats()
     temporal.fault = 'unreachable'
     const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
     await alarmNow()
@@ -265,7 +265,7 @@ describe('clocks more than 10 s apart', () => {
   it('answer without a date → ignored', async () => {
     temporal.clockAhead = Number.NaN
     await abortAllDurableObjects()
-    await beatAll()
+    await sendHeartbeats()
     expect((await start('free')).status).toBe(201)
   })
 })

@@ -10,7 +10,7 @@ import { decodedPath } from '../../../shared/path.ts'
 import { problemSchema } from '../../../shared/wire.ts'
 import { createApp } from '../../app.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../../http/problem.ts'
-import { beatAll } from '../coordinator.ts'
+import { sendHeartbeats } from '../coordinator.ts'
 import { FakeTemporal } from '../temporal.ts'
 import { SECRET, signedByPagerDuty, signedBySlack } from '../webhook.ts'
 import { anyMessage, anyRequest, type FuzzedRequest } from './requests.ts'
@@ -97,7 +97,7 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest | FuzzedS
     const temporal = new FakeTemporal()
     temporal.install()
     hideLog()
-    await beatAll()
+    await sendHeartbeats()
     const admitted = new Set<string>()
     const property = fc.asyncProperty(
       fc.constantFrom<AppName>('open', 'open', 'ruled'),
