@@ -86,7 +86,7 @@ test('Temporal CLI: RESILE_TEMPORAL_CLI → first', async () => {
 test.each([
   ['is not there', () => '/nowhere/temporal', /RESILE_TEMPORAL_CLI: \/nowhere\/temporal is not a file/],
   ['is too old', () => command('old', fakeCli('1.5.1', '1.29.1')), /server 1\.29\.1, older than 1\.31/],
-  ['is something else', () => command('echo-it', '#!/bin/sh\necho hello'), /no Temporal CLI.*hello/],
+  ['is something else', () => command('echo-it', '#!/bin/sh\necho hello'), /is not a Temporal CLI.*hello/],
   ['does not run', () => command('broken', '#!/bin/sh\nexit 3'), /can't be run/],
 ])('Temporal CLI: RESILE_TEMPORAL_CLI %s → error, no other taken', async (_, make, reason) => {
   command('temporal', fakeCli('1.9.1', '1.32.0'))
