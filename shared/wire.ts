@@ -193,7 +193,7 @@ const executionErrorSchema = z.looseObject({ type: z.string(), message: z.string
 
 /**
  * One run of a workflow; `id` is the id of the decision that admitted it, null (with `admitted_at`) when it was started
- * past the coordinator.
+ * without the coordinator.
  */
 export const executionSchema = z.strictObject({
   id: z.uuid().nullable(),

@@ -41,7 +41,7 @@ export const COORDINATOR_METRICS = {
   unadmitted: {
     name: 'resile_executions_unadmitted_total',
     type: 'counter',
-    help: 'Executions that were started past the coordinator',
+    help: 'Executions that were started without the coordinator',
     labelNames: ['workflow'],
   },
   tripped: {

@@ -185,7 +185,7 @@ export interface LedgerMetrics {
   decisions: { workflow: string; outcome: string; code: string; count: number }[]
   closed: { workflow: string; status: string; count: number }[]
   open: { workflow: string; count: number; overdue: number }[]
-  /** Executions that were found to have been started past the coordinator. */
+  /** Executions that were found to have been started without the coordinator. */
   unadmitted: { workflow: string; count: number }[]
   pending: number
   /** What GlobalLedgers have not acknowledged yet. */

@@ -50,7 +50,7 @@ export class FakeTemporal {
     vi.spyOn(globalThis, 'fetch').mockImplementation((input, init) => this.#fetch(new URL(String(input)), init))
   }
 
-  /** Starts an execution past the coordinator. */
+  /** Starts an execution without the coordinator. */
   startForeign(workflowId: string, type: string, taskQueue: string, startTime = Date.now()): void {
     this.executions.set(workflowId, {
       requestId: 'foreign',

@@ -129,7 +129,7 @@ function forged(header: Record<string, Payload>): Record<string, Payload> {
   return altered(header, { task_queue: 'dc1:node:web-2', permit: [head, said, signature].join('.') })
 }
 
-/** Starts a workflow past the coordinator, and tells what became of its command. */
+/** Starts a workflow without the coordinator, and returns what became of its command. */
 async function attack(attempt: {
   header?: Record<string, Payload>
   input?: readonly unknown[]
@@ -184,7 +184,7 @@ describe('admitted execution', () => {
   })
 })
 
-describe('workflow started past the coordinator', () => {
+describe('workflow started without the coordinator', () => {
   test("by Temporal's own command → refused, nothing changed", async () => {
     const what = ['--type', 'command', '--workflow-id', 'by-hand', '--input', JSON.stringify(touch)]
     const where = [

@@ -1,4 +1,4 @@
-/** What somebody does to executions past the coordinator, over Temporal's own HTTP API. */
+/** What somebody does to executions without the coordinator, over Temporal's own HTTP API. */
 import { randomUUID } from 'node:crypto'
 import { Connection } from '@temporalio/client'
 import type { Dev } from './dev.ts'

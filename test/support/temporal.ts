@@ -36,7 +36,7 @@ export interface Payload {
   data: string
 }
 
-/** A start past the coordinator. */
+/** A start without the coordinator. */
 export interface PlainStart {
   workflowId: string
   type: string

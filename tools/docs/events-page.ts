@@ -6,7 +6,7 @@ const SECTIONS = [
   ['Coordinator', COORDINATOR_EVENTS],
   ['Worker', WORKER_EVENTS],
   ['Detector', DETECTOR_EVENTS],
-  ['More than one of them', SHARED_EVENTS],
+  ['Several processes', SHARED_EVENTS],
 ] as const
 
 export function eventsPage(): string {

@@ -80,7 +80,7 @@ async function ended(
  */
 function absent(context: OutboxContext, row: ExecutionRow, namespaceId: string | null): void {
   if (namespaceId === null) return
-  // One that was started past the coordinator could not be settled by anyone.
+  // One that was started without the coordinator could not be settled by anyone.
   if (row.namespaceId !== namespaceId && row.admitted) {
     lose(context, row)
     return

@@ -59,7 +59,7 @@ export async function importAll(context: AuditContext, since: number): Promise<A
   return { kind: 'done' }
 }
 
-/** Finds executions that were started past the coordinator, and ended ones that run again. */
+/** Finds executions that were started without the coordinator, and ended ones that run again. */
 export async function audit(context: AuditContext, since: number): Promise<AuditResult> {
   const { store } = context
   const began = context.now()

@@ -8,7 +8,7 @@ import type { TemporalClient } from '../../temporal/client.ts'
 import type { LedgerStore } from '../store/store.ts'
 import { type AuditContext, audit, importAll } from './audit.ts'
 
-/** Time between two audits against Visibility; an execution started past the coordinator is listed within a minute. */
+/** Time between two audits against Visibility; an execution started without the coordinator is listed within a minute. */
 const AUDIT_INTERVAL_MS = 15_000
 /** Everything is imported twice, with this pause: Visibility may lag behind. Changed by tests only. */
 export const IMPORT = { pauseMs: 1500 }

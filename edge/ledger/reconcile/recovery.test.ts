@@ -81,7 +81,7 @@ describe('ledger that lost its disk', () => {
   })
 })
 
-describe('execution started past the coordinator', () => {
+describe('execution started without the coordinator', () => {
   it('found → listed without an id, counted, followed to its end', async () => {
     temporal.startForeign('by-hand', 'single', 'dc1')
     await auditNow()

@@ -17,9 +17,9 @@ export interface ForwardRecord extends StartParameters {
 /** Times are in milliseconds since the epoch. */
 export const EXECUTION_COLUMNS = {
   id: text('id'),
-  /** In Temporal; equal to the id, except for an execution that was started past the coordinator. */
+  /** In Temporal; equal to the id, except for an execution that was started without the coordinator. */
   workflowId: text('workflow_id'),
-  /** False for an execution that was started past the coordinator. */
+  /** False for an execution that was started without the coordinator. */
   admitted: flag('admitted'),
   workflow: text('workflow'),
   node: nullableText('node'),

@@ -41,7 +41,7 @@ export function bundleDiagnosticsActivity(
   }
 }
 
-/** Whoever may start workflows past the coordinator chooses their ids: none of them leads to another directory. */
+/** Whoever may start workflows without the coordinator chooses their ids: none of them leads to another directory. */
 function fileNameOf(workflowId: string): string {
   return isName(workflowId) ? workflowId : createHash('sha256').update(workflowId).digest('hex')
 }
