@@ -1,5 +1,5 @@
 /**
- * Who somebody is in Slack, as callers and route rules name it: `slack:<workspace>/<user>`.
+ * The identity of a Slack user, as callers and route rules name it: `slack:<workspace>/<user>`.
  *
  * @see https://docs.slack.dev/reference/objects/user-object, `id` and `team_id`
  */

@@ -1,5 +1,5 @@
 /**
- * SPIFFE IDs: who somebody is, as a URI.
+ * SPIFFE IDs: the identity of a workload, as a URI.
  *
  * @see https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md
  */

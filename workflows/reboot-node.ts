@@ -36,7 +36,7 @@ export interface Input extends PoolInput {
   dry_run?: boolean
 }
 
-/** Failures of a reboot that was not begun, or has not happened for certain. */
+/** Failures that prove that the reboot was not begun or did not happen. */
 const NOT_REBOOTED: ReadonlySet<string | null> = new Set([
   'CommandNotAllowed',
   'InvalidParams',

@@ -19,7 +19,7 @@ export const NOTIFIERS: readonly Notifier[] = INTEGRATIONS.flatMap(({ notifier }
 /**
  * Verifies the sender of a signed message: `webhook:<name>` if it is signed with that webhook's secret,
  * `slack:<workspace>/<user>` if Slack has signed it. A webhook is valid for the endpoint of its format only. Whether a
- * webhook exists can't be told from the answer by anyone who isn't authorised anyway.
+ * webhook exists is not disclosed to callers who are not authorised anyway.
  *
  * @param unsigned the caller's identity without a signature
  * @returns null for a request that needs no signature

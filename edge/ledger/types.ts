@@ -122,7 +122,7 @@ export interface UsageReport {
   closedAt: number | null
   /** The attempt of the reservation that it belongs to, or a later one. */
   attempt: number
-  /** Grows from one report of a datacenter to the next, so that a late one is told from a newer one. */
+  /** Grows from one report of a datacenter to the next, so that a late one cannot be taken for a newer one. */
   sequence: number
 }
 

@@ -34,7 +34,7 @@ interface KnownNode {
 /**
  * Who is alive in one datacenter, what their workers registered, and which nodes are known at all. Heartbeats are kept in
  * memory: after a restart a node is unknown until it beats again, and an unknown node gets no work. That a node exists,
- * and of which types, is kept on disk, so that dead ones are missed.
+ * and of which types, is kept on disk, so that dead ones are noticed.
  *
  * Reached by name, which is the datacenter's.
  */

@@ -78,7 +78,7 @@ export class Signals extends DurableObject<Env> {
     return summaries
   }
 
-  /** Executions of which it is not known how they have ended: so many as may be asked about, new ones first. */
+  /** Executions whose end is unknown, newest first: as many as may be queried at once. */
   unresolved(): string[] {
     const passing = TRANSIENT.map((status) => `'${status}'`).join(', ')
     return this.#sql

@@ -61,7 +61,7 @@ export async function selfSign(commonName: string, keys: webcrypto.CryptoKeyPair
   return `${certificate.toString('pem')}\n`
 }
 
-/** Makes a certificate for somebody else's key, in PEM. */
+/** Issues a certificate for another party's key, in PEM. */
 export async function issue(authority: Authority, leaf: Leaf): Promise<string> {
   const usage = leaf.usage === 'server' ? ExtendedKeyUsage.serverAuth : ExtendedKeyUsage.clientAuth
   const certificate = await X509CertificateGenerator.create({

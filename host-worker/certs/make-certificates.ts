@@ -49,8 +49,8 @@ export interface CertificateFiles {
 }
 
 /**
- * Makes what is missing in a directory, and replaces what is no longer valid: certificates of which less than a tenth of
- * their life is left, that are somebody else's, or that another CA issued. A new certificate is for the key that is there.
+ * Makes what is missing in a directory, and replaces what is no longer valid: certificates with less than a tenth of
+ * their validity left, of another name, or of another CA. A new certificate is for the key that is there.
  *
  * Two that do this at once don't harm each other, and one that is interrupted is continued by the next.
  *

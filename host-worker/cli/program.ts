@@ -79,7 +79,7 @@ export function program(): Command {
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {
-      // esbuild must leave no process behind in one that becomes another program: nobody would wait for its end.
+      // esbuild must leave no child to a process that execs another program: nothing would reap it.
       process.env.ESBUILD_WORKER_THREADS = '0'
       const { worker } = await import('./worker-command.ts')
       await worker(options)

@@ -21,7 +21,7 @@ export function frontSocketPath(data: string): string {
 /**
  * Makes the directory of the sockets, for its user alone: who could put a socket there could pass for the coordinator.
  *
- * @throws Error when somebody else has made it, or may write to it
+ * @throws Error when it belongs to another user, or others may write to it
  */
 export async function makeSocketDirectory(data: string): Promise<void> {
   const directory = socketDirectory(data)

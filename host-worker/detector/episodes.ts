@@ -42,7 +42,7 @@ export interface Episode {
 /** The answer to a trigger. */
 export type TriggerAnswer =
   | { kind: 'admitted'; execution: string | null }
-  /** Not now; `retryAfter` milliseconds, null when the answer didn't say. A fault is no decision: somebody is in trouble. */
+  /** Not now; `retryAfter` milliseconds, null when the answer didn't say. A fault is a failure of the coordinator, not a decision. */
   | { kind: 'later'; code: string | null; retryAfter: number | null; isFault: boolean }
   /** It will not get better by itself: a mistake in the config, or no right. */
   | { kind: 'refused'; code: string | null }

@@ -45,7 +45,7 @@ export interface ExplainRun {
 
 /** How long the coordinator may take to say whether it would admit a trigger, in milliseconds. */
 const EVALUATE_TIMEOUT_MS = 5000
-/** Conditions of one detector of which the coordinator is asked. */
+/** Conditions of one detector that are evaluated by the coordinator. */
 const MAX_EVALUATED = 5
 
 /**

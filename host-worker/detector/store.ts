@@ -61,7 +61,7 @@ export class DetectorStore {
   /**
    * Opens the database; one that is broken is put aside, and says so.
    *
-   * @param readsOnly for somebody who polls on while the daemon runs: without a file there is nothing to see
+   * @param readsOnly for a process that reads while the daemon runs: it creates no file
    * @throws StateUnreadable when it can't be opened
    */
   constructor(path: string, { readsOnly = false } = {}) {

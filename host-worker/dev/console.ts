@@ -52,7 +52,7 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
     case 'cleared':
       return ['cleared', `${field(line, 'detector')}: healthy again after ${seconds(line)}`, 'green']
     case 'evaluation_failed':
-      return line.failures === 1 ? ['blind', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow'] : null
+      return line.failures === 1 ? ['unknown', `${field(line, 'detector')}: ${field(line, 'detail')}`, 'yellow'] : null
     case 'decision': {
       const verb = DECISIONS[field(line, 'outcome')]
       return verb === undefined
@@ -76,7 +76,7 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
     case 'tripped':
       return ['tripped', `maxFailure of ${field(line, 'scope')}: ${field(line, 'detail')}`, 'red']
     case 'started_past_coordinator':
-      return ['past us', `${field(line, 'workflow')} ${field(line, 'workflow_id')} was started by somebody else`, 'red']
+      return ['unadmitted', `${field(line, 'workflow')} ${field(line, 'workflow_id')} was started without the coordinator`, 'red']
     case 'lost':
     case 'start_refused':
       return [line.event.replace('_', ' '), `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'red']

@@ -4,7 +4,7 @@ import { fileVersion } from '../process/file-version.ts'
 
 /** Paths of PEM files. */
 export interface ClientTlsFiles {
-  /** Authorities that vouch for the server; default: those that Node trusts. */
+  /** The CAs of the server's certificate; default: those that Node trusts. */
   ca_file?: string | undefined
   /** Its own certificate, with what is between it and the authority. */
   cert_file?: string | undefined

@@ -1,7 +1,7 @@
 /** HTTP to a coordinator: JSON in and out. */
 import { failureOf, type HttpAnswer, HttpClient, type ServerAddress } from './http-client.ts'
 
-/** Where a coordinator is: a base URL, with what it takes to be somebody there, or the path of its unix socket. */
+/** Where a coordinator is: a base URL with the client's credentials, or the path of its unix socket. */
 export type CoordinatorAddress = ServerAddress
 
 /** One answer; `json` is null when the body isn't JSON. */

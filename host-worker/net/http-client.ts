@@ -6,7 +6,7 @@ import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
 import { ClientTls, type ClientTlsFiles, type ClientTlsMaterial } from './client-tls.ts'
 
-/** Where the server is: a base URL, with what it takes to be somebody there, or the path of its unix socket. */
+/** Where the server is: a base URL with the client's credentials, or the path of its unix socket. */
 export type ServerAddress = { url: string; tls?: ClientTlsFiles } | { socket: string }
 
 /** One answer. A redirect is an answer too: no other server than the configured one is trusted. */

@@ -48,7 +48,7 @@ export async function compileCache(
   }
 }
 
-/** @throws Error when somebody else could put there what this user's programs would run */
+/** @throws Error when another user could put code there that this user's programs would run */
 async function mustBeOurs(directory: string): Promise<void> {
   const { uid, mode } = await lstat(directory)
   if (uid === process.getuid?.() && (mode & 0o170022) === 0o40000) return

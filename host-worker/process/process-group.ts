@@ -56,7 +56,7 @@ function hasRunningMember(group: number): boolean {
   return readdirSync('/proc').some((name) => /^\d+$/.test(name) && readStat(Number(name))?.group === group)
 }
 
-/** EPERM: the group belongs to somebody else now, so ours is gone. */
+/** EPERM: the group belongs to another user now, so ours has ended. */
 function isGone(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ESRCH' || error.code === 'EPERM')
 }

@@ -26,7 +26,7 @@ export class Heartbeat {
   readonly #onResult: (problem: string | null) => void
   #reachable: boolean | null = null
 
-  /** @param onResult told after each beat why it was not taken; null when it was */
+  /** @param onResult called after each heartbeat with the reason why it failed, or null */
   constructor(
     client: CoordinatorClient,
     node: string,

@@ -119,7 +119,7 @@ function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSch
   }
 }
 
-/** The blocks of which each receiver has exactly one. */
+/** Each receiver has exactly one of these blocks. */
 const RECEIVER_KINDS = ['webhook', 'alertmanager', 'slack', 'pagerduty'] as const
 
 /** A receiver of escalations. */

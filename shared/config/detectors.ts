@@ -21,7 +21,7 @@ const commandCheckSchema = z.strictObject({
   timeout: checkTimeout,
 })
 
-/** Pairs of keys of which at most one may be given. */
+/** Pairs of mutually exclusive keys. */
 const EXCLUSIVE = [
   ['url', 'urls'],
   ['bearer_token_env', 'bearer_token_file'],
@@ -149,7 +149,7 @@ const POLLED = ['http_check', 'prometheus', 'tcp_check', 'command_check'] as con
 const FOLLOWED = ['log', 'journal'] as const
 /** Sources whose signals are pushed to the coordinator. */
 const PUSHED = ['alert', 'pagerduty', 'cloudevent'] as const
-/** The blocks of which each detector has exactly one. */
+/** Each detector has exactly one of these blocks. */
 export const SOURCES = [...POLLED, ...FOLLOWED, 'schedule', ...PUSHED] as const
 
 /** The kind of a detector's source. */

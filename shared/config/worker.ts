@@ -99,7 +99,7 @@ const repositorySchema = z.strictObject({
 /** Names that a load balancer's own protocol takes as they are. */
 const plainWord = text.regex(/^[A-Za-z0-9_.:-]+$/, { error: 'expected letters, digits, "_", ".", ":" and "-" alone' })
 
-/** The blocks of which each load balancer has exactly one. */
+/** Each load balancer has exactly one of these blocks. */
 const ADAPTERS = ['haproxy', 'http', 'command']
 
 const loadBalancerSchema = z

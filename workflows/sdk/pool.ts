@@ -24,7 +24,7 @@ export interface PoolInput {
 
 /** How the target left its pool. */
 export interface DrainReport extends PoolChange {
-  /** Whether it was in rotation before. A server that somebody else had taken out is theirs to return. */
+  /** Whether it was in rotation before. A server that was taken out by others is not returned. */
   tookOut: boolean
   /** Requests in progress when the wait ended; null when the load balancer doesn't say. */
   sessionsLeft: number | null
@@ -101,7 +101,7 @@ export function targetPool(input: PoolInput, run: Run): TargetPool | null {
 /**
  * Brings the target back if this execution took it out.
  *
- * @returns null when there is no pool, or somebody else had taken it out
+ * @returns null when there is no pool, or it had been taken out by others
  * @throws ApplicationFailure `NotServing`; it is out again then
  */
 export async function bringBack(pool: TargetPool | null, drained: DrainReport | null): Promise<PoolChange | null> {

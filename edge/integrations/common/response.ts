@@ -1,4 +1,4 @@
-/** The response to signals, each of which may request several starts. */
+/** The response to signals; each may request several starts. */
 import type { TriggerItem, TriggerItems } from '../../../shared/wire.ts'
 import type { AppContext } from '../../context.ts'
 import { ProblemError } from '../../http/problem.ts'

@@ -51,7 +51,7 @@ export function refusal({ code, message, errors, decision }: ProblemError): Slac
   }
 }
 
-/** The workflows that somebody may start, and how. */
+/** The workflows that a user may start, and how. */
 export function help(command: string, workflows: readonly Workflow[]): SlackReply {
   const lines = workflows.map((workflow) => `${command} ${usageOf(workflow)}`)
   const none = 'no route rule lets you start a workflow'

@@ -27,9 +27,9 @@ const interactionSchema = z.looseObject({
     .optional(),
 })
 
-/** A command that somebody has typed. */
+/** A slash command. */
 export type SlackCommand = z.output<typeof commandSchema>
-/** A button that somebody has pressed. */
+/** A pressed button. */
 export type SlackInteraction = z.output<typeof interactionSchema>
 
 /** A request of Slack's, and who has made it do so. */

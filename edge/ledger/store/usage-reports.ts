@@ -15,7 +15,7 @@ export class UsageReportStore {
     this.#sql = sql
   }
 
-  /** Records the state of an execution that its GlobalLedger is to be told. */
+  /** Records the state of an execution that is to be reported to its GlobalLedger. */
   put(
     execution: string,
     workflow: string,

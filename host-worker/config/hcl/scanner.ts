@@ -17,7 +17,7 @@ export class HclSyntaxError extends Error {
 /** A quoted string or heredoc: literal text and the insides of `${…}`; `directive` when it has a `%{…}`. */
 export interface Template {
   parts: ({ literal: string } | { expression: string } | { directive: string })[]
-  /** Whether it has `$${` or `%%{` with more signs, of which HCL's readers disagree. */
+  /** Whether it has `$${` or `%%{` with more signs, which HCL's parsers read differently. */
   isAmbiguous: boolean
 }
 

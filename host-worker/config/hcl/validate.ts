@@ -10,7 +10,7 @@ const UNADVERTISED = ['concurency']
 
 /** What {@link problemsOf} needs to know of a file. */
 export interface Checked extends Compiled {
-  /** False where lines could not be read: then nothing is missing for certain. */
+  /** False where lines could not be parsed: a key may be there after all. */
   complete: boolean
 }
 

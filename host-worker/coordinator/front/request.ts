@@ -32,7 +32,7 @@ const NOT_PASSED_ON = new Set([
   'transfer-encoding',
   'upgrade',
 ])
-/** Headers of which two would let two readers choose differently. */
+/** Headers that must not occur twice: two parsers could choose different ones. */
 const AT_MOST_ONCE = new Set([
   'authorization',
   'ce-id',

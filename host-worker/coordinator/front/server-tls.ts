@@ -9,7 +9,7 @@ import { X509Certificate as ListedCertificate, X509Crl } from '@peculiar/x509'
 export interface ServerTlsFiles {
   cert: string
   key: string
-  /** The authorities that vouch for clients. */
+  /** The CAs of clients' certificates. */
   clientCa: string
   crl: string | null
 }
@@ -19,7 +19,7 @@ export interface ServerTls {
   /** Names the content. */
   version: string
   context: SecureContextOptions
-  /** Fingerprints (SHA-256, as Node writes them) of the authorities that vouch for clients. */
+  /** Fingerprints (SHA-256, as Node writes them) of the CAs of clients' certificates. */
   authorities: ReadonlySet<string>
   /** Certificates that are revoked, by {@link serialOf}. */
   revoked: ReadonlySet<string>

@@ -35,7 +35,7 @@ export class Upstream {
   }
 
   /**
-   * Sends a request until somebody takes it.
+   * Sends a request until an upstream accepts it.
    *
    * @param isGone whether the client has disconnected: what was not sent by then never is
    * @throws Refusal 503 when there is no answer in time, or when what was sent may have taken effect
@@ -76,7 +76,7 @@ export class Upstream {
         method,
         path,
         headers,
-        // A separate connection for each request: on a kept one it can't be told whether a request was taken.
+        // A separate connection for each request: on a reused one it is unknown whether a request was received.
         agent: false,
         timeout: ANSWER_TIMEOUT_MS,
         setDefaultHeaders: false,

@@ -79,7 +79,7 @@ function readEntry(folder: string): CachedCli | undefined {
   try {
     const { size, ...version } = noteSchema.parse(JSON.parse(readFileSync(join(folder, noteFile), 'utf8')))
     accessSync(path, constants.X_OK)
-    // A disk that was full, or somebody's cleaning, may have left half of it.
+    // A full disk, or a clean-up, may have left a part of it.
     return statSync(path).size === size && isNewEnough(version) ? { path, ...version } : undefined
   } catch {
     return undefined

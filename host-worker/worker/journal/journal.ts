@@ -175,7 +175,7 @@ export class Journal {
    * Records that a change which no process has begun is about to begin after all.
    *
    * @param until how long it excludes others until it is claimed
-   * @returns the change; somebody may have begun, or ended it, meanwhile
+   * @returns the change; another process may have begun or ended it meanwhile
    * @throws ChangeUnderWay as {@link begin}: another may have begun meanwhile
    */
   renew(key: string, bootId: string, now: number, until: number | null): Change {
@@ -305,7 +305,7 @@ export class Journal {
   }
 }
 
-/** Whether somebody may still be changing the host. What was begun before the machine booted is not. */
+/** Whether a process may still be changing the host. None that began before the last boot is. */
 export function isUnderWay(change: Change, bootId: string, now: number): boolean {
   if (change.endedAt !== null || isOfEarlierBoot(change, bootId)) return false
   if (change.until !== null && now < change.until) return true

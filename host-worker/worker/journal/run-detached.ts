@@ -75,7 +75,7 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
   return unwrap(await follow(host, change, key))
 }
 
-/** Sees to it that somebody carries the change out, and waits for its end. */
+/** Makes sure that a process carries the change out, and waits for its end. */
 async function follow(host: ChangeHost, change: LastingChange, key: string): Promise<Outcome> {
   const { journal } = host
   const { cancellationSignal } = Context.current()
@@ -118,7 +118,7 @@ function readOn(journal: Journal, key: string, what: string): Change {
  * Has a change begun that no process has claimed so far, maybe for long: the permit must still be valid, and no other change have
  * come meanwhile.
  *
- * @returns null when somebody has begun it after all
+ * @returns null when another process has begun it meanwhile
  */
 async function start(host: ChangeHost, change: LastingChange, { key, until }: Change): Promise<ChildProcess | null> {
   const { journal } = host

@@ -38,7 +38,7 @@ export interface PermitGateOptions {
   bind: (execution: string, firstRunId: string) => boolean
 }
 
-/** How often, and how soon, a check is tried again that failed because somebody didn't answer; milliseconds. */
+/** How often, and how soon, a check is tried again that failed for want of an answer; milliseconds. */
 const TRIES = { count: 6, pause: 1000 }
 
 /** Headers of the activities in progress, which the SDK shows to interceptors only. */

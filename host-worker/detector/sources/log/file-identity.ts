@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 
 /** The identity of a file, whatever its name, and whether it changed. Numbers as text, since they exceed JSON's precision. */
 export interface FileIdentity {
-  /** Device and inode. The system gives an inode that is free to the next file, unless somebody holds the old one open. */
+  /** Device and inode. The system gives an inode that is free to the next file, unless a process holds the old one open. */
   key: string
   /** When it was made, in nanoseconds; 0 where that can't be known. */
   born: bigint

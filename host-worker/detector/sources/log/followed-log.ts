@@ -233,7 +233,7 @@ export class FollowedLog {
       read.add(copy.key)
       saved.set(file, copy)
     }
-    // A file of which nothing was read may have been truncated as well: that can't be detected.
+    // A file that was not read at all may have been truncated too: that can't be detected.
     const emptied = same?.isOpen && (broken.includes(same) || same.position === 0) ? same : null
     const between: FollowedFile[] = []
     for (const sibling of await this.#between(snapshot, poll, emptied, read)) {

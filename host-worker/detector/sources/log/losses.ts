@@ -55,7 +55,7 @@ function ofBroken(file: FollowedFile, path: string, { saved, between }: Changes,
   const event = file.isOpen ? 'log_truncated' : 'log_gone'
   if (rest !== undefined) return { event, level: 'info', file: path, rest: rest.path }
   const since = new Date(poll.last ?? poll.now).toISOString()
-  // One of which nothing was read is found as a whole.
+  // A file that was not read at all is lost as a whole.
   if (file.unread > 0 && !(file.position === 0 && between.length > 0)) {
     const detail = `${event === 'log_gone' ? 'removed' : 'truncated'} before they were read; there may have been more`
     return { event: 'log_lines_lost', level: 'warn', file: path, bytes: file.unread, since, detail }

@@ -28,7 +28,7 @@ export function rotatedNames(name: string): (other: string) => boolean {
   }
 }
 
-/** The names of which `name` may be an older generation by what follows them: `app.log` for `app.log.1`. */
+/** The names whose older generation `name` may be, by its suffix: `app.log` for `app.log.1`. */
 export function rotatedFrom(name: string): string[] {
   const bare = name.replace(COMPRESSED, '')
   return [...bare.matchAll(/[._-]/g)]

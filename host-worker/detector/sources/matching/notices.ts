@@ -3,7 +3,7 @@ import type { Notice } from '../source.ts'
 /** Notices kept between two calls; what happens more often than this is not read by anyone. */
 const MAX_NOTICES = 100
 
-/** Notices until they are taken, of which there may be any number. */
+/** Notices until they are taken. */
 export class Notices {
   #kept: Notice[] = []
   #dropped = 0

@@ -19,7 +19,7 @@ export interface TestHost extends CommandHost {
 const GIT_TIMEOUT_MS = 10 * 60_000
 
 /**
- * The activity `testRevision`. It runs code that somebody has sent in, so it needs a permit like any change. What is cut
+ * The activity `testRevision`. It runs code from a pull request, so it needs a permit like any change. What is cut
  * off may be done again: it leaves nothing behind.
  *
  * @throws ApplicationFailure, not retried: `RepositoryNotAllowed`, `RevisionNotAllowed`, `CommandNotAllowed`,
