@@ -82,7 +82,7 @@ export const freezeSchema = z
   })
   .refine((body) => body.for === undefined || body.expires_at === undefined, {
     path: ['expires_at'],
-    error: 'for and expires_at exclude each other',
+    error: 'for and expires_at are mutually exclusive',
   })
 
 /** Body of `PUT /v1/nodes/{node}`: one heartbeat. */

@@ -76,7 +76,11 @@ function describe(line: LogLine): [verb: string, text: string, style: Style] | n
     case 'tripped':
       return ['tripped', `maxFailure of ${field(line, 'scope')}: ${field(line, 'detail')}`, 'red']
     case 'started_past_coordinator':
-      return ['unadmitted', `${field(line, 'workflow')} ${field(line, 'workflow_id')} was started without the coordinator`, 'red']
+      return [
+        'unadmitted',
+        `${field(line, 'workflow')} ${field(line, 'workflow_id')} was started without the coordinator`,
+        'red',
+      ]
     case 'lost':
     case 'start_refused':
       return [line.event.replace('_', ' '), `${field(line, 'workflow')} ${execution}: ${field(line, 'detail')}`, 'red']

@@ -68,7 +68,7 @@ function refuseBoth(name: string): [(block: object, context: z.RefinementCtx) =>
   const [variable, file] = [`${name}_env`, `${name}_file`]
   const check = (block: object, context: z.RefinementCtx): void => {
     if (Reflect.get(block, variable) === undefined || Reflect.get(block, file) === undefined) return
-    context.addIssue({ code: 'custom', path: [file], message: `${variable} and ${file} exclude each other` })
+    context.addIssue({ code: 'custom', path: [file], message: `${variable} and ${file} are mutually exclusive` })
   }
   return [check, given(variable, file)]
 }
@@ -188,7 +188,7 @@ export const coordinatorSchema = z
         context.addIssue({
           code: 'custom',
           path: ['datacenters'],
-          message: 'datacenter and datacenters exclude each other',
+          message: 'datacenter and datacenters are mutually exclusive',
         })
       }
       if (new Set(coordinator.datacenters).size !== (coordinator.datacenters?.length ?? 0)) {

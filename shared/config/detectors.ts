@@ -55,14 +55,14 @@ const prometheusSchema = z
       const issue = (key: string, message: string, missing: string[] = []): void =>
         context.addIssue({ code: 'custom', path: [key], message, params: { missing } })
       for (const [first, second] of EXCLUSIVE) {
-        if (has(first) && has(second)) issue(second, `${first} and ${second} exclude each other`)
+        if (has(first) && has(second)) issue(second, `${first} and ${second} are mutually exclusive`)
       }
       if (!has('url') && !has('urls')) issue('url', 'is required', ['url', 'urls'])
       const hasPassword = has('password_env') || has('password_file')
       if (has('username') && !hasPassword) issue('username', 'needs a password', ['password_env', 'password_file'])
       if (hasPassword && !has('username')) issue('username', 'is required with a password', ['username'])
       if (hasPassword && (has('bearer_token_env') || has('bearer_token_file'))) {
-        issue('username', 'a password and a bearer token exclude each other')
+        issue('username', 'a password and a bearer token are mutually exclusive')
       }
       if (has('cert_file') !== has('key_file')) {
         const missing = has('cert_file') ? 'key_file' : 'cert_file'
@@ -108,7 +108,7 @@ const journalSchema = z
       context.addIssue({
         code: 'custom',
         path: ['kernel'],
-        message: 'kernel and units exclude each other: kernel messages belong to no unit',
+        message: 'kernel and units are mutually exclusive: kernel messages belong to no unit',
       })
     },
     given('units', 'kernel'),

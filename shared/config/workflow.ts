@@ -116,7 +116,7 @@ const constraintSchema = z
   .superRefine(
     (constraint, context) => {
       if (constraint.is_global && constraint.per !== undefined) {
-        context.addIssue({ code: 'custom', path: ['per'], message: 'per and is_global exclude each other' })
+        context.addIssue({ code: 'custom', path: ['per'], message: 'per and is_global are mutually exclusive' })
       }
     },
     given('is_global', 'per'),

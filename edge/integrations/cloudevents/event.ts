@@ -74,7 +74,7 @@ function structured(type: string, body: Uint8Array): CloudEvent {
   }
   const encoded = checkJson(z.object({ data_base64: z.base64() }), json).data_base64
   if (Object.hasOwn(json, 'data'))
-    throw invalid([{ path: '/data_base64', message: 'data and data_base64 exclude each other' }])
+    throw invalid([{ path: '/data_base64', message: 'data and data_base64 are mutually exclusive' }])
   const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0))
   return {
     attributes,

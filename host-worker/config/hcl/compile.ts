@@ -149,7 +149,7 @@ function compileLabelled(context: Context, block: Block, form: BlockForm, path: 
   if (label === undefined || second !== undefined) {
     report(second?.at ?? block.at, path, `needs one label: ${block.name} "…" { … }`)
     places.excuse(path)
-  } else if (label.text === '__proto__') report(label.at, here, 'is no permitted name')
+  } else if (label.text === '__proto__') report(label.at, here, 'is not a permitted name')
   else if (Object.hasOwn(into, label.text)) {
     report(label.at, here, `is defined already, ${lineOf(places.value(here))}`)
   } else {
@@ -178,7 +178,7 @@ function compileValue(context: Context, value: Value, path: Path): Json {
       for (const field of value.fields) {
         const here = [...path, field.name ?? '']
         if (field.name === null) context.report(field.at, path, 'a key must be a plain name or a quoted string')
-        else if (field.name === '__proto__') context.report(field.at, here, 'is no permitted name')
+        else if (field.name === '__proto__') context.report(field.at, here, 'is not a permitted name')
         else if (Object.hasOwn(json, field.name)) {
           context.report(field.at, here, `is set already, ${lineOf(context.places.key(here))}`)
         } else {

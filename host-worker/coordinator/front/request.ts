@@ -87,7 +87,7 @@ export function readHead(
     if (key.replaceAll('_', '-') !== removed && !NOT_PASSED_ON.has(key)) headers.push(name, value)
   }
   if (seen.has('content-length') && seen.has('transfer-encoding')) {
-    throw malformed('Content-Length and Transfer-Encoding exclude each other')
+    throw malformed('Content-Length and Transfer-Encoding are mutually exclusive')
   }
   if (!seen.has('host')) throw malformed('there is no header host')
   return { method, path: url, headers }

@@ -1,6 +1,6 @@
 # expect 6:1 temporal: may appear only once; see line 5
 # expect 8:1 server_config: may appear only once; see line 7
-# expect 9:15 datacenters: datacenter and datacenters exclude each other
+# expect 9:15 datacenters: datacenter and datacenters are mutually exclusive
 datacenter = "dc1"
 temporal {}
 temporal { namespace = "other" }

@@ -3,10 +3,10 @@
 # expect 21:19 receiver.mail.webhook.url: expected an http:// or https:// URL
 # expect 24:3 receiver.bare.webhook.url: is required
 # expect 27:26 receiver.user.alertmanager.url: must not hold a user or password
-# expect 33:19 receiver.secrets.webhook.secret_file: secret_env and secret_file exclude each other
+# expect 33:19 receiver.secrets.webhook.secret_file: secret_env and secret_file are mutually exclusive
 # expect 37:3 receiver.typo.webhok: unknown key; did you mean "webhook"? (permitted: webhook, alertmanager, slack, pagerduty)
 # expect 39:10 receiver["On Call"]: not a name
-# expect 45:16 receiver.chat.slack.url_file: url_env and url_file exclude each other
+# expect 45:16 receiver.chat.slack.url_file: url_env and url_file are mutually exclusive
 # expect 49:3 receiver.silent.slack.url_env: is required
 # expect 52:3 receiver.pager.pagerduty.routing_key_env: is required
 # expect 52:21 receiver.pager.pagerduty.url: expected an http:// or https:// URL

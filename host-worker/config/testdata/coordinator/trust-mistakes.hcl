@@ -3,7 +3,7 @@
 # expect 12:25 server_config.requests_per_second: must be at least 1
 # expect 17:23 server_config.route_rule[0].uris[0]: expected a SPIFFE ID such as spiffe://example.org/admin, one that ends in "/*", webhook:<name>, slack:<workspace>/<user> or slack:<workspace>/*
 # expect 20:1 webhook.ci.secret_env: is required
-# expect 23:17 webhook.both.secret_file: secret_env and secret_file exclude each other
+# expect 23:17 webhook.both.secret_file: secret_env and secret_file are mutually exclusive
 datacenter = "dc1"
 server_config {
   enable_tls = true

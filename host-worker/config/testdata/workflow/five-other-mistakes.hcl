@@ -2,7 +2,7 @@
 # expect 10:14 input.unit.pattern: only an input of type "string" has a pattern
 # expect 14:1 input: needs one label: input "…" { … }
 # expect 21:7 input.unit: is defined already, line 8
-# expect 28:15 constraint[0].per: per and is_global exclude each other
+# expect 28:15 constraint[0].per: per and is_global are mutually exclusive
 task_queue_target = "node"
 task_queue_target = "node"
 input "unit" {
