@@ -301,11 +301,21 @@ export class LedgerObject extends DurableObject<Env> {
   /** The nodes for which a constraint counts something of a workflow; null alone when it counts them together. */
   #countedNodes(workflow: string, { kind, per, period }: ResolvedConstraint, now: number): (string | null)[] {
     const { usage, failures } = this.#store
-    if (kind === 'exclusive') return usage.nodesInUse(workflow, now)
-    if (per !== 'node') return [null]
-    if (kind !== 'maxFailure') return usage.nodesInUse(workflow, now - (period ?? 0))
-    const prefix = scopeName(workflow, '')
-    return failures.scopesWithin(prefix).map((scope) => scope.slice(prefix.length))
+    switch (kind) {
+      case 'exclusive':
+        return usage.nodesInUse(workflow, now)
+      case 'maxExecution':
+      case 'concurrency':
+        return per === 'node' ? usage.nodesInUse(workflow, now - (period ?? 0)) : [null]
+      case 'maxFailure': {
+        const prefix = scopeName(workflow, '')
+        const scopes = per === 'node' ? failures.scopesWithin(prefix) : null
+        return scopes?.map((scope) => scope.slice(prefix.length)) ?? [null]
+      }
+      case 'maxUnavailable':
+      default:
+        return [null]
+    }
   }
 
   /** Changes an execution that is in a certain phase; one that isn't is returned as it is. */
