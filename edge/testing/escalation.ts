@@ -1,5 +1,6 @@
 /** Executions that end in a way that is escalated. */
-import { alarm, alarmNow, sql, start } from './coordinator.ts'
+import { expect } from 'vitest'
+import { alarm, alarmNow, execution, request, sql, start } from './coordinator.ts'
 import type { FakeTemporal } from './temporal.ts'
 
 export const onNode = (node: string) => ({ target: { node } })
@@ -26,6 +27,31 @@ export async function settled(): Promise<void> {
 export async function again(): Promise<void> {
   await sql('UPDATE escalations SET next_at = 0 WHERE next_at IS NOT NULL')
   await alarm()
+}
+
+/** The lines of `/metrics` that start with a name. */
+export const metric = async (name: string): Promise<string[]> =>
+  String((await request('GET', '/metrics')).body.answer)
+    .split('\n')
+    .filter((line) => line.startsWith(name))
+
+/**
+ * Replaces the namespace by one without an execution, which the ledger then marks as lost.
+ *
+ * @returns a function that restores the namespace and the execution
+ */
+export async function lose(temporal: FakeTemporal, id: string): Promise<() => Promise<void>> {
+  const lost = temporal.executions.get(id)
+  const namespace = temporal.namespaceId
+  temporal.executions.delete(id)
+  temporal.namespaceId = crypto.randomUUID()
+  await settled()
+  expect(await execution(id)).toMatchObject({ status: 'lost' })
+  return async () => {
+    if (lost !== undefined) temporal.executions.set(id, lost)
+    temporal.namespaceId = namespace
+    await settled()
+  }
 }
 
 /** In the place of what a test demands and was not received. */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { alarm, execution, request, start } from '../../testing/coordinator.ts'
-import { ended, missing, onNode, settled } from '../../testing/escalation.ts'
+import { ended, lose, metric, missing, onNode, settled } from '../../testing/escalation.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import { type Alert, FakeReceivers } from '../../testing/receiver.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
@@ -13,26 +13,6 @@ beforeEach(async () => {
   receivers.install()
 })
 afterEach(cleanUp)
-
-const metric = async (name: string): Promise<string[]> =>
-  String((await request('GET', '/metrics')).body.answer)
-    .split('\n')
-    .filter((line) => line.startsWith(name))
-
-/** The namespace is made anew, without the executions that ran: the ledger doesn't know how they ended. */
-async function lose(id: string): Promise<() => Promise<void>> {
-  const lost = temporal.executions.get(id)
-  const namespace = temporal.namespaceId
-  temporal.executions.delete(id)
-  temporal.namespaceId = crypto.randomUUID()
-  await settled()
-  expect(await execution(id)).toMatchObject({ status: 'lost' })
-  return async () => {
-    if (lost !== undefined) temporal.executions.set(id, lost)
-    temporal.namespaceId = namespace
-    await settled()
-  }
-}
 
 describe('Alertmanager alert', () => {
   it('labels and times → as Alertmanager takes them, always the same', async () => {
@@ -89,10 +69,10 @@ describe('Alertmanager alert', () => {
 
   it('lost and found → resolved; lost again → active again', async () => {
     const { id } = (await start('alerting')).body.execution
-    const find = await lose(id)
+    const find = await lose(temporal, id)
     await find()
     expect(await execution(id)).toMatchObject({ status: 'running' })
-    await lose(id)
+    await lose(temporal, id)
     const firing = receivers.alerts('alerts').map(({ endsAt }) => Date.parse(endsAt) > Date.now())
     expect(firing).toEqual([true, false, true])
   })

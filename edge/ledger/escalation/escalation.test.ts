@@ -3,7 +3,7 @@ import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { escalationSchema } from '../../../shared/wire.ts'
 import { alarm, alarmNow, execution, request, sendHeartbeats, sql, start } from '../../testing/coordinator.ts'
-import { again, ended, missing, onNode, settled } from '../../testing/escalation.ts'
+import { again, ended, lose, metric, missing, onNode, settled } from '../../testing/escalation.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import { FakeReceivers } from '../../testing/receiver.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
@@ -16,26 +16,6 @@ beforeEach(async () => {
   receivers.install()
 })
 afterEach(cleanUp)
-
-const metric = async (name: string): Promise<string[]> =>
-  String((await request('GET', '/metrics')).body.answer)
-    .split('\n')
-    .filter((line) => line.startsWith(name))
-
-/** The namespace is made anew, without the executions that ran: the ledger doesn't know how they ended. */
-async function lose(id: string): Promise<() => Promise<void>> {
-  const lost = temporal.executions.get(id)
-  const namespace = temporal.namespaceId
-  temporal.executions.delete(id)
-  temporal.namespaceId = crypto.randomUUID()
-  await settled()
-  expect(await execution(id)).toMatchObject({ status: 'lost' })
-  return async () => {
-    if (lost !== undefined) temporal.executions.set(id, lost)
-    temporal.namespaceId = namespace
-    await settled()
-  }
-}
 
 describe('escalation', () => {
   it('execution failed → one signed message with evidence and receipt', async () => {
@@ -103,9 +83,9 @@ describe('escalation', () => {
 
   it('lost, then settled → both escalated', async () => {
     const { id } = (await start('told-plainly')).body.execution
-    const find = await lose(id)
+    const find = await lose(temporal, id)
     await find()
-    await lose(id)
+    await lose(temporal, id)
     await request('POST', `/v1/executions/${id}/settle`, { status: 'failed', reason: 'the host says so' })
     await settled()
     expect(receivers.messages('plain')).toMatchObject([
