@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exponentialWait } from '../../shared/backoff.ts'
 import { splitLines } from './line-splitter.ts'
 import { type LogFile, openLogFile } from './log-file.ts'
 import { endGroups, signalGroup } from './process-group.ts'
@@ -65,7 +66,8 @@ export class SupervisedChild {
   #run: Run | undefined
   #wasReady = false
   #stopping = false
-  #delayMs = firstDelayMs
+  /** Restarts in a row, none of which ran for long. */
+  #restarts = 0
   #restartTimer: NodeJS.Timeout | undefined
 
   constructor(spec: ChildSpec, hooks: ChildHooks) {
@@ -154,9 +156,8 @@ export class SupervisedChild {
   }
 
   #restart(run: Run): void {
-    if (performance.now() - run.startedAt >= calmAfterMs) this.#delayMs = firstDelayMs
-    const delayMs = this.#delayMs
-    this.#delayMs = Math.min(delayMs * 2, MAX_DELAY_MS)
+    this.#restarts = performance.now() - run.startedAt >= CALM_AFTER_MS ? 1 : this.#restarts + 1
+    const delayMs = exponentialWait(this.#restarts, RESTART_BACKOFF_MS)
     this.#change({ kind: 'restarting', delayMs })
     this.#restartTimer = setTimeout(() => {
       void this.#startAgain()
@@ -228,10 +229,9 @@ export class SupervisedChild {
   }
 }
 
-const firstDelayMs = 200
-const MAX_DELAY_MS = 10_000
+const RESTART_BACKOFF_MS = { first: 200, max: 10_000 }
 /** One that lived this long starts again at once. */
-const calmAfterMs = 30_000
+const CALM_AFTER_MS = 30_000
 const leftoverGraceMs = 2_000
 const askAgainMs = 100
 const rememberedLines = 20

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
+import { exponentialWait } from '../../shared/backoff.ts'
 import type { WorkerConfig } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
@@ -47,8 +48,8 @@ export interface WorkerRun {
 const SHUTDOWN = { announceTime: 1500, graceTime: '3s', forceTime: '10s' } as const
 /** How long a coordinator may take to name its keys, in milliseconds. */
 const KEYS_TIMEOUT_MS = 4000
-/** Longest wait between attempts to reach Temporal at the start, in milliseconds. */
-const MAX_RECONNECT_MS = 5000
+/** Waits between attempts to reach Temporal at the start. */
+const RECONNECT_BACKOFF_MS = { first: 250, max: 5000 }
 
 /**
  * Runs until the signal aborts. Returns when all queues are shut down.
@@ -268,7 +269,7 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
 /** Connects, however long it takes; null when the signal aborts first. */
 async function connect(address: string, readiness: Readiness, signal: AbortSignal): Promise<NativeConnection | null> {
   const stopped = untilAborted(signal).then(() => null)
-  for (let wait = 250; !signal.aborted; wait = Math.min(wait * 2, MAX_RECONNECT_MS)) {
+  for (let attempts = 1; !signal.aborted; attempts += 1) {
     try {
       const connection = await Promise.race([NativeConnection.connect({ address }), stopped])
       if (connection !== null) noteTemporal(readiness, address, null)
@@ -276,7 +277,7 @@ async function connect(address: string, readiness: Readiness, signal: AbortSigna
     } catch (error) {
       log('warn', 'temporal_unreachable', { address, detail: messageOf(error) })
       readiness.note('temporal', messageOf(error))
-      await Promise.race([sleep(wait), stopped])
+      await Promise.race([sleep(exponentialWait(attempts, RECONNECT_BACKOFF_MS)), stopped])
     }
   }
   return null
