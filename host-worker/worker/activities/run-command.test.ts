@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
-import { MockActivityEnvironment } from '@temporalio/testing'
+import type { MockActivityEnvironment } from '@temporalio/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandResult } from '../../../workflows/sdk/activities.ts'
 import { Journal } from '../journal/journal.ts'
+import { activityEnvironment } from '../testing/activity-environment.ts'
 import { type CommandHost, runCommandActivity } from './run-command.ts'
 
 let directory: string
@@ -39,7 +40,7 @@ const permits = {
 
 /** Each run is another order. */
 function order(workflowId = 'exec-1'): MockActivityEnvironment {
-  return new MockActivityEnvironment({ workflowExecution: { workflowId, runId: randomUUID() } })
+  return activityEnvironment({ workflowExecution: { workflowId, runId: randomUUID() } })
 }
 
 function host(commands: Record<string, CommandConfig>, more: Partial<CommandHost> = {}): CommandHost {

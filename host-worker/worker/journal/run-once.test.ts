@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process'
 import { ApplicationFailure } from '@temporalio/common'
-import { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
+import { activityEnvironment } from '../testing/activity-environment.ts'
 import { order, type TestHost, testHost } from '../testing/change-host.ts'
 import { Journal } from './journal.ts'
 import { carryOut } from './run-once.ts'
@@ -170,7 +170,7 @@ describe('one change at a time', () => {
     await expect(refused).rejects.toEqual(failure('HostBusy'))
     await expect(refused).rejects.toThrow('exec-1')
     const { workflowExecution } = environment.context.info
-    const beside = new MockActivityEnvironment({ ...(workflowExecution && { workflowExecution }), activityId: '8' })
+    const beside = activityEnvironment({ ...(workflowExecution && { workflowExecution }), activityId: '8' })
     expect(await beside.run(() => carryOut(host, second.change))).toBe('done')
     finish('done')
     await running

@@ -1,11 +1,12 @@
 import { ApplicationFailure, defaultPayloadConverter } from '@temporalio/common'
-import { MockActivityEnvironment } from '@temporalio/testing'
+import type { MockActivityEnvironment } from '@temporalio/testing'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
 import { CompactSign, importJWK } from 'jose'
 import { expect, it } from 'vitest'
 import { encodePayloads } from '../../../shared/payload.ts'
 import { digestPayloads, PERMIT_TYPE } from '../../../shared/permit.ts'
 import { generatePermitKey } from '../../certs/permit-keys.ts'
+import { activityEnvironment } from '../testing/activity-environment.ts'
 import { keepHeaders, type PermitGate, permitGate } from './gate.ts'
 
 const HOST = { namespace: 'default', datacenter: 'dc1', node: 'lb-1', types: ['lb'] }
@@ -44,7 +45,7 @@ async function ask(bind: () => boolean, check: (gate: PermitGate) => Promise<unk
     onRefused: () => undefined,
     bind,
   })
-  const environment = new MockActivityEnvironment({ workflowExecution: { workflowId: 'e1', runId: 'r1' } })
+  const environment = activityEnvironment({ workflowExecution: { workflowId: 'e1', runId: 'r1' } })
   const headers = { resile: defaultPayloadConverter.toPayload({ permit }) }
   return environment.run(() => intercepted(keepHeaders, environment, headers, () => check(gate)))
 }

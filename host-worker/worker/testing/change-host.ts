@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Context } from '@temporalio/activity'
-import { MockActivityEnvironment } from '@temporalio/testing'
+import type { MockActivityEnvironment } from '@temporalio/testing'
 import { onTestFinished } from 'vitest'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandHost } from '../activities/run-command.ts'
 import { Journal } from '../journal/journal.ts'
+import { activityEnvironment } from './activity-environment.ts'
 
 /** A host in a directory of its own that is gone after the test. Its permits permit everything. */
 export interface TestHost extends CommandHost {
@@ -51,5 +52,5 @@ export function command(argv: string[], more: Partial<CommandConfig> = {}): Comm
 /** The attempts at one order of an execution: each attempt is an activity environment of its own. */
 export function order(workflowId: string = randomUUID()): () => MockActivityEnvironment {
   const workflowExecution = { workflowId, runId: randomUUID() }
-  return () => new MockActivityEnvironment({ workflowExecution, activityId: '7' })
+  return () => activityEnvironment({ workflowExecution, activityId: '7' })
 }
