@@ -112,6 +112,8 @@ test('outbox: clocks disagree → pending starts are not sent', async () => {
 
 test('start: clock 5 s away → admitted', async () => {
   clock.shiftMs = 5_000
+  // The coordinator has yet to learn that they agree again.
+  await answered('nap', 201)
   for (let count = 0; count < 3; count += 1) expect((await dev.start('nap', {}, patient)).status).toBe(201)
   clock.shiftMs = 0
 })

@@ -114,7 +114,12 @@ describe('exclusive', () => {
     // Those that are not exclusive don't mind each other.
     await dev.started('nap', web1)
     await ended(dev, execution)
-    await until('it has its turn', async () => (await dev.start('drain', web1, patient)).status === 201)
+    const turn = await until('it has its turn', async () => {
+      const answer = await dev.start('drain', web1, patient)
+      return answer.status === 201 && admitted(answer)
+    })
+    // Until then nothing else is admitted there.
+    await dev.reaches(turn.execution.id, 'completed')
   })
 })
 
