@@ -22,6 +22,7 @@ export const PERMIT_REFUSALS = [
   'expired',
   'wrong_node',
   'wrong_workflow',
+  'wrong_command',
   'input_mismatch',
 ] as const
 export type PermitRefusal = (typeof PERMIT_REFUSALS)[number]

@@ -7,8 +7,23 @@ input "pool" {
   type     = "string"
   required = true
 }
-input "via" { type = "object" }
-input "check" { type = "object" }
+input "via" {
+  type = "object"
+  field "node" { type = "string" }
+  field "node_type" { type = "string" }
+}
+input "check" {
+  type = "object"
+  field "url" {
+    type     = "url"
+    required = true
+  }
+  field "expectStatus" { type = "number" }
+  field "timeout" {
+    type    = "string"
+    pattern = "^([0-9]+(ms|s|m|h))+$"
+  }
+}
 input "drain_for" {
   type    = "string"
   default = "30s"

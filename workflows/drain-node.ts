@@ -2,9 +2,11 @@
 import {
   bringBack,
   type CheckRequest,
+  type CheckResult,
   checkHttp,
   drainPreview,
   fail,
+  failureType,
   failWithDiagnostics,
   foundBy,
   milliseconds,
@@ -42,7 +44,7 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
   const within = returnWithin === undefined ? null : milliseconds(returnWithin)
   const steady = milliseconds(healthyFor)
   if (within !== null && check === undefined) return fail('InvalidInput', 'return_within needs a check')
-  const health = check === undefined ? null : await checkHttp(check).catch(() => null)
+  const health = check === undefined ? null : await healthOf(check)
   if (input.dry_run) return { dry_run: true, health, drain: drainPreview(await pool.read(), node, input.min_servers) }
   const drained = await undoingOnFailure((undo) => pool.drain(undo))
   const evidence = { health, drained }
@@ -56,4 +58,14 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
   }
   const returned = await bringBack(pool, drained)
   return { ...evidence, returned, recovered_after_ms: Date.now() - began, checks, after: last }
+}
+
+/** What the node's check finds; null when the node does not answer, which is no reason to leave it in its pool. */
+async function healthOf(check: CheckRequest): Promise<CheckResult | null> {
+  try {
+    return await checkHttp(check)
+  } catch (error) {
+    if (failureType(error) === 'CheckNotAllowed') throw error
+    return null
+  }
 }

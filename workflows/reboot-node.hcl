@@ -6,20 +6,38 @@ input "command" {
   type    = "string"
   default = "reboot"
 }
-input "params" { type = "object" }
+input "params" {
+  type   = "object"
+  values = "string"
+}
 input "within" {
   type    = "string"
   default = "15m"
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
-input "check" { type = "object" }
+input "check" {
+  type = "object"
+  field "url" {
+    type     = "url"
+    required = true
+  }
+  field "expectStatus" { type = "number" }
+  field "timeout" {
+    type    = "string"
+    pattern = "^([0-9]+(ms|s|m|h))+$"
+  }
+}
 input "verify_for" {
   type    = "string"
   default = "5m"
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
 input "pool" { type = "string" }
-input "via" { type = "object" }
+input "via" {
+  type = "object"
+  field "node" { type = "string" }
+  field "node_type" { type = "string" }
+}
 input "drain_for" {
   type    = "string"
   default = "30s"

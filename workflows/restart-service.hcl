@@ -2,20 +2,48 @@
 task_queue_target = "node"
 timeout           = "15m"
 
+# The host runs only commands that its worker.hcl binds to this workflow; one_of = ["…"] here narrows that further.
 input "command" {
   type     = "string"
   required = true
 }
-input "params" { type = "object" }
-input "next" { type = "object" }
+input "params" {
+  type   = "object"
+  values = "string"
+}
+# What is tried next when it did not help.
+input "next" {
+  type = "object"
+  field "command" {
+    type     = "string"
+    required = true
+  }
+  field "params" {
+    type   = "object"
+    values = "string"
+  }
+  field "next" {
+    type      = "object"
+    recursive = true
+  }
+}
 input "from" {
-  type    = "string"
-  pattern = "^(reload|restart|stop-kill-start)$"
+  type   = "string"
+  one_of = ["reload", "restart", "stop-kill-start"]
 }
 input "dry_run" { type = "bool" }
 input "check" {
   type     = "object"
   required = true
+  field "url" {
+    type     = "url"
+    required = true
+  }
+  field "expectStatus" { type = "number" }
+  field "timeout" {
+    type    = "string"
+    pattern = "^([0-9]+(ms|s|m|h))+$"
+  }
 }
 input "verify_for" {
   type    = "string"

@@ -6,10 +6,23 @@ input "pool" {
   type     = "string"
   required = true
 }
-input "via" { type = "object" }
+input "via" {
+  type = "object"
+  field "node" { type = "string" }
+  field "node_type" { type = "string" }
+}
 input "check" {
   type     = "object"
   required = true
+  field "url" {
+    type     = "url"
+    required = true
+  }
+  field "expectStatus" { type = "number" }
+  field "timeout" {
+    type    = "string"
+    pattern = "^([0-9]+(ms|s|m|h))+$"
+  }
 }
 input "verify_for" {
   type    = "string"

@@ -9,15 +9,30 @@ input "wipe" {
   type    = "string"
   default = "wipe"
 }
-input "wipe_params" { type = "object" }
+input "wipe_params" {
+  type   = "object"
+  values = "string"
+}
 input "provision" {
   type    = "string"
   default = "provision"
 }
-input "provision_params" { type = "object" }
+input "provision_params" {
+  type   = "object"
+  values = "string"
+}
 input "check" {
   type     = "object"
   required = true
+  field "url" {
+    type     = "url"
+    required = true
+  }
+  field "expectStatus" { type = "number" }
+  field "timeout" {
+    type    = "string"
+    pattern = "^([0-9]+(ms|s|m|h))+$"
+  }
 }
 input "verify_for" {
   type    = "string"
@@ -25,7 +40,11 @@ input "verify_for" {
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
 input "pool" { type = "string" }
-input "via" { type = "object" }
+input "via" {
+  type = "object"
+  field "node" { type = "string" }
+  field "node_type" { type = "string" }
+}
 input "drain_for" {
   type    = "string"
   default = "30s"

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { InputField } from '../../shared/config.ts'
+import type { InputField } from '../../shared/input.ts'
 import { ProblemError } from '../http/problem.ts'
 import { validateInput } from './input.ts'
 

@@ -13,8 +13,13 @@ interface Use {
   readOnly: boolean
 }
 
+/** A worker.hcl, or that of an overlay. */
+export type WorkerFile = Pick<LoadedFile<typeof workerSchema>, 'file' | 'places'> & {
+  content: { output: Pick<WorkerConfig, 'command' | 'diagnostics' | 'load_balancer' | 'repository' | 'systemd'> } | null
+}
+
 /** Errors in the references. */
-export function commandErrors({ file, content, places }: LoadedFile<typeof workerSchema>): Diagnostic[] {
+export function commandErrors({ file, content, places }: WorkerFile): Diagnostic[] {
   if (content === null) return []
   const { command: commands } = content.output
   const known = Object.keys(commands)
@@ -24,7 +29,12 @@ export function commandErrors({ file, content, places }: LoadedFile<typeof worke
   })
 }
 
-function usesOf({ diagnostics, load_balancer, repository }: WorkerConfig): Use[] {
+/** The commands that blocks name. */
+export function usesOf({
+  diagnostics,
+  load_balancer,
+  repository,
+}: Pick<WorkerConfig, 'diagnostics' | 'load_balancer' | 'repository'>): Use[] {
   const list = (path: Path, commands: readonly string[], readOnly: boolean): Use[] =>
     commands.map((command, index) => ({ path: [...path, index], command, params: [], readOnly }))
   return [

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { coordinator, load, worker } from './test-support.ts'
+import { coordinator, load, onNode, worker } from './test-support.ts'
 
 describe('worker.hcl', () => {
   const host = (more: string) => load({ 'coordinator.hcl': coordinator, 'worker.hcl': `${worker}${more}` })
@@ -78,5 +78,58 @@ describe('worker.hcl', () => {
   ])('%s → refused', async (block, message) => {
     const { errors } = await host(block)
     expect(errors.join('\n')).toContain(message)
+  })
+})
+
+describe('commands that nobody can run, or that let too much through', () => {
+  const warningsOf = async (more: string) => {
+    const files = {
+      'coordinator.hcl': coordinator,
+      'worker.hcl': `node = "web-1"\ndatacenter = "dc1"\n${more}`,
+      'workflows/wipe-and-reset.hcl': onNode,
+    }
+    const { errors, warnings } = await load(files)
+    expect(errors).toEqual([])
+    return warnings
+      .filter((warning) => warning.startsWith('worker.hcl'))
+      .map((line) => line.replace(/^worker.hcl:/, ''))
+  }
+
+  test.each([
+    ['command "a" { argv = ["x"] }', '3:9: command.a: warning: changes the host and names no workflow, so nothing can'],
+    ['command "a" {\n argv = ["x"]\n workflows = []\n}', '3:9: command.a: warning: changes the host'],
+    ['command "a" {\n argv = ["x"]\n workflows = ["wipe-and-rest"]\n}', 'did you mean "wipe-and-reset"?'],
+    ['systemd {\n units = ["a"]\n workflows = ["other"]\n}', '5:15: systemd.workflows[0]: warning: no such workflow'],
+    ['command "a" {\n argv = ["{p}"]\n read_only = true\n params = { p = "^/bin/[a-z]+$" }\n}', 'chooses the program'],
+    [
+      'command "a" {\n argv = ["x", "{p}"]\n read_only = true\n params = { p = "^[a-z0-9@.-]+$" }\n}',
+      '6:17: command.a.params.p: warning: lets "--force" through',
+    ],
+    [
+      'command "a" {\n argv = ["x", "{p}"]\n read_only = true\n params = { p = "-?[0-9]{4}" }\n}',
+      'lets "-0000" through',
+    ],
+  ])('%j → warned of', async (hcl, expected) => {
+    expect(await warningsOf(hcl)).toEqual([expect.stringContaining(expected)])
+  })
+
+  test.each([
+    'command "a" {\n argv = ["x"]\n workflows = ["wipe-and-reset"]\n}',
+    'command "a" {\n argv = ["x"]\n read_only = true\n}',
+    'command "a" {\n argv = ["x", "{p}"]\n read_only = true\n params = { p = "^[a-z0-9][a-z0-9@.-]*$" }\n}',
+    'command "a" {\n argv = ["x", "{p}"]\n read_only = true\n allow_options = true\n params = { p = ".*" }\n}',
+    'systemd { units = ["a"] }',
+    // What a block names is run for that block alone.
+    'command "a" { argv = ["x"] }\nrepository "r" {\n url = "/r"\n tests = ["a"]\n}',
+  ])('%j → no warning', async (hcl) => {
+    expect(await warningsOf(hcl)).toEqual([])
+  })
+
+  test('read_only command with workflows → error: nothing could enforce them', async () => {
+    const { errors } = await load({
+      'coordinator.hcl': coordinator,
+      'worker.hcl': `${worker}command "a" {\n argv = ["x"]\n read_only = true\n workflows = ["w"]\n}`,
+    })
+    expect(errors).toEqual([expect.stringContaining('command.a.workflows: a read_only command needs no permit')])
   })
 })

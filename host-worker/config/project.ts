@@ -10,6 +10,7 @@ import {
   workerSchema,
 } from '../../shared/config.ts'
 import { commandErrors } from './command-uses.ts'
+import { commandWarnings } from './command-warnings.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
 import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
@@ -97,6 +98,9 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
   ]
   const warnings = [
     ...strayFiles(listing),
+    ...[worker, ...overlays.map((overlay) => overlay.worker)].flatMap((file) =>
+      commandWarnings(file, [...workflows.files.keys()]),
+    ),
     ...detecting.flatMap((file) => warningsOf(file, workflows.files)),
     ...workflows.warnings,
   ]

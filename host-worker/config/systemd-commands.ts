@@ -13,13 +13,15 @@ const VERBS = {
 /** The commands that a host allows by its `systemd` block: `systemd-restart` and the like, each with the parameter `unit`. */
 export function systemdCommands(systemd: WorkerConfig['systemd']): Record<string, CommandConfig> {
   if (systemd === undefined) return {}
-  const { units, timeout } = systemd
+  const { units, timeout, workflows } = systemd
   const unit = units.map((name) => name.split('*').map(quoted).join('[A-Za-z0-9:_.@-]*')).join('|')
   const command = (verb: readonly string[], readOnly: boolean): CommandConfig => ({
     argv: ['systemctl', ...verb, '--', '{unit}'],
     timeout,
     params: { unit: `^(?:${unit})$` },
-    read_only: readOnly,
+    // Nothing after `--` is an option.
+    allow_options: true,
+    ...(readOnly ? { read_only: true } : { read_only: false, workflows }),
   })
   return {
     ...Object.fromEntries(Object.entries(VERBS).map(([name, verb]) => [`systemd-${name}`, command(verb, false)])),

@@ -35,6 +35,7 @@ export async function load(files: Record<string, string | Uint8Array | null>, ov
 export const coordinator = 'datacenter = "dc1"\n'
 export const onNode = 'task_queue_target = "node"\n'
 export const code = 'export async function restartService(): Promise<void> {}\n'
-export const worker = 'node = "web-1"\ndatacenter = "dc1"\ncommand "restart" { argv = ["true"] }\n'
+export const worker =
+  'node = "web-1"\ndatacenter = "dc1"\ncommand "restart" {\n  argv = ["true"]\n  workflows = ["restart-service"]\n}\n'
 export const detector = (name: string, workflow: string, more = 'target { node = "web-1" }') =>
   `detector "${name}" {\n  workflow = "${workflow}"\n  interval = "1s"\n  ${more}\n  http_check { url = "http://127.0.0.1/" }\n}\n`

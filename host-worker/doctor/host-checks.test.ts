@@ -30,7 +30,13 @@ it('project: errors → first one shown', () => {
 })
 
 it('commands: programs → found as when they run', async () => {
-  const command = (program: string): CommandConfig => ({ argv: [program], params: {}, timeout: 1, read_only: true })
+  const command = (program: string): CommandConfig => ({
+    argv: [program],
+    params: {},
+    timeout: 1,
+    read_only: true,
+    allow_options: false,
+  })
   await mkdir(join(directory, 'bin'))
   await writeFile(join(directory, 'bin/own'), '')
   const own = { own: command('bin/own') }

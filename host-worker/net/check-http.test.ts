@@ -1,7 +1,8 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { checkHttp } from './check-http.ts'
+import { checkPolicy } from '../../shared/check-policy.ts'
+import { CheckRefused, checkHttp } from './check-http.ts'
 
 let server: Server
 let url: string
@@ -46,4 +47,23 @@ it.each([
 
 it.each(['http://127.0.0.1:1/', 'not a url', '', 'ftp://127.0.0.1/'])('never throws: %s', async (bad) => {
   expect(await checkHttp({ url: bad })).toMatchObject({ ok: false, status: 0, error: expect.any(String) })
+})
+
+it('checkHttp: name that resolves to what the policy refuses → nothing is requested', async () => {
+  const asked: string[] = []
+  const judged = (refusal: string | null) => ({
+    refuseUrl: () => null,
+    refuseAddress: (_: URL, address: string) => {
+      asked.push(address)
+      return refusal
+    },
+  })
+  const named = url.replace('127.0.0.1', 'localhost')
+  await expect(checkHttp({ url: named }, judged('not here'))).rejects.toEqual(new CheckRefused('not here'))
+  expect(await checkHttp({ url: named }, judged(null))).toMatchObject({ ok: true })
+  expect(asked).toContain('127.0.0.1')
+})
+
+it('checkHttp: URL that the policy refuses → not requested', async () => {
+  await expect(checkHttp({ url: 'data:,ok' }, checkPolicy(['*'], []))).rejects.toThrow('neither http: nor https:')
 })

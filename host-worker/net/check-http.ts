@@ -1,42 +1,79 @@
+import { lookup as resolveName } from 'node:dns'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { LookupFunction } from 'node:net'
+import { ANY_HOST, type CheckPolicy } from '../../shared/check-policy.ts'
 import { parseDuration } from '../../shared/duration.ts'
 import type { CheckRequest, CheckResult } from '../../workflows/sdk/activities.ts'
 
 const DEFAULT_TIMEOUT_MS = 5000
 
+/** The policy does not let a check request its URL. */
+export class CheckRefused extends Error {}
+
 /**
- * The activity `checkHttp`, and the detector's `http_check`. Never throws: errors are part of the result.
+ * The health check of the activity `checkHttp` and of the detector's `http_check`. Errors are part of the result.
  * Redirects are not followed, since a redirect is an answer too.
+ *
+ * @throws CheckRefused when `policy` does not let it request the URL, or any address that its host resolves to
  */
-export async function checkHttp(request: CheckRequest): Promise<CheckResult> {
+export async function checkHttp(request: CheckRequest, policy: CheckPolicy = ANY_HOST): Promise<CheckResult> {
   const began = performance.now()
   const durationMs = (): number => Math.round(performance.now() - began)
   try {
     const timeout = request.timeout === undefined ? DEFAULT_TIMEOUT_MS : parseDuration(request.timeout)
     if (timeout === null) throw new Error(`timeout is not a duration: ${request.timeout}`)
-    // A kept connection to a service that was just restarted would fail the first check for nothing.
-    const response = await fetch(request.url, {
-      redirect: 'manual',
-      signal: AbortSignal.timeout(timeout),
-      headers: { connection: 'close' },
-    })
-    await response.body?.cancel()
+    const status = await ask(new URL(request.url), policy, AbortSignal.timeout(timeout))
     const expected = request.expectStatus ?? 200
-    const ok = response.status === expected
-    return {
-      ok,
-      status: response.status,
-      durationMs: durationMs(),
-      ...(ok ? {} : { error: `status ${response.status}, expected ${expected}` }),
-    }
+    const ok = status === expected
+    const error = ok ? {} : { error: `status ${status}, expected ${expected}` }
+    return { ok, status, durationMs: durationMs(), ...error }
   } catch (error) {
+    if (error instanceof CheckRefused) throw error
     return { ok: false, status: 0, durationMs: durationMs(), error: describe(error) }
+  }
+}
+
+/** The status of the answer to a GET request; its body is not read. */
+async function ask(url: URL, policy: CheckPolicy, signal: AbortSignal): Promise<number> {
+  const refusal = policy.refuseUrl(url)
+  if (refusal !== null) throw new CheckRefused(refusal)
+  const send = url.protocol === 'https:' ? httpsRequest : httpRequest
+  const options = {
+    signal,
+    // A kept connection to a service that was just restarted would fail the first check for nothing.
+    agent: false,
+    headers: { connection: 'close', accept: '*/*', 'user-agent': 'resile' },
+    lookup: permittedAddresses(url, policy),
+  } as const
+  return new Promise((resolve, reject) => {
+    const outgoing = send(url, options, (response) => {
+      resolve(response.statusCode ?? 0)
+      response.destroy()
+    })
+    outgoing.on('error', (error) => reject(signal.aborted ? new Error('timed out') : error)).end()
+  })
+}
+
+/** Resolves a name to the addresses that may be requested: those that are connected to are those that were judged. */
+function permittedAddresses(url: URL, policy: CheckPolicy): LookupFunction {
+  return (hostname, options, callback) => {
+    resolveName(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, [])
+      const refusals = addresses.map(({ address }) => policy.refuseAddress(url, address))
+      const permitted = addresses.filter((_, index) => refusals[index] === null)
+      const [first] = permitted
+      if (first === undefined) callback(new CheckRefused(refusals[0] ?? `${hostname} has no address`), [])
+      else if (options.all === true) callback(null, permitted)
+      else callback(null, first.address, first.family)
+    })
   }
 }
 
 function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return 'timed out'
-  const { cause } = error
+  // Of several addresses, none answered.
+  const cause: unknown = error instanceof AggregateError ? error.errors[0] : error
   if (!(cause instanceof Error)) return error.message
   return cause.message || ('code' in cause ? String(cause.code) : cause.name)
 }

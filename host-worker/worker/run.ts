@@ -1,8 +1,10 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { exponentialWait } from '../../shared/backoff.ts'
+import { checkPolicy } from '../../shared/check-policy.ts'
 import type { WorkerConfig } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
@@ -94,6 +96,7 @@ async function runConnected(
     node: config.node,
     directory: run.directory,
     commands: config.command,
+    checks: checkPolicy(config.checks.hosts, [config.node, hostname()]),
     loadBalancers: config.load_balancer,
     freeDisk: config.free_disk,
     repositories: config.repository,

@@ -13,6 +13,15 @@ export const environmentVariable = text.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
   error: 'expected the name of an environment variable',
 })
 export const hostPort = text.refine(isHostPort, { error: 'expected HOST:PORT' })
+/** Hosts that checks may request: `*.example.org` is the names below example.org, `*` all. */
+export const checkHost = text.refine(
+  (value) =>
+    value === '*' ||
+    [z.hostname(), z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()].some(
+      (schema) => schema.safeParse(value.replace(/^\*\./, '')).success,
+    ),
+  { error: 'expected a host name, "*." and the end of names, an address, a network such as "10.0.0.0/8", or "*"' },
+)
 export const localListener = text.refine((value) => isHostPort(value) || /^unix:\/.{1,99}$/.test(value), {
   error: 'expected HOST:PORT, or unix: and an absolute path of at most 100 bytes',
 })

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
 import { temporalSchema } from './coordinator.ts'
 import {
+  checkHost,
   flag,
   given,
   hostPort,
@@ -16,12 +17,17 @@ import {
   wholeNumber,
 } from './fields.ts'
 
+/** The workflows that may run a command. */
+const workflowNames = z.array(name, { error: 'expected a list of workflows' })
+
 const commandSchema = z
   .strictObject({
     argv: z.array(text, { error: 'expected a list of arguments' }).min(1, { error: 'must name a program' }),
     timeout: durationSchema({ min: '1ms', max: '24h' }).default(30_000),
     params: z.record(text, pattern).default({}),
     read_only: flag.default(false),
+    allow_options: flag.default(false),
+    workflows: workflowNames.optional(),
   })
   .superRefine(
     (command, context) => {
@@ -40,6 +46,17 @@ const commandSchema = z
     },
     given('argv', 'params'),
   )
+  .superRefine(
+    ({ read_only, workflows }, context) => {
+      if (!read_only || workflows === undefined) return
+      context.addIssue({
+        code: 'custom',
+        path: ['workflows'],
+        message: 'a read_only command needs no permit, so any workflow can run it: remove workflows or read_only',
+      })
+    },
+    given('read_only', 'workflows'),
+  )
 
 const systemdSchema = z.strictObject({
   units: z
@@ -48,10 +65,15 @@ const systemdSchema = z.strictObject({
     })
     .min(1, { error: 'must name at least one unit' }),
   timeout: durationSchema({ min: '1s', max: '1h' }).default(90_000),
+  workflows: workflowNames.default(['restart-service']),
 })
 
 const absolutePath = text.refine((value) => /^\/(?!.*(?:\/\/|\/\.\.?(?:\/|$))).+[^/]$/.test(value), {
   error: 'expected an absolute path without "//", "." and ".."',
+})
+
+const checksSchema = z.strictObject({
+  hosts: z.array(checkHost, { error: 'expected a list of hosts' }).default([]),
 })
 
 const diagnosticsSchema = z.strictObject({
@@ -180,6 +202,7 @@ export const workerSchema = z.strictObject({
   command: z.record(name, commandSchema).default({}),
   load_balancer: z.record(name, loadBalancerSchema).default({}),
   systemd: systemdSchema.optional(),
+  checks: checksSchema.prefault({}),
   diagnostics: diagnosticsSchema.optional(),
   free_disk: z.record(name, freeDiskSchema).default({}),
   repository: z.record(name, repositorySchema).default({}),

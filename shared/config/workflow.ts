@@ -1,9 +1,9 @@
 /** workflows/<name>.hcl */
-import { RE2JS } from 're2js'
 import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
 import { isName } from '../names.ts'
-import { flag, given, name, numberOrText, pattern, text, toWholeNumber } from './fields.ts'
+import { flag, given, name, numberOrText, text, toWholeNumber } from './fields.ts'
+import { inputSchema } from './input.ts'
 
 /** The longest window, for which rows are kept. */
 const MAX_PERIOD = '744h'
@@ -20,41 +20,6 @@ const taskQueueTarget = z.string({ error: 'expected a quoted string' }).refine(
   },
   { error: 'unknown target', params: { permitted: ['node', 'node_type', 'node_type:<type>', 'datacenter'] } },
 )
-
-/** One declared field of a workflow's input. */
-const inputSchema = z
-  .strictObject({
-    type: z.enum(['string', 'number', 'bool', 'object']),
-    required: flag.default(false),
-    default: z.unknown().optional(),
-    pattern: pattern.optional(),
-  })
-  .superRefine(
-    (input, context) => {
-      if (input.pattern !== undefined && input.type !== 'string') {
-        context.addIssue({ code: 'custom', path: ['pattern'], message: 'only an input of type "string" has a pattern' })
-      }
-    },
-    given('type', 'pattern'),
-  )
-  .superRefine((input, context) => {
-    if (input.default !== undefined && typeOf(input.default) !== input.type) {
-      context.addIssue({ code: 'custom', path: ['default'], message: `is not of type ${input.type}` })
-    }
-  }, given('type'))
-  .superRefine((input, context) => {
-    if (input.default !== undefined && input.required) {
-      context.addIssue({ code: 'custom', path: ['default'], message: 'a required input has no default' })
-    }
-  }, given('required'))
-  .superRefine(
-    (input, context) => {
-      if (input.pattern === undefined || typeof input.default !== 'string' || input.type !== 'string') return
-      if (RE2JS.compile(input.pattern).matcher(input.default).find()) return
-      context.addIssue({ code: 'custom', path: ['default'], message: 'does not match the pattern' })
-    },
-    given('type', 'pattern'),
-  )
 
 /** A whole number, or a share of the known nodes such as "10%", which stays a text. */
 const constraintValue = numberOrText.transform((value, context) =>
@@ -164,17 +129,7 @@ export const workflowSchema = z
 export type WorkflowConfig = z.output<typeof workflowSchema>
 /** One safety limit of a workflow; `period` in milliseconds, `value` in percent of the known nodes with `percent`. */
 export type Constraint = WorkflowConfig['constraint'][number]
-/** One declared input field. */
-export type InputField = z.output<typeof inputSchema>
-
 /** The name of the exported workflow function: the stem in camel case (`restart-service` → `restartService`). */
 export function defaultWorkflowType(workflow: string): string {
   return workflow.replace(/[._-]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase())
-}
-
-/** The input type (as {@link InputField} names it) of a JSON value, or null for arrays and null. */
-export function typeOf(value: unknown): InputField['type'] | null {
-  if (typeof value === 'string' || typeof value === 'number') return typeof value as 'string' | 'number'
-  if (typeof value === 'boolean') return 'bool'
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? 'object' : null
 }

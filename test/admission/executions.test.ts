@@ -15,7 +15,10 @@ const project = writeProject({
   'worker.hcl': `
     node = "web-1"
     datacenter = "dc1"
-    command "where" { argv = ["/bin/pwd"] }`,
+    command "where" {
+      argv = ["/bin/pwd"]
+      workflows = ["command"]
+    }`,
   ...napping('nap', anywhere),
   ...napping('quota', `${anywhere}\n${limited('maxExecution', 3, 'period = "24h"')}`),
   ...napping('single', `${anywhere}\n${limited('concurency', 1, 'period = "15m"')}`),

@@ -126,6 +126,7 @@ describe('connection to Temporal broken', () => {
         datacenter = "dc1"
         command "leave-a-trace" {
           argv = ["/usr/bin/touch", "{file}"]
+          workflows = ["late"]
           params = { file = "^[a-z]+$" }
         }`,
       ...napping('brief', `${anywhere}\n${once}`),

@@ -21,7 +21,13 @@ export async function writeProject(
   await mkdir(join(directory, 'workflows'), { recursive: true })
   const quoted = datacenters.map((name) => `"${name}"`)
   await writeFile(join(directory, 'coordinator.hcl'), `datacenters = [${quoted.join(', ')}]\n`)
-  await writeFile(join(directory, 'worker.hcl'), workerHcl(datacenters[0] ?? ''))
+  await writeFile(
+    join(directory, 'worker.hcl'),
+    workerHcl(
+      datacenters[0] ?? '',
+      kinds.map(({ name }) => name),
+    ),
+  )
   for (const kind of kinds) {
     await writeFile(join(directory, `workflows/${kind.name}.hcl`), workflowHcl(kind))
     await writeFile(join(directory, `workflows/${kind.name}.ts`), workflowCode(kind))
@@ -42,13 +48,14 @@ async function check(directory: string): Promise<{ file: string; message: string
   return (JSON.parse(stdout) as { errors: { file: string; message: string }[] }).errors
 }
 
-function workerHcl(datacenter: string): string {
+function workerHcl(datacenter: string, workflows: readonly string[]): string {
   // `resile dev` runs the nodes of its options; they take the command from this file.
   return `node = "unused"
 datacenter = "${datacenter}"
 command "work" {
   argv = ["/bin/sleep", "{seconds}"]
   params = { seconds = "^[0-9.]+$" }
+  workflows = ${JSON.stringify(workflows)}
 }
 `
 }

@@ -18,12 +18,25 @@ const project = writeProject({
     command "say" {
       argv = ["/bin/echo", "-n", "hello", "{who}", "to={who}"]
       params = { who = "^[a-z ;$()]+$" }
+      workflows = ["command"]
     }
-    command "environment" { argv = ["/usr/bin/env"] }
-    command "where" { argv = ["/bin/pwd"] }
-    command "complain" { argv = ["/bin/sh", "-c", "echo oops >&2; exit 3"] }
+    command "environment" {
+      argv = ["/usr/bin/env"]
+      workflows = [
+        "command", "command-near", "command-type", "command-type-near", "command-database", "command-datacenter",
+      ]
+    }
+    command "where" {
+      argv = ["/bin/pwd"]
+      workflows = ["command"]
+    }
+    command "complain" {
+      argv = ["/bin/sh", "-c", "echo oops >&2; exit 3"]
+      workflows = ["command"]
+    }
     command "dawdle" {
       argv = ["/bin/sleep", "60"]
+      workflows = ["command"]
       timeout = "1s"
     }`,
   ...commanding('command', onNode),

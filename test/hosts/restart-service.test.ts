@@ -9,9 +9,18 @@ const project = writeProject({
   'worker.hcl': `
     node = "web-1"
     datacenter = "dc1"
-    command "useless" { argv = ["/bin/echo", "restarted nothing"] }
-    command "broken" { argv = ["/bin/sh", "-c", "echo unit not found >&2; exit 5"] }
-    command "repair" { argv = ["/usr/bin/touch", "repaired"] }`,
+    command "useless" {
+      argv = ["/bin/echo", "restarted nothing"]
+      workflows = ["restart-service"]
+    }
+    command "broken" {
+      argv = ["/bin/sh", "-c", "echo unit not found >&2; exit 5"]
+      workflows = ["restart-service"]
+    }
+    command "repair" {
+      argv = ["/usr/bin/touch", "repaired"]
+      workflows = ["restart-service"]
+    }`,
   'workflows/restart-service.hcl': `
     task_queue_target = "node"
     input "command" {

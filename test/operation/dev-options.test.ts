@@ -27,7 +27,10 @@ describe('resile dev, two datacenters', () => {
       labels = { rack = "r1" }
       coordinator { url = "http://127.0.0.1:1" }
       temporal { address = "127.0.0.1:1" }
-      command "environment" { argv = ["/usr/bin/env"] }`,
+      command "environment" {
+        argv = ["/usr/bin/env"]
+        workflows = ["command", "command-type", "command-datacenter"]
+      }`,
     ...commanding('command', 'task_queue_target = "node"'),
     ...commanding('command-type', 'task_queue_target = "node_type"'),
     ...commanding('command-datacenter', anywhere),
@@ -136,7 +139,10 @@ describe('resile dev, given Temporal, separate worker', () => {
       types = ["web"]
       coordinator { url = "${dev.coordinator}" }
       temporal { address = "${dev.at('temporal')}" }
-      command "environment" { argv = ["/usr/bin/env"] }`
+      command "environment" {
+        argv = ["/usr/bin/env"]
+        workflows = ["command", "command-type", "command-datacenter"]
+      }`
     writeFileSync(join(dev.project, 'worker.hcl'), `${worker}\n`)
     const running = startResile(['worker', '--project', dev.project, '--workflows'])
     await until('the node is live', async () => (await nodesOf(dev)).length === 1, { within: 60_000 })

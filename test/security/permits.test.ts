@@ -30,6 +30,7 @@ const project = writeProject({
     permits { jwks_files = ["${keysFile}"] }
     command "touch" {
       argv   = ["/bin/touch", "{file}"]
+      workflows = ["command", "other-command", "brief", "anywhere", "descend", "leave-behind", "roll"]
       params = { file = "^[a-z]+$" }
     }
     command "look" {

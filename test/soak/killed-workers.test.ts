@@ -81,9 +81,18 @@ beforeAll(async () => {
       node = "unused"
       datacenter = "dc1"
       boot_id_file = "${scratch}/{node}.boot"
-      command "reboot" { argv = ["${process.execPath}", "${double}"] }
-      command "wipe" { argv = ${say('wipe')} }
-      command "provision" { argv = ${say('provision', `; echo last >> ${scratch}/$RESILE_NODE.log`)} }
+      command "reboot" {
+        argv = ["${process.execPath}", "${double}"]
+        workflows = ["reboot-node"]
+      }
+      command "wipe" {
+        argv = ${say('wipe')}
+        workflows = ["wipe-and-reset"]
+      }
+      command "provision" {
+        argv = ${say('provision', `; echo last >> ${scratch}/$RESILE_NODE.log`)}
+        workflows = ["wipe-and-reset"]
+      }
       load_balancer "web" {
         min_servers = 1
         http { url = "http://127.0.0.1:${port}/pool" }

@@ -98,7 +98,10 @@ function project(url: string): string {
         address   = "${temporal.address}"
         namespace = "${temporal.namespace}"
       }
-      command "hello" { argv = ["/bin/echo", "-n", "hello"] }`,
+      command "hello" {
+        argv = ["/bin/echo", "-n", "hello"]
+        workflows = ["command"]
+      }`,
     ...commanding('command', 'task_queue_target = "node"'),
     ...napping('nap', 'task_queue_target = "datacenter"'),
   })

@@ -27,7 +27,10 @@ describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', la
       'worker.hcl': `
         node = "web-1"
         datacenter = "dc1"
-        command "restart" { argv = ["/bin/sh", "-c", "kill -9 $(cat ${service.pidFile})"] }`,
+        command "restart" {
+          argv = ["/bin/sh", "-c", "kill -9 $(cat ${service.pidFile})"]
+          workflows = ["restart-service"]
+        }`,
       'workflows/restart-service.hcl': `
         task_queue_target = "node"
         input "command" {

@@ -26,7 +26,10 @@ describe.skipIf(lacks('prometheus'))(`${titled('real Prometheus', 'prometheus')}
       'worker.hcl': `
         node = "web-1"
         datacenter = "dc1"
-        command "restart" { argv = ["/bin/sh", "-c", "kill -9 $(cat ${service.pidFile})"] }`,
+        command "restart" {
+          argv = ["/bin/sh", "-c", "kill -9 $(cat ${service.pidFile})"]
+          workflows = ["restart-service"]
+        }`,
       'detectors.hcl': `
         detector "sample-unhealthy" {
           workflow = "restart-service"

@@ -34,7 +34,9 @@ function keysBelow(schema: z.ZodType, prefix: string): Key[] {
     const { schema: inner, isRequired, fallback } = unwrapped(child)
     const block = blockOf(inner)
     const key = { path, isBlock: block !== null, isRequired, fallback }
-    return [key, ...(block === null ? [] : keysBelow(block, `${path}.`))]
+    // A block within one of the same name takes the same keys.
+    const isNested = prefix.endsWith(`.${name}.`)
+    return [key, ...(block === null || isNested ? [] : keysBelow(block, `${path}.`))]
   })
 }
 

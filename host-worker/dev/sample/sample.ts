@@ -43,8 +43,9 @@ export async function writeSampleOverlay(data: string, port: number, node: strin
     join(directory, 'worker.hcl'),
     `# Written by npm start for its sample service.
 command "restart-sample" {
-  argv    = [${restart.map(hclText).join(', ')}]
-  timeout = "10s"
+  argv      = [${restart.map(hclText).join(', ')}]
+  timeout   = "10s"
+  workflows = ["restart-service"]
 }
 `,
   )

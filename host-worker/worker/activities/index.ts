@@ -1,5 +1,5 @@
 import type { HostActivities } from '../../../workflows/sdk/index.ts'
-import { checkHttp } from '../../net/check-http.ts'
+import { type CheckHost, checkHttpActivity } from './check-http.ts'
 import { bundleDiagnosticsActivity, type DiagnosticsHost } from './diagnostics/bundle-diagnostics.ts'
 import { collectDiagnosticsActivity } from './diagnostics/collect-diagnostics.ts'
 import { type DiskHost, freeDiskActivity } from './free-disk/activity.ts'
@@ -10,7 +10,7 @@ import { describeCommandActivity, runCommandActivity } from './run-command.ts'
 import { type TestHost, testRevisionActivity } from './test-revision/activity.ts'
 
 /** A host with all that its activities need. */
-export type ActivityHost = PoolHost & DiagnosticsHost & DiskHost & TestHost
+export type ActivityHost = CheckHost & PoolHost & DiagnosticsHost & DiskHost & TestHost
 
 /** The activities that a host's worker registers; each heartbeats. */
 export function hostActivities(host: ActivityHost): HostActivities {
@@ -19,7 +19,7 @@ export function hostActivities(host: ActivityHost): HostActivities {
     runCommand: runCommandActivity(host),
     describeCommand: describeCommandActivity(host),
     rebootHost: rebootHostActivity(host),
-    checkHttp,
+    checkHttp: checkHttpActivity(host),
     ...poolActivities(host),
     freeDisk: freeDiskActivity(host),
     testRevision: testRevisionActivity(host),

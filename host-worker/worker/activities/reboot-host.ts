@@ -5,7 +5,7 @@ import type { CommandResult, RebootRequest, RebootResult } from '../../../workfl
 import { UNKNOWN_BOOT } from '../../process/boot-id.ts'
 import { CANCELED, type Change, isOfEarlierBoot, type Outcome } from '../journal/journal.ts'
 import { carryToEnd } from '../journal/run-detached.ts'
-import { type CommandHost, processOrder, resolveCommand } from './run-command.ts'
+import { bindingOf, type CommandHost, processOrder, resolveCommand } from './run-command.ts'
 
 /** How long a reboot command that has failed may have rebooted the machine all the same, in milliseconds. */
 const FAILED_GRACE_MS = 5000
@@ -21,7 +21,9 @@ const EXIT_SIGNALLED = 128
  */
 export function rebootHostActivity(host: CommandHost): (request: RebootRequest) => Promise<RebootResult> {
   return async (request) => {
-    const { name, command, argv } = resolveCommand(host, { ...request, name: request.command })
+    const resolved = resolveCommand(host, { ...request, name: request.command })
+    const { name, command, argv } = resolved
+    const binding = bindingOf(resolved)
     const within = parseDuration(request.within)
     if (within === null) throw ApplicationFailure.nonRetryable(`not a duration: ${request.within}`, 'InvalidParams')
     if ((await host.bootId()) === UNKNOWN_BOOT) {
@@ -29,6 +31,7 @@ export function rebootHostActivity(host: CommandHost): (request: RebootRequest) 
     }
     return (await carryToEnd(host, {
       what: `reboot by command ${name}`,
+      binding,
       command: processOrder(host, argv),
       timeout: command.timeout,
       lasts: within,

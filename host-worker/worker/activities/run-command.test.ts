@@ -9,7 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandResult } from '../../../workflows/sdk/activities.ts'
 import { Journal } from '../journal/journal.ts'
+import type { ChangeScope } from '../permits/gate.ts'
 import { activityEnvironment } from '../testing/activity-environment.ts'
+import { command } from '../testing/change-host.ts'
 import { type CommandHost, runCommandActivity } from './run-command.ts'
 
 let directory: string
@@ -23,16 +25,14 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConfig {
-  return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
-}
-
 /** Permits everything, and tells how often it was asked. */
 const permits = {
   asked: 0,
   refuses: false,
-  async check(): Promise<{ execution: string }> {
+  scopes: [] as (ChangeScope | undefined)[],
+  async check(scope?: ChangeScope): Promise<{ execution: string }> {
     this.asked += 1
+    this.scopes.push(scope)
     if (this.refuses) throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
     return { execution: Context.current().info.workflowExecution?.workflowId ?? '' }
   },
@@ -83,6 +83,28 @@ describe('permit', () => {
   })
 })
 
+describe('binding to workflows', () => {
+  it.each([[undefined], [[]]])('command that changes the host, workflows %j → run by nobody', async (workflows) => {
+    const { workflows: _, ...unbound } = command(['touch', 'touched'])
+    const commands = { wipe: { ...unbound, ...(workflows && { workflows }) } }
+    const before = permits.asked
+    await expect(run(commands, { name: 'wipe' })).rejects.toMatchObject({
+      type: 'CommandNotAllowed',
+      message: expect.stringContaining('add workflows = ["…"] to its block in worker.hcl'),
+    })
+    expect(permits.asked).toBe(before)
+  })
+
+  it('bound command → its workflows checked against the permit, also when it outlives the worker', async () => {
+    const commands = { wipe: command(['true'], { workflows: ['wipe-and-reset'] }) }
+    await run(commands, { name: 'wipe' })
+    await run(commands, { name: 'wipe', outlivesWorker: true })
+    const binding = { name: 'wipe', workflows: ['wipe-and-reset'] }
+    // The detached one asks again just before its process begins.
+    expect(permits.scopes.slice(-3).map((scope) => scope?.binding)).toEqual([binding, binding, binding])
+  })
+})
+
 describe('command', () => {
   it('argv → run without a shell', async () => {
     const result = await run(
@@ -108,6 +130,21 @@ describe('command', () => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: '^[a-z0-9@.-]+$' } }) }
     await expect(run(commands, { name: 'restart', params })).rejects.toEqual(failure('InvalidParams'))
   })
+
+  it.each(['-f', '--force', '-', '--'])(
+    'parameter %j → refused as an option unless options are allowed',
+    async (unit) => {
+      const open = { params: { unit: '.*' } }
+      const ask = (commands: Record<string, CommandConfig>) => run(commands, { name: 'restart', params: { unit } })
+      await expect(ask({ restart: command(['echo', '{unit}'], open) })).rejects.toMatchObject({
+        type: 'InvalidParams',
+        message: expect.stringContaining('allow_options = true'),
+      })
+      // printf itself would take "--" for its own.
+      const result = await ask({ restart: command(['printf', '%s', '{unit}'], { ...open, allow_options: true }) })
+      expect(result).toMatchObject({ stdout: unit })
+    },
+  )
 
   it('pattern without anchors → whole value must match', async () => {
     const commands = { restart: command(['echo', '{unit}'], { params: { unit: 'nginx' } }) }

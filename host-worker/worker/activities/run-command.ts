@@ -10,6 +10,7 @@ import { commandOutcome } from '../journal/command-outcome.ts'
 import type { Outcome } from '../journal/journal.ts'
 import { carryToEnd } from '../journal/run-detached.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/run-once.ts'
+import type { CommandBinding } from '../permits/verify.ts'
 
 /** Bytes kept of each of a command's output streams. */
 const MAX_OUTPUT_BYTES = 64 * 1024
@@ -43,12 +44,13 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     const resolved = resolveCommand(host, request)
     const { command, argv, name } = resolved
     if (command.read_only) return execute(host, resolved)
+    const binding = bindingOf(resolved)
     const what = `command ${name}`
     if (request.outlivesWorker !== true) {
-      return carryOut(host, { what, effect: (hold) => execute(host, resolved, hold) })
+      return carryOut(host, { what, binding, effect: (hold) => execute(host, resolved, hold) })
     }
     const order = { command: processOrder(host, argv), timeout: command.timeout }
-    return (await carryToEnd(host, { what, ...order })) as CommandResult
+    return (await carryToEnd(host, { what, binding, ...order })) as CommandResult
   }
 }
 
@@ -99,6 +101,18 @@ export function resolveCommand(host: CommandHost, request: CommandRequest): Reso
   return { name, command, argv }
 }
 
+/**
+ * The workflows that a command which changes the host is bound to. One that is bound to none can be run by nobody: a
+ * workflow's input may name the command, and then whoever can start any workflow could run it.
+ *
+ * @throws ApplicationFailure `CommandNotAllowed`
+ */
+export function bindingOf({ name, command: { workflows } }: ResolvedCommand): CommandBinding {
+  if (workflows !== undefined && workflows.length > 0) return { name, workflows }
+  const message = `no workflow may run command ${name}: add workflows = ["…"] to its block in worker.hcl`
+  throw ApplicationFailure.nonRetryable(message, 'CommandNotAllowed')
+}
+
 function checkParams(name: string, command: CommandConfig, given: Record<string, unknown>): Map<string, string> {
   const invalid = (message: string): never => {
     throw ApplicationFailure.nonRetryable(`command ${name}: ${message}`, 'InvalidParams')
@@ -113,6 +127,10 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
       // The whole value must match, whether or not the pattern says so: a part that matches proves nothing.
       if (value.includes('\0') || !RE2JS.compile(pattern).matcher(value).matches()) {
         return invalid(`parameter ${parameter} must match ${pattern}`)
+      }
+      // What a program takes for an option can change what the command does.
+      if (value.startsWith('-') && !command.allow_options) {
+        return invalid(`parameter ${parameter} must not begin with "-": the command has no allow_options = true`)
       }
       return [parameter, value]
     }),

@@ -6,6 +6,7 @@ import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { messageOf } from '../../../shared/log.ts'
 import { isAlive } from '../../process/process-identity.ts'
 import { isFinal } from '../permits/final-failure.ts'
+import type { ChangeScope } from '../permits/gate.ts'
 import { CANCELED, type Change, isOfEarlierBoot, type Journal, keyOf, type Outcome } from './journal.ts'
 import {
   beginChange,
@@ -24,7 +25,7 @@ import {
 import { type RunnerOrder, startRunner } from './runner.ts'
 
 /** A change that a command makes, and that does not end with the worker. */
-export interface LastingChange {
+export interface LastingChange extends Omit<ChangeScope, 'subject'> {
   what: string
   command: RunnerOrder['command']
   /** Milliseconds that the command may take. */
@@ -57,7 +58,7 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
   const key = keyOf(order)
   const known = lookUp(journal, key, change.what)
   if (known === null) {
-    const { execution } = await host.permits.check()
+    const { execution } = await host.permits.check(change)
     refuseCancelled(change.what)
     const now = Date.now()
     const until = now + (change.lasts ?? CLAIM_TIMEOUT_MS)
@@ -123,7 +124,7 @@ function readOn(journal: Journal, key: string, what: string): Change {
 async function start(host: ChangeHost, change: LastingChange, { key, until }: Change): Promise<ChildProcess | null> {
   const { journal } = host
   try {
-    await host.permits.check()
+    await host.permits.check(change)
     refuseCancelled(change.what)
     const bootId = await host.bootId()
     const now = Date.now()

@@ -7,7 +7,7 @@ import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { log, messageOf } from '../../../shared/log.ts'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
 import { isFinal } from '../permits/final-failure.ts'
-import type { PermitGate } from '../permits/gate.ts'
+import type { ChangeScope, PermitGate } from '../permits/gate.ts'
 import {
   CANCELED,
   type Change,
@@ -29,11 +29,9 @@ export interface ChangeHost {
 }
 
 /** A change that lives and dies with the worker. */
-export interface LocalChange<Result> {
+export interface LocalChange<Result> extends ChangeScope {
   /** The change, for the reader: `command restart`. */
   what: string
-  /** The node that is changed, when it is not this host. */
-  subject?: string
   /** Whether doing it twice is the same as doing it once: then it is done again when it was cut off. */
   repeatable?: boolean
   /** Does it. `hold` names the process that does it, when it isn't the worker itself. */
@@ -185,7 +183,7 @@ async function perform<Result>(
   const key = keyOf(order)
   const earlier = await settled(host, change, key)
   if (earlier !== null) return earlier
-  const { execution } = await host.permits.check(change.subject)
+  const { execution } = await host.permits.check(change)
   refuseCancelled(change.what)
   const bootId = await host.bootId()
   const holder = itself()

@@ -65,7 +65,7 @@ it("permit gate: change of the permit's node → permitted, wherever it is made"
   expect(
     await ask(
       () => true,
-      (gate) => gate.check('web-1'),
+      (gate) => gate.check({ subject: 'web-1' }),
     ),
   ).toEqual({ execution: 'e1' })
 })
@@ -74,7 +74,7 @@ it.each([[undefined], ['lb-1'], ['web-2']])('permits nothing to another: %s', as
   await expect(
     ask(
       () => true,
-      (gate) => gate.check(subject),
+      (gate) => gate.check(subject === undefined ? {} : { subject }),
     ),
   ).rejects.toMatchObject({
     type: 'PermitRefused',
@@ -82,11 +82,37 @@ it.each([[undefined], ['lb-1'], ['web-2']])('permits nothing to another: %s', as
   })
 })
 
+/** Asks for the permit of a command of drain-node. */
+const askFor = (workflows: string[] | undefined): Promise<unknown> =>
+  ask(
+    () => true,
+    (gate) => gate.check({ subject: 'web-1', binding: { name: 'wipe', workflows } }),
+  )
+
+it.each([
+  ['bound to its workflow', ['reboot-node', 'drain-node']],
+  ['bound to none, since a block of worker.hcl names it', undefined],
+])('permit gate: command %s → permitted', async (_, workflows) => {
+  await expect(askFor(workflows)).resolves.toEqual({ execution: 'e1' })
+})
+
+it.each([
+  ['another workflow', ['reboot-node']],
+  // A workflow's type is chosen by who writes its code, its name by the operator.
+  ["what is only its workflow's type", ['drainNode']],
+])('permit gate: command bound to %s → refused, and the line to add is named', async (_, workflows) => {
+  await expect(askFor(workflows)).rejects.toMatchObject({
+    type: 'PermitRefused',
+    details: [{ reason: 'wrong_command' }],
+    message: expect.stringContaining('add "drain-node" to the command\'s workflows') as string,
+  })
+})
+
 it('permit gate: journal unavailable → told from an invalid permit', async () => {
   const bind = (): never => {
     throw ApplicationFailure.nonRetryable('full', 'JournalUnavailable')
   }
-  await expect(ask(bind, (gate) => gate.check('web-1'))).rejects.toMatchObject({
+  await expect(ask(bind, (gate) => gate.check({ subject: 'web-1' }))).rejects.toMatchObject({
     type: 'JournalUnavailable',
     nonRetryable: true,
   })

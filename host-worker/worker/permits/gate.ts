@@ -11,19 +11,34 @@ import type { PermitKeyStore } from './key-store.ts'
 import { fromProto, type ProtoPayload } from './proto-payload.ts'
 import { PermitRefused } from './refused.ts'
 import type { RunId, RunRecord } from './run-record.ts'
-import { checkExecution, checkPlace, keyIdOf, type PermitHost, readPermit } from './verify.ts'
+import {
+  type CommandBinding,
+  checkCommand,
+  checkExecution,
+  checkPlace,
+  keyIdOf,
+  type PermitHost,
+  readPermit,
+} from './verify.ts'
 
 /** Asked before a host is changed. */
 export interface PermitGate {
   /**
    * Resolves when the running activity holds a valid permit for this host.
    *
-   * @param subject the node that is changed, when it is not this host: a load balancer takes another one out of use
    * @returns the execution that the permit is for
    * @throws ApplicationFailure `PermitRefused` and `JournalUnavailable`, not retried; `PermitUnverified` when it could not
    *   be checked
    */
-  check(subject?: string): Promise<{ execution: string }>
+  check(scope?: ChangeScope): Promise<{ execution: string }>
+}
+
+/** What is about to be changed, and by what. */
+export interface ChangeScope {
+  /** The node that is changed, when it is not this host: a load balancer takes another one out of use. */
+  subject?: string
+  /** Present when a command of worker.hcl changes it. */
+  binding?: CommandBinding
 }
 
 /** What a gate needs. */
@@ -57,7 +72,7 @@ export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
 
 /** Makes the gate of a host's worker. */
 export function permitGate(options: PermitGateOptions): PermitGate {
-  async function verify(context: Context, subject: string | undefined): Promise<{ execution: string }> {
+  async function verify(context: Context, { subject, binding }: ChangeScope): Promise<{ execution: string }> {
     const { workflowExecution } = context.info
     if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
     if (context.info.isLocal)
@@ -68,6 +83,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
     if (key === null) throw new KeyUnknown()
     const permit = await readPermit(token, key)
     checkPlace(permit, options.host, Date.now(), subject)
+    if (binding !== undefined) checkCommand(permit, binding)
     const record = await options.readRun(workflowExecution)
     await checkExecution(permit, record)
     if (!options.bind(permit.sub, record.firstRunId)) {
@@ -77,10 +93,10 @@ export function permitGate(options: PermitGateOptions): PermitGate {
   }
 
   return {
-    async check(subject) {
+    async check(scope = {}) {
       const context = Context.current()
       try {
-        return await patiently(() => verify(context, subject), context.cancellationSignal)
+        return await patiently(() => verify(context, scope), context.cancellationSignal)
       } catch (thrown) {
         const error =
           thrown instanceof KeyUnknown

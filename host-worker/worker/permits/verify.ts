@@ -74,6 +74,27 @@ export function checkPlace(permit: Permit, host: PermitHost, now: number, subjec
   }
 }
 
+/** A command of worker.hcl, and the workflows that it is bound to there; without them, whoever names it may run it. */
+export interface CommandBinding {
+  name: string
+  workflows?: readonly string[] | undefined
+}
+
+/**
+ * Checks that worker.hcl lets the workflow of a permit run a command.
+ *
+ * @throws PermitRefused `wrong_command`
+ */
+export function checkCommand({ workflow }: Permit, { name, workflows }: CommandBinding): void {
+  if (workflows === undefined || workflows.includes(workflow)) return
+  const others = workflows.length === 0 ? 'no workflow' : workflows.join(', ')
+  throw new PermitRefused(
+    'wrong_command',
+    `the permit is for ${workflow}, and worker.hcl binds command ${name} to ${others}; to allow it, add ` +
+      `${JSON.stringify(workflow)} to the command's workflows`,
+  )
+}
+
 /**
  * Checks that a permit belongs to the execution that uses it, by what Temporal recorded of its start.
  *

@@ -46,7 +46,15 @@ export function testHost(commands: Record<string, CommandConfig> = {}): TestHost
 
 /** A command of the allow-list. */
 export function command(argv: string[], more: Partial<CommandConfig> = {}): CommandConfig {
-  return { argv, timeout: 10_000, params: {}, read_only: false, ...more }
+  return {
+    argv,
+    timeout: 10_000,
+    params: {},
+    read_only: false,
+    allow_options: false,
+    workflows: ['restart-service'],
+    ...more,
+  }
 }
 
 /** The attempts at one order of an execution: each attempt is an activity environment of its own. */

@@ -2,6 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ApplicationFailure } from '@temporalio/common'
 import { expect, it, onTestFinished } from 'vitest'
+import type { ChangeScope } from '../../permits/gate.ts'
 import { order, testHost } from '../../testing/change-host.ts'
 import { poolActivities } from './activities.ts'
 
@@ -20,7 +21,7 @@ it.each(['drainServer', 'returnServer'] as const)(
     })
     const subjects: unknown[] = []
     const permits = {
-      async check(subject?: string): Promise<never> {
+      async check({ subject }: ChangeScope = {}): Promise<never> {
         subjects.push(subject)
         throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
       },

@@ -5,6 +5,7 @@ import { isName } from '../../../../shared/names.ts'
 import type { PoolRequest } from '../../../../workflows/sdk/activities.ts'
 import type { HostActivities } from '../../../../workflows/sdk/host.ts'
 import { carryOut } from '../../journal/run-once.ts'
+import type { ChangeScope } from '../../permits/gate.ts'
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
 import { balancerByCommand } from './by-command.ts'
 import { haproxy } from './haproxy.ts'
@@ -34,7 +35,7 @@ export function poolActivities(host: PoolHost): Pick<HostActivities, 'readPool' 
 
 function change<Result>(
   host: PoolHost,
-  verb: string,
+  verb: 'drain' | 'return',
   { pool: name, node }: PoolRequest,
   effect: (pool: Pool) => Promise<Result>,
 ): Promise<Result> {
@@ -45,9 +46,18 @@ function change<Result>(
   return carryOut(host, {
     what: `${verb} ${node}, pool ${name}`,
     subject: node,
+    ...bindingIn(host, name, verb),
     repeatable: true,
     effect: () => effect(pool),
   })
+}
+
+/** The command that changes a pool, where one does: it is named by the operator, so it needs no workflows of its own. */
+function bindingIn(host: PoolHost, pool: string, verb: 'drain' | 'return'): Pick<ChangeScope, 'binding'> {
+  const adapter = host.loadBalancers[pool]?.command
+  if (adapter === undefined) return {}
+  const name = verb === 'drain' ? adapter.drain : adapter.restore
+  return { binding: { name, workflows: host.commands[name]?.workflows } }
 }
 
 function poolOf(host: PoolHost, name: string): Pool {

@@ -38,6 +38,7 @@ export function testRevisionActivity(host: TestHost): (request: TestRevisionRequ
     const { argv, command } = resolveCommand(host, { name: test })
     return carryOut(host, {
       what: `test ${test} of ${name} at ${revision}`,
+      binding: { name: test, workflows: command.workflows },
       repeatable: true,
       effect: () =>
         inCheckout(
