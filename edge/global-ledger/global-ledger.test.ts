@@ -23,9 +23,9 @@ const there = (workflow: string, headers: Record<string, string> = {}): Promise<
 
 it('global limit: a hundred triggers at once over two datacenters → as many start as the limit allows', async () => {
   const answers = await Promise.all(
-    Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? here('both') : there('both'))),
+    Array.from({ length: 100 }, (_, index) => (index % 2 === 0 ? here : there)('both', { prefer: 'wait=30' })),
   )
-  expect(answers.filter(({ status }) => status === 201)).toHaveLength(3)
+  expect(answers.map(({ status }) => status).filter((status) => status !== 429)).toEqual([201, 201, 201])
   expect(temporal.executions.size).toBe(3)
   for (const { body, status } of answers) {
     if (status === 201) continue

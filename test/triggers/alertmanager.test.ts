@@ -111,7 +111,7 @@ describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', la
     await until('it is healthy again', isHealthy, { within: 150_000 })
     const notified = await notifications()
     // The alert fires until Prometheus scrapes a healthy sample; then it is sent as resolved.
-    await until('more was sent', async () => (await notifications()) > notified)
+    await until('more was sent', async () => (await notifications()) > notified, { within: 150_000 })
     await stays(
       'there is one execution',
       async () => (await admitted()).length === before.admitted + 1 && service.starts() === before.starts + 1,
