@@ -3,9 +3,10 @@
  * those after it are older ones, which are kept as long as something that they signed has to verify.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+
 import { promisify } from 'node:util'
 import { z } from 'zod'
+import { readTrustedFile, Untrusted } from '../process/file-trust.ts'
 import { BadCertificateFile } from './bad-file.ts'
 import { createFile, readIfThere, replaceFile } from './private-file.ts'
 
@@ -73,8 +74,9 @@ export function thumbprint(x: string): string {
 export async function readPermitKeys(file: string): Promise<PermitKeys> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readTrustedFile(file)
   } catch (error) {
+    if (error instanceof Untrusted) throw new BadCertificateFile(file, error.reason)
     throw new BadCertificateFile(file, `can't be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`)
   }
   const parsed = permitKeysSchema.safeParse(parseJson(file, text))

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { socketPath } from '../coordinator/socket-path.ts'
+import { checkSocketDirectory, socketPath } from '../coordinator/socket-path.ts'
 import type { ClientTlsFiles } from '../net/client-tls.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { DEV_FILE, type DevFile } from '../net/dev-file.ts'
@@ -25,16 +25,18 @@ export interface TlsOptions {
 /**
  * `--coordinator`, else `$RESILE_COORDINATOR`, else the unix socket of the project's own `resile dev` or `resile coordinator`.
  *
- * @throws CommandError `unreachable` when none of them has it
+ * @throws CommandError `unreachable` when none of them has it; when others could have put the socket there
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
   if (given !== undefined) return parseAddress(given, tlsFiles(options))
   const data = dataDirectory(options)
   const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
-  if (text !== null) return { socket: (JSON.parse(text) as DevFile).socket }
-  const socket = socketPath(resolve(data))
-  if (existsSync(socket)) return { socket }
+  const socket = text === null ? socketPath(resolve(data)) : (JSON.parse(text) as DevFile).socket
+  if (text !== null || existsSync(socket)) {
+    checkSocketDirectory(resolve(data))
+    return { socket }
+  }
   throw new CommandError(
     `no coordinator: nothing runs here (no ${join(data, DEV_FILE)}, no ${socket}); start \`resile dev\`, or name one with --coordinator or $RESILE_COORDINATOR`,
     EXIT.unreachable,

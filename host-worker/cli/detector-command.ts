@@ -59,7 +59,7 @@ export async function detector(options: DetectorOptions): Promise<void> {
     return
   }
   // One that polls while a daemon runs would have a separate episode of the same condition.
-  const lock = await lockOrFail(state, 'detector')
+  const lock = await lockOrFail(state, 'detector', dir)
   try {
     if ((await runOnce({ ...plan, signal })) > 0) process.exitCode = EXIT.failed
   } catch (error) {

@@ -45,7 +45,7 @@ export async function runCoordinator(options: CoordinatorRunOptions): Promise<vo
   warnOfHiddenKeys(project)
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   const data = resolve(options.data ?? join(options.project, '.resile'))
-  const lock = await lockOrFail(data, 'coordinator')
+  const lock = await lockOrFail(data, 'coordinator', project.dir)
   try {
     await endOrphans(data)
     await new CoordinatorRun(project, data, signal).run(options, passed)
@@ -98,7 +98,7 @@ class CoordinatorRun {
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
     try {
-      await makeSocketDirectory(this.#data)
+      makeSocketDirectory(this.#data)
       await supervisor.start(await this.#child(hosts))
       await chmod(frontSocketPath(this.#data), 0o600)
       const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)

@@ -1,5 +1,5 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
-import { readFile } from 'node:fs/promises'
+
 import { resolve } from 'node:path'
 import type { ConfigDocument, CoordinatorConfig, ReceiverConfig, SecretPlace } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
@@ -7,6 +7,7 @@ import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
 import { loadOrCreatePermitKeys, readPermitKeys } from '../certs/permit-keys.ts'
 import { CommandError } from '../process/exit-codes.ts'
+import { readTrustedFile } from '../process/file-trust.ts'
 
 /** The binding that holds the keys which sign permits. */
 const PERMIT_KEYS = 'PERMIT_KEYS'
@@ -178,7 +179,7 @@ async function readSecret(
 ): Promise<string> {
   if (secret_file !== undefined) {
     try {
-      return (await readFile(resolve(project, secret_file), 'utf8')).trim()
+      return (await readTrustedFile(resolve(project, secret_file))).trim()
     } catch (error) {
       throw new CommandError(`${owner}: its ${key}_file can't be read: ${messageOf(error)}`)
     }

@@ -1,8 +1,9 @@
 /** Where the sockets of a coordinator are. */
 import { createHash } from 'node:crypto'
-import { lstat, mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CommandError } from '../process/exit-codes.ts'
+import { checkPrivateDirectory, ensurePrivateDirectory, Untrusted } from '../process/file-trust.ts'
 
 /** Length of a unix socket's path, in bytes, by sockaddr_un(7) on Linux; other systems take less. */
 const MAX_SOCKET_PATH_LENGTH = 100
@@ -19,17 +20,31 @@ export function frontSocketPath(data: string): string {
 }
 
 /**
- * Makes the directory of the sockets, for its user alone: who could put a socket there could pass for the coordinator.
+ * Makes the directory of the sockets: who could put a socket there could pass for the coordinator.
  *
- * @throws Error when it belongs to another user, or others may write to it
+ * @throws CommandError when it belongs to another user, or others may write to it
  */
-export async function makeSocketDirectory(data: string): Promise<void> {
-  const directory = socketDirectory(data)
-  await mkdir(directory, { recursive: true, mode: 0o700 })
-  if (directory === data) return
-  const { uid, mode } = await lstat(directory)
-  if (uid === process.getuid?.() && (mode & 0o170777) === 0o40700) return
-  throw new Error(`${directory} must be a directory of this user with mode 0700, so that nobody else can write to it`)
+export function makeSocketDirectory(data: string): void {
+  checked(data, (directory) => ensurePrivateDirectory(directory, directory === data ? 'any' : []))
+}
+
+/**
+ * Checks that a coordinator's socket can be the coordinator's alone.
+ *
+ * @throws CommandError as {@link makeSocketDirectory} does
+ */
+export function checkSocketDirectory(data: string): void {
+  // The name of a temporary directory can be guessed, so it must be this user's; a data directory is named by the caller.
+  checked(data, (directory) => checkPrivateDirectory(directory, directory === data ? 'any' : []))
+}
+
+function checked(data: string, check: (directory: string) => void): void {
+  try {
+    check(socketDirectory(data))
+  } catch (error) {
+    if (!(error instanceof Untrusted)) throw error
+    throw new CommandError(`the directory of the coordinator's socket is not safe: ${error.message}`)
+  }
 }
 
 function socketDirectory(data: string): string {

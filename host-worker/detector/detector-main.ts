@@ -21,7 +21,7 @@ async function main(file: string): Promise<void> {
   try {
     const plan = (await takePlan(file)) as DetectorPlan
     // Two of them would each have a separate episode of the same condition.
-    await lockOrFail(dirname(plan.stateFile), 'detector')
+    await lockOrFail(dirname(plan.stateFile), 'detector', plan.directory)
     await runDetectors({ ...plan, signal })
   } catch (error) {
     if (error instanceof CommandError) {

@@ -56,7 +56,7 @@ export async function dev(options: DevOptions): Promise<void> {
   if (!existsSync(options.project)) throw new CommandError(`there is no project ${options.project}`)
   const signal = stopSignal()
   const data = resolve(options.data ?? join(options.project, '.resile'))
-  const lock = await lockOrFail(data, 'resile dev')
+  const lock = await lockOrFail(data, 'resile dev', options.project)
   try {
     await endOrphans(data)
     await new DevRun(options, data, given, signal).run()
@@ -135,7 +135,7 @@ class DevRun {
     }
     const socket = socketPath(this.#data)
     const front = frontSocketPath(this.#data)
-    await makeSocketDirectory(this.#data)
+    makeSocketDirectory(this.#data)
     const url = `${tls === null ? 'http' : 'https'}://${HOST}:${coordinatorPort}`
     await supervisor.start(
       this.#watched(

@@ -1,5 +1,6 @@
 /** A program's side of mutual TLS: whom it trusts, and who it is. */
-import { readFile } from 'node:fs/promises'
+
+import { readTrustedFile } from '../process/file-trust.ts'
 import { fileVersion } from '../process/file-version.ts'
 
 /** Paths of PEM files. */
@@ -64,7 +65,7 @@ async function versionOf({ ca_file, cert_file, key_file }: ClientTlsFiles): Prom
 
 async function read({ ca_file, cert_file, key_file }: ClientTlsFiles): Promise<ClientTlsMaterial> {
   const [ca, cert, key] = await Promise.all(
-    [ca_file, cert_file, key_file].map(async (file) => (file === undefined ? undefined : readFile(file, 'utf8'))),
+    [ca_file, cert_file, key_file].map(async (file) => (file === undefined ? undefined : readTrustedFile(file))),
   )
   return {
     ...(ca === undefined ? {} : { ca }),

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 
@@ -36,7 +36,11 @@ export async function lockDataDirectory(directory: string): Promise<DataLock> {
     throw new DataDirectoryInUse(directory, readPid(holderFile))
   }
   held.add(database)
-  writeFileSync(holderFile, `${process.pid}\n`)
+  // A link in its place would have another file overwritten.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+  const file = openSync(holderFile, flags, 0o600)
+  writeFileSync(file, `${process.pid}\n`)
+  closeSync(file)
   return {
     release: () => {
       if (!database.isOpen) return

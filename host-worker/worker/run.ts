@@ -1,5 +1,5 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
-import { readFile } from 'node:fs/promises'
+
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
@@ -13,6 +13,7 @@ import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-client.ts'
 import { serveStatus } from '../net/status-server.ts'
 import { readBootId } from '../process/boot-id.ts'
+import { readTrustedFile } from '../process/file-trust.ts'
 import { untilAborted } from '../process/stop-signal.ts'
 import { hostActivities } from './activities/index.ts'
 import type { StoredBundle } from './bundle-store.ts'
@@ -206,7 +207,7 @@ function keySources(client: CoordinatorClient, config: WorkerConfig): KeySource[
     }),
     ...jwks_files.map((file) => ({
       name: file,
-      read: async (): Promise<unknown> => JSON.parse(await readFile(file, 'utf8')),
+      read: async (): Promise<unknown> => JSON.parse(await readTrustedFile(file)),
     })),
   ]
 }

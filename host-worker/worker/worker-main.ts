@@ -31,7 +31,7 @@ async function main(file: string): Promise<void> {
     { once: true },
   )
   try {
-    await lockOrFail(plan.data, `worker of ${node}`)
+    await lockOrFail(plan.data, `worker of ${node}`, plan.directory)
     await runWorker({ ...plan, signal })
   } catch (error) {
     if (error instanceof CommandError) {

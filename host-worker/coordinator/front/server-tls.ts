@@ -1,7 +1,8 @@
 /** The front's certificates: read from files, and again when they change. */
+
 import { constants, X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
+import { readTrustedFile, Untrusted } from '../../process/file-trust.ts'
 import 'reflect-metadata'
 import { X509Certificate as ListedCertificate, X509Crl } from '@peculiar/x509'
 
@@ -67,9 +68,9 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
 
 async function text(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return await readTrustedFile(file)
   } catch (error) {
-    throw new BadTlsFile(`${file}: ${reason(error)}`)
+    throw new BadTlsFile(`${file}: ${error instanceof Untrusted ? error.reason : reason(error)}`)
   }
 }
 

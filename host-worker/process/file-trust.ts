@@ -1,0 +1,108 @@
+/** Whether only this user can have written a file or directory: what others can write can be a forgery of theirs. */
+import { constants, lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { dirname } from 'node:path'
+
+/** A file or directory that others can change. The message names it, says why, and how to mend it. */
+export class Untrusted extends Error {
+  /** The message without the path that it begins with. */
+  readonly reason: string
+
+  constructor(path: string, reason: string) {
+    super(`${path} ${reason}`)
+    this.reason = reason
+  }
+}
+
+const WRITABLE_BY_GROUP = 0o020
+const WRITABLE_BY_OTHERS = 0o002
+/** In such a directory, as in /tmp, nobody can replace what belongs to another. */
+const STICKY = 0o1000
+
+/**
+ * Makes a directory for this user alone when it is missing, and checks it as {@link checkPrivateDirectory} does.
+ *
+ * @throws Untrusted
+ */
+export function ensurePrivateDirectory(directory: string, owners: TrustedOwners = []): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  checkPrivateDirectory(directory, owners)
+}
+
+/**
+ * User ids that may own the directories above a private one, besides this user and root; `any` of them, and of the
+ * private one itself.
+ */
+export type TrustedOwners = readonly number[] | 'any'
+
+/**
+ * Checks that nobody but this user can write to a directory or replace it.
+ *
+ * @throws Untrusted; what `realpath` throws
+ */
+export function checkPrivateDirectory(directory: string, owners: TrustedOwners = []): void {
+  const path = realpathSync(directory)
+  const own = lstatSync(path)
+  if (owners !== 'any') checkOwner(path, own)
+  checkMode(path, own)
+  for (let child = path, above = dirname(path); above !== child; child = above, above = dirname(above)) {
+    const stats = lstatSync(above)
+    if (owners !== 'any' && !owners.includes(stats.uid)) checkOwner(above, stats)
+    if ((stats.mode & STICKY) === 0) checkMode(above, stats)
+  }
+}
+
+/**
+ * Reads a file that this process is to believe, such as keys. Links are followed: what they lead to is checked.
+ *
+ * @throws Untrusted when another user owns it or can write to it; what `open` throws
+ */
+export async function readTrustedFile(file: string): Promise<string> {
+  const handle = await open(file, constants.O_RDONLY)
+  try {
+    const stats = await handle.stat()
+    checkOwner(file, stats)
+    checkMode(file, stats)
+    return await handle.readFile('utf8')
+  } finally {
+    await handle.close()
+  }
+}
+
+function checkOwner(path: string, { uid }: Stats): void {
+  const user = process.geteuid?.()
+  if (user === undefined || uid === user || uid === 0) return
+  throw new Untrusted(path, `belongs to user ${uid}, who could change it: it must belong to user ${user} or root`)
+}
+
+function checkMode(path: string, { mode, gid }: Stats): void {
+  const octal = (mode & 0o7777).toString(8).padStart(4, '0')
+  if ((mode & WRITABLE_BY_OTHERS) !== 0) {
+    throw new Untrusted(path, `has mode ${octal}, so that every user can write to it: chmod o-w ${path}`)
+  }
+  if ((mode & WRITABLE_BY_GROUP) !== 0 && !isOwnGroup(gid)) {
+    throw new Untrusted(path, `has mode ${octal}, so that its group ${gid} can write to it: chmod g-w ${path}`)
+  }
+}
+
+/** Whether a group has no member but this user and root. @see group(5), passwd(5) */
+function isOwnGroup(gid: number): boolean {
+  if (gid === 0) return true
+  try {
+    const { username } = userInfo()
+    const isTrusted = (name: string): boolean => name === username || name === 'root' || name === ''
+    const members = entries('/etc/group').find((entry) => entry[2] === String(gid))?.[3]
+    const others = entries('/etc/passwd').some((entry) => entry[3] === String(gid) && !isTrusted(entry[0] ?? ''))
+    return members?.split(',').every(isTrusted) === true && !others
+  } catch {
+    // Who is in it isn't known.
+    return false
+  }
+}
+
+function entries(file: string): string[][] {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'))
+}
