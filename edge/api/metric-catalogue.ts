@@ -41,7 +41,7 @@ export const COORDINATOR_METRICS = {
   unadmitted: {
     name: 'resile_executions_unadmitted_total',
     type: 'counter',
-    help: 'Executions that were started without the coordinator',
+    help: 'Executions that were started without the coordinator; other: of no configured workflow',
     labelNames: ['workflow'],
   },
   tripped: {

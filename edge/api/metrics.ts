@@ -9,6 +9,9 @@ import { orUnavailable } from '../ledgers.ts'
 import type { Route } from '../route.ts'
 import { COORDINATOR_METRICS } from './metric-catalogue.ts'
 
+/** The label of what the configuration does not name. */
+const OTHER = 'other'
+
 export const metricsRoutes: readonly Route[] = [
   { method: 'GET', path: '/metrics', handler: metrics, summary: 'Metrics as Prometheus text', answers: { 200: null } },
 ]
@@ -48,20 +51,25 @@ async function metrics(context: AppContext): Promise<Response> {
       return { datacenter, ledger, live: nodes.length }
     }),
   )
+  // Whoever can start executions in Temporal chooses their types: each would be a time series of its own.
+  const workflowLabel = (name: string) => ({ workflow: Object.hasOwn(config.workflows, name) ? name : OTHER })
+  const receiverLabel = (name: string) => ({ receiver: Object.hasOwn(config.coordinator.receiver, name) ? name : OTHER })
   for (const { datacenter, ledger, live: count } of perDatacenter) {
-    for (const { workflow, outcome, code, count } of ledger.decisions) decisions.inc({ workflow, outcome, code }, count)
-    for (const { workflow, status, count } of ledger.closed) closed.inc({ workflow, status }, count)
+    for (const { workflow, outcome, code, count } of ledger.decisions) {
+      decisions.inc({ ...workflowLabel(workflow), outcome, code }, count)
+    }
+    for (const { workflow, status, count } of ledger.closed) closed.inc({ ...workflowLabel(workflow), status }, count)
     for (const { workflow, count, overdue: late } of ledger.open) {
-      open.inc({ workflow }, count)
-      overdue.inc({ workflow }, late)
+      open.inc(workflowLabel(workflow), count)
+      overdue.inc(workflowLabel(workflow), late)
     }
     pending.inc(ledger.pending)
     unsettled.inc(ledger.unsettled)
     untold.inc(ledger.escalations.pending)
     for (const { receiver, outcome, count } of ledger.escalations.outcomes) {
-      escalations.inc({ receiver, outcome }, count)
+      escalations.inc({ ...receiverLabel(receiver), outcome }, count)
     }
-    for (const { workflow, count } of ledger.unadmitted) unadmitted.inc({ workflow }, count)
+    for (const { workflow, count } of ledger.unadmitted) unadmitted.inc(workflowLabel(workflow), count)
     for (const scope of ledger.tripped) tripped.set({ datacenter, scope }, 1)
     freezes.set({ datacenter }, ledger.frozen)
     live.set({ datacenter }, count)

@@ -82,6 +82,14 @@ describe('ledger that lost its disk', () => {
 })
 
 describe('execution started without the coordinator', () => {
+  it('types that no workflow has → one label for all of them', async () => {
+    for (let index = 0; index < 30; index += 1) temporal.startForeign(`by-hand-${index}`, `madeUp${index}`, 'dc1')
+    await auditNow()
+    const text = String((await request('GET', '/metrics')).body.answer)
+    expect(text).toContain('resile_executions_unadmitted_total{workflow="other"} 30')
+    expect(text).not.toContain('madeUp')
+  })
+
   it('found → listed without an id, counted, followed to its end', async () => {
     temporal.startForeign('by-hand', 'single', 'dc1')
     await auditNow()
