@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
+import { ApplicationFailure } from '@temporalio/common'
 import type { MockActivityEnvironment } from '@temporalio/testing'
 import { describe, expect, it } from 'vitest'
 import type { BundleReport } from '../../../../workflows/sdk/activities.ts'
@@ -14,15 +15,25 @@ const write = (environment: MockActivityEnvironment, host: DiagnosticsHost): Pro
 
 describe('bundleDiagnostics', () => {
   it.each(['../../escaped', 'a/b', '..', 'x'.repeat(1000), ''])(
-    'lies among the others whatever its execution is called: %j',
+    'execution called %j without a permit → nothing written or evicted',
     async (workflowId) => {
       const plain = testHost()
-      const host = { ...plain, diagnostics, data: join(plain.directory, 'data') }
-      const { path } = await write(order(workflowId)(), host)
-      expect(dirname(path ?? '')).toBe(join(host.data, 'bundles'))
-      expect(readdirSync(plain.directory).sort()).toEqual(['data', 'journal'])
+      const permits = {
+        check: async () => Promise.reject(ApplicationFailure.nonRetryable('no permit', 'PermitRefused')),
+      }
+      const host = { ...plain, permits, diagnostics: { ...diagnostics, keep: 1 }, data: join(plain.directory, 'data') }
+      await expect(write(order(workflowId)(), host)).rejects.toMatchObject({ type: 'PermitRefused' })
+      expect(readdirSync(plain.directory)).toEqual(['journal'])
     },
   )
+
+  it('dry run → needs no permit, writes nothing', async () => {
+    const plain = testHost()
+    const host = { ...plain, diagnostics, data: join(plain.directory, 'data') }
+    const preview = bundleDiagnosticsActivity(host, summary)
+    expect(await order()().run(preview, { dryRun: true })).toMatchObject({ path: null, sha256: null })
+    expect([plain.asked, readdirSync(plain.directory)]).toEqual([0, ['journal']])
+  })
 
   it('commands → read-only ones only', async () => {
     const plain = testHost({ touch: command(['touch', 'touched']) })
@@ -32,11 +43,17 @@ describe('bundleDiagnostics', () => {
     expect(readdirSync(plain.directory)).not.toContain('touched')
   })
 
-  it("name → its execution's", async () => {
+  it('several of one execution → a file each, also when an attempt is made again', async () => {
     const plain = testHost()
     const host = { ...plain, diagnostics, data: join(plain.directory, 'data') }
     const id = '0197c1a0-0000-7000-8000-000000000000'
-    const { path } = await write(order(id)(), host)
-    expect(path).toBe(join(host.data, 'bundles', `${id}.zip`))
+    const first = order(id)
+    const paths = [await write(first(), host), await write(first(), host), await write(order(id)(), host)].map(
+      ({ path }) => path ?? '',
+    )
+    expect(paths[1]).toBe(paths[0])
+    expect(paths[2]).not.toBe(paths[0])
+    expect(paths.every((path) => path.startsWith(join(host.data, 'bundles', id)))).toBe(true)
+    expect(readdirSync(join(host.data, 'bundles'))).toHaveLength(2)
   })
 })

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import type { DiagnosticsConfig } from '../../../../shared/config.ts'
-import { isName } from '../../../../shared/names.ts'
 import type { BundleReport, BundleRequest, Diagnostics } from '../../../../workflows/sdk/activities.ts'
+import type { PermitGate } from '../../permits/gate.ts'
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
-import { type BundleSource, previewBundle, writeBundle } from './bundle.ts'
+import { previewBundle, writeBundle } from './bundle.ts'
 
 /** A host that bundles its diagnostics. */
 export interface DiagnosticsHost extends CommandHost {
@@ -16,10 +16,10 @@ export interface DiagnosticsHost extends CommandHost {
 }
 
 /**
- * The activity `bundleDiagnostics`. It changes nothing but Resile's own data, so it needs no permit; what it runs is
- * `read_only`.
+ * The activity `bundleDiagnostics`. What it runs is `read_only`, but a bundle fills the disk and takes the place of the
+ * oldest, so it needs a permit. It changes nothing that others work on, so it excludes no other change.
  *
- * @throws ApplicationFailure, not retried: `DiagnosticsNotAllowed`
+ * @throws ApplicationFailure, not retried: `DiagnosticsNotAllowed`, and those of {@link PermitGate.check}
  */
 export function bundleDiagnosticsActivity(
   host: DiagnosticsHost,
@@ -30,20 +30,18 @@ export function bundleDiagnosticsActivity(
     if (config === null) {
       throw ApplicationFailure.nonRetryable(`${host.node} has no diagnostics block`, 'DiagnosticsNotAllowed')
     }
-    const source: BundleSource = {
-      config,
-      directory: join(host.data, 'bundles'),
-      id: fileNameOf(Context.current().info.workflowExecution?.workflowId ?? 'bundle'),
-      run: (name) => say(host, name),
-      summary,
-    }
-    return request?.dryRun ? previewBundle(source) : writeBundle(source)
+    const source = { config, run: (name: string) => say(host, name), summary }
+    if (request?.dryRun) return previewBundle(source)
+    const { execution } = await host.permits.check()
+    return writeBundle({ ...source, directory: join(host.data, 'bundles'), id: bundleId(execution) })
   }
 }
 
-/** Whoever may start workflows without the coordinator chooses their ids: none of them leads to another directory. */
-function fileNameOf(workflowId: string): string {
-  return isName(workflowId) ? workflowId : createHash('sha256').update(workflowId).digest('hex')
+/** An execution may write several; an attempt that is made again takes the place of the one before. */
+function bundleId(execution: string): string {
+  const { workflowExecution, activityId } = Context.current().info
+  const activity = JSON.stringify([workflowExecution?.workflowId, workflowExecution?.runId, activityId])
+  return `${execution}-${createHash('sha256').update(activity).digest('hex').slice(0, 12)}`
 }
 
 async function say(host: DiagnosticsHost, name: string): Promise<string> {
