@@ -28,6 +28,17 @@ export function detectorWarnings(
     : []
 }
 
+/** A journal source that selects by nothing that only journald can have set. @see systemd.journal-fields(7) */
+export function journalWarnings(name: string, { journal }: DetectorConfig, file: string, places: Places): Diagnostic[] {
+  if (journal === undefined || journal.kernel || journal.units.length > 0) return []
+  if (Object.keys(journal.fields).some((field) => field.startsWith('_'))) return []
+  const path = ['detector', name, 'journal']
+  const message =
+    'any local user can write entries that it matches: select by units, kernel, or by fields that journald sets, ' +
+    'such as fields = { _SYSTEMD_UNIT = "app.service" }'
+  return [{ file, ...problem(places.key(path), path, message) }]
+}
+
 /** Errors in the receiver of a workflow's escalations: only a configured one can be notified. */
 export function escalationErrors({ file, content, places }: WorkflowFile, receivers: readonly string[]): Diagnostic[] {
   const receiver = content?.output.escalation?.receiver

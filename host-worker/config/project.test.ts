@@ -327,3 +327,22 @@ test("project: the repository's own → valid", async () => {
   const { errors, warnings } = await loadProject(resolve(library, '..'), { development: true })
   expect({ errors, warnings }).toEqual({ errors: [], warnings: [] })
 })
+
+test.each([
+  ['identifiers = ["systemd"]', 1],
+  ['fields = { SYSLOG_IDENTIFIER = "systemd" }', 1],
+  ['identifiers = ["systemd"]\n fields = { _UID = "0" }', 0],
+  ['units = ["app.service"]', 0],
+  ['kernel = true', 0],
+])('project: journal source with %j → %i warnings of entries that any user can write', async (selection, count) => {
+  const journal = `journal {\n ${selection}\n pattern = "x"\n}`
+  const { errors, warnings } = await load({
+    'coordinator.hcl': coordinator,
+    'detectors.hcl': `detector "d" {\n workflow = "restart-service"\n target { node = "web-1" }\n ${journal}\n}`,
+    'workflows/restart-service.hcl': onNode,
+    'workflows/restart-service.ts': code,
+  })
+  expect(errors).toEqual([])
+  const expected = 'detectors.hcl:4:2: detector.d.journal: warning: any local user can write entries'
+  expect(warnings).toEqual(Array.from({ length: count }, () => expect.stringContaining(expected) as string))
+})

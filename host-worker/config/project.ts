@@ -15,7 +15,7 @@ import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
 import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
 import { suggest } from './hcl/suggest.ts'
-import { detectorWarnings, escalationErrors } from './links.ts'
+import { detectorWarnings, escalationErrors, journalWarnings } from './links.ts'
 import { inFile, type LoadedFile, loadFile } from './load-file.ts'
 import { scheduleErrors } from './schedules.ts'
 import { loadWorkflows, type ProjectWorkflow, type WorkflowFile } from './workflows.ts'
@@ -161,9 +161,10 @@ function warningsOf(
   workflows: ReadonlyMap<string, WorkflowFile>,
 ): Diagnostic[] {
   const sound = [...workflows].flatMap(([name, { content }]) => (content ? [[name, content.output] as const] : []))
-  return Object.entries(file.content?.output.detector ?? {}).flatMap(([name, detector]) =>
-    detectorWarnings(name, detector, Object.fromEntries(sound), [...workflows.keys()], file.file, file.places),
-  )
+  return Object.entries(file.content?.output.detector ?? {}).flatMap(([name, detector]) => [
+    ...detectorWarnings(name, detector, Object.fromEntries(sound), [...workflows.keys()], file.file, file.places),
+    ...journalWarnings(name, detector, file.file, file.places),
+  ])
 }
 
 function wrongEscalations(workflows: ReadonlyMap<string, WorkflowFile>, { receiver }: CoordinatorConfig): Diagnostic[] {

@@ -99,6 +99,9 @@ const journalSchema = z
       .default([]),
     identifiers: z.array(text, { error: 'expected a list of identifiers' }).default([]),
     kernel: z.boolean({ error: 'expected true or false' }).default(false),
+    fields: z
+      .record(text.regex(/^[A-Z_][A-Z0-9_]{0,63}$/, { error: 'expected the name of a journal field' }), text)
+      .default({}),
     directory: absolutePath.optional(),
     ...matching,
   })

@@ -62,12 +62,31 @@ describe.skipIf(lacks('systemd-journal-remote'))(
         units: [],
         identifiers: [],
         kernel: false,
+        fields: {},
         directory: journal.directory,
         pattern: 'failed (?P<what>\\w+)',
         count: 1,
         within: 3_600_000,
       }
       await journal.append(app('failed before'))
+    })
+
+    test('fields that journald itself sets → what any user writes under the same name is left out', async () => {
+      const fields = { _SYSTEMD_UNIT: 'init.scope', _UID: '0', _TRANSPORT: 'journal' }
+      await follow({ identifiers: ['systemd'], fields })
+      await sees()
+      const of = (MESSAGE: string, fields: Record<string, string>) => ({
+        MESSAGE,
+        SYSLOG_IDENTIFIER: 'systemd',
+        ...fields,
+      })
+      await journal.append(
+        // `logger -t systemd`, the service manager of a user, and the one of the system.
+        of('failed logger', { _TRANSPORT: 'syslog', _UID: '1000', _SYSTEMD_UNIT: 'session-1.scope' }),
+        of('failed user', { _TRANSPORT: 'journal', _UID: '1000', _SYSTEMD_UNIT: 'user@1000.service' }),
+        of('failed system', { _TRANSPORT: 'journal', _UID: '0', _SYSTEMD_UNIT: 'init.scope' }),
+      )
+      expect(await fires('1')).toMatchObject([{ labels: { what: 'system' } }])
     })
 
     test('entries appended after the first start → read, with labels', async () => {
@@ -195,7 +214,7 @@ describe('journal source, journalctl broken', () => {
     writeFileSync(join(binaries, 'journalctl'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
   }
   beforeEach(() => {
-    config = { units: [], identifiers: [], kernel: false, pattern: 'x', count: 1, within: 60_000 }
+    config = { units: [], identifiers: [], kernel: false, fields: {}, pattern: 'x', count: 1, within: 60_000 }
     rmSync(join(binaries, 'journalctl'), { force: true })
     process.env['PATH'] = binaries
   })

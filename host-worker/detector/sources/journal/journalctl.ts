@@ -96,12 +96,13 @@ function commonArgs({ directory }: JournalConfig): string[] {
   ]
 }
 
-function filters({ units, identifiers, kernel }: JournalConfig): string[] {
+function filters({ units, identifiers, kernel, fields }: JournalConfig): string[] {
   return [
     ...units.map((unit) => `--unit=${unit}`),
     ...identifiers.map((identifier) => `--identifier=${identifier}`),
     // Not --dmesg, which shows this boot alone: what came last before a crash would be missed.
     ...(kernel ? ['_TRANSPORT=kernel'] : []),
+    ...Object.entries(fields).map(([name, value]) => `${name}=${value}`),
   ]
 }
 
