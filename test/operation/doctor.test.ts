@@ -25,7 +25,7 @@ const worker = (commands = '') => `
   types = ["web"]
   ${commands}`
 const project = writeProject({
-  'worker.hcl': worker('command "look" { argv = ["/bin/ls"] }'),
+  'worker.hcl': worker('command "look" {\n argv = ["/bin/ls"]\n read_only = true\n}'),
   ...commanding('command', 'task_queue_target = "node"'),
 })
 

@@ -1,6 +1,7 @@
 /** Makes secrets in logs and configuration unreadable. */
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { RE2JS } from 're2js'
+import { BLOCK_SCALAR, PUTTY_LINES, SECRET_RULES } from './secret-rules.ts'
 
 /** A redacted text, and how many passages were made unreadable. */
 export interface Redacted {
@@ -15,22 +16,8 @@ const MAX_LINE_LENGTH = 16 * 1024
 /** Lines after which others get their turn. */
 const BATCH_LINES = 2000
 
-/** Patterns of secrets in any context. Each runs in linear time; `$1` is kept. */
-const SECRETS: readonly RegExp[] = [
-  // Authorization: Basic …, Cookie: a=…; b=…: the rest of the line
-  /((?:authorization|cookie)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^"'\s][^"']*)/gi,
-  // password=…, "api_key": "…"
-  /((?:pass(?:word|wd|phrase)?|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)["']?\s*[=:]\s*)(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:(?:basic|bearer|digest)\s+)?[^\s,;&"']+)/gi,
-  /(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}/gi,
-  // user and password, or a token alone, in a URL
-  /(:\/\/)[^\s/@]+(?=@)/g,
-  // JSON Web Tokens, AWS access keys
-  /()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}\.[A-Za-z0-9_-]*/g,
-  /()\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
-]
-
 /**
- * Redacts a text, line by line; private keys in PEM as a whole.
+ * Redacts a text, line by line; private keys, and values that take several lines, as a whole.
  *
  * @param patterns more secrets, in RE2 syntax
  */
@@ -39,8 +26,14 @@ export async function redact(text: string, patterns: readonly string[]): Promise
   const lines = text.split('\n')
   let redactions = 0
   let inKey = false
+  let hidden = 0
   for (const [index, line] of lines.entries()) {
     if (index % BATCH_LINES === BATCH_LINES - 1) await yieldToOthers()
+    if (hidden > 0) {
+      lines[index] = ''
+      hidden -= 1
+      continue
+    }
     const begins = line.includes('-----BEGIN') && line.includes('PRIVATE KEY')
     if (inKey || begins) {
       if (!inKey) redactions += 1
@@ -51,6 +44,12 @@ export async function redact(text: string, patterns: readonly string[]): Promise
     if (line.includes('-----END') && line.includes('PRIVATE KEY')) {
       redactions += 1
       hideKeyBefore(lines, index)
+      continue
+    }
+    hidden = linesOfValue(lines, index)
+    if (hidden > 0) {
+      lines[index] = `${line} ${MARK}`
+      redactions += 1
       continue
     }
     const short = line.length > MAX_LINE_LENGTH ? `${line.slice(0, MAX_LINE_LENGTH)} [cut]` : line
@@ -67,13 +66,30 @@ function hideKeyBefore(lines: string[], end: number): void {
   for (let index = end - 1; index >= 0 && /^[\sA-Za-z0-9+/=]*$/.test(lines[index] ?? ''); index--) lines[index] = ''
 }
 
+/** How many lines after one are the value of a secret that it names. */
+function linesOfValue(lines: readonly string[], index: number): number {
+  const line = lines[index] ?? ''
+  const putty = PUTTY_LINES.exec(line)?.groups?.['count']
+  if (putty !== undefined) return Number(putty)
+  const indent = BLOCK_SCALAR.exec(line)?.groups?.['indent']
+  if (indent === undefined) return 0
+  let count = 0
+  for (let next = index + 1; next < lines.length; next += 1) {
+    const text = lines[next] ?? ''
+    if (text.trim() !== '' && !/^\s/.test(text.slice(indent.length))) break
+    count += 1
+  }
+  return count
+}
+
 function redactLine(line: string, own: readonly RE2JS[]): Redacted {
   let text = line
   let redactions = 0
-  for (const secret of SECRETS) {
-    text = text.replace(secret, (_, kept: string) => {
+  for (const { pattern } of SECRET_RULES) {
+    text = text.replace(pattern, (...found: unknown[]) => {
+      const groups = found.at(-1) as { kept?: string } | undefined
       redactions += 1
-      return kept + MARK
+      return `${typeof groups === 'object' ? (groups.kept ?? '') : ''}${MARK}`
     })
   }
   for (const pattern of own) {
