@@ -8,6 +8,15 @@ function lint(text: string, file = 'x.ts'): string[] {
 
 const names = (text: string): string[] => lint(text).map((line) => line.replace(/^\d+: /, ''))
 
+test.each([
+  'class Job { constructor(readonly id: string) {} }',
+  'const kinds = { constructor: 1 }',
+  'const constructor = 1; void constructor',
+  'const value = {}[String(Math.random())]',
+])('%s → no finding', (text) => {
+  expect(names(text)).toEqual([])
+})
+
 describe('not deterministic', () => {
   test.each([
     ['await fetch("http://x/")', 'fetch'],
@@ -30,6 +39,12 @@ describe('not deterministic', () => {
     ['const call = { fetch }', 'fetch'],
     ['window.alert()', 'window'],
     ['await import("./other.ts")', 'import()'],
+    ['TextEncoder.constructor("return process")()', 'constructor'],
+    ['(async () => {})["constructor"]("return 1")()', 'constructor'],
+    ['const name = [][`constructor`]', 'constructor'],
+    ['const out = URL["con" + "struc" + "tor"]', 'constructor'],
+    ['const { constructor: make } = URL', 'constructor'],
+    ['const { ["constructor"]: make } = URL', 'constructor'],
     ['for (const file of []) void ((fetched = fetch) => fetched(file))', 'fetch'],
   ])('%s → finding', (text, name) => {
     expect(names(text)).toEqual([name])

@@ -1,7 +1,7 @@
 /** Finds what is not deterministic in the text of one file. */
 import { analyze } from '@typescript-eslint/scope-manager'
-import { type EcmaScriptModule, type ParseResult, parseSync, Visitor } from 'oxc-parser'
-import { DYNAMIC_IMPORT, forbiddenGlobal, forbiddenModule, NEW_FUNCTION } from './rules.ts'
+import { type EcmaScriptModule, type Expression, type ParseResult, parseSync, Visitor } from 'oxc-parser'
+import { CONSTRUCTOR, DYNAMIC_IMPORT, forbiddenGlobal, forbiddenModule, NEW_FUNCTION } from './rules.ts'
 
 /** One mistake, at an offset into the text in UTF-16 units. */
 export interface Finding {
@@ -33,6 +33,7 @@ export function lintSource(file: string, text: string): SourceReport {
   const findings = [
     ...imports.map(({ offset, specifier }) => ({ offset, message: forbiddenModule(specifier) })),
     ...parsed.module.dynamicImports.map(({ start }) => ({ offset: start, message: DYNAMIC_IMPORT })),
+    ...nodes.constructors.map((offset) => ({ offset, message: CONSTRUCTOR })),
     ...globals(parsed.program, nodes),
   ].filter((finding): finding is Finding => finding.message !== null)
   return {
@@ -74,10 +75,12 @@ interface Nodes {
   called: Set<number>
   /** `globalThis.x`, with `x`. */
   members: Map<number, string>
+  /** `x.constructor`, however it is written. */
+  constructors: number[]
 }
 
 function interestingNodes(program: Program): Nodes {
-  const nodes: Nodes = { imports: [], onlyTypes: new Set(), called: new Set(), members: new Map() }
+  const nodes: Nodes = { imports: [], onlyTypes: new Set(), called: new Set(), members: new Map(), constructors: [] }
   const call = ({ callee }: { callee: { type: string; start: number } }): void => {
     if (callee.type === 'Identifier') nodes.called.add(callee.start)
   }
@@ -87,6 +90,14 @@ function interestingNodes(program: Program): Nodes {
     MemberExpression({ object, property, computed }) {
       if (!computed && property.type === 'Identifier') nodes.members.set(object.start, property.name)
       if (property.type === 'Literal') nodes.members.set(object.start, String(property.value))
+      if (keyOf(property as Expression, computed) === 'constructor') nodes.constructors.push(property.start)
+    },
+    ObjectPattern({ properties }) {
+      for (const property of properties) {
+        if (property.type !== 'Property') continue
+        const { key, computed } = property
+        if (keyOf(key as Expression, computed) === 'constructor') nodes.constructors.push(key.start)
+      }
     },
     TSTypeQuery({ exprName }) {
       // Where the first name of `a.b.c` begins: where all of it does.
@@ -100,6 +111,16 @@ function interestingNodes(program: Program): Nodes {
   })
   visitor.visit(program)
   return nodes
+}
+
+/** The name of a property, as far as the text says it; null for one that is computed from anything but texts. */
+function keyOf(key: Expression, computed: boolean): string | null {
+  if (key.type === 'Identifier') return computed ? null : key.name
+  if (key.type === 'Literal') return String(key.value)
+  if (key.type === 'TemplateLiteral' && key.expressions.length === 0) return key.quasis[0]?.value.cooked ?? null
+  if (key.type !== 'BinaryExpression' || key.operator !== '+') return null
+  const parts = [keyOf(key.left, true), keyOf(key.right, true)]
+  return parts.includes(null) ? null : parts.join('')
 }
 
 /** The names that nothing in the file declares. */
