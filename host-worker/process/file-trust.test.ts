@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { geteuid } from 'node:process'
 import { describe, expect, test } from 'vitest'
@@ -13,6 +13,7 @@ describe('private directory', () => {
     const directory = join(temporaryDirectory(), 'a', 'b')
     ensurePrivateDirectory(directory)
     ensurePrivateDirectory(directory)
+    expect(statSync(directory).mode & 0o777).toBe(0o700)
   })
 
   test.each([0o777, 0o1777, 0o757, 0o702])('mode %o → refused', (mode) => {
