@@ -53,7 +53,9 @@ async function metrics(context: AppContext): Promise<Response> {
   )
   // Whoever can start executions in Temporal chooses their types: each would be a time series of its own.
   const workflowLabel = (name: string) => ({ workflow: Object.hasOwn(config.workflows, name) ? name : OTHER })
-  const receiverLabel = (name: string) => ({ receiver: Object.hasOwn(config.coordinator.receiver, name) ? name : OTHER })
+  const receiverLabel = (name: string) => ({
+    receiver: Object.hasOwn(config.coordinator.receiver, name) ? name : OTHER,
+  })
   for (const { datacenter, ledger, live: count } of perDatacenter) {
     for (const { workflow, outcome, code, count } of ledger.decisions) {
       decisions.inc({ ...workflowLabel(workflow), outcome, code }, count)
