@@ -7,8 +7,7 @@ import type { ConstraintUse, Decision, Execution, List } from '../support/http.t
 import { gone, isRunning } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
-/** How long a fault may last. */
-// On a busy machine a first attempt may fail, and the next trigger comes a minute later.
+/** How long a fault may last: on a busy machine a first attempt may fail, and the next trigger comes a minute later. */
 const healing = { within: 150_000, every: 250 }
 
 describe('resile dev --sample', { timeout: 180_000 }, () => {
