@@ -1,9 +1,10 @@
 /** Where the sockets of a coordinator are. */
 import { createHash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommandError } from '../process/exit-codes.ts'
-import { checkPrivateDirectory, ensurePrivateDirectory, Untrusted } from '../process/file-trust.ts'
+import { checkOwnDirectory, checkPrivateDirectory, Untrusted } from '../process/file-trust.ts'
 
 /** Length of a unix socket's path, in bytes, by sockaddr_un(7) on Linux; other systems take less. */
 const MAX_SOCKET_PATH_LENGTH = 100
@@ -20,12 +21,13 @@ export function frontSocketPath(data: string): string {
 }
 
 /**
- * Makes the directory of the sockets: who could put a socket there could pass for the coordinator.
+ * Makes the directory of the sockets, in which only this user can put any: who else could would pass for the coordinator.
  *
  * @throws CommandError when it belongs to another user, or others may write to it
  */
 export function makeSocketDirectory(data: string): void {
-  checked(data, (directory) => ensurePrivateDirectory(directory, directory === data ? 'any' : []))
+  mkdirSync(socketDirectory(data), { recursive: true, mode: 0o700 })
+  checkSocketDirectory(data)
 }
 
 /**
@@ -34,13 +36,11 @@ export function makeSocketDirectory(data: string): void {
  * @throws CommandError as {@link makeSocketDirectory} does
  */
 export function checkSocketDirectory(data: string): void {
-  // The name of a temporary directory can be guessed, so it must be this user's; a data directory is named by the caller.
-  checked(data, (directory) => checkPrivateDirectory(directory, directory === data ? 'any' : []))
-}
-
-function checked(data: string, check: (directory: string) => void): void {
+  const directory = socketDirectory(data)
   try {
-    check(socketDirectory(data))
+    // A data directory is named by the caller, and may be that of a service of another user.
+    if (directory === data) checkPrivateDirectory(data, 'any')
+    else checkOwnDirectory(directory)
   } catch (error) {
     if (!(error instanceof Untrusted)) throw error
     throw new CommandError(`the directory of the coordinator's socket is not safe: ${error.message}`)

@@ -2,7 +2,7 @@ import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync }
 import { join } from 'node:path'
 import { geteuid } from 'node:process'
 import { describe, expect, test } from 'vitest'
-import { ensurePrivateDirectory, readTrustedFile, Untrusted } from './file-trust.ts'
+import { checkOwnDirectory, ensurePrivateDirectory, readTrustedFile, Untrusted } from './file-trust.ts'
 import { temporaryDirectory } from './test-support.ts'
 
 const isRoot = geteuid?.() === 0
@@ -54,6 +54,26 @@ describe('private directory', () => {
     chownSync(parent, NOBODY, NOBODY)
     expect(() => ensurePrivateDirectory(directory)).toThrow(`${parent} belongs to user ${NOBODY}`)
     ensurePrivateDirectory(directory, [NOBODY])
+  })
+})
+
+describe('own directory', () => {
+  test('mode 0700 → in order', () => {
+    const directory = temporaryDirectory()
+    chmodSync(directory, 0o700)
+    expect(() => checkOwnDirectory(directory)).not.toThrow()
+  })
+
+  test.each([0o755, 0o710, 0o777])('mode %o → refused, and the chmod is named', (mode) => {
+    const directory = temporaryDirectory()
+    chmodSync(directory, mode)
+    expect(() => checkOwnDirectory(directory)).toThrow(`chmod 700 ${directory}`)
+  })
+
+  test('link to such a directory → refused: it could be led elsewhere', () => {
+    const link = join(temporaryDirectory(), 'link')
+    symlinkSync(temporaryDirectory(), link)
+    expect(() => checkOwnDirectory(link)).toThrow(`${link} is not a directory`)
   })
 })
 

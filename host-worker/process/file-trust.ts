@@ -1,5 +1,5 @@
 /** Whether only this user can have written a file or directory: what others can write can be a forgery of theirs. */
-import { constants, lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
@@ -54,12 +54,26 @@ export function checkPrivateDirectory(directory: string, owners: TrustedOwners =
 }
 
 /**
+ * Checks that a directory is this user's and closed to all others: for one whose name others can guess, and whose place
+ * they can take. A link is none: its owner could lead it elsewhere after the check.
+ *
+ * @throws Untrusted; what `lstat` throws
+ */
+export function checkOwnDirectory(directory: string): void {
+  const stats = lstatSync(directory)
+  if (!stats.isDirectory()) throw new Untrusted(directory, 'is not a directory')
+  checkOwner(directory, stats, false)
+  if ((stats.mode & 0o777) === 0o700) return
+  throw new Untrusted(directory, `has mode ${octal(stats.mode)}, and must have 0700: chmod 700 ${directory}`)
+}
+
+/**
  * Reads a file that this process is to believe, such as keys. Links are followed: what they lead to is checked.
  *
  * @throws Untrusted when another user owns it or can write to it; what `open` throws
  */
 export async function readTrustedFile(file: string): Promise<string> {
-  const handle = await open(file, constants.O_RDONLY)
+  const handle = await open(file)
   try {
     const stats = await handle.stat()
     checkOwner(file, stats)
@@ -70,20 +84,24 @@ export async function readTrustedFile(file: string): Promise<string> {
   }
 }
 
-function checkOwner(path: string, { uid }: Stats): void {
+function checkOwner(path: string, { uid }: Stats, mayBeRoot = true): void {
   const user = process.geteuid?.()
-  if (user === undefined || uid === user || uid === 0) return
-  throw new Untrusted(path, `belongs to user ${uid}, who could change it: it must belong to user ${user} or root`)
+  if (user === undefined || uid === user || (mayBeRoot && uid === 0)) return
+  const owners = `user ${user}${mayBeRoot ? ' or root' : ''}`
+  throw new Untrusted(path, `belongs to user ${uid}, who could change it: it must belong to ${owners}`)
 }
 
 function checkMode(path: string, { mode, gid }: Stats): void {
-  const octal = (mode & 0o7777).toString(8).padStart(4, '0')
   if ((mode & WRITABLE_BY_OTHERS) !== 0) {
-    throw new Untrusted(path, `has mode ${octal}, so that every user can write to it: chmod o-w ${path}`)
+    throw new Untrusted(path, `has mode ${octal(mode)}, so that every user can write to it: chmod o-w ${path}`)
   }
   if ((mode & WRITABLE_BY_GROUP) !== 0 && !isOwnGroup(gid)) {
-    throw new Untrusted(path, `has mode ${octal}, so that its group ${gid} can write to it: chmod g-w ${path}`)
+    throw new Untrusted(path, `has mode ${octal(mode)}, so that its group ${gid} can write to it: chmod g-w ${path}`)
   }
+}
+
+function octal(mode: number): string {
+  return (mode & 0o7777).toString(8).padStart(4, '0')
 }
 
 /** Whether a group has no member but this user and root. @see group(5), passwd(5) */
