@@ -60,11 +60,19 @@ export function checkFields(
   return { values: Object.fromEntries(checked), mistakes }
 }
 
-/** The type of a JSON value, or null for lists and null. */
-export function typeOf(value: unknown): 'string' | 'number' | 'bool' | 'object' | null {
-  if (typeof value === 'string' || typeof value === 'number') return typeof value as 'string' | 'number'
-  if (typeof value === 'boolean') return 'bool'
-  return isObject(value) ? 'object' : null
+/** Whether a JSON value is of a field's type; whether a string is a URL is another question. */
+export function isOfType(value: unknown, type: InputField['type']): boolean {
+  switch (type) {
+    case 'string':
+    case 'url':
+      return typeof value === 'string'
+    case 'number':
+      return typeof value === 'number'
+    case 'bool':
+      return typeof value === 'boolean'
+    case 'object':
+      return isObject(value)
+  }
 }
 
 interface Checked {
@@ -74,7 +82,7 @@ interface Checked {
 
 function checkValue(field: InputField, value: unknown, siblings: Readonly<Fields>, depth: number): Checked {
   const wrong = (message: string): Checked => ({ value, mistakes: [{ path: [], message }] })
-  if (typeOf(value) !== (field.type === 'url' ? 'string' : field.type)) return wrong(`must be of type ${field.type}`)
+  if (!isOfType(value, field.type)) return wrong(`must be of type ${field.type}`)
   if (isObject(value)) return checkObject(field, value, siblings, depth)
   const mistake = typeof value === 'string' ? mistakeInText(field, value) : null
   return mistake === null ? { value, mistakes: [] } : wrong(mistake)
@@ -92,7 +100,7 @@ function checkObject(
     const result = checkFields(fields, value, depth + 1)
     return { value: result.values, mistakes: result.mistakes }
   }
-  const others = values === undefined ? [] : Object.entries(value).filter(([, each]) => typeOf(each) !== values)
+  const others = values === undefined ? [] : Object.entries(value).filter(([, each]) => !isOfType(each, values))
   return { value, mistakes: others.map(([key]) => ({ path: [key], message: `must be of type ${values}` })) }
 }
 

@@ -3,7 +3,6 @@
  * those after it are older ones, which are kept as long as something that they signed has to verify.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto'
-
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { readTrustedFile, Untrusted } from '../process/file-trust.ts'

@@ -13,9 +13,12 @@ interface Use {
   readOnly: boolean
 }
 
+/** What a worker.hcl and that of an overlay have in common: an overlay describes no node. */
+type WorkerBlocks = Omit<WorkerConfig, 'node' | 'datacenter'>
+
 /** A worker.hcl, or that of an overlay. */
 export type WorkerFile = Pick<LoadedFile<typeof workerSchema>, 'file' | 'places'> & {
-  content: { output: Pick<WorkerConfig, 'command' | 'diagnostics' | 'load_balancer' | 'repository' | 'systemd'> } | null
+  content: { output: WorkerBlocks } | null
 }
 
 /** Errors in the references. */
@@ -30,11 +33,7 @@ export function commandErrors({ file, content, places }: WorkerFile): Diagnostic
 }
 
 /** The commands that blocks name. */
-export function usesOf({
-  diagnostics,
-  load_balancer,
-  repository,
-}: Pick<WorkerConfig, 'diagnostics' | 'load_balancer' | 'repository'>): Use[] {
+export function usesOf({ diagnostics, load_balancer, repository }: WorkerBlocks): Use[] {
   const list = (path: Path, commands: readonly string[], readOnly: boolean): Use[] =>
     commands.map((command, index) => ({ path: [...path, index], command, params: [], readOnly }))
   return [

@@ -1,5 +1,4 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
-
 import { resolve } from 'node:path'
 import type { ConfigDocument, CoordinatorConfig, ReceiverConfig, SecretPlace } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'

@@ -1,5 +1,4 @@
 /** A program's side of mutual TLS: whom it trusts, and who it is. */
-
 import { readTrustedFile } from '../process/file-trust.ts'
 import { fileVersion } from '../process/file-version.ts'
 

@@ -1,5 +1,4 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
-
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'

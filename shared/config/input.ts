@@ -1,6 +1,6 @@
 /** The `input` blocks of workflows/<name>.hcl: the fields of a workflow's input, and theirs. */
 import { z } from 'zod'
-import { checkFields, type InputField, typeOf } from '../input.ts'
+import { checkFields, type InputField, isOfType } from '../input.ts'
 import { checkHost, flag, given, pattern, text } from './fields.ts'
 
 /** How deep fields may be nested in the configuration. */
@@ -47,7 +47,7 @@ function fieldSchema(depth: number): z.ZodType<InputField> {
         if (field.recursive && field.type !== 'object')
           issue('recursive', 'only an input of type "object" is recursive')
         const contents = [field.values, field.field, field.recursive || undefined].filter(
-          (given) => given !== undefined,
+          (content) => content !== undefined,
         )
         if (contents.length > 1) issue('type', 'field, values and recursive are mutually exclusive')
       },
@@ -58,8 +58,7 @@ function fieldSchema(depth: number): z.ZodType<InputField> {
         if (field.default === undefined) return
         const issue = (message: string): void => context.addIssue({ code: 'custom', path: ['default'], message })
         if (field.required) issue('a required input has no default')
-        if (typeOf(field.default) !== (field.type === 'url' ? 'string' : field.type))
-          issue(`is not of type ${field.type}`)
+        if (!isOfType(field.default, field.type)) issue(`is not of type ${field.type}`)
         // What is in a recursive one is only known where it is used.
         else if (!field.recursive) {
           const { mistakes } = checkFields({ default: field }, { default: field.default })

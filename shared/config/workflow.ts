@@ -129,6 +129,7 @@ export const workflowSchema = z
 export type WorkflowConfig = z.output<typeof workflowSchema>
 /** One safety limit of a workflow; `period` in milliseconds, `value` in percent of the known nodes with `percent`. */
 export type Constraint = WorkflowConfig['constraint'][number]
+
 /** The name of the exported workflow function: the stem in camel case (`restart-service` → `restartService`). */
 export function defaultWorkflowType(workflow: string): string {
   return workflow.replace(/[._-]+(.)?/g, (_, next: string | undefined) => (next ?? '').toUpperCase())

@@ -1,5 +1,5 @@
 /** The text after a slash command: `WORKFLOW TARGET key=value… reason …`. */
-import type { InputField } from '../../../shared/input.ts'
+import { type InputField, isOfType } from '../../../shared/input.ts'
 import type { Target } from '../../../shared/wire.ts'
 import type { Workflow } from '../../../shared/workflows.ts'
 import { decodeJson } from '../../http/body.ts'
@@ -94,16 +94,11 @@ function readValue(rest: string, begin: number): TypedValue {
 
 function typed(key: string, { text, isQuoted }: TypedValue, type: InputField['type'] | 'any'): unknown {
   const json = isQuoted && type === 'any' ? text : jsonOf(text)
-  const right = {
-    any: () => true,
-    string: () => true,
-    url: () => true,
-    number: () => typeof json === 'number',
-    bool: () => typeof json === 'boolean',
-    object: () => typeof json === 'object' && json !== null && !Array.isArray(json),
-  }[type]()
-  if (!right) throw misunderstood(`${key}: "${text}" is not of type ${type}`)
-  return type === 'string' || type === 'url' || json === undefined ? text : json
+  const isText = type === 'string' || type === 'url'
+  if (!isText && type !== 'any' && !isOfType(json, type)) {
+    throw misunderstood(`${key}: "${text}" is not of type ${type}`)
+  }
+  return isText || json === undefined ? text : json
 }
 
 /** A text as JSON; undefined when it is not JSON, or would change in transit. */

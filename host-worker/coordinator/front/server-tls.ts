@@ -1,5 +1,4 @@
 /** The front's certificates: read from files, and again when they change. */
-
 import { constants, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { readTrustedFile, Untrusted } from '../../process/file-trust.ts'

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import type { DiagnosticsConfig } from '../../../../shared/config.ts'
 import type { BundleReport, BundleRequest, Diagnostics } from '../../../../workflows/sdk/activities.ts'
+import { keyOf } from '../../journal/journal.ts'
+import { currentOrder } from '../../journal/run-once.ts'
 import type { PermitGate } from '../../permits/gate.ts'
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
 import { previewBundle, writeBundle } from './bundle.ts'
@@ -39,9 +40,7 @@ export function bundleDiagnosticsActivity(
 
 /** An execution may write several; an attempt that is made again takes the place of the one before. */
 function bundleId(execution: string): string {
-  const { workflowExecution, activityId } = Context.current().info
-  const activity = JSON.stringify([workflowExecution?.workflowId, workflowExecution?.runId, activityId])
-  return `${execution}-${createHash('sha256').update(activity).digest('hex').slice(0, 12)}`
+  return `${execution}-${createHash('sha256').update(keyOf(currentOrder())).digest('hex').slice(0, 12)}`
 }
 
 async function say(host: DiagnosticsHost, name: string): Promise<string> {

@@ -1,7 +1,7 @@
 /** Makes secrets in logs and configuration unreadable. */
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { RE2JS } from 're2js'
-import { BLOCK_SCALAR, PUTTY_LINES, SECRET_RULES } from './secret-rules.ts'
+import { BLOCK_SCALAR, PUTTY_LINES, SECRET_PATTERNS } from './secret-patterns.ts'
 
 /** A redacted text, and how many passages were made unreadable. */
 export interface Redacted {
@@ -85,11 +85,10 @@ function linesOfValue(lines: readonly string[], index: number): number {
 function redactLine(line: string, own: readonly RE2JS[]): Redacted {
   let text = line
   let redactions = 0
-  for (const { pattern } of SECRET_RULES) {
-    text = text.replace(pattern, (...found: unknown[]) => {
-      const groups = found.at(-1) as { kept?: string } | undefined
+  for (const secret of SECRET_PATTERNS) {
+    text = text.replace(secret, (_, kept: string) => {
       redactions += 1
-      return `${typeof groups === 'object' ? (groups.kept ?? '') : ''}${MARK}`
+      return kept + MARK
     })
   }
   for (const pattern of own) {

@@ -1,0 +1,117 @@
+/**
+ * What secrets look like in a line of a log or of configuration. Each pattern is for one line; what its group `kept` matches
+ * stays. Repetitions are bounded or can't overlap, so that a line is searched in linear time.
+ */
+
+/** Words that name a secret, with what may follow in the same name: `secret_key`, `passwordHash`, `api-key-2`. */
+const WORD =
+  '(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credential|(?:api|access|private|account|signing|encryption|shared|auth|session|master|license)[_.-]?key|session[_.-]?id|jsessionid|phpsessid|connect\\.sid|client[_.-]?secret|otp|pin[_.-]?code)'
+const SUFFIX = '(?:[_.-]?(?:key|value|hash|string|text|base64|b64|plain|[0-9]{1,3}))?s?'
+/** A name on a command line or in XML, where it stands alone. */
+const NAME = `[\\w.:-]{0,40}?${WORD}${SUFFIX}`
+
+/** A quote, also within JSON that is text in JSON in turn. */
+const QUOTE = '\\\\{0,15}["\'`]'
+/** In quotes as they are, or behind as many backslashes as at the beginning; an end that was cut off is none. */
+const QUOTED =
+  '"(?:[^"\\\\]|\\\\.)*"?|\'(?:[^\'\\\\]|\\\\.)*\'?|`[^`]*`?|(?<escape>\\\\{1,15})(?<quote>["\'])[\\s\\S]*?(?:(?<!\\\\)\\k<escape>\\k<quote>|$)'
+/** Up to a space or delimiter; a comma or semicolon is one only before a space or another `name=`. */
+const BARE = '(?:[^\\s,;&"\'<>`\\\\)}\\]]|[,;](?!\\s|$|[\\w.-]{1,40}[=:])|\\\\(?!["\'])|[)}\\]](?=[^\\s,;)}\\]]))+'
+const SCHEME = '(?:basic|bearer|digest|token|negotiate)\\s+\\S+'
+const VALUE = `(?:${QUOTED}|${SCHEME}|${BARE})`
+
+const after = (kept: string, secret: string, flags = 'gi'): RegExp =>
+  new RegExp(`(?<kept>${kept})(?!\\[redacted])${secret}`, flags)
+
+/** Tokens that their issuer marks, by the beginnings that it documents; their case counts. */
+const MARKED: readonly string[] = [
+  // GitHub
+  '(?:gh[pousr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,})',
+  // GitLab
+  'gl(?:pat|ptt|dt|rt|cbt|ft|imt|agent|soat|oas|ffct)-[A-Za-z0-9_.-]{16,}',
+  // Slack
+  '(?:xox[a-z](?:\\.xox[a-z])?-[A-Za-z0-9-]{8,}|xapp-[A-Za-z0-9-]{8,})',
+  // Stripe
+  '(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{10,}',
+  // Standard Webhooks
+  'whsec_[A-Za-z0-9+/=]{16,}',
+  // Google
+  '(?:AIza[A-Za-z0-9_-]{30,}|ya29\\.[A-Za-z0-9_-]{16,}|GOCSPX-[A-Za-z0-9_-]{16,})',
+  // AWS
+  '(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}',
+  // npm
+  'npm_[A-Za-z0-9]{30,}',
+  // PyPI
+  'pypi-[A-Za-z0-9_-]{16,}',
+  // DigitalOcean
+  'do[opr]_v1_[a-f0-9]{32,}',
+  // SendGrid
+  'SG\\.[A-Za-z0-9_-]{16,}\\.[A-Za-z0-9_-]{16,}',
+  // Twilio
+  'SK[0-9a-f]{32}',
+  // Shopify
+  'shp(?:at|ca|pa|ss)_[A-Fa-f0-9]{32}',
+  // Hugging Face
+  'hf_[A-Za-z0-9]{30,}',
+  // AI services
+  'sk-[A-Za-z0-9_-]{20,}',
+  // HashiCorp Vault
+  'hv[sbr]\\.[A-Za-z0-9_-]{20,}',
+  // Terraform Cloud
+  '[A-Za-z0-9]{14}\\.atlasv1\\.[A-Za-z0-9_=-]{20,}',
+  // age
+  'AGE-SECRET-KEY-1[A-Z0-9]{20,}',
+  // Doppler
+  'dp\\.(?:pt|st|ct|sa|scim|audit)\\.[A-Za-z0-9_.-]{16,}',
+  // Grafana
+  'gl(?:sa|c)_[A-Za-z0-9_=+/]{20,}',
+  // Telegram
+  '[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}',
+  // JSON Web Token (RFC 7519, RFC 7516): two to five parts
+  'eyJ[A-Za-z0-9_-]{8,}(?:\\.[A-Za-z0-9_-]*){2,4}',
+]
+
+/** The patterns, in the order in which they are applied: those that know where a secret ends come first. */
+export const SECRET_PATTERNS: readonly RegExp[] = [
+  // Authorization: Basic …, Set-Cookie: a=…; b=…: the rest of the line, or what is in quotes
+  after(
+    `(?<![?&])(?:authorization|cookie|x-[a-z0-9-]{0,30}(?:key|token|secret|auth|signature))(?:${QUOTE})?\\s{0,8}[=:]\\s{0,8}`,
+    `(?:${QUOTED}|[^"'\\s\\\\][^"'\\\\]*)`,
+  ),
+  // <password>…</password>
+  after(`<${NAME}(?:\\s[^<>]{0,200})?>`, '(?:<!\\[CDATA\\[.*?(?:\\]\\]>|$)|[^<]+)'),
+  // DB_PASSWORD=…, at the beginning of a line: the rest of it
+  after(
+    `^\\s*(?:export\\s+|set\\s+)?[A-Z0-9_]{0,60}${WORD.toUpperCase()}[A-Z0-9_]{0,20}=`,
+    `(?:(?:${QUOTED})|[^"'].*)`,
+    'g',
+  ),
+  // password: …, "api_key": "…", 'token' => '…', also within JSON that is text in JSON
+  after(`${WORD}${SUFFIX}(?:${QUOTE})?\\]?\\s{0,8}(?:=>|:=|[=:])\\s{0,8}`, VALUE),
+  // --password …, --db-token=…
+  after(`--?${NAME}(?:\\s{1,8}|=)`, `(?!-)${VALUE}`),
+  after('\\bsshpass\\s{1,8}-p\\s{0,8}', VALUE),
+  after('\\bredis-cli\\b[^|;]{0,200}?\\s-a\\s{1,8}', VALUE),
+  after('\\b(?:mysql|mysqldump|mysqladmin|mariadb)\\b[^|;]{0,200}?\\s-p', `(?!\\s)${VALUE}`),
+  after('\\bcurl\\b[^|;]{0,200}?\\s(?:-u|--user|--proxy-user)[\\s=]{1,8}', VALUE),
+  // machine … login … password …, in one line or in several (netrc)
+  after('\\bmachine\\s[^\\n]{0,200}?\\s(?:password|account)\\s{1,8}', '\\S+'),
+  after('^\\s{0,16}(?:password|account)\\s{1,8}', '\\S+(?=\\s*$)'),
+  after('\\bbearer\\s{1,8}', '[A-Za-z0-9._~+/=-]{8,}'),
+  // user:password@ in a URL, whatever the password contains; host:port is none
+  after(':\\/\\/', '[^\\s"\'<>/:@]{0,100}:(?!\\d{1,5}(?:[/?#\\s]|$))[^\\s"\'<>]*(?=@)'),
+  after(':\\/\\/', '[^\\s/?#"\'<>]+(?=@)'),
+  // ?token=…, &X-Amz-Signature=…, a shared access signature
+  after('[?&](?:key|sig|signature|code|auth|x-amz-(?:signature|credential|security-token))=', '[^\\s&"\'<>]+'),
+  after('(?:hooks\\.slack\\.com/(?:services|workflows)|discord(?:app)?\\.com/api/webhooks)/', '[\\w/-]+'),
+  ...MARKED.map((source) => new RegExp(`(?<kept>)(?<![A-Za-z0-9])${source}`, 'g')),
+]
+
+/** The name of a secret whose value is on the lines that follow, further indented: a block scalar of YAML. */
+export const BLOCK_SCALAR = new RegExp(
+  `^(?<indent>\\s*)(?:-\\s+)?["']?[\\w.-]{0,60}${WORD}${SUFFIX}["']?\\s*:\\s*[|>][+-]?\\d?[+-]?\\s*$`,
+  'i',
+)
+
+/** The number of lines that a private key of PuTTY has. */
+export const PUTTY_LINES = /^Private-Lines:\s*(?<count>\d{1,4})\s*$/
