@@ -32,6 +32,10 @@ describe('redaction: what names a secret', () => {
     ['redis-cli -h host -a hunter2 ping', 'redis-cli -h host -a [redacted] ping'],
     ['password: |\n  hunter2\n  more\nuser: bob', 'password: | [redacted]\n\n\nuser: bob'],
     ['Private-Lines: 2\nhunter2\nmore\nPrivate-MAC: x', 'Private-Lines: 2 [redacted]\n\n\nPrivate-MAC: x'],
+    ['password            = hunter2 x', 'password            = [redacted] x'],
+    ['password=hun<t`e)r2 x', 'password=[redacted] x'],
+    ['GET /?authorization=hunter2 200', 'GET /?authorization=[redacted]'],
+    ['https://hun"t?er2@host/', 'https://[redacted]@host/'],
     ['AccountName=a;AccountKey=hunter2==;EndpointSuffix=b', 'AccountName=a;AccountKey=[redacted];EndpointSuffix=b'],
   ])('%j', async (text, expected) => {
     expect(await redacted(text)).toBe(expected)

@@ -16,7 +16,7 @@ const QUOTE = '\\\\{0,15}["\'`]'
 const QUOTED =
   '"(?:[^"\\\\]|\\\\.)*"?|\'(?:[^\'\\\\]|\\\\.)*\'?|`[^`]*`?|(?<escape>\\\\{1,15})(?<quote>["\'])[\\s\\S]*?(?:(?<!\\\\)\\k<escape>\\k<quote>|$)'
 /** Up to a space or delimiter; a comma or semicolon is one only before a space or another `name=`. */
-const BARE = '(?:[^\\s,;&"\'<>`\\\\)}\\]]|[,;](?!\\s|$|[\\w.-]{1,40}[=:])|\\\\(?!["\'])|[)}\\]](?=[^\\s,;)}\\]]))+'
+const BARE = '(?:[^\\s,;&"\'\\\\]|[,;](?!\\s|$|[\\w.-]{1,40}[=:])|\\\\(?!["\']))+'
 const SCHEME = '(?:basic|bearer|digest|token|negotiate)\\s+\\S+'
 const VALUE = `(?:${QUOTED}|${SCHEME}|${BARE})`
 
@@ -75,7 +75,7 @@ const MARKED: readonly string[] = [
 export const SECRET_PATTERNS: readonly RegExp[] = [
   // Authorization: Basic …, Set-Cookie: a=…; b=…: the rest of the line, or what is in quotes
   after(
-    `(?<![?&])(?:authorization|cookie|x-[a-z0-9-]{0,30}(?:key|token|secret|auth|signature))(?:${QUOTE})?\\s{0,8}[=:]\\s{0,8}`,
+    `(?:authorization|cookie|(?<![?&])x-[a-z0-9-]{0,30}(?:key|token|secret|auth|signature))(?:${QUOTE})?\\s*[=:]\\s*`,
     `(?:${QUOTED}|[^"'\\s\\\\][^"'\\\\]*)`,
   ),
   // <password>…</password>
@@ -87,20 +87,20 @@ export const SECRET_PATTERNS: readonly RegExp[] = [
     'g',
   ),
   // password: …, "api_key": "…", 'token' => '…', also within JSON that is text in JSON
-  after(`${WORD}${SUFFIX}(?:${QUOTE})?\\]?\\s{0,8}(?:=>|:=|[=:])\\s{0,8}`, VALUE),
+  after(`${WORD}${SUFFIX}(?:${QUOTE})?\\]?\\s*(?:=>|:=|[=:])\\s*`, VALUE),
   // --password …, --db-token=…
-  after(`--?${NAME}(?:\\s{1,8}|=)`, `(?!-)${VALUE}`),
-  after('\\bsshpass\\s{1,8}-p\\s{0,8}', VALUE),
-  after('\\bredis-cli\\b[^|;]{0,200}?\\s-a\\s{1,8}', VALUE),
+  after(`--?${NAME}(?:\\s+|=)`, `(?!-)${VALUE}`),
+  after('\\bsshpass\\s+-p\\s*', VALUE),
+  after('\\bredis-cli\\b[^|;]{0,200}?\\s-a\\s+', VALUE),
   after('\\b(?:mysql|mysqldump|mysqladmin|mariadb)\\b[^|;]{0,200}?\\s-p', `(?!\\s)${VALUE}`),
-  after('\\bcurl\\b[^|;]{0,200}?\\s(?:-u|--user|--proxy-user)[\\s=]{1,8}', VALUE),
+  after('\\bcurl\\b[^|;]{0,200}?\\s(?:-u|--user|--proxy-user)[\\s=]+', VALUE),
   // machine … login … password …, in one line or in several (netrc)
-  after('\\bmachine\\s[^\\n]{0,200}?\\s(?:password|account)\\s{1,8}', '\\S+'),
-  after('^\\s{0,16}(?:password|account)\\s{1,8}', '\\S+(?=\\s*$)'),
-  after('\\bbearer\\s{1,8}', '[A-Za-z0-9._~+/=-]{8,}'),
+  after('\\bmachine\\s[^\\n]{0,200}?\\s(?:password|account)\\s+', '\\S+'),
+  after('^\\s{0,16}(?:password|account)\\s+', '\\S+(?=\\s*$)'),
+  after('\\bbearer\\s+', '[A-Za-z0-9._~+/=-]{8,}'),
   // user:password@ in a URL, whatever the password contains; host:port is none
   after(':\\/\\/', '[^\\s"\'<>/:@]{0,100}:(?!\\d{1,5}(?:[/?#\\s]|$))[^\\s"\'<>]*(?=@)'),
-  after(':\\/\\/', '[^\\s/?#"\'<>]+(?=@)'),
+  after(':\\/\\/', '[^\\s/]+(?=@)'),
   // ?token=…, &X-Amz-Signature=…, a shared access signature
   after('[?&](?:key|sig|signature|code|auth|x-amz-(?:signature|credential|security-token))=', '[^\\s&"\'<>]+'),
   after('(?:hooks\\.slack\\.com/(?:services|workflows)|discord(?:app)?\\.com/api/webhooks)/', '[\\w/-]+'),
