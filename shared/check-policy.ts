@@ -1,6 +1,6 @@
 /**
- * Which hosts a health check may request. Its URL comes from a workflow's input, so from whoever may start the workflow,
- * or from a label of an alert.
+ * Which hosts a health check may request. Its URL comes from a workflow's input, so from a caller or from a label of an
+ * alert.
  */
 import ipaddr from 'ipaddr.js'
 
@@ -54,7 +54,7 @@ export function checkPolicy(hosts: readonly string[], own: readonly string[]): C
   }
 }
 
-/** Allows all: for checks whose URL stands in the configuration. */
+/** Allows all: for checks whose URL is in the configuration. */
 export const ANY_HOST: CheckPolicy = { refuseUrl: () => null, refuseAddress: () => null }
 
 /**

@@ -51,7 +51,7 @@ async function metrics(context: AppContext): Promise<Response> {
       return { datacenter, ledger, live: nodes.length }
     }),
   )
-  // Whoever can start executions in Temporal chooses their types: each would be a time series of its own.
+  // Anyone who can start executions in Temporal chooses their types: each would be a separate time series.
   const workflowLabel = (name: string) => ({ workflow: Object.hasOwn(config.workflows, name) ? name : OTHER })
   const receiverLabel = (name: string) => ({
     receiver: Object.hasOwn(config.coordinator.receiver, name) ? name : OTHER,

@@ -68,7 +68,7 @@ function openParams({ argv, params, allow_options }: CommandConfig): Doubt[] {
     ? [
         {
           path: ['argv', 0],
-          message: 'a parameter chooses the program: name it here, in a command of its own for each',
+          message: 'a parameter chooses the program: name it here, in a separate command for each program',
         },
       ]
     : []

@@ -103,7 +103,7 @@ export function resolveCommand(host: CommandHost, request: CommandRequest): Reso
 
 /**
  * The workflows that a command which changes the host is bound to. One that is bound to none can be run by nobody: a
- * workflow's input may name the command, and then whoever can start any workflow could run it.
+ * workflow's input may name the command, and then every caller who can start any workflow could run it.
  *
  * @throws ApplicationFailure `CommandNotAllowed`
  */

@@ -74,7 +74,7 @@ export function checkPlace(permit: Permit, host: PermitHost, now: number, subjec
   }
 }
 
-/** A command of worker.hcl, and the workflows that it is bound to there; without them, whoever names it may run it. */
+/** A command of worker.hcl, and the workflows that it is bound to there; without them, every workflow may run it. */
 export interface CommandBinding {
   name: string
   workflows?: readonly string[] | undefined

@@ -52,7 +52,7 @@ function change<Result>(
   })
 }
 
-/** The command that changes a pool, where one does: it is named by the operator, so it needs no workflows of its own. */
+/** The command that changes a pool, where one does: the operator names it in the pool's block, so it may name no workflows. */
 function bindingIn(host: PoolHost, pool: string, verb: 'drain' | 'return'): Pick<ChangeScope, 'binding'> {
   const adapter = host.loadBalancers[pool]?.command
   if (adapter === undefined) return {}
