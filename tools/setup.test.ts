@@ -1,15 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { linesOf, makeClone, until } from './test-clone.ts'
 
-/** An npm that takes a moment, like the real one deletes node_modules first, and notes each of its runs. */
+/** An npm that takes a moment (or until `hold` is gone), deletes node_modules first as the real one does, and notes each run. */
 const fakeNpm = `#!/bin/sh
 echo "begin $*" >> runs
 rm -rf node_modules
 mkdir node_modules
 sleep 1
+while [ -e hold ]; do sleep 0.1; done
 if [ -e broken ]; then echo "npm error the registry is closed" >&2; exit 1; fi
 echo "end" >> runs
 `
@@ -18,7 +19,20 @@ function cloneWithNpm(): string {
   return makeClone({ 'package-lock.json': '{}', 'fake/npm': fakeNpm })
 }
 
-function setUp(clone: string): { child: ChildProcess; done: Promise<{ code: number | null; said: string }> } {
+/** How many processes hold the lock of the set-up; 2 are the set-up and its npm. */
+function lockOwners(clone: string): number {
+  const owners: unknown = JSON.parse(readFileSync(join(clone, '.resile/setup/1'), 'utf8'))
+  return Array.isArray(owners) ? owners.length : 0
+}
+
+interface SetUp {
+  child: ChildProcess
+  /** What it has written to stderr up to now. */
+  said: () => string
+  done: Promise<{ code: number | null; said: string }>
+}
+
+function setUp(clone: string): SetUp {
   const { npm_execpath: _, ...env } = process.env
   const child = spawn(process.execPath, [join(clone, 'tools/setup.mjs')], {
     env: { ...env, PATH: [join(clone, 'fake'), env['PATH']].join(delimiter) },
@@ -31,7 +45,11 @@ function setUp(clone: string): { child: ChildProcess; done: Promise<{ code: numb
   child.stderr.on('data', (chunk: Buffer) => {
     said += chunk.toString()
   })
-  return { child, done: new Promise((resolve) => child.once('close', (code) => resolve({ code, said }))) }
+  return {
+    child,
+    said: () => said,
+    done: new Promise((resolve) => child.once('close', (code) => resolve({ code, said }))),
+  }
 }
 
 test('set-up: run again → silent, unless the lockfile changed', async () => {
@@ -68,12 +86,19 @@ test('set-up: several at once → one installs', async () => {
 
 test('set-up: killed → next one waits for its npm, and repeats it', async () => {
   const clone = cloneWithNpm()
+  const hold = join(clone, 'hold')
+  writeFileSync(hold, '')
+  onTestFinished(() => {
+    rmSync(hold, { force: true })
+  })
   const { child, done } = setUp(clone)
-  await until(() => existsSync(join(clone, 'runs')))
+  await until(() => existsSync(join(clone, 'runs')) && lockOwners(clone) === 2)
   child.kill('SIGKILL')
   await done
-  const next = await setUp(clone).done
-  expect(next).toMatchObject({ code: 0, said: expect.stringContaining('another set-up is at work') })
+  const next = setUp(clone)
+  await until(() => next.said().includes('another set-up is at work'))
+  rmSync(hold)
+  expect(await next.done).toMatchObject({ code: 0 })
   expect(linesOf(join(clone, 'runs')).map((line) => line.split(' ')[0])).toEqual(['begin', 'end', 'begin', 'end'])
 })
 
