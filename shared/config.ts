@@ -14,6 +14,7 @@ import { workflowSchema } from './config/workflow.ts'
 
 export * from './config/coordinator.ts'
 export * from './config/detectors.ts'
+export { type TemporalCredentials, usesTls } from './config/temporal.ts'
 export * from './config/worker.ts'
 export * from './config/workflow.ts'
 

@@ -63,6 +63,9 @@ export const COORDINATOR_EVENTS = {
 export const WORKER_EVENTS = {
   change_not_withdrawn: 'The change journal could not be updated before a repeatable change is made again.',
   checkout_not_removed: 'The working copy of a tested revision could not be removed.',
+  temporal_credentials_not_reloaded:
+    'The changed credentials for Temporal cannot be used; the previous connection stays in use.',
+  temporal_credentials_reloaded: 'The connection to Temporal uses changed credentials.',
   connection_not_closed: 'The connection to Temporal could not be closed when the worker stopped.',
   heartbeat: 'The coordinator accepts heartbeats of this node.',
   heartbeat_failed: 'The coordinator did not accept a heartbeat.',

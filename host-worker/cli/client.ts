@@ -3,7 +3,7 @@ import type { Command } from '@commander-js/extra-typings'
 import type { Problem } from '../../shared/wire.ts'
 import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
-import { type CoordinatorOptions, coordinatorAddress } from './coordinator-address.ts'
+import { type CoordinatorOptions, coordinatorAddress, PLAINTEXT } from './coordinator-address.ts'
 import { problemDetails } from './tables.ts'
 
 /** Options that every client command has. */
@@ -56,6 +56,7 @@ export function clientVerb<Usage extends string>(root: Command, usage: Usage, de
     .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
+    .option('--plaintext', PLAINTEXT)
     .option('--project <dir>', 'the project whose local coordinator is meant', '.')
     .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
     .option('--json', 'print the HTTP body as it is', false)

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { isExposed } from '../../shared/loopback.ts'
 import { checkSocketDirectory, socketPath } from '../coordinator/socket-path.ts'
-import type { ClientTlsFiles } from '../net/client-tls.ts'
+import type { CredentialFiles } from '../net/client-credentials.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { DEV_FILE, type DevFile } from '../net/dev-file.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
@@ -15,11 +16,16 @@ export interface CoordinatorOptions extends TlsOptions {
   data?: string | undefined
 }
 
+/** Help of the option by which an `http://` coordinator on another machine is accepted. */
+export const PLAINTEXT = 'accept an http:// coordinator on another machine'
+
 /** PEM files for an `https://` coordinator; else `$RESILE_CA`, `$RESILE_CERT`, `$RESILE_KEY`. */
 export interface TlsOptions {
   ca?: string | undefined
   cert?: string | undefined
   key?: string | undefined
+  /** Accepts an `http://` coordinator that is not on this machine. */
+  plaintext?: boolean | undefined
 }
 
 /**
@@ -29,7 +35,7 @@ export interface TlsOptions {
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
-  if (given !== undefined) return parseAddress(given, tlsFiles(options))
+  if (given !== undefined) return parseAddress(given, tlsFiles(options), options.plaintext === true)
   const data = dataDirectory(options)
   const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
   const socket = text === null ? socketPath(resolve(data)) : (JSON.parse(text) as DevFile).socket
@@ -53,7 +59,7 @@ export function dataDirectory(options: { project: string; data?: string | undefi
  *
  * @throws CommandError `usage` for a certificate without its key, and the other way round
  */
-export function tlsFiles(options: TlsOptions): ClientTlsFiles {
+export function tlsFiles(options: TlsOptions): CredentialFiles {
   const { RESILE_CA, RESILE_CERT, RESILE_KEY } = process.env
   const files = {
     ca_file: options.ca ?? (RESILE_CA || undefined),
@@ -69,10 +75,17 @@ export function tlsFiles(options: TlsOptions): ClientTlsFiles {
 /**
  * Reads `http://…`, `https://…` or `unix:PATH`.
  *
+ * @param plaintext whether an `http://` URL may lead to another machine
  * @throws CommandError `usage`
  */
-export function parseAddress(text: string, tls: ClientTlsFiles = {}): CoordinatorAddress {
+export function parseAddress(text: string, tls: CredentialFiles, plaintext: boolean): CoordinatorAddress {
   if (text.startsWith('unix:')) return { socket: text.slice('unix:'.length) }
+  if (!plaintext && isExposed(text)) {
+    throw new CommandError(
+      `${text} would be called unencrypted: use https://, or --plaintext to accept it (in worker.hcl: plaintext = true)`,
+      EXIT.usage,
+    )
+  }
   const url = URL.canParse(text) ? new URL(text) : null
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return { url: text, tls }
   throw new CommandError(

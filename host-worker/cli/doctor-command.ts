@@ -68,7 +68,9 @@ async function patientOf(options: DoctorOptions, { dir, project }: LoadedProject
   const known: NodeOptions = {
     ...(local === undefined ? {} : { node: local.name, datacenter: local.datacenter, types: local.types.join() }),
     // `resile dev` goes by its own addresses, whatever worker.hcl says.
-    ...(dev === null ? {} : { coordinator: `unix:${dev.socket}`, temporalAddress: dev.temporal }),
+    ...(dev === null
+      ? {}
+      : { coordinator: `unix:${dev.socket}`, temporalAddress: dev.temporal, temporalPlaintext: true }),
     ...options,
   }
   const config = nodeConfig(known, project ?? { worker: null, commands: {} })

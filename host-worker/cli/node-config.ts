@@ -2,6 +2,7 @@
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
 import type { Project } from '../config/project.ts'
 import { systemdCommands } from '../config/systemd-commands.ts'
+import { credentialFilesIn } from '../net/client-credentials.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { usage } from '../process/exit-codes.ts'
 import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
@@ -14,6 +15,8 @@ export interface NodeOptions extends TlsOptions {
   types?: string
   coordinator?: string
   temporalAddress?: string
+  temporalPlaintext?: boolean
+  plaintext?: boolean
   namespace?: string
   metrics?: string
 }
@@ -34,11 +37,7 @@ export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker'
     node,
     datacenter,
     types: options.types === undefined ? (file?.types ?? []) : options.types.split(',').filter((type) => type !== ''),
-    temporal: {
-      ...file?.temporal,
-      ...(options.temporalAddress === undefined ? {} : { address: options.temporalAddress }),
-      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
-    },
+    temporal: temporalOf(options, project),
     metrics: options.metrics === undefined ? file?.metrics : { listen: options.metrics },
   })
   if (!parsed.success)
@@ -60,13 +59,25 @@ export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker'
   }
 }
 
+/** The `temporal` block; files are relative to the project. */
+function temporalOf(options: NodeOptions, { worker }: Pick<Project, 'worker'>): object {
+  const { address, namespace, plaintext, server_name, ...files } = worker?.temporal ?? {}
+  const tls = { plaintext, server_name, ...credentialFilesIn(options.project, files) }
+  return {
+    address: options.temporalAddress ?? address,
+    namespace: options.namespace ?? namespace,
+    ...(options.temporalPlaintext === true ? { plaintext: true } : tls),
+  }
+}
+
 /** The coordinator at an address, called with the files of worker.hcl or of the command line. */
 export function nodeCoordinator(
   address: string,
   options: NodeOptions,
   config: Pick<WorkerConfig, 'coordinator'>,
 ): CoordinatorAddress {
-  return parseAddress(address, { ...config.coordinator, ...given(tlsFiles(options)) })
+  const plaintext = options.plaintext === true || config.coordinator?.plaintext === true
+  return parseAddress(address, { ...config.coordinator, ...given(tlsFiles(options)) }, plaintext)
 }
 
 /** Those of its keys that have a value. */

@@ -5,6 +5,7 @@ import { Command, Option } from '@commander-js/extra-typings'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
 import { addClientCommands } from './client-commands.ts'
+import { PLAINTEXT } from './coordinator-address.ts'
 import { addOperatorCommands } from './operator-commands.ts'
 import { addSignalsCommand } from './signals-command.ts'
 
@@ -69,7 +70,9 @@ export function program(): Command {
     .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: worker.hcl, $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
+    .option('--plaintext', PLAINTEXT)
     .option('--temporal-address <host:port>', 'Temporal (default: worker.hcl)')
+    .option('--temporal-plaintext', 'reach it without TLS, whatever worker.hcl says')
     .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
     .option(
       '--metrics <host:port>',
@@ -97,7 +100,9 @@ export function program(): Command {
     .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: worker.hcl, $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: worker.hcl, $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: worker.hcl, $RESILE_KEY)")
+    .option('--plaintext', PLAINTEXT)
     .option('--temporal-address <host:port>', 'Temporal (default: a running resile dev, worker.hcl)')
+    .option('--temporal-plaintext', 'reach it without TLS, whatever worker.hcl says')
     .option('--namespace <name>', "Temporal's namespace (default: worker.hcl)")
     .option('--json', 'print JSON', false)
     .addHelpText('after', '\nExit codes: 0 nothing has failed, 1 something has, 2 usage')
@@ -117,6 +122,7 @@ export function program(): Command {
     .option('--ca <file>', 'CA certificates to verify an https:// coordinator with (default: $RESILE_CA)')
     .option('--cert <file>', 'client certificate to call it with (default: $RESILE_CERT)')
     .option('--key <file>', "the certificate's key (default: $RESILE_KEY)")
+    .option('--plaintext', PLAINTEXT)
     .option('--data <dir>', 'where its state is kept (default: .resile in the project)')
     .option('--once', 'evaluate each source once, trigger what is due, and exit', false)
     .option('--explain', "say what each detector finds and why it would or wouldn't trigger; changes nothing", false)

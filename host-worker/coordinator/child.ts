@@ -14,18 +14,18 @@ export async function coordinatorChild(options: {
   /** Values of its secrets, by the names that the Worker is bound to them by. */
   secrets: Readonly<Record<string, string>>
   socket: string
-  /** Temporal's HTTP API. */
+  /** URL of Temporal's HTTP API. */
   temporalUrl: string
+  /** Path of the unix socket that leads there, when workerd can't reach it by itself. */
+  temporalSocket?: string | undefined
   /** The endpoint that answers 200 when it is ready. */
   readyPath: '/healthz' | '/readyz'
 }): Promise<ChildSpec> {
   const { listener, socket, directory } = options
-  const temporal = new URL(options.temporalUrl)
-  const tls = temporal.protocol === 'https:'
   const { command, args, prepare } = await prepareCoordinator({
     ...options,
     secrets: Object.keys(options.secrets),
-    temporal: { address: `${temporal.hostname}:${temporal.port || (tls ? '443' : '80')}`, tls },
+    temporal: temporalService(options.temporalUrl, options.temporalSocket),
   })
   const client = new CoordinatorClient({ socket })
   // Without a front there is one socket alone to make way for.
@@ -49,4 +49,11 @@ export async function coordinatorChild(options: {
       if (status !== 200) throw new Error(`${options.readyPath} answers ${status}`)
     },
   }
+}
+
+function temporalService(url: string, socket: string | undefined): { address: string; tls: boolean } {
+  if (socket !== undefined) return { address: `unix:${socket}`, tls: false }
+  const { protocol, hostname, port } = new URL(url)
+  const tls = protocol === 'https:'
+  return { address: `${hostname}:${port || (tls ? '443' : '80')}`, tls }
 }

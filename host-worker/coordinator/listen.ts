@@ -1,5 +1,4 @@
 /** Where a coordinator listens: an address, or a socket that systemd holds for it. */
-import { isIPv4 } from 'node:net'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import type { Listen } from './front/front.ts'
 
@@ -39,9 +38,4 @@ export function parseListen(text: string): Exclude<Listen, { fd: number }> {
     throw new CommandError(`--listen must be HOST:PORT, not ${JSON.stringify(text)}`, EXIT.usage)
   }
   return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) }
-}
-
-/** Whether only this machine can reach an address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))
 }

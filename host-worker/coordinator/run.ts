@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { documentSchema } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
+import { isLoopback } from '../../shared/loopback.ts'
 import { JWKS_PATH } from '../../shared/permit.ts'
 import { findPass } from '../../shared/route-rules.ts'
 import { loadOrFail } from '../config/load-or-fail.ts'
@@ -19,10 +20,11 @@ import { coordinatorChild } from './child.ts'
 import { Front } from './front/front.ts'
 import { BadTlsFile } from './front/server-tls.ts'
 import { Upstream } from './front/upstream.ts'
-import { isLoopback, LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
+import { LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
 import { watchCoordinator } from './liveness.ts'
 import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
-import { frontSocketPath, makeSocketDirectory, socketPath } from './socket-path.ts'
+import { frontSocketPath, makeSocketDirectory, socketPath, temporalSocketPath } from './socket-path.ts'
+import { TemporalEgress } from './temporal-egress.ts'
 import { serverTlsFiles } from './tls-files.ts'
 
 /** The command line. */
@@ -76,6 +78,7 @@ class CoordinatorRun {
   readonly #data: string
   readonly #signal: AbortSignal
   readonly #upstream: Upstream
+  #hasEgress = false
 
   constructor(project: Project, data: string, signal: AbortSignal) {
     this.#project = project
@@ -97,8 +100,12 @@ class CoordinatorRun {
     const guardian = await startGuardian()
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
+    let egress: TemporalEgress | null = null
     try {
       makeSocketDirectory(this.#data)
+      const { coordinator, dir } = this.#project
+      egress = await TemporalEgress.start(temporalSocketPath(this.#data), coordinator, dir)
+      this.#hasEgress = egress !== null
       await supervisor.start(await this.#child(hosts))
       await chmod(frontSocketPath(this.#data), 0o600)
       const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)
@@ -114,6 +121,7 @@ class CoordinatorRun {
       throw error
     } finally {
       await supervisor.stopAll()
+      await egress?.close()
       await guardian.close()
     }
   }
@@ -128,6 +136,7 @@ class CoordinatorRun {
       hosts: hosts.length === 0 ? null : hosts,
       socket,
       temporalUrl: coordinator.temporal.http_url,
+      temporalSocket: this.#hasEgress ? temporalSocketPath(this.#data) : undefined,
       // Without Temporal it has something to say too.
       readyPath: '/healthz',
     })

@@ -8,7 +8,7 @@ import { checkOwnDirectory, checkPrivateDirectory, Untrusted } from '../process/
 
 /** Length of a unix socket's path, in bytes, by sockaddr_un(7) on Linux; other systems take less. */
 const MAX_SOCKET_PATH_LENGTH = 100
-const NAMES = { operator: 'coordinator.sock', front: 'front.sock' } as const
+const NAMES = { operator: 'coordinator.sock', front: 'front.sock', temporal: 'temporal.sock' } as const
 
 /** Path of the coordinator's socket: in its data directory, or where that is too deep for a socket, in a temporary one. */
 export function socketPath(data: string): string {
@@ -18,6 +18,11 @@ export function socketPath(data: string): string {
 /** Path of the socket between the front and workerd. */
 export function frontSocketPath(data: string): string {
   return join(socketDirectory(data), NAMES.front)
+}
+
+/** Path of the socket between workerd and what adds the credentials for Temporal. */
+export function temporalSocketPath(data: string): string {
+  return join(socketDirectory(data), NAMES.temporal)
 }
 
 /**

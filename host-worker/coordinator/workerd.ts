@@ -40,7 +40,7 @@ export interface CoordinatorOptions {
   secrets: readonly string[]
   /** Path of its unix socket, whose owner is the local operator. */
   socket: string
-  /** `HOST:PORT` of Temporal's HTTP API. */
+  /** Temporal's HTTP API: `HOST:PORT`, or `unix:PATH`. */
   temporal: { address: string; tls: boolean }
 }
 

@@ -130,7 +130,7 @@ class DevRun {
       ...document,
       coordinator: {
         ...coordinator,
-        temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl },
+        temporal: { namespace, address: temporal.address, http_url: temporal.httpUrl, plaintext: true },
       },
     }
     const socket = socketPath(this.#data)
@@ -263,6 +263,7 @@ class DevRun {
         `unix:${socket}`,
         '--temporal-address',
         temporal.address,
+        '--temporal-plaintext',
         '--namespace',
         project.coordinator.temporal.namespace,
         '--metrics',

@@ -6,7 +6,7 @@ import type { CommandConfig } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { formatDiagnostic } from '../config/check.ts'
 import type { LoadedProject } from '../config/project.ts'
-import type { ClientTlsFiles } from '../net/client-tls.ts'
+import type { CredentialFiles } from '../net/client-credentials.ts'
 import { judgeCertificate } from './certificates.ts'
 import { type Finding, fail, ok, warn, worst } from './check.ts'
 
@@ -99,7 +99,7 @@ async function nearestDirectory(path: string): Promise<string> {
  *
  * @param tls null when the coordinator is not called over TLS
  */
-export async function checkCertificates(tls: ClientTlsFiles | null, expectedId: string | null): Promise<Finding> {
+export async function checkCertificates(tls: CredentialFiles | null, expectedId: string | null): Promise<Finding> {
   if (tls === null) return ok('not used: the coordinator is not called by https://')
   const { ca_file, cert_file, key_file } = tls
   const authorities = ca_file === undefined ? null : await readable(ca_file)

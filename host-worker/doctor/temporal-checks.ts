@@ -1,12 +1,11 @@
 /** What Temporal says of the node's queues. */
 import { Connection } from '@temporalio/client'
 import { messageOf } from '../../shared/log.ts'
+import { type TemporalAddress, TemporalConnector } from '../net/temporal-connector.ts'
 import { type Finding, fail, ok, warn, worst } from './check.ts'
 
 /** The requests to Temporal. */
-export interface TemporalQuestion {
-  /** `HOST:PORT` of its gRPC. */
-  address: string
+export interface TemporalQuestion extends TemporalAddress {
   namespace: string
 }
 
@@ -32,7 +31,7 @@ export class TemporalDoctor {
 
   constructor(question: TemporalQuestion) {
     this.#question = question
-    this.#connection = Connection.connect({ address: question.address, connectTimeout: ANSWER_TIMEOUT_MS })
+    this.#connection = connect(question)
     // Said by each check that needs it.
     this.#connection.catch(() => undefined)
   }
@@ -46,7 +45,7 @@ export class TemporalDoctor {
     } catch (error) {
       return fail(
         `${address}, namespace ${namespace}: ${messageOf(error)}`,
-        'is it running, and are temporal.address and namespace right?',
+        'is it running, and are address, namespace and certificates in the temporal block right?',
       )
     }
   }
@@ -92,6 +91,12 @@ export class TemporalDoctor {
     const connection = await this.#connection
     return connection.withDeadline(Date.now() + ANSWER_TIMEOUT_MS, () => ask(connection))
   }
+}
+
+async function connect(question: TemporalQuestion): Promise<Connection> {
+  const connector = new TemporalConnector(question)
+  const options = connector.options(await connector.credentials())
+  return Connection.connect({ ...options, connectTimeout: ANSWER_TIMEOUT_MS })
 }
 
 /** Judges who polls a queue; a worker's identity begins with its node. */

@@ -4,10 +4,13 @@
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest, Agent as TlsAgent } from 'node:https'
-import { ClientTls, type ClientTlsFiles, type ClientTlsMaterial } from './client-tls.ts'
+import { ClientCredentials, type CredentialFiles, type Credentials } from './client-credentials.ts'
 
-/** Where the server is: a base URL with the client's credentials, or the path of its unix socket. */
-export type ServerAddress = { url: string; tls?: ClientTlsFiles } | { socket: string }
+/**
+ * Where the server is: a base URL with the client's credentials, or the path of its unix socket. `serverName` is the name
+ * that its certificate must be for, if not the URL's host.
+ */
+export type ServerAddress = { url: string; tls?: CredentialFiles; serverName?: string } | { socket: string }
 
 /** One answer. A redirect is an answer too: no other server than the configured one is trusted. */
 export interface HttpAnswer {
@@ -37,13 +40,15 @@ const IDLE_TIMEOUT_MS = 10_000
 export class HttpClient {
   readonly #base: string
   readonly #socket: string | null
-  readonly #tls: ClientTls
-  #agent: { material: ClientTlsMaterial; agent: Agent } | null = null
+  readonly #credentials: ClientCredentials
+  readonly #serverName: string | undefined
+  #agent: { credentials: Credentials; agent: Agent } | null = null
 
   constructor(address: ServerAddress) {
     this.#base = 'url' in address ? address.url.replace(/\/+$/, '') : 'http://localhost'
     this.#socket = 'socket' in address ? address.socket : null
-    this.#tls = new ClientTls('url' in address ? (address.tls ?? {}) : {})
+    this.#credentials = new ClientCredentials('url' in address ? (address.tls ?? {}) : {})
+    this.#serverName = 'url' in address ? address.serverName : undefined
   }
 
   /**
@@ -63,22 +68,29 @@ export class HttpClient {
   }
 
   async #exchange(url: URL, request: HttpRequest): Promise<IncomingMessage> {
-    const agent = await this.#currentAgent()
+    const credentials = await this.#credentials.current()
+    const agent = this.#agentFor(credentials)
+    const { apiKey } = credentials
+    const authorization = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }
+    const authorized = { ...request, headers: { ...request.headers, ...authorization } }
     try {
-      return await exchange(url, agent, this.#socket, request)
+      return await exchange(url, agent, this.#socket, authorized)
     } catch (error) {
       if (!(error instanceof StaleConnection) || !request.repeatable) throw error
-      return exchange(url, agent, this.#socket, request)
+      return exchange(url, agent, this.#socket, authorized)
     }
   }
 
   /** Makes new connections with the present files. Requests in progress finish on older ones; idle ones end. */
-  async #currentAgent(): Promise<Agent> {
-    const material = await this.#tls.material()
-    if (this.#agent?.material === material) return this.#agent.agent
+  #agentFor(credentials: Credentials): Agent {
+    if (this.#agent?.credentials === credentials) return this.#agent.agent
     const options = { keepAlive: true, timeout: IDLE_TIMEOUT_MS }
-    const agent = this.#base.startsWith('https:') ? new TlsAgent({ ...options, ...material }) : new Agent(options)
-    this.#agent = { material, agent }
+    const { ca, cert, key } = credentials
+    const servername = this.#serverName
+    const agent = this.#base.startsWith('https:')
+      ? new TlsAgent({ ...options, ca, cert, key, ...(servername === undefined ? {} : { servername }) })
+      : new Agent(options)
+    this.#agent = { credentials, agent }
     return agent
   }
 }

@@ -1,8 +1,7 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
-import { exponentialWait } from '../../shared/backoff.ts'
+import { Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { checkPolicy } from '../../shared/check-policy.ts'
 import type { WorkerConfig } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
@@ -13,7 +12,6 @@ import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-c
 import { serveStatus } from '../net/status-server.ts'
 import { readBootId } from '../process/boot-id.ts'
 import { readTrustedFile } from '../process/file-trust.ts'
-import { untilAborted } from '../process/stop-signal.ts'
 import { hostActivities } from './activities/index.ts'
 import type { StoredBundle } from './bundle-store.ts'
 import { Heartbeat } from './heartbeat.ts'
@@ -24,6 +22,7 @@ import { keepHeaders, permitGate } from './permits/gate.ts'
 import { type KeySource, PermitKeyStore } from './permits/key-store.ts'
 import { readRunRecord } from './permits/run-record.ts'
 import { Readiness } from './readiness.ts'
+import { TemporalLink } from './temporal-link.ts'
 import { temporalLogger } from './temporal-logger.ts'
 import { watchTemporal } from './watch-temporal.ts'
 
@@ -50,8 +49,6 @@ export interface WorkerRun {
 const SHUTDOWN = { announceTime: 1500, graceTime: '3s', forceTime: '10s' } as const
 /** How long a coordinator may take to name its keys, in milliseconds. */
 const KEYS_TIMEOUT_MS = 4000
-/** Waits between attempts to reach Temporal at the start. */
-const RECONNECT_BACKOFF_MS = { first: 250, max: 5000 }
 
 /**
  * Runs until the signal aborts. Returns when all queues are shut down.
@@ -65,8 +62,10 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const stopStatus = config.metrics === undefined ? null : await serveStatus(metrics, readiness, config.metrics.listen)
   try {
     Runtime.install({ logger: temporalLogger(), shutdownSignals: [] })
-    const connection = await connect(config.temporal.address, readiness, signal)
-    if (connection !== null) await runConnected(run, connection, metrics, readiness)
+    const { address } = config.temporal
+    const note = (problem: string | null): void => noteTemporal(readiness, address, problem)
+    const temporal = await TemporalLink.connect(config.temporal, note, signal)
+    if (temporal !== null) await runConnected(run, temporal, metrics, readiness)
   } finally {
     stopStatus?.()
   }
@@ -74,7 +73,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
 
 async function runConnected(
   run: WorkerRun,
-  connection: NativeConnection,
+  temporal: TemporalLink,
   metrics: WorkerMetrics,
   readiness: Readiness,
 ): Promise<void> {
@@ -87,7 +86,7 @@ async function runConnected(
   const permits = permitGate({
     host: { namespace, datacenter: config.datacenter, node: config.node, types: config.types },
     keys,
-    readRun: (id) => readRunRecord(connection, namespace, id),
+    readRun: (id) => readRunRecord(temporal.connection, namespace, id),
     onRefused: (reason) => metrics.permitRefused(reason),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
   })
@@ -134,14 +133,19 @@ async function runConnected(
   const ended = new AbortController()
   const beside = Promise.all([
     keys.run(ended.signal),
-    watchTemporal(connection, (problem) => noteTemporal(readiness, config.temporal.address, problem), ended.signal),
+    watchTemporal(
+      () => temporal.connection,
+      (problem) => noteTemporal(readiness, config.temporal.address, problem),
+      ended.signal,
+    ),
   ])
+  let renewals = Promise.resolve()
   try {
     const workers = await Promise.all(
       queues.map((taskQueue) =>
         Worker.create({
           ...queueOptions(run, workflowQueues.has(taskQueue)),
-          connection,
+          connection: temporal.connection,
           activities,
           interceptors: { activity: [metrics.countActivities, keepHeaders] },
           taskQueue,
@@ -152,6 +156,7 @@ async function runConnected(
       ),
     )
     log('info', 'worker_started', { node: config.node, queues, workflow_types: run.bundle?.types ?? [] })
+    renewals = temporal.keepCurrent(workers, ended.signal)
     await serve(workers, heartbeat, readiness, signal)
   } finally {
     heartbeat.stop()
@@ -159,10 +164,8 @@ async function runConnected(
     client.close()
     journal.close()
     await beside
-    // Refused while a queue still holds it, as after a failed start; the process ends with it then.
-    await connection
-      .close()
-      .catch((error: unknown) => log('warn', 'connection_not_closed', { detail: messageOf(error) }))
+    await renewals
+    await temporal.close()
   }
 }
 
@@ -267,21 +270,4 @@ function queueOptions(run: WorkerRun, takesWorkflows: boolean): Partial<WorkerOp
         }
       : {}),
   }
-}
-
-/** Connects, however long it takes; null when the signal aborts first. */
-async function connect(address: string, readiness: Readiness, signal: AbortSignal): Promise<NativeConnection | null> {
-  const stopped = untilAborted(signal).then(() => null)
-  for (let attempts = 1; !signal.aborted; attempts += 1) {
-    try {
-      const connection = await Promise.race([NativeConnection.connect({ address }), stopped])
-      if (connection !== null) noteTemporal(readiness, address, null)
-      return connection
-    } catch (error) {
-      log('warn', 'temporal_unreachable', { address, detail: messageOf(error) })
-      readiness.note('temporal', messageOf(error))
-      await Promise.race([sleep(exponentialWait(attempts, RECONNECT_BACKOFF_MS)), stopped])
-    }
-  }
-  return null
 }

@@ -11,15 +11,17 @@ const CHECK_TIMEOUT_MS = 5000
 /**
  * Asks now and then until the signal aborts.
  *
+ * @param current the connection in use
  * @param note called after each check with the problem; null when there is none
  */
 export async function watchTemporal(
-  connection: Pick<NativeConnection, 'withDeadline' | 'workflowService'>,
+  current: () => Pick<NativeConnection, 'withDeadline' | 'workflowService'>,
   note: (problem: string | null) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const stopped = untilAborted(signal).then(() => undefined)
   while (!signal.aborted) {
+    const connection = current()
     const answered = connection
       .withDeadline(Date.now() + CHECK_TIMEOUT_MS, () => connection.workflowService.getSystemInfo({}))
       .then(() => null, messageOf)

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { isName } from '../names.ts'
 import { isSlackPattern } from '../slack-id.ts'
 import { isSpiffeId, isTrustDomain } from '../spiffe-id.ts'
-import { environmentVariable, flag, given, hostPort, httpUrl, name, openUrl, text, wholeNumber } from './fields.ts'
+import { environmentVariable, flag, given, hostPort, name, openUrl, text, wholeNumber } from './fields.ts'
+import { coordinatorTemporalSchema } from './temporal.ts'
 
 const METHODS = ['*', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
@@ -161,18 +162,12 @@ const receiverSchema = z
     given(...RECEIVER_KINDS),
   )
 
-export const temporalSchema = z.strictObject({
-  namespace: text.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$/, { error: 'not a namespace name' }).default('default'),
-  address: hostPort.default('127.0.0.1:7233'),
-  http_url: httpUrl.default('http://127.0.0.1:7243'),
-})
-
 export const coordinatorSchema = z
   .strictObject({
     datacenter: name.optional(),
     datacenters: z.array(name, { error: 'expected a list of datacenter names' }).min(1).optional(),
     server_config: serverSchema.optional(),
-    temporal: temporalSchema.prefault({}),
+    temporal: coordinatorTemporalSchema.prefault({}),
     webhook: z.record(name, webhookSchema).superRefine(refuseSharedSecrets).default({}),
     slack: slackSchema.optional(),
     receiver: z.record(name, receiverSchema).default({}),

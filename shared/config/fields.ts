@@ -1,6 +1,7 @@
 /** Building blocks of the configuration's schemas. */
 import { RE2JS } from 're2js'
 import { z } from 'zod'
+import { isExposed } from '../loopback.ts'
 import { isName, NAME_RULE } from '../names.ts'
 
 export const name = z.string({ error: 'expected a quoted name' }).refine(isName, { error: `not a name: ${NAME_RULE}` })
@@ -44,6 +45,46 @@ export function given(...keys: string[]): { when: (payload: z.core.ParsePayload)
       !Array.isArray(value) &&
       !issues.some(({ path }) => path?.length === 1 && keys.includes(String(path[0]))),
   }
+}
+
+/** A check that both keys are given, or neither. */
+export function refuseHalfPair(
+  first: string,
+  second: string,
+): [(block: object, context: z.RefinementCtx) => void, ReturnType<typeof given>] {
+  const check = (block: object, context: z.RefinementCtx): void => {
+    const absent = [first, second].filter((key) => Reflect.get(block, key) === undefined)
+    if (absent.length !== 1) return
+    context.addIssue({
+      code: 'custom',
+      path: absent,
+      message: `${first} and ${second} go together`,
+      params: { missing: absent },
+    })
+  }
+  return [check, given(first, second)]
+}
+
+/**
+ * A check that no URL under a key is requested unencrypted over a network, unless the block has `plaintext = true`.
+ *
+ * @param block the name of the block, for the message
+ */
+export function refuseExposedUrls(
+  block: string,
+  key: string,
+): [(value: object, context: z.RefinementCtx) => void, ReturnType<typeof given>] {
+  const check = (value: object, context: z.RefinementCtx): void => {
+    const urls: unknown = Reflect.get(value, key)
+    if (Reflect.get(value, 'plaintext') === true) return
+    const exposed = [urls].flat().find((url) => typeof url === 'string' && isExposed(url))
+    if (exposed === undefined) return
+    const message =
+      `${exposed} would be requested unencrypted: use https://, or add plaintext = true to the ${block} block ` +
+      'to accept it'
+    context.addIssue({ code: 'custom', path: [key], message })
+  }
+  return [check, given(key, 'plaintext')]
 }
 
 export const numberOrText = z.union([z.number(), z.string()], { error: 'expected a whole number, quoted or not' })

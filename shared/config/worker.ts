@@ -1,21 +1,22 @@
 /** worker.hcl */
 import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
-import { temporalSchema } from './coordinator.ts'
 import {
   checkHost,
   flag,
   given,
-  hostPort,
   httpUrl,
   isHostPort,
   localListener,
   name,
   openUrl,
   pattern,
+  refuseExposedUrls,
+  refuseHalfPair,
   text,
   wholeNumber,
 } from './fields.ts'
+import { workerTemporalSchema } from './temporal.ts'
 
 /** The workflows that may run a command. */
 const workflowNames = z.array(name, { error: 'expected a list of workflows' })
@@ -170,35 +171,22 @@ export const workerSchema = z.strictObject({
       ca_file: text.optional(),
       cert_file: text.optional(),
       key_file: text.optional(),
+      plaintext: flag.default(false),
     })
-    .superRefine(
-      ({ cert_file, key_file }, context) => {
-        if ((cert_file === undefined) === (key_file === undefined)) return
-        const missing = cert_file === undefined ? 'cert_file' : 'key_file'
-        context.addIssue({
-          code: 'custom',
-          path: [missing],
-          message: 'cert_file and key_file go together',
-          params: { missing: [missing] },
-        })
-      },
-      given('cert_file', 'key_file'),
-    )
+    .superRefine(...refuseHalfPair('cert_file', 'key_file'))
+    .superRefine(...refuseExposedUrls('coordinator', 'url'))
     .optional(),
   permits: z
     .strictObject({
       jwks_urls: z.array(httpUrl, { error: 'expected a list of URLs' }).default([]),
       jwks_files: z.array(text, { error: 'expected a list of files' }).default([]),
+      plaintext: flag.default(false),
     })
+    .superRefine(...refuseExposedUrls('permits', 'jwks_urls'))
     .prefault({}),
   metrics: z.strictObject({ listen: localListener }).optional(),
   boot_id_file: text.optional(),
-  temporal: z
-    .strictObject({
-      address: hostPort.default('127.0.0.1:7233'),
-      namespace: temporalSchema.shape.namespace,
-    })
-    .prefault({}),
+  temporal: workerTemporalSchema.prefault({}),
   command: z.record(name, commandSchema).default({}),
   load_balancer: z.record(name, loadBalancerSchema).default({}),
   systemd: systemdSchema.optional(),

@@ -20,9 +20,15 @@ server_config {
   }
 }
 temporal {
-  namespace = "default"
-  address   = "[::1]:7233"
-  http_url  = "https://temporal.example.org/api"
+  namespace    = "default"
+  address      = "[::1]:7233"
+  http_url     = "https://temporal.example.org/api"
+  ca_file      = "temporal-ca.pem"
+  cert_file    = "temporal.pem"
+  key_file     = "temporal-key.pem"
+  server_name  = "temporal.internal"
+  api_key_file = "temporal.token"
+  plaintext    = false
 }
 webhook "ci" {
   secret_env = "CI_SECRET"

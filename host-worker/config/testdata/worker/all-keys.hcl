@@ -7,10 +7,17 @@ coordinator {
   ca_file   = "/etc/resile/ca.pem"
   cert_file = "/etc/resile/worker.pem"
   key_file  = "/etc/resile/worker-key.pem"
+  plaintext = false
 }
 temporal {
-  address   = "127.0.0.1:7233"
-  namespace = "ops"
+  address      = "temporal.example.org:7233"
+  namespace    = "ops"
+  ca_file      = "/etc/resile/temporal-ca.pem"
+  cert_file    = "/etc/resile/temporal.pem"
+  key_file     = "/etc/resile/temporal-key.pem"
+  server_name  = "temporal.internal"
+  api_key_file = "/etc/resile/temporal.token"
+  plaintext    = false
 }
 command "restart" {
   argv      = ["systemctl", "restart", "{unit}"]
@@ -25,5 +32,6 @@ command "uptime" {
 permits {
   jwks_urls  = ["https://edge.example.org/.well-known/jwks.json"]
   jwks_files = ["/etc/resile/jwks.json"]
+  plaintext  = false
 }
 metrics { listen = "127.0.0.1:9464" }
