@@ -41,6 +41,10 @@ export function proofOf(request: Request, server: ServerConfig, now: number): Pr
   if (auth.certRevoked !== '0') throw new ProblemError('unauthenticated', `${REFUSED}: it is revoked`)
   const svid = readSvid(auth.certRFC9440 ?? '')
   if (svid === null) throw new ProblemError('unauthenticated', `${REFUSED}: it can't be read`)
+  if (!svid.isForClients) {
+    const why = 'its extended key usage has no clientAuth: issue one for clients'
+    throw new ProblemError('unauthenticated', `${REFUSED}: ${why}`)
+  }
   // The TLS terminator checked this when the connection was made, which may be long ago.
   if (now < svid.notBefore) throw new ProblemError('unauthenticated', `${REFUSED}: it is not valid yet`)
   if (now > svid.notAfter) throw new ProblemError('unauthenticated', `${REFUSED}: it has expired`)

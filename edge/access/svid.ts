@@ -9,6 +9,8 @@
 import 'reflect-metadata'
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
@@ -25,6 +27,8 @@ export interface Svid {
   reason: string | null
   notBefore: number
   notAfter: number
+  /** Whether its extended key usage has clientAuth (RFC 5280 section 4.2.1.12). */
+  isForClients: boolean
 }
 
 /** The certificates that were read last: a caller sends the same one with each request. */
@@ -53,10 +57,17 @@ function parse(field: string): Svid | null {
       ...identityOf(certificate),
       notBefore: certificate.notBefore.getTime(),
       notAfter: certificate.notAfter.getTime(),
+      isForClients: isForClients(certificate),
     }
   } catch {
     return null
   }
+}
+
+/** TLS terminators accept a certificate without the extension, as one for anything. */
+function isForClients(certificate: X509Certificate): boolean {
+  const usages = certificate.getExtension(ExtendedKeyUsageExtension)?.usages ?? []
+  return usages.some((usage) => String(usage) === ExtendedKeyUsage.clientAuth)
 }
 
 function identityOf(certificate: X509Certificate): Pick<Svid, 'id' | 'reason'> {

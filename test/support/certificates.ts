@@ -85,11 +85,16 @@ function namesOf({ uris = [], dns = [], rawSan }: TestLeaf): JsonGeneralName[] {
   ]
 }
 
-async function revoke({ pem, keys }: Authority, revoked: readonly string[]): Promise<string> {
+/** A list of revoked certificates in PEM; by default good for an hour. */
+export async function revoke(
+  { pem, keys }: Authority,
+  revoked: readonly string[],
+  nextUpdate = new Date(Date.now() + 3_600_000),
+): Promise<string> {
   const crl = await X509CrlGenerator.create({
     issuer: new X509Certificate(pem).subjectName,
     thisUpdate: new Date(Date.now() - EARLIER),
-    nextUpdate: new Date(Date.now() + 3_600_000),
+    nextUpdate,
     entries: revoked.map((serialNumber) => ({
       serialNumber,
       revocationDate: new Date(Date.now() - EARLIER),
@@ -107,7 +112,8 @@ async function revoke({ pem, keys }: Authority, revoked: readonly string[]): Pro
 /** RFC 5280 section 5.2.3 wants one: the INTEGER 1. */
 const CRL_NUMBER = new Extension('2.5.29.20', false, new Uint8Array([2, 1, 1]))
 
-function keysOf(pem: string) {
+/** The keys of a file; for a test they must be there. */
+export function keysOf(pem: string) {
   const keys = keyPairOf(pem)
   if (keys === null) throw new Error('not a key')
   return keys

@@ -2,7 +2,8 @@
 import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type DetailedPeerCertificate, TLSSocket } from 'node:tls'
-import { type ServerTls, serialOf } from './server-tls.ts'
+import { findPath, judgePath, type Path, type Verdict } from './chain.ts'
+import type { ServerTls } from './server-tls.ts'
 
 /** Length of a certificate that is passed on; workerd takes no longer header. */
 const MAX_CERTIFICATE_LENGTH = 12 * 1024
@@ -18,34 +19,48 @@ export interface ConnectionFacts {
   }
 }
 
+/**
+ * How long after its handshake a connection counts whose chain can't be seen: then it is verified, but nobody can say
+ * when that ends. Node 24.21.0 (OpenSSL 3.5.8) hides what clients send besides their own certificate.
+ */
+const UNSEEN_CHAIN_TTL_MS = 10_000
+
 /** What was established when a connection was made with a certificate. */
 interface Peer {
   certificate: X509Certificate
-  /** Fingerprints (SHA-256) of those that issued it, up to the root. */
-  issuers: ReadonlySet<string>
-  /** The serial numbers by which revocation lists know it and its issuers. */
-  serials: readonly string[]
+  /** What the client sent besides. */
+  sent: readonly X509Certificate[]
+  /** Of the files with which it was verified. */
+  version: string
+  /** By the monotonic clock. */
+  verifiedAt: number
+  /** Null when none is seen. It is found again when the files have changed. */
+  path: { tls: ServerTls; found: Path | null }
 }
 
 const PEERS = new WeakMap<TLSSocket, Peer>()
 
 /** Keeps who is at the other end of a connection that was just made: the one certificate that was verified. */
-export function rememberPeer(socket: TLSSocket): void {
-  const certificate = socket.getPeerX509Certificate()
-  // One that was not verified may hold anything, and is refused without another look.
-  if (certificate === undefined) return
-  const issuers = socket.authorized ? issuersOf(socket, certificate) : new Map<string, Buffer>()
-  const chain = socket.authorized ? [certificate.raw, ...issuers.values()] : []
-  PEERS.set(socket, {
-    certificate,
-    issuers: new Set(issuers.keys()),
-    serials: chain.map((der) => serialOf(Buffer.from(der))).filter((serial) => serial !== null),
-  })
+export function rememberPeer(socket: TLSSocket, tls: ServerTls): void {
+  // Before Node's other function for it, which takes the chain away from OpenSSL.
+  const presented = socket.getPeerCertificate(true)
+  if (presented.raw === undefined) return
+  const certificate = new X509Certificate(presented.raw)
+  // What was not verified may hold anything, and is refused without another look.
+  const sent = socket.authorized ? issuersIn(presented) : []
+  const found = socket.authorized ? findPath(certificate, sent, tls.authorities) : null
+  PEERS.set(socket, { certificate, sent, version: tls.version, verifiedAt: performance.now(), path: { tls, found } })
+}
+
+/** Whether a connection has to end with its answer: it was verified, but will not be known to be for long. */
+export function isSingleUse({ socket }: IncomingMessage): boolean {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return false
+  return PEERS.get(socket)?.path.found === null
 }
 
 /**
  * The facts of a request's connection. What was verified when it was made is checked again by what is valid now: an
- * authority may have been removed, or the certificate revoked.
+ * authority may have been removed or have expired, or a certificate be revoked.
  *
  * @param tls null for a listener without TLS
  */
@@ -56,49 +71,46 @@ export function connectionFacts({ socket }: IncomingMessage, tls: ServerTls | nu
   if (peer === undefined) {
     return { clientIp, tlsClientAuth: { certPresented: '0', certVerified: 'NONE', certRevoked: '0' } }
   }
-  const { certificate } = peer
-  const field = `:${certificate.raw.toString('base64')}:`
-  const isRevoked = peer.serials.some((serial) => tls.revoked.has(serial)) || verifyError(socket) === 'CERT_REVOKED'
+  const field = `:${peer.certificate.raw.toString('base64')}:`
+  const verdict = judge(socket, peer, tls)
   return {
     clientIp,
     tlsClientAuth: {
       certPresented: '1',
-      certVerified: verdict(socket, peer, tls),
-      certRevoked: isRevoked ? '1' : '0',
+      certVerified: verdict.state === 'failed' ? `FAILED:${verdict.why}` : 'SUCCESS',
+      certRevoked: verdict.state === 'revoked' ? '1' : '0',
       ...(field.length > MAX_CERTIFICATE_LENGTH ? {} : { certRFC9440: field }),
     },
   }
 }
 
-function verdict(socket: TLSSocket, { issuers }: Peer, { authorities }: ServerTls): string {
-  if (!socket.authorized) return `FAILED:${verifyError(socket)}`
-  const isTrusted = [...issuers].some((issuer) => authorities.has(issuer))
-  return isTrusted ? 'SUCCESS' : 'FAILED:no authority that is trusted now issued it'
+function judge(socket: TLSSocket, peer: Peer, tls: ServerTls): Verdict {
+  if (!socket.authorized) {
+    const error = verifyError(socket)
+    return error === 'CERT_REVOKED' ? { state: 'revoked' } : { state: 'failed', why: error }
+  }
+  if (peer.path.tls !== tls) {
+    peer.path = { tls, found: findPath(peer.certificate, peer.sent, tls.authorities) }
+  }
+  const { found } = peer.path
+  if (found !== null) return judgePath(found, tls, Date.now())
+  const isFresh = performance.now() - peer.verifiedAt < UNSEEN_CHAIN_TTL_MS
+  if (peer.version === tls.version && isFresh) return { state: 'trusted' }
+  return { state: 'failed', why: 'no authority that is trusted now issued it' }
 }
 
-/** Those whose signatures lead up to the root, in DER by their fingerprints: a name that fits proves nothing. */
-function issuersOf(socket: TLSSocket, leaf: X509Certificate): Map<string, Buffer> {
-  const found = new Map<string, Buffer>()
-  let child = leaf
-  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true).issuerCertificate
+/** The certificates that Node found among what was sent, and among the authorities. */
+function issuersIn(presented: DetailedPeerCertificate): X509Certificate[] {
+  const found = new Map<string, X509Certificate>()
+  let next: Partial<DetailedPeerCertificate> | undefined = presented.issuerCertificate
+  // A root issues itself.
   while (next?.raw !== undefined) {
     const issuer = new X509Certificate(next.raw)
-    // A root issues itself.
-    if (found.has(issuer.fingerprint256) || !isSignedBy(child, issuer)) break
-    found.set(issuer.fingerprint256, next.raw)
-    child = issuer
+    if (found.has(issuer.fingerprint256)) break
+    found.set(issuer.fingerprint256, issuer)
     next = next.issuerCertificate
   }
-  return found
-}
-
-function isSignedBy(certificate: X509Certificate, issuer: X509Certificate): boolean {
-  try {
-    return certificate.verify(issuer.publicKey)
-  } catch {
-    // A key of a kind that can't be read, which a client may have sent.
-    return false
-  }
+  return [...found.values()]
 }
 
 /** OpenSSL's name of what is wrong with a certificate; Node says so by a text, though its types promise an error. */

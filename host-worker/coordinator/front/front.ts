@@ -6,9 +6,10 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { TLSSocket } from 'node:tls'
 import { log, messageOf } from '../../../shared/log.ts'
 import { CF_HEADER } from './cf-header.ts'
-import { connectionFacts, rememberPeer } from './client-auth.ts'
+import { connectionFacts, isSingleUse, rememberPeer } from './client-auth.ts'
 import { LargeBodies } from './large-bodies.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
 import { type RequestHead, readHead, readRequest } from './request.ts'
@@ -90,7 +91,9 @@ export class Front {
             },
             answer,
           )
-    this.#server.on('secureConnection', rememberPeer)
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      if (this.#tls !== null) rememberPeer(socket, this.#tls)
+    })
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.on('connection', (socket: Socket) => {
       this.#connections.add(socket)
@@ -174,7 +177,7 @@ export class Front {
       // Whoever hangs up lets go of the answer, too.
       response.once('close', () => answer.destroy())
       if (response.closed) answer.destroy()
-      this.#sayFarewell(response)
+      this.#sayFarewell(incoming, response)
       response.writeHead(answer.statusCode ?? 502, passedBack(answer))
       answer.once('error', () => response.destroy())
       answer.once('close', () => answer.complete || response.destroy())
@@ -184,7 +187,7 @@ export class Front {
       if (incoming.destroyed && !incoming.complete && !(error instanceof Refusal)) return
       const refusal =
         error instanceof Refusal ? error : unavailable(`the request can't be passed on: ${messageOf(error)}`)
-      this.#sayFarewell(response)
+      this.#sayFarewell(incoming, response)
       this.#refuse(incoming, response, refusal, false)
     }
   }
@@ -198,8 +201,8 @@ export class Front {
   }
 
   /** On the way out no connection is kept, not even one whose request came before. */
-  #sayFarewell(response: ServerResponse): void {
-    if (this.#ended.signal.aborted) response.setHeader('connection', 'close')
+  #sayFarewell(incoming: IncomingMessage, response: ServerResponse): void {
+    if (this.#ended.signal.aborted || isSingleUse(incoming)) response.setHeader('connection', 'close')
   }
 
   /** Files may change at any time, by a rename or in place, on any file system: so they are polled. */

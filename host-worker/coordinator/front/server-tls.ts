@@ -2,8 +2,7 @@
 import { constants, X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContextOptions } from 'node:tls'
 import { readTrustedFile, Untrusted } from '../../process/file-trust.ts'
-import 'reflect-metadata'
-import { X509Certificate as ListedCertificate, X509Crl } from '@peculiar/x509'
+import { type Revocation, readRevocation } from './revocation.ts'
 
 /** Paths of PEM files. */
 export interface ServerTlsFiles {
@@ -19,10 +18,10 @@ export interface ServerTls {
   /** Names the content. */
   version: string
   context: SecureContextOptions
-  /** Fingerprints (SHA-256, as Node writes them) of the CAs of clients' certificates. */
-  authorities: ReadonlySet<string>
-  /** Certificates that are revoked, by {@link serialOf}. */
-  revoked: ReadonlySet<string>
+  /** The CAs of clients' certificates. */
+  authorities: readonly X509Certificate[]
+  /** Null without revocation lists. */
+  revocation: Revocation | null
 }
 
 /** A file that can't be used; the message names it. */
@@ -60,8 +59,8 @@ export async function readServerTls(files: ServerTlsFiles): Promise<ServerTls> {
   return {
     version: [cert, key, ca, crl ?? ''].map((part) => `${part.length}:${part}`).join(),
     context,
-    authorities: new Set(certificatesIn(files.clientCa, ca).map(({ fingerprint256 }) => fingerprint256)),
-    revoked: files.crl === null ? new Set() : revokedIn(files.crl, crl ?? ''),
+    authorities: certificatesIn(files.clientCa, ca),
+    revocation: files.crl === null ? null : revocationIn(files.crl, crl ?? ''),
   }
 }
 
@@ -89,34 +88,13 @@ function listsIn(file: string, pem: string): string[] {
   return blocks
 }
 
-function revokedIn(file: string, pem: string): Set<string> {
+function revocationIn(file: string, pem: string): Revocation {
   try {
-    return new Set(
-      listsIn(file, pem)
-        .map((block) => new X509Crl(block))
-        .flatMap(({ issuer, entries }) => entries.map(({ serialNumber }) => named(issuer, serialNumber))),
-    )
+    return readRevocation(listsIn(file, pem))
   } catch (error) {
+    if (error instanceof BadTlsFile) throw error
     throw new BadTlsFile(`${file}: ${reason(error)}`)
   }
-}
-
-/**
- * What revocation lists know a certificate by: its issuer's name and the number that this issuer gave it. Null for what
- * can't be read, as a client may send beside a valid certificate.
- */
-export function serialOf(der: Uint8Array<ArrayBuffer>): string | null {
-  try {
-    const { issuer, serialNumber } = new ListedCertificate(der)
-    return named(issuer, serialNumber)
-  } catch {
-    return null
-  }
-}
-
-/** Numbers are written in upper-case hex, without leading zeros. */
-function named(issuer: string, serial: string): string {
-  return `${serial.toUpperCase().replace(/^(?:00)+(?=.)/, '')} of ${issuer}`
 }
 
 function reason(error: unknown): string {
