@@ -124,6 +124,10 @@ describe('identity in a client certificate', () => {
     expect(found).toContain(reason)
   })
 
+  it('certificate that is not for clients → refused', async () => {
+    expect(await outcomeOf({ ...uri(ADMIN), forClients: false })).toContain('has no clientAuth')
+  })
+
   it('expired or not yet valid certificate → refused, whatever was verified before', async () => {
     const now = Date.now()
     expect(await outcomeOf({ ...uri(ADMIN), notAfter: now - 5000 })).toContain('has expired')

@@ -1,7 +1,9 @@
-/** Client certificates for tests, and how whoever ends TLS hands them on. */
+/** Client certificates for tests, and how a TLS terminator passes them on. */
 import 'reflect-metadata'
 import {
   BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
   type Extension,
   KeyUsageFlags,
   KeyUsagesExtension,
@@ -18,6 +20,8 @@ export interface CertificateOptions {
   ca?: boolean
   /** Whether its key may sign certificates. */
   signs?: boolean
+  /** Whether its extended key usage has clientAuth; default: true. */
+  forClients?: boolean
   /** Milliseconds since the epoch. */
   notBefore?: number
   notAfter?: number
@@ -26,12 +30,13 @@ export interface CertificateOptions {
 const HOUR = 3_600_000
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 
-/** A self-signed certificate as RFC 9440 writes it: nobody but whoever ended TLS looks at its issuer. */
+/** A self-signed certificate as RFC 9440 writes it: only the TLS terminator checks its issuer. */
 export async function certificate({
   names = [],
   twice = false,
   ca = false,
   signs = false,
+  forClients = true,
   notBefore = Date.now() - HOUR,
   notAfter = Date.now() + HOUR,
 }: CertificateOptions): Promise<string> {
@@ -48,6 +53,7 @@ export async function certificate({
       ...(twice ? alternativeNames : []),
       new BasicConstraintsExtension(ca, undefined, true),
       new KeyUsagesExtension(signs ? KeyUsageFlags.keyCertSign : KeyUsageFlags.digitalSignature, true),
+      ...(forClients ? [new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth])] : []),
     ],
   })
   return `:${btoa(String.fromCharCode(...new Uint8Array(made.rawData)))}:`
