@@ -1,15 +1,17 @@
-/** The coordinator's HTTP application: read the body → identify → limit → authorise → route. */
+/** The coordinator's HTTP application: identify → authorise → read the body → verify the sender → limit → route. */
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { methodNotAllowed } from 'hono/method-not-allowed'
-import { BODY_LIMIT, bodyLimit } from '../shared/body-limit.ts'
+import { bodyLimit } from '../shared/body-limit.ts'
 import { ANONYMOUS } from '../shared/callers.ts'
 import type { Config } from '../shared/config.ts'
 import { log } from '../shared/log.ts'
 import { decodedPath } from '../shared/path.ts'
-import { findPass, isLogged } from '../shared/route-rules.ts'
+import { isLogged } from '../shared/route-rules.ts'
+import { maySign } from '../shared/signed-paths.ts'
 import { authorise } from './access/authorise.ts'
+import { clientAuthOf, isWithoutBody } from './access/client-certificate.ts'
 import { refuseCrossOrigin } from './access/cross-origin.ts'
-import { type Identity, identify, type Listener } from './access/identify.ts'
+import { identify, type Listener } from './access/identify.ts'
 import { LoadShedding } from './access/load-shedding.ts'
 import { ROUTES } from './api/index.ts'
 import type { App } from './context.ts'
@@ -28,24 +30,27 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
   if (shedding !== null) app.use(limitInFlight(shedding))
   app.use(async (context, next) => {
     const { method, path, raw } = context.req
-    const body = await readBody(raw, bodyLimitFor(config, listener, raw, path))
-    context.set('body', body)
     context.set('config', config)
     context.set('ledgers', new Ledgers(context.env, config))
     if (listener === 'network') refuseCrossOrigin(raw.headers, context.env.HOSTS ?? null)
     context.set('caller', ANONYMOUS)
-    let identity: Identity
     try {
-      identity = identify(config, listener, raw)
-      const sender = await verifySender(config, context.env, identity, { method, path, headers: raw.headers, body })
+      let identity = identify(config, listener, clientAuthOf(raw))
+      context.set('caller', identity.caller)
+      // Nobody who is refused anyway has a body read; a signature is only known with it.
+      if (!maySign(method, path)) context.set('pass', authorise(config, identity, method, path))
+      if (isWithoutBody(raw)) throw new ProblemError('unauthenticated', 'the body was not read: the caller was refused')
+      context.set('body', await readBody(raw, bodyLimit(path)))
+      const signed = { method, path, headers: raw.headers, body: context.var.body }
+      const sender = await verifySender(config, context.env, identity, signed)
       if (sender !== null) context.set('sender', sender)
       identity = sender?.identity ?? identity
       context.set('caller', identity.caller)
+      context.set('pass', authorise(config, identity, method, path))
     } finally {
       // Invalid credentials count too, or they could be tried without limit.
       shedding?.count(context.var.caller, method, path, raw)
     }
-    context.set('pass', authorise(config, identity, method, path))
     await next()
   })
   app.use(methodNotAllowed({ app, onMethodNotAllowed: refuseMethod }))
@@ -62,19 +67,6 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
 function refuseMethod({ req }: Context, methods: readonly string[]): Response {
   const allow = methods.join(', ')
   return new ProblemError('method_not_allowed', `${req.path} takes ${allow}`, { headers: { allow } }).toResponse()
-}
-
-/** The largest body, in bytes, that a request may have: some paths take more than usual, from authorised callers only. */
-function bodyLimitFor(config: Config, listener: Listener, request: Request, path: string): number {
-  const limit = bodyLimit(path)
-  if (limit === BODY_LIMIT) return limit
-  try {
-    return findPass(config, identify(config, listener, request).caller, request.method, path) === null
-      ? BODY_LIMIT
-      : limit
-  } catch {
-    return BODY_LIMIT
-  }
 }
 
 /** Sheds requests while too many are in flight. */

@@ -74,6 +74,8 @@ export const WORKER_EVENTS = {
   outcome_not_recorded: 'A change was made, but its outcome could not be written to the change journal.',
   permit_keys_read: 'Permit keys can be read again after failures.',
   permit_keys_unavailable: 'Permit keys could not be read from one source.',
+  change_deferred:
+    'A node is frozen, or a reset execution is one too many: nothing was changed, and it is tried again.',
   permit_refused: 'An activity that changes the host had no valid permit.',
   permit_unverified: 'A permit could not be verified: no keys, or Temporal does not answer; it is tried again.',
   temporal_reachable: 'Temporal answers.',

@@ -40,6 +40,8 @@ export const permitSchema = z.strictObject({
   namespace: z.string(),
   workflow: z.string(),
   workflow_type: z.string(),
+  /** Where the workflow's own tasks run; absent in permits of earlier versions. */
+  task_queue: z.string().optional(),
   datacenter: z.string(),
   /** Where it may change anything: one node, the nodes of a type, or those of the whole datacenter. */
   target: z.union([

@@ -19,6 +19,24 @@ export interface TlsClientAuth {
   certRFC9440?: string
 }
 
+/** What is used of `request.cf`, which only the TLS terminator can set. */
+function cfOf(request: Request): { tlsClientAuth?: TlsClientAuth; withoutBody?: boolean } {
+  return (request as { cf?: ReturnType<typeof cfOf> }).cf ?? {}
+}
+
+/** What the TLS terminator says of a request's client certificate. */
+export function clientAuthOf(request: Request): TlsClientAuth | undefined {
+  return cfOf(request).tlsClientAuth
+}
+
+/**
+ * Whether the front has kept a request's body back, since no rule lets the caller pass: such a request is only here to be
+ * refused, and logged.
+ */
+export function isWithoutBody(request: Request): boolean {
+  return cfOf(request).withoutBody === true
+}
+
 /** The SPIFFE ID that a certificate proves, or why there is none. */
 export type Proof = { id: string } | { id: null; reason: string }
 
@@ -31,8 +49,7 @@ const REFUSED = 'the client certificate was refused'
  * @param now milliseconds since the epoch
  * @throws ProblemError `unauthenticated` for a certificate that was presented and can't be trusted
  */
-export function proofOf(request: Request, server: ServerConfig, now: number): Proof {
-  const auth = (request.cf as { tlsClientAuth?: TlsClientAuth } | undefined)?.tlsClientAuth
+export function proofOf(auth: TlsClientAuth | undefined, server: ServerConfig, now: number): Proof {
   if (auth === undefined || auth.certPresented !== '1') return { id: null, reason: 'there is no client certificate' }
   if (auth.certVerified !== 'SUCCESS') {
     const why = auth.certVerified?.replace(/^FAILED:\s*/, '') ?? 'it was not verified'

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { type Config, documentSchema } from '../../shared/config.ts'
 import { ProblemError } from '../http/problem.ts'
 import { type CertificateOptions, certificate, verified } from '../testing/certificate.ts'
-import type { TlsClientAuth } from './client-certificate.ts'
+import { clientAuthOf, type TlsClientAuth } from './client-certificate.ts'
 import { identify, type Listener } from './identify.ts'
 
 const ADMIN = 'spiffe://example.org/admin'
@@ -30,7 +30,7 @@ function outcome(
     ...(auth === undefined ? {} : { cf: { tlsClientAuth: auth } as unknown as RequestInitCfProperties }),
   })
   try {
-    const { caller, reason } = identify(config, listener, request)
+    const { caller, reason } = identify(config, listener, clientAuthOf(request))
     return reason === null ? caller : `${caller}: ${reason}`
   } catch (error) {
     if (error instanceof ProblemError) return `${error.code}: ${error.message}`

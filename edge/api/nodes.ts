@@ -1,7 +1,7 @@
 /** Live nodes and their heartbeats. */
 import { isExecutionId } from '../../shared/execution-id.ts'
 import { isName, NAME_RULE, queuesOfNode } from '../../shared/names.ts'
-import { type Heartbeat, heartbeatSchema, type LiveNode } from '../../shared/wire.ts'
+import { type Freeze, type Heartbeat, type HeartbeatAnswer, heartbeatSchema, type LiveNode } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
@@ -32,7 +32,7 @@ export const nodeRoutes: readonly Route[] = [
     handler: beat,
     body: heartbeatSchema,
     summary: 'Heartbeat of a node',
-    answers: { 204: null },
+    answers: { 200: 'HeartbeatAnswer', 204: null },
     problems: ['not_found', 'unsupported_media_type', 'bad_request'],
   },
   {
@@ -72,17 +72,35 @@ async function beat(context: AppContext): Promise<Response> {
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
   // A hint that can't be one is ignored: it must not cost a node its life.
   const closed = heartbeat.closed.filter((id) => isExecutionId(id))
-  await orUnavailable(() =>
-    Promise.all([
+  const ledger = ledgers.of(heartbeat.datacenter)
+  const { freezes, executions } = await orUnavailable(async () => {
+    await Promise.all([
       ...owned.map(async (datacenter) => {
         if (datacenter === heartbeat.datacenter) await ledgers.roster(datacenter).beat(node, heartbeat)
         else await ledgers.roster(datacenter).forget(node)
       }),
       // The ledger receives a heartbeat only when it reports that something ended.
-      ...(closed.length === 0 ? [] : [ledgers.of(heartbeat.datacenter).hintClosed(closed)]),
-    ]),
-  )
-  return context.body(null, 204)
+      ...(closed.length === 0 ? [] : [ledger.hintClosed(closed)]),
+    ])
+    if (heartbeat.confirm.length > 0) return ledger.clearance(heartbeat.confirm)
+    return { freezes: await recentFreezes(heartbeat.datacenter, () => ledger.freezes()), executions: [] }
+  })
+  if (freezes.length === 0 && executions.length === 0) return context.body(null, 204)
+  return context.json({ freezes, executions } satisfies HeartbeatAnswer)
+}
+
+/** Hosts beat every few seconds, and there may be thousands: their ledger is asked once for all of them. */
+const FREEZES_TTL_MS = 1000
+
+const recent = new Map<string, { at: number; freezes: Freeze[] }>()
+
+async function recentFreezes(datacenter: string, ask: () => Promise<Freeze[]>): Promise<Freeze[]> {
+  const known = recent.get(datacenter)
+  const at = Date.now()
+  if (known !== undefined && at >= known.at && at - known.at < FREEZES_TTL_MS) return known.freezes
+  const freezes = await ask()
+  recent.set(datacenter, { at, freezes })
+  return freezes
 }
 
 /** `POST /v1/nodes/{node}/forget`: it is gone for good, and no longer missed. One that lives is known again by its next beat. */

@@ -4,7 +4,7 @@ import { MAX_PERIOD_MS } from '../../shared/config.ts'
 import type { Judgement } from '../../shared/constraints.ts'
 import { log } from '../../shared/log.ts'
 import { SIGNATURE_TOLERANCE_MS } from '../../shared/signature-tolerance.ts'
-import type { Decision, Execution, ExecutionStatus, Freeze } from '../../shared/wire.ts'
+import type { Clearance, Decision, Execution, ExecutionStatus, Freeze } from '../../shared/wire.ts'
 import type { ResolvedConstraint } from '../../shared/workflows.ts'
 import { config } from '../config.ts'
 import { migrate } from '../migrate.ts'
@@ -74,7 +74,8 @@ export class LedgerObject extends DurableObject<Env> {
     const waiters = new Waiters()
     const storms = new Storms()
     const temporal = (namespace: string): ReturnType<Readiness['temporal']> => this.#readiness.temporal(namespace)
-    const reconciler = new Reconciler({ store, config, env, datacenter, temporal, transaction })
+    const signer = (): ReturnType<Readiness['signer']> => this.#readiness.signer()
+    const reconciler = new Reconciler({ store, config, env, datacenter, temporal, transaction, signer })
     const identity = `resile-coordinator/${ctx.id.name ?? 'ledger'}`
     const readiness = new Readiness(env, config, identity, () => reconciler.importOnce())
     const outbox = new OutboxRunner({
@@ -83,7 +84,8 @@ export class LedgerObject extends DurableObject<Env> {
       arm,
       temporal,
       sendProblem: () => readiness.sendProblem(),
-      sign: (permit) => readiness.sign(permit),
+      sign: async (permit) => (await readiness.signer()).sign(permit),
+      signMemo: async (memo) => (await readiness.signer()).signMemo(memo),
       knownNamespaceId: (namespace) => readiness.knownNamespaceId(namespace),
       freshNamespaceId: (namespace) => readiness.freshNamespaceId(namespace),
       abandonReservation: (id) => this.#submissions.abandonReservation(id),
@@ -207,6 +209,15 @@ export class LedgerObject extends DurableObject<Env> {
   /** Active freezes, newest first. */
   freezes(): Freeze[] {
     return this.#store.freezes.active(Date.now())
+  }
+
+  /**
+   * What a host has to know before it changes anything for executions: the active freezes, and whether these are open. One
+   * that had ended, and runs again, is noticed.
+   */
+  async clearance(ids: readonly string[]): Promise<{ freezes: Freeze[]; executions: Clearance[] }> {
+    const executions = await Promise.all(ids.map((id) => this.#reconciler.clearance(id)))
+    return { freezes: this.freezes(), executions }
   }
 
   /** A constraint's usage in this datacenter; of each node that has any, when it counts per node. */

@@ -1,7 +1,7 @@
 /** Whether a ledger may decide and send now, and its connections to Temporal. */
 import type { Config } from '../../shared/config.ts'
 import type { ExecutionError } from '../../shared/wire.ts'
-import { type Signer, signerOf } from '../permits/signer.ts'
+import { type ReadySigner, type Signer, signerOf } from '../permits/signer.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { ClockWatch } from '../temporal/clock.ts'
 import { namespaceId } from '../temporal/outcome.ts'
@@ -59,11 +59,11 @@ export class Readiness {
     return this.#clock.isFresh(Date.now()) ? null : { type: 'NotStartedYet', message: 'Temporal does not answer' }
   }
 
-  /** Signs a permit. @throws when there is no key to sign with */
-  async sign(permit: Parameters<(Signer & { problem: null })['sign']>[0]): Promise<string> {
+  /** Signs permits and memos, and reads memos. @throws when there is no key */
+  async signer(): Promise<ReadySigner> {
     const signer = await this.#signer()
     if (signer.problem !== null) throw new Error(signer.problem)
-    return signer.sign(permit)
+    return signer
   }
 
   /** The client of a Temporal namespace. */

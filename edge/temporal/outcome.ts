@@ -1,8 +1,7 @@
 /** What an answer from Temporal proves about an execution: pure functions over {@link TemporalAnswer}. */
 import { z } from 'zod'
-import { isName } from '../../shared/names.ts'
 import { decodePayload, firstPayload, type Payload, type Payloads } from '../../shared/payload.ts'
-import type { ExecutionError, ExecutionStatus, Target } from '../../shared/wire.ts'
+import type { ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
 import { GRPC, hasDetail, type TemporalAnswer } from './client.ts'
 
 /** What the answer to a start proves. */
@@ -72,8 +71,8 @@ export interface Listed {
   closedAt: number | null
   /** The root of the chain of children it belongs to; its own id when it is not a child. */
   rootWorkflowId: string
-  /** The memo of the coordinator that started it; null when another client did. */
-  memo: { decision: string; workflow: string; target: Target } | null
+  /** What its memo has as the proof that a coordinator admitted it; null without. Not verified. */
+  proof: string | null
 }
 
 /** Reads a page of a list; null when the answer is none. */
@@ -148,15 +147,8 @@ interface ListedInfo extends DescribeInfo {
   memo?: { fields?: Record<string, Payload> }
 }
 
-const memoSchema = z.object({
-  decision: z.string(),
-  workflow: z.string().refine(isName),
-  target: z.object({
-    node: z.string().refine(isName).optional(),
-    node_type: z.string().optional(),
-    datacenter: z.string().optional(),
-  }),
-})
+/** What a coordinator writes into the memo; only its proof says that it was one. */
+const memoSchema = z.object({ proof: z.string() })
 
 function listed(info: ListedInfo): Listed | null {
   const { workflowId, runId } = info.execution ?? {}
@@ -173,7 +165,7 @@ function listed(info: ListedInfo): Listed | null {
     startedAt,
     closedAt: parseTime(info.closeTime),
     rootWorkflowId: info.rootExecution?.workflowId ?? workflowId,
-    memo: memo.success ? memo.data : null,
+    proof: memo.success ? memo.data.proof : null,
   }
 }
 

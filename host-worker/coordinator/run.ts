@@ -17,6 +17,7 @@ import { endOrphans } from '../process/orphans.ts'
 import { stopSignal, untilAborted } from '../process/stop-signal.ts'
 import { type ChildSpec, ChildStartError, Supervisor } from '../process/supervisor.ts'
 import { coordinatorChild } from './child.ts'
+import { bodyRule } from './front/body-rule.ts'
 import { Front } from './front/front.ts'
 import { BadTlsFile } from './front/server-tls.ts'
 import { Upstream } from './front/upstream.ts'
@@ -108,7 +109,10 @@ class CoordinatorRun {
       this.#hasEgress = egress !== null
       await supervisor.start(await this.#child(hosts))
       await chmod(frontSocketPath(this.#data), 0o600)
-      const front = await Front.start({ upstream: this.#upstream, tls }, passed ?? address)
+      const front = await Front.start(
+        { upstream: this.#upstream, tls, bodies: bodyRule(documentSchema.parse(this.#project.document)) },
+        passed ?? address,
+      )
       this.#announce(front, address.host, tls !== null)
       const watching = this.#watch(front, supervisor, hosts)
       await untilAborted(this.#signal)

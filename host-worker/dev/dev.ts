@@ -2,11 +2,12 @@
 import { existsSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { type ConfigDocument, isPushed } from '../../shared/config.ts'
+import { type ConfigDocument, documentSchema, isPushed } from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
 import { coordinatorChild } from '../coordinator/child.ts'
+import { bodyRule } from '../coordinator/front/body-rule.ts'
 import { Front } from '../coordinator/front/front.ts'
 import { Upstream } from '../coordinator/front/upstream.ts'
 import { LOOPBACK_HOSTS } from '../coordinator/listen.ts'
@@ -154,7 +155,7 @@ class DevRun {
     if (tls !== null) {
       await chmod(front, 0o600)
       this.#front = await Front.start(
-        { upstream: new Upstream(front), tls: tls.files },
+        { upstream: new Upstream(front), tls: tls.files, bodies: bodyRule(documentSchema.parse(document)) },
         { host: HOST, port: coordinatorPort },
       )
     }

@@ -2,26 +2,33 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import { log, messageOf } from '../../shared/log.ts'
-import type { heartbeatSchema } from '../../shared/wire.ts'
+import { type Freeze, type HeartbeatAnswer, heartbeatAnswerSchema, type heartbeatSchema } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
 
 /** How often a node beats, and how long one beat may take, in milliseconds. */
 const HEARTBEAT_INTERVAL_MS = 5000
 const HEARTBEAT_TIMEOUT_MS = 4000
+/** How long a coordinator that did not answer is not asked for a confirmation, in milliseconds. */
+const SILENCE_MS = 5000
 /** Ended executions reported in one beat; the rest waits for the next. */
 const MAX_CLOSED_PER_HEARTBEAT = 500
 
 type HeartbeatBody = z.input<typeof heartbeatSchema>
+/** What each heartbeat says of the node. */
+type HeartbeatFacts = Omit<HeartbeatBody, 'closed' | 'draining' | 'confirm'>
 
 /** Beats until stopped. Reports ended executions at once, and again until the coordinator has heard of them. */
 export class Heartbeat {
   readonly #client: CoordinatorClient
   readonly #node: string
-  readonly #body: Omit<HeartbeatBody, 'closed' | 'draining'>
+  readonly #body: HeartbeatFacts
   readonly #stopped = new AbortController()
   readonly #closed = new Set<string>()
   #wake = new AbortController()
-  #pending: Promise<void> = Promise.resolve()
+  #pending: Promise<unknown> = Promise.resolve()
+  #freezes: readonly Freeze[] = []
+  /** When the coordinator last did not answer, by the monotonic clock. */
+  #silentAt = Number.NEGATIVE_INFINITY
   #draining = false
   readonly #onResult: (problem: string | null) => void
   #reachable: boolean | null = null
@@ -30,7 +37,7 @@ export class Heartbeat {
   constructor(
     client: CoordinatorClient,
     node: string,
-    body: Omit<HeartbeatBody, 'closed' | 'draining'>,
+    body: HeartbeatFacts,
     onResult: (problem: string | null) => void,
   ) {
     this.#client = client
@@ -57,6 +64,17 @@ export class Heartbeat {
     setTimeout(() => this.#wake.abort(), 100).unref()
   }
 
+  /** The freezes that the coordinator last told of. */
+  get freezes(): readonly Freeze[] {
+    return this.#freezes
+  }
+
+  /** Asks the coordinator about an execution now; null without an answer, and while it is known not to answer. */
+  async confirm(execution: string): Promise<HeartbeatAnswer | null> {
+    if (performance.now() - this.#silentAt < SILENCE_MS) return null
+    return this.#sendInTurn([execution])
+  }
+
   /** Tells the coordinator to send no more work here. */
   async drain(): Promise<void> {
     this.#draining = true
@@ -69,31 +87,50 @@ export class Heartbeat {
   }
 
   /** One beat at a time: an older one that arrived later would say the opposite of a newer one. */
-  #sendInTurn(): Promise<void> {
-    this.#pending = this.#pending.then(() => this.#send())
-    return this.#pending
+  #sendInTurn(confirm: string[] = []): Promise<HeartbeatAnswer | null> {
+    const sent = this.#pending.then(() => this.#send(confirm))
+    this.#pending = sent
+    return sent
   }
 
-  async #send(): Promise<void> {
+  async #send(confirm: string[]): Promise<HeartbeatAnswer | null> {
     const closed = [...this.#closed].slice(0, MAX_CLOSED_PER_HEARTBEAT)
     try {
-      const { status, text } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
-        body: { ...this.#body, draining: this.#draining, closed } satisfies HeartbeatBody,
+      const { status, text, json } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
+        body: {
+          ...this.#body,
+          draining: this.#draining,
+          closed,
+          // Coordinators of earlier versions don't know it.
+          ...(confirm.length === 0 ? {} : { confirm }),
+        } satisfies HeartbeatBody,
         timeout: HEARTBEAT_TIMEOUT_MS,
         signal: this.#stopped.signal,
       })
       // Hints are a convenience: one that is refused must not cost the node its life.
-      if (status === 204 || status === 400) for (const id of closed) this.#closed.delete(id)
-      if (status !== 204) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
+      if (isAccepted(status) || status === 400) for (const id of closed) this.#closed.delete(id)
+      if (!isAccepted(status)) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
       if (this.#reachable !== true)
         log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })
       this.#reachable = true
       this.#onResult(null)
+      const answer = status === 204 ? NOTHING : heartbeatAnswerSchema.parse(json)
+      this.#freezes = answer.freezes
+      return answer
     } catch (error) {
-      if (this.#stopped.signal.aborted) return
+      if (this.#stopped.signal.aborted) return null
+      this.#silentAt = performance.now()
       if (this.#reachable !== false) log('warn', 'heartbeat_failed', { node: this.#node, detail: messageOf(error) })
       this.#reachable = false
       this.#onResult(messageOf(error))
+      return null
     }
   }
+}
+
+/** What an answer without a body says. */
+const NOTHING: HeartbeatAnswer = { freezes: [], executions: [] }
+
+function isAccepted(status: number): boolean {
+  return status === 200 || status === 204
 }

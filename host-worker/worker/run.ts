@@ -18,6 +18,7 @@ import { Heartbeat } from './heartbeat.ts'
 import { Journal } from './journal/journal.ts'
 import { inJournal } from './journal/run-once.ts'
 import { WorkerMetrics } from './metrics.ts'
+import { checkClearance } from './permits/clearance.ts'
 import { keepHeaders, permitGate } from './permits/gate.ts'
 import { type KeySource, PermitKeyStore } from './permits/key-store.ts'
 import { readRunRecord } from './permits/run-record.ts'
@@ -88,7 +89,9 @@ async function runConnected(
     keys,
     readRun: (id) => readRunRecord(temporal.connection, namespace, id),
     onRefused: (reason) => metrics.permitRefused(reason),
+    boundRun: (execution) => inJournal(() => journal.boundRun(execution)),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
+    clear: (change) => checkClearance(heartbeat, change, Date.now()),
   })
   const bootId = (): Promise<string> => readBootId(config.boot_id_file)
   const activities = hostActivities({

@@ -46,6 +46,7 @@ export interface PlainStart {
   input?: readonly unknown[]
   /** As it stood in another start, or made up. */
   header?: Readonly<Record<string, Payload>>
+  memo?: Readonly<Record<string, unknown>>
 }
 
 interface Info {
@@ -100,7 +101,7 @@ export class Temporal {
     return Number(count)
   }
 
-  async start({ workflowId, type, taskQueue, timeout, input = [], header }: PlainStart): Promise<void> {
+  async start({ workflowId, type, taskQueue, timeout, input = [], header, memo }: PlainStart): Promise<void> {
     const body = {
       workflowType: { name: type },
       taskQueue: { name: taskQueue },
@@ -109,6 +110,7 @@ export class Temporal {
       workflowIdReusePolicy: 'WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE',
       input: { payloads: input.map(writePayload) },
       ...(header === undefined ? {} : { header: { fields: header } }),
+      ...(memo === undefined ? {} : { memo: { fields: payloadsOf(memo) } }),
     }
     await this.#ask(`/workflows/${workflowId}`, { method: 'POST', body })
   }
@@ -183,4 +185,8 @@ export function writePayload(value: unknown): Payload {
 /** The JSON in a payload. */
 export function readPayload(payload: Payload): unknown {
   return JSON.parse(Buffer.from(payload.data, 'base64').toString())
+}
+
+function payloadsOf(values: Readonly<Record<string, unknown>>): Record<string, Payload> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [key, writePayload(value)]))
 }

@@ -28,6 +28,7 @@ export function newExecution(submission: Submission, now: number): ExecutionRow 
     central: trigger.constraints.some(({ isCentral }) => isCentral),
     admittedAt: now,
     validUntil: now + trigger.validFor,
+    reopenedAt: null,
     overdueAt: Number.isFinite(soonest) ? now + soonest : null,
     // The request makes the first attempt at once, so the row is written as if it had been sent: should the
     // coordinator die between commit and send, "may be sent" is the safe assumption.

@@ -1,5 +1,6 @@
 import type { Permit } from '../../../shared/permit.ts'
 import type { ExecutionError } from '../../../shared/wire.ts'
+import type { Memo } from '../../permits/memo.ts'
 import type { TemporalClient } from '../../temporal/client.ts'
 import type { LedgerStore } from '../store/store.ts'
 
@@ -12,6 +13,8 @@ export interface OutboxContext {
   sendProblem(): Promise<ExecutionError | null>
   /** Signs a permit. @throws when there is no key to sign with */
   sign(permit: Permit): Promise<string>
+  /** Signs the memo of an execution. @throws when there is no key to sign with */
+  signMemo(memo: Memo): Promise<string>
   /** Temporal's id of a namespace as it was last received; null before that. */
   knownNamespaceId(namespace: string): string | null
   /** The same, requested now; null without an answer. */

@@ -21,11 +21,11 @@ import type { ExecutionRow } from '../store/execution-row.ts'
 import type { LedgerStore } from '../store/store.ts'
 import { close } from './close.ts'
 import type { OutboxContext } from './context.ts'
-import { permitOf } from './permit.ts'
+import { memoOf, permitOf } from './permit.ts'
 import { verify } from './verify.ts'
 
 /** The workflow type that occupies the id of a voided execution, on a queue of the same name that nobody polls. */
-const VOID_WORKFLOW_TYPE = 'resile-void'
+export const VOID_WORKFLOW_TYPE = 'resile-void'
 
 /** Longest wait between two attempts to start or void. */
 const BACKOFF_MS = { first: 500, max: 5000 }
@@ -174,7 +174,14 @@ async function startRequest(context: OutboxContext, id: string): Promise<StartRe
     taskQueue: forward.workflowQueue,
     args,
     executionTimeout: forward.timeout,
-    memo: { resile: { decision: row.id, workflow: row.workflow, target: row.target } },
+    memo: {
+      resile: {
+        decision: row.id,
+        workflow: row.workflow,
+        target: row.target,
+        proof: await context.signMemo(memoOf(row)),
+      },
+    },
     header: {
       resile: {
         task_queue: row.taskQueue,

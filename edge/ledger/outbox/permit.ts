@@ -1,7 +1,8 @@
-/** The permit of an admission. */
+/** The permit of an admission, and what the memo of its execution says. */
 
 import { encodePayloads } from '../../../shared/payload.ts'
 import { digestPayloads, type Permit } from '../../../shared/permit.ts'
+import type { Memo } from '../../permits/memo.ts'
 import type { ExecutionRow } from '../store/execution-row.ts'
 
 /**
@@ -21,6 +22,7 @@ export async function permitOf(row: ExecutionRow, args: readonly unknown[]): Pro
     namespace: forward.namespace,
     workflow: row.workflow,
     workflow_type: forward.workflowType,
+    task_queue: forward.workflowQueue,
     datacenter,
     target:
       target.node !== undefined
@@ -30,4 +32,10 @@ export async function permitOf(row: ExecutionRow, args: readonly unknown[]): Pro
           : { datacenter },
     input_sha256: await digestPayloads(encodePayloads(args).payloads ?? []),
   }
+}
+
+/** The memo of an admitted execution. */
+export function memoOf({ id, workflow, target, forward }: ExecutionRow): Memo {
+  const { namespace, workflowType, workflowQueue } = forward
+  return { sub: id, namespace, workflow, workflow_type: workflowType, task_queue: workflowQueue, target }
 }

@@ -4,12 +4,14 @@
  */
 import { v7 as uuidv7 } from 'uuid'
 import { isExecutionId } from '../../../shared/execution-id.ts'
-import { log } from '../../../shared/log.ts'
+import { log, messageOf } from '../../../shared/log.ts'
 import { datacenterQueue, isName, nodeQueue } from '../../../shared/names.ts'
+import type { Memo } from '../../permits/memo.ts'
 import type { TemporalAnswer, TemporalClient } from '../../temporal/client.ts'
 import { CLOCK_TOLERANCE_MS } from '../../temporal/clock.ts'
 import { describeSafely } from '../../temporal/describe.ts'
 import { executionState, type Listed, listedPage } from '../../temporal/outcome.ts'
+import { VOID_WORKFLOW_TYPE } from '../outbox/outbox.ts'
 import type { ExecutionRow } from '../store/execution-row.ts'
 import type { LedgerStore } from '../store/store.ts'
 
@@ -26,6 +28,12 @@ export interface AuditContext {
   isCentral(workflow: string): boolean
   /** The receiver of a workflow's escalations; null when it has none. */
   receiverOf(workflow: string): string | null
+  /** Whether this ledger also counts what runs on queues that belong to no datacenter. */
+  isFirst: boolean
+  /** The other datacenters of the coordinator, whose ledgers count what runs on their queues. */
+  otherDatacenters: readonly string[]
+  /** What a memo's proof says; null for one that no key of the coordinator has signed. @throws when there is no key */
+  readMemo(proof: string): Promise<Memo | null>
   /** Runs changes in one transaction. */
   transaction(change: () => void): void
 }
@@ -48,12 +56,12 @@ const VISIBILITY_LAG_MS = 2 * 60_000
  * may not show yet what was started just before, so once is not enough.
  */
 export async function importAll(context: AuditContext, since: number): Promise<AuditResult> {
-  const found = await chainsSince(context, since)
+  const found = await unknownSince(context, since)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   const now = context.now()
   context.transaction(() => {
-    for (const chain of found) {
-      if (!isKnown(context.store, chain)) adopt(context, chain, now)
+    for (const { chain, memo } of found.unknown) {
+      if (!isKnown(context.store, chain)) adopt(context, chain, memo, now)
     }
   })
   return { kind: 'done' }
@@ -63,19 +71,18 @@ export async function importAll(context: AuditContext, since: number): Promise<A
 export async function audit(context: AuditContext, since: number): Promise<AuditResult> {
   const { store } = context
   const began = context.now()
-  const found = await chainsSince(context, since - VISIBILITY_LAG_MS)
+  const found = await unknownSince(context, since - VISIBILITY_LAG_MS)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
-  for (const chain of found) {
-    const row = store.executions.byWorkflowId(chain.workflowId)
-    if (row !== null) {
-      const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
-      if (row.closedAt !== null && runsAgain) await reopen(context, row)
-    } else if (!isKnown(store, chain)) {
-      if (ownDecision(chain) !== null) return { kind: 'incomplete', execution: chain.workflowId }
-      context.transaction(() => {
-        adopt(context, chain, context.now())
-      })
-    }
+  for (const { chain, row } of found.known) {
+    const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
+    if (row.closedAt !== null && runsAgain) await reopen(context, row)
+  }
+  for (const { chain, memo } of found.unknown) {
+    if (isKnown(store, chain)) continue
+    if (memo !== null) return { kind: 'incomplete', execution: chain.workflowId }
+    context.transaction(() => {
+      adopt(context, chain, null, context.now())
+    })
   }
   store.facts.set('audited_until', String(began))
   return { kind: 'done' }
@@ -84,15 +91,48 @@ export async function audit(context: AuditContext, since: number): Promise<Audit
 /** The runs of one workflow id: begun when the first of them was, and as open or closed as the last. */
 type Chain = Listed
 
+/** What Temporal shows, compared with the rows. */
+interface Found {
+  known: { chain: Chain; row: ExecutionRow }[]
+  /** With the memo of this coordinator, null for one that it did not admit. */
+  unknown: { chain: Chain; memo: Memo | null }[]
+}
+
+/**
+ * All of the namespace is asked for, not only the datacenter's queues: an execution whose permit was stolen can be started
+ * again on any queue.
+ */
+async function unknownSince(context: AuditContext, since: number): Promise<Found | string> {
+  const { store } = context
+  const found: Found = { known: [], unknown: [] }
+  const chains = await chainsSince(context, since)
+  if (typeof chains === 'string') return chains
+  try {
+    for (const chain of chains) {
+      const row = store.executions.byWorkflowId(chain.workflowId)
+      if (row !== null) found.known.push({ chain, row })
+      else if (isConcern(context, chain) && !isKnown(store, chain)) {
+        found.unknown.push({ chain, memo: await memoOf(context, chain) })
+      }
+    }
+  } catch (error) {
+    return messageOf(error)
+  }
+  return found
+}
+
 async function chainsSince(context: AuditContext, since: number): Promise<Chain[] | string> {
-  const queue = datacenterQueue(context.datacenter)
-  const query = `(TaskQueue = "${queue}" OR TaskQueue STARTS_WITH "${queue}:") AND (StartTime >= "${new Date(since).toISOString()}" OR ExecutionStatus = "Running")`
+  const query = `StartTime >= "${new Date(since).toISOString()}" OR ExecutionStatus = "Running"`
   const chains = new Map<string, Chain>()
   for (let token: string | null = ''; token !== null; ) {
     const answer: TemporalAnswer = await context.temporal.list(query, PAGE_SIZE, token)
     const page = listedPage(answer)
     if (page === null) return answer.ok === true ? 'an answer that is no list' : answer.message
-    for (const item of page.items) chains.set(item.workflowId, joined(chains.get(item.workflowId), item))
+    for (const item of page.items) {
+      // It occupies the id of an execution that never started.
+      if (item.type === VOID_WORKFLOW_TYPE && item.taskQueue === VOID_WORKFLOW_TYPE) continue
+      chains.set(item.workflowId, joined(chains.get(item.workflowId), item))
+    }
     token = page.nextPageToken === '' ? null : page.nextPageToken
   }
   return [...chains.values()].sort((a, b) => a.startedAt - b.startedAt)
@@ -101,7 +141,34 @@ async function chainsSince(context: AuditContext, since: number): Promise<Chain[
 function joined(known: Chain | undefined, run: Listed): Chain {
   if (known === undefined) return run
   const [first, last] = known.startedAt <= run.startedAt ? [known, run] : [run, known]
-  return { ...last, startedAt: first.startedAt, memo: last.memo ?? first.memo }
+  return { ...last, startedAt: first.startedAt, proof: last.proof ?? first.proof }
+}
+
+/**
+ * Whether an execution that no row knows is counted here: it runs on a queue of the datacenter, or on one of no datacenter
+ * and with the type of a workflow. One with a proof there is another coordinator's, which counts it.
+ */
+function isConcern({ datacenter, otherDatacenters, isFirst, workflowOfType }: AuditContext, chain: Chain): boolean {
+  if (isQueueOf(datacenter, chain.taskQueue)) return true
+  if (!isFirst || otherDatacenters.some((other) => isQueueOf(other, chain.taskQueue))) return false
+  return chain.proof === null && workflowOfType(chain.type) !== null
+}
+
+function isQueueOf(datacenter: string, taskQueue: string): boolean {
+  const queue = datacenterQueue(datacenter)
+  return taskQueue === queue || taskQueue.startsWith(`${queue}:`)
+}
+
+/** The memo of this coordinator's own that an execution has; null when it has none, or one of another start. */
+async function memoOf({ readMemo, namespace }: AuditContext, chain: Chain): Promise<Memo | null> {
+  const memo = chain.proof === null ? null : await readMemo(chain.proof)
+  if (memo === null || !isExecutionId(chain.workflowId)) return null
+  const isItsOwn =
+    memo.sub === chain.workflowId &&
+    memo.namespace === namespace &&
+    memo.workflow_type === chain.type &&
+    memo.task_queue === chain.taskQueue
+  return isItsOwn ? memo : null
 }
 
 /** Whether the ledger knows an execution, or the one whose child it is. */
@@ -109,17 +176,11 @@ function isKnown(store: LedgerStore, { workflowId, rootWorkflowId }: Chain): boo
   return [workflowId, rootWorkflowId].some((id) => store.executions.byWorkflowId(id) !== null)
 }
 
-/** The decision of a coordinator that an execution names as its own. */
-function ownDecision({ workflowId, memo }: Chain): Chain['memo'] {
-  return memo !== null && memo.decision === workflowId && isExecutionId(workflowId) ? memo : null
-}
-
 /** Takes an execution over: it counts from now on in every window, and as open until it ends. */
-function adopt(context: AuditContext, chain: Chain, now: number): void {
+function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: number): void {
   const { store, datacenter, namespace } = context
-  const own = ownDecision(chain)
   const workflow = own?.workflow ?? context.workflowOfType(chain.type) ?? chain.type
-  const target = own?.target ?? chain.memo?.target ?? targetOf(datacenter, chain.taskQueue)
+  const target = own?.target ?? targetOf(datacenter, chain.taskQueue)
   const row: ExecutionRow = {
     id: own === null ? uuidv7({ msecs: chain.startedAt }) : chain.workflowId,
     workflowId: chain.workflowId,
@@ -148,6 +209,7 @@ function adopt(context: AuditContext, chain: Chain, now: number): void {
     admittedAt: chain.startedAt,
     validUntil: chain.startedAt,
     overdueAt: null,
+    reopenedAt: null,
     attempts: 1,
     maybeSent: true,
     nextAt: chain.status === null ? now : null,
@@ -180,7 +242,10 @@ function targetOf(datacenter: string, taskQueue: string): { node?: string } {
 }
 
 /** An execution that had ended was reset: it runs again, or ended again, which the next check finds out. */
-async function reopen(context: AuditContext, row: ExecutionRow): Promise<void> {
+export async function reopen(
+  context: Pick<AuditContext, 'store' | 'temporal' | 'now'>,
+  row: ExecutionRow,
+): Promise<void> {
   const { store, temporal } = context
   const state = executionState(await describeSafely(temporal, row.workflowId))
   const isReset = state.kind === 'open' || (state.kind === 'closed' && state.runId !== row.runId)

@@ -2,11 +2,13 @@
 import pTimeout from 'p-timeout'
 import { type Config, datacentersOf, MAX_PERIOD_MS } from '../../../shared/config.ts'
 import { log } from '../../../shared/log.ts'
-import type { Freeze } from '../../../shared/wire.ts'
+import type { Clearance, Freeze } from '../../../shared/wire.ts'
 import { allWorkflows, resolveConstraints } from '../../../shared/workflows.ts'
+import type { ReadySigner } from '../../permits/signer.ts'
 import type { TemporalClient } from '../../temporal/client.ts'
 import type { LedgerStore } from '../store/store.ts'
 import { type AuditContext, audit, importAll } from './audit.ts'
+import { clearanceOf } from './clearance.ts'
 
 /** Time between two audits against Visibility; an execution started without the coordinator is listed within a minute. */
 const AUDIT_INTERVAL_MS = 15_000
@@ -24,6 +26,8 @@ export interface ReconcileContext {
   env: Env
   datacenter: () => string
   temporal: (namespace: string) => TemporalClient
+  /** Reads memos. @throws when there is no key */
+  signer: () => Promise<Pick<ReadySigner, 'readMemo'>>
   /** Runs changes in one transaction. */
   transaction: (change: () => void) => void
 }
@@ -97,6 +101,11 @@ export class Reconciler {
     await this.#auditing
   }
 
+  /** Whether hosts may change anything for an execution. */
+  clearance(id: string): Promise<Clearance> {
+    return clearanceOf(this.#auditContext(), id)
+  }
+
   async #audit(): Promise<void> {
     this.#auditAt = Date.now() + AUDIT_INTERVAL_MS
     if (!this.#isImported) {
@@ -146,7 +155,8 @@ export class Reconciler {
   }
 
   #auditContext(): AuditContext {
-    const { store, config, datacenter, temporal, transaction } = this.#context
+    const { store, config, datacenter, temporal, transaction, signer } = this.#context
+    const all = datacentersOf(config.coordinator)
     const workflows = allWorkflows(config)
     const { namespace } = config.coordinator.temporal
     return {
@@ -161,6 +171,9 @@ export class Reconciler {
         return workflow !== undefined && resolveConstraints(config, workflow).some(({ isCentral }) => isCentral)
       },
       receiverOf: (name) => workflows.find((workflow) => workflow.name === name)?.escalation?.receiver ?? null,
+      isFirst: all[0] === datacenter(),
+      otherDatacenters: all.filter((other) => other !== datacenter()),
+      readMemo: async (proof) => (await signer()).readMemo(proof),
       transaction,
     }
   }

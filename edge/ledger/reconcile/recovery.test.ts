@@ -12,6 +12,11 @@ beforeEach(async () => {
 })
 afterEach(cleanUp)
 
+type Fields = Record<string, unknown>
+
+/** An id as a decision may have it. */
+const FORGED = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
+
 /** The disk is lost: every object begins anew. */
 async function loseDisk(): Promise<void> {
   await reset()
@@ -133,15 +138,38 @@ describe('execution started without the coordinator', () => {
     expect(ids.sort()).toEqual(['f1', 'f2', 'f3'])
   })
 
-  it("memo of a decision → counts as the coordinator's", async () => {
-    const id = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
-    temporal.startForeign(id, 'single', 'dc1')
-    const forged = temporal.executions.get(id)
-    const memo = { decision: id, workflow: 'single', target: { node: 'web-1' } }
-    if (forged !== undefined) forged.body.memo = { fields: { resile: encodePayload(memo) } }
+  it.each<[string, (genuine: Fields) => Fields]>([
+    ['without a proof', () => ({ resile: encodePayload({ decision: FORGED, workflow: 'single' }) })],
+    ["with another execution's proof", (genuine) => genuine],
+    ['with a proof of another key', () => ({ resile: encodePayload({ decision: FORGED, proof: 'e30.e30.e30' }) })],
+  ])('forged memo %s → unadmitted, no rows lost', async (_, forge) => {
+    const { id } = (await start('free')).body.execution
+    const genuine = temporal.executions.get(id)?.body.memo as { fields: Fields } | undefined
+    const memo = forge(genuine?.fields ?? {})
+    temporal.startForeign(FORGED, 'single', 'dc1')
+    const forged = temporal.executions.get(FORGED)
+    if (forged !== undefined) forged.body.memo = { fields: memo }
     await auditNow()
-    expect(await execution(id)).toMatchObject({ workflow: 'single', status: 'running' })
+    expect(await list('?workflow=single')).toMatchObject([{ id: null, workflow_id: FORGED, admitted_at: null }])
+    expect(await execution(id)).toMatchObject({ status: 'running' })
+  })
+
+  it("on a queue of no datacenter → found, if it has a workflow's type", async () => {
+    temporal.startForeign('hidden', 'single', 'private')
+    temporal.startForeign('unrelated', 'somebodyElses', 'private')
+    await auditNow()
+    expect(await list()).toMatchObject([{ id: null, workflow: 'single', workflow_id: 'hidden', task_queue: 'private' }])
     expect((await start('single')).status).toBe(429)
+  })
+
+  it('failed → not counted by maxFailure', async () => {
+    const fragile = 'fragile'
+    temporal.startForeign('by-hand', fragile, 'dc1:node:web-1')
+    await auditNow()
+    temporal.close('by-hand', 'FAILED', 'x')
+    await alarmNow()
+    expect(await list()).toMatchObject([{ id: null, status: 'failed' }])
+    expect(await sql('SELECT count(*) AS count FROM failures')).toMatchObject([{ count: 0 }])
   })
 
   it('child of a known execution → not foreign', async () => {

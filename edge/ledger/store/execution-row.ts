@@ -49,6 +49,8 @@ export const EXECUTION_COLUMNS = {
   /** When the start was confirmed. */
   startedAt: nullableInteger('started_at'),
   closedAt: nullableInteger('closed_at'),
+  /** When it was found to run again after its end, as after a reset. */
+  reopenedAt: nullableInteger('reopened_at'),
   /** Why a start that is being voided ends. */
   ending: nullableJson<{ status: ExecutionStatus; message: string }>('ending', 'step'),
   /** The reason of a cancellation that Temporal has not acknowledged yet. */

@@ -129,7 +129,8 @@ export class ExecutionStore {
     const row = this.#sql
       .exec<Stored & Ended>(
         `UPDATE executions SET phase = 'closed', open = 0, status = ?, closed_at = ?, next_at = NULL, cancel = NULL,
-         result = ?, error = ? WHERE id = ? AND closed_at IS NULL RETURNING workflow, node, central, attempts, started_at`,
+         result = ?, error = ? WHERE id = ? AND closed_at IS NULL RETURNING workflow, node, admitted, central, attempts,
+         started_at`,
         status,
         at,
         toJson(result),
@@ -138,7 +139,8 @@ export class ExecutionStore {
       )
       .toArray()[0]
     if (row === undefined) return false
-    if (FAILURES.has(status) && row.started_at !== null) {
+    // Of what was not admitted, anybody may have chosen the end.
+    if (FAILURES.has(status) && row.started_at !== null && row.admitted === 1) {
       for (const scope of scopesOf(row.workflow, row.node)) this.#related.failures.add(scope, id, at)
     }
     if (row.central === 1) {
@@ -158,7 +160,7 @@ export class ExecutionStore {
   enterWindows(row: ExecutionRow, at: number): void {
     const scopes = scopesOf(row.workflow, row.node)
     for (const scope of scopes) this.#related.starts.append(scope, at, row.id)
-    if (row.closedAt !== null && FAILURES.has(row.status)) {
+    if (row.closedAt !== null && row.admitted && FAILURES.has(row.status)) {
       for (const scope of scopes) this.#related.failures.add(scope, row.id, row.closedAt)
     }
     if (row.central) {
@@ -176,7 +178,7 @@ export class ExecutionStore {
   reopen({ id, workflow, node, startedAt, central, attempts }: ExecutionRow, runId: string | null, now: number): void {
     this.#sql.exec(
       `UPDATE executions SET phase = 'running', status = 'running', open = 1, closed_at = NULL, result = NULL,
-         error = NULL, run_id = ?, started_at = coalesce(started_at, ?2), next_at = ?2 WHERE id = ?3`,
+         error = NULL, run_id = ?, started_at = coalesce(started_at, ?2), next_at = ?2, reopened_at = ?2 WHERE id = ?3`,
       runId,
       now,
       id,

@@ -85,6 +85,19 @@ export class UsageStore {
       .map((row) => row.id)
   }
 
+  /** Open executions of a workflow, or those on a node, without one of them. */
+  othersOpen(workflow: string, node: string | null, id: string): number {
+    return this.#sql
+      .exec<{ count: number }>(
+        `SELECT count(*) AS count FROM executions
+         WHERE workflow = ?1 AND open = 1 AND (?2 IS NULL OR node = ?2) AND id <> ?3`,
+        workflow,
+        node,
+        id,
+      )
+      .one().count
+  }
+
   pendingCount(): number {
     return this.#sql
       .exec<{ count: number }>('SELECT count(*) AS count FROM executions WHERE open = 1 AND started_at IS NULL')

@@ -50,7 +50,7 @@ test('chain: time passes → fails with its CA, and with its root', async () => 
 test('chain: root expires while another certificate of it is trusted → trusted', async () => {
   const { root, leaf, middle } = await chain()
   const path = findPath(of(leaf), [of(middle)], [of(root)])
-  const renewed: Path = { certificates: [of(leaf)], anchors: [...(path?.anchors ?? []), of(middle)] }
+  const renewed: Path = { certificates: [of(leaf)], listed: [], anchors: [...(path?.anchors ?? []), of(middle)] }
   expect(judgePath(renewed, tlsWith(), inHours(1.9).getTime())).toEqual({ state: 'trusted' })
   expect(judgePath(renewed, tlsWith(), inHours(3.1).getTime())).toMatchObject({ state: 'failed' })
 })

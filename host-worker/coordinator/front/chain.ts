@@ -5,7 +5,7 @@
  * @see RFC 5280 section 6 (path validation), which OpenSSL has done before
  */
 import type { X509Certificate } from 'node:crypto'
-import { listedAs } from './revocation.ts'
+import { type Listed, listedAs } from './revocation.ts'
 import type { ServerTls } from './server-tls.ts'
 
 /** What holds of a chain now. */
@@ -15,6 +15,8 @@ export type Verdict = { state: 'trusted' } | { state: 'revoked' } | { state: 'fa
 export interface Path {
   /** The leaf, then each one's issuer; the last was issued by one of the anchors. */
   certificates: readonly X509Certificate[]
+  /** What revocation lists know each of them by; null for one that can't be read. */
+  listed: readonly (Listed | null)[]
   /** Authorities that are configured; several have one key when an authority was renewed. */
   anchors: readonly X509Certificate[]
 }
@@ -36,7 +38,7 @@ export function findPath(
   for (let last = leaf; ; ) {
     const issued = last
     const anchors = authorities.filter((authority) => isIssuedBy(issued, authority))
-    if (anchors.length > 0) return { certificates, anchors }
+    if (anchors.length > 0) return { certificates, listed: certificates.map(({ raw }) => listedAs(raw)), anchors }
     const index = left.findIndex((candidate) => candidate.ca && isIssuedBy(issued, candidate))
     const [next] = index < 0 ? [] : left.splice(index, 1)
     if (next === undefined) return null
@@ -46,7 +48,7 @@ export function findPath(
 }
 
 /** Judges a path by the time, and by the revocation lists. */
-export function judgePath({ certificates, anchors }: Path, tls: ServerTls, now: number): Verdict {
+export function judgePath({ certificates, listed, anchors }: Path, tls: ServerTls, now: number): Verdict {
   const [leaf, ...above] = certificates
   // The leaf's own time is in the certificate that is passed on, and judged there.
   const old = above.find((certificate) => !isValid(certificate, now))
@@ -56,13 +58,12 @@ export function judgePath({ certificates, anchors }: Path, tls: ServerTls, now: 
     return { state: 'failed', why: `the CA certificate of ${nameOf(anchors[0])} has expired or is not valid yet` }
   }
   if (tls.revocation === null) return { state: 'trusted' }
-  for (const certificate of certificates) {
-    const listed = listedAs(certificate.raw)
-    if (listed === null) return { state: 'failed', why: 'its issuer or serial number cannot be read' }
-    if (tls.revocation.revoked.has(listed.key)) return { state: 'revoked' }
-    const end = tls.revocation.ends.get(listed.issuer)
-    if (end === undefined) return { state: 'failed', why: `there is no revocation list of ${listed.issuer}` }
-    if (end < now) return { state: 'failed', why: `the revocation list of ${listed.issuer} is outdated` }
+  for (const entry of listed) {
+    if (entry === null) return { state: 'failed', why: 'its issuer or serial number cannot be read' }
+    if (tls.revocation.revoked.has(entry.key)) return { state: 'revoked' }
+    const end = tls.revocation.ends.get(entry.issuer)
+    if (end === undefined) return { state: 'failed', why: `there is no revocation list of ${entry.issuer}` }
+    if (end < now) return { state: 'failed', why: `the revocation list of ${entry.issuer} is outdated` }
   }
   return { state: 'trusted' }
 }

@@ -17,6 +17,8 @@ export interface ConnectionFacts {
     certRevoked: '0' | '1'
     certRFC9440?: string
   }
+  /** Whether the body was kept back, since no rule lets the caller pass. */
+  withoutBody?: true
 }
 
 /**
@@ -50,6 +52,11 @@ export function rememberPeer(socket: TLSSocket, tls: ServerTls): void {
   const sent = socket.authorized ? issuersIn(presented) : []
   const found = socket.authorized ? findPath(certificate, sent, tls.authorities) : null
   PEERS.set(socket, { certificate, sent, version: tls.version, verifiedAt: performance.now(), path: { tls, found } })
+}
+
+/** The fingerprint (SHA-256) of a certificate that was verified when the connection was made; null without one. */
+export function verifiedFingerprint(socket: TLSSocket): string | null {
+  return socket.authorized ? (PEERS.get(socket)?.certificate.fingerprint256 ?? null) : null
 }
 
 /** Whether a connection has to end with its answer: it was verified, but will not be known to be for long. */

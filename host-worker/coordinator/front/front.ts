@@ -6,13 +6,15 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { log, messageOf } from '../../../shared/log.ts'
+import { BodyBudget } from './body-budget.ts'
+import type { BodyRule } from './body-rule.ts'
 import { CF_HEADER } from './cf-header.ts'
-import { connectionFacts, isSingleUse, rememberPeer } from './client-auth.ts'
-import { LargeBodies } from './large-bodies.ts'
+import { type ConnectionFacts, connectionFacts, isSingleUse, rememberPeer, verifiedFingerprint } from './client-auth.ts'
+import { Connections } from './connections.ts'
 import { Refusal, refuse, unavailable } from './refusal.ts'
-import { type RequestHead, readHead, readRequest } from './request.ts'
+import { dropBody, type RequestHead, readHead, readRequest, type WholeRequest } from './request.ts'
 import { readServerTls, type ServerTls, type ServerTlsFiles } from './server-tls.ts'
 import type { Upstream } from './upstream.ts'
 
@@ -23,6 +25,8 @@ export interface FrontOptions {
   upstream: Upstream
   /** Null to listen without TLS: then every caller is anonymous. */
   tls: ServerTlsFiles | null
+  /** Whose bodies are read; the others' requests are passed on without. */
+  bodies: BodyRule
 }
 
 /** How long a handshake or the head of a request, and all of a request, may take to come; milliseconds. */
@@ -30,8 +34,6 @@ const HEAD_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 /** How often slow requests are searched for. */
 const SLOW_CHECK_INTERVAL_MS = 1000
-/** Connections at the same time; more are refused before they cost anything. */
-const MAX_CONNECTIONS = 5000
 /** How often the certificates' files are checked for changes. */
 const POLL_INTERVAL_MS = 2000
 /** On shutdown clients are asked to reconnect elsewhere for this long, before idle connections are closed. */
@@ -48,10 +50,13 @@ const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding'
 export class Front {
   readonly #options: FrontOptions
   readonly #server: Server | HttpsServer
-  /** All connections; what closes them in the server leaves those out whose TLS handshake is not over. */
-  readonly #connections = new Set<Socket>()
+  /**
+   * By {@link endOf}, which is the same of a TCP connection and of the TLS connection over it. What closes connections in
+   * the server leaves those out whose handshake is not over.
+   */
+  readonly #connections = new Connections<string>()
   readonly #underWay = new Set<ServerResponse>()
-  readonly #largeBodies = new LargeBodies()
+  readonly #bodies = new BodyBudget()
   /** Connections on which a request was malformed: where the next one would begin is anybody's guess. */
   readonly #distrusted = new WeakSet<Socket>()
   readonly #ended = new AbortController()
@@ -61,8 +66,13 @@ export class Front {
     this.#options = options
     this.#tls = tls
     const answer = (incoming: IncomingMessage, response: ServerResponse): void => {
+      const key = endOf(incoming.socket)
       this.#underWay.add(response)
-      response.once('close', () => this.#underWay.delete(response))
+      this.#connections.count(key, 1)
+      response.once('close', () => {
+        this.#underWay.delete(response)
+        this.#connections.count(key, -1)
+      })
       const head = this.#head(incoming, response)
       if (head === null) return
       this.#answer(incoming, head, response).catch((error: unknown) => {
@@ -91,14 +101,18 @@ export class Front {
             },
             answer,
           )
+    this.#server.on('connection', (socket: Socket) => this.#accept(socket))
     this.#server.on('secureConnection', (socket: TLSSocket) => {
       if (this.#tls !== null) rememberPeer(socket, this.#tls)
+      this.#connections.opened(endOf(socket), verifiedFingerprint(socket))
     })
-    this.#server.maxConnections = MAX_CONNECTIONS
-    this.#server.on('connection', (socket: Socket) => {
-      this.#connections.add(socket)
-      socket.once('close', () => this.#connections.delete(socket))
-    })
+  }
+
+  #accept(socket: Socket): void {
+    const key = endOf(socket)
+    socket.once('close', () => this.#connections.closed(key))
+    this.#connections.accept(key, socket.remoteAddress ?? '', () => socket.destroy())
+    if (this.#tls === null) this.#connections.opened(key, null)
   }
 
   /**
@@ -151,7 +165,7 @@ export class Front {
     while (this.#underWay.size > 0 && performance.now() < deadline) await sleep(DRAIN_POLL_INTERVAL_MS)
     // The last answers may still be on their way. From here on the server no longer looks who takes too long.
     await Promise.race([closed, sleep(LAME_DUCK_MS)])
-    for (const connection of this.#connections) connection.destroy()
+    this.#connections.endAll()
     await closed
   }
 
@@ -171,8 +185,7 @@ export class Front {
 
   async #answer(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<void> {
     try {
-      const request = await readRequest(incoming, head, () => this.#largeBodies.enter(incoming, response))
-      request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
+      const request = await this.#read(incoming, head, response)
       const answer = await this.#options.upstream.send(request, () => response.closed)
       // Whoever hangs up lets go of the answer, too.
       response.once('close', () => answer.destroy())
@@ -190,6 +203,23 @@ export class Front {
       this.#sayFarewell(incoming, response)
       this.#refuse(incoming, response, refusal, false)
     }
+  }
+
+  /** A request to pass on, with what is known of its connection. */
+  async #read(incoming: IncomingMessage, head: RequestHead, response: ServerResponse): Promise<WholeRequest> {
+    const facts = connectionFacts(incoming, this.#tls)
+    if (!this.#options.bodies(head, facts)) {
+      // What is left of the body would be taken for the next request.
+      if (hasBody(incoming)) response.setHeader('connection', 'close')
+      const request = await dropBody(incoming, head)
+      request.headers.push(CF_HEADER, JSON.stringify({ ...facts, withoutBody: true } satisfies ConnectionFacts))
+      return request
+    }
+    const isVerified = incoming.socket instanceof TLSSocket && incoming.socket.authorized
+    const request = await readRequest(incoming, head, this.#bodies.accountOf(response, isVerified))
+    // Judged again: a body may take its time.
+    request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
+    return request
   }
 
   /** Refuses a request, and puts into the access log what the coordinator never sees. */
@@ -213,6 +243,15 @@ export class Front {
       if (!signal.aborted) await this.reload()
     }
   }
+}
+
+/** The other end of a connection. */
+function endOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
 }
 
 function passedBack(answer: IncomingMessage): string[] {

@@ -35,7 +35,10 @@ test('renegotiation: another certificate on the same connection → refused', as
     clientCa: file('ca.pem', authority.caPem),
     crl: null,
   }
-  const front = await Front.start({ upstream: new Upstream(socket), tls: files }, { host: '127.0.0.1', port: 0 })
+  const front = await Front.start(
+    { upstream: new Upstream(socket), tls: files, bodies: () => true },
+    { host: '127.0.0.1', port: 0 },
+  )
   const connection = connect({
     host: '127.0.0.1',
     port: front.port ?? 0,

@@ -1,7 +1,10 @@
 /** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
+import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { BODY_LIMIT, bodyLimit } from '../../../shared/body-limit.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bodyLimit } from '../../../shared/body-limit.ts'
 import { decodedPath } from '../../../shared/path.ts'
+import type { TakeBytes } from './body-budget.ts'
 import { malformed, Refusal } from './refusal.ts'
 
 /** A request that may be sent as often as it takes. */
@@ -96,19 +99,34 @@ export function readHead(
 /**
  * Reads the rest of a request.
  *
- * @param mayBeLarge asked when the body is larger than it usually may be
+ * @param take called for what comes; false when there is no room for it
  * @throws Refusal
  */
 export async function readRequest(
   incoming: IncomingMessage,
   head: RequestHead,
-  mayBeLarge: () => boolean,
+  take: TakeBytes,
 ): Promise<WholeRequest> {
   const { headers } = incoming
-  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), mayBeLarge)
+  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), take)
   const hasBody =
     body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
+}
+
+/**
+ * A request without its body. What comes of it is dropped for a while: who is still sending may not see an answer that
+ * comes before.
+ */
+export async function dropBody(incoming: IncomingMessage, head: RequestHead): Promise<WholeRequest> {
+  const ended = once(incoming.resume(), 'end').then(
+    () => undefined,
+    () => undefined,
+  )
+  const patient = new AbortController()
+  await Promise.race([ended, sleep(DROP_TIMEOUT_MS, undefined, { signal: patient.signal }).catch(() => undefined)])
+  patient.abort()
+  return { ...head, body: Buffer.alloc(0) }
 }
 
 /** Only a name or an address: workerd puts it before the path, so that whatever else is in it would become part of that. */
@@ -131,30 +149,30 @@ function refuseOddPath(url: string): void {
  * Reads a body. What is over the limit is read on for a while and dropped: who is still sending may not see an answer that
  * comes before, least of all on a connection that ends with it.
  *
- * @param limit      most bytes
- * @param mayBeLarge asked once, if it is larger than bodies usually may be
- * @throws Refusal 413, or 503 where it may not
+ * @param limit most bytes
+ * @throws Refusal 413, or 503 when there is no room
  */
-function readBody(incoming: IncomingMessage, limit: number, mayBeLarge: () => boolean): Promise<Buffer> {
+function readBody(incoming: IncomingMessage, limit: number, take: TakeBytes): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
-    let granted = Math.min(limit, BODY_LIMIT)
     let dropping: NodeJS.Timeout | undefined
     let refusal = new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`)
     const refuse = (): void => reject(refusal)
-    const dropAbove = (bytes: number): void => {
-      if (dropping === undefined && bytes > granted && bytes <= limit && granted < limit) {
-        if (mayBeLarge()) granted = limit
-        else refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many large bodies are being read at this time')
-      }
-      if (bytes > granted) dropping ??= setTimeout(refuse, DROP_TIMEOUT_MS)
+    const drop = (): void => {
+      chunks.length = 0
+      dropping ??= setTimeout(refuse, DROP_TIMEOUT_MS)
     }
-    dropAbove(Number(incoming.headers['content-length'] ?? 0))
+    if (Number(incoming.headers['content-length'] ?? 0) > limit) drop()
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length
-      dropAbove(size)
-      if (dropping === undefined) chunks.push(chunk)
+      if (dropping !== undefined) return
+      if (size > limit) drop()
+      else if (take(chunk.length)) chunks.push(chunk)
+      else {
+        refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many request bodies are being read at this time')
+        drop()
+      }
     })
     incoming.once('end', () => {
       if (dropping === undefined) resolve(Buffer.concat(chunks))

@@ -37,7 +37,10 @@ test('revocation: by its own authority → refused, on open connections too', as
     clientCa: put('ca.pem', `${one.caPem}${other.caPem}`),
     crl: await lists(),
   }
-  const front = await Front.start({ upstream: new Upstream(socket), tls: files }, { host: '127.0.0.1', port: 0 })
+  const front = await Front.start(
+    { upstream: new Upstream(socket), tls: files, bodies: () => true },
+    { host: '127.0.0.1', port: 0 },
+  )
   const callAs = async (authority: TestAuthority): Promise<TLSSocket> => {
     const { certPem: cert, keyPem: key } = await authority.issue({ serial: '05' })
     const connection = connect({ port: front.port ?? 0, servername: 'localhost', ca: one.caPem, cert, key })

@@ -33,7 +33,7 @@ async function coordinator(): Promise<{ socket: string; asked: string[]; connect
 }
 
 async function frontOf(upstream: Upstream): Promise<Front> {
-  return Front.start({ upstream, tls: null }, { host: '127.0.0.1', port: 0 })
+  return Front.start({ upstream, tls: null, bodies: () => true }, { host: '127.0.0.1', port: 0 })
 }
 
 /** Sends a request on a connection of its own, which is kept. */

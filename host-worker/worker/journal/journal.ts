@@ -251,6 +251,12 @@ export class Journal {
     })
   }
 
+  /** The run that an execution's permit is bound to; null when it was not used here. */
+  boundRun(execution: string): string | null {
+    const row = this.#database.prepare('SELECT first_run FROM executions WHERE id = ?').get(execution)
+    return row === undefined ? null : String(row['first_run'])
+  }
+
   /** Forgets what ended long ago, but for the last. */
   forget(now: number, keptLast = MIN_KEPT): void {
     const changes = `DELETE FROM changes WHERE ended_at < ? AND key NOT IN (

@@ -7,12 +7,17 @@ import { encodePayloads } from '../../../shared/payload.ts'
 import { digestPayloads, PERMIT_TYPE } from '../../../shared/permit.ts'
 import { generatePermitKey } from '../../certs/permit-keys.ts'
 import { activityEnvironment } from '../testing/activity-environment.ts'
-import { keepHeaders, type PermitGate, permitGate } from './gate.ts'
+import { ChangeDeferred, type FirstChange } from './clearance.ts'
+import { keepHeaders, type PermitGate, type PermitGateOptions, permitGate } from './gate.ts'
 
 const HOST = { namespace: 'default', datacenter: 'dc1', node: 'lb-1', types: ['lb'] }
 
 /** Asks a gate from within an activity of execution `e1`, admitted for `web-1`. */
-async function ask(bind: () => boolean, check: (gate: PermitGate) => Promise<unknown>): Promise<unknown> {
+async function ask(
+  bind: () => boolean,
+  check: (gate: PermitGate) => Promise<unknown>,
+  clearance: Partial<Pick<PermitGateOptions, 'boundRun' | 'clear'>> = {},
+): Promise<unknown> {
   const { kty, crv, kid, x, d } = await generatePermitKey()
   const input = encodePayloads([{}]).payloads ?? []
   const now = Date.now() / 1000
@@ -37,13 +42,18 @@ async function ask(bind: () => boolean, check: (gate: PermitGate) => Promise<unk
     readRun: async ({ workflowId }) => ({
       workflowId,
       firstRunId: 'r1',
+      runId: 'r1',
       workflowType: 'drainNode',
+      taskQueue: 'dc1',
       startedAt: Date.now(),
       input,
       isOpen: true,
     }),
     onRefused: () => undefined,
     bind,
+    boundRun: () => null,
+    clear: async () => undefined,
+    ...clearance,
   })
   const environment = activityEnvironment({ workflowExecution: { workflowId: 'e1', runId: 'r1' } })
   const headers = { resile: defaultPayloadConverter.toPayload({ permit }) }
@@ -116,4 +126,29 @@ it('permit gate: journal unavailable → told from an invalid permit', async () 
     type: 'JournalUnavailable',
     nonRetryable: true,
   })
+})
+
+it('permit gate: node may not be changed now → retried by Temporal, nothing bound', async () => {
+  let bound = 0
+  const asked = ask(
+    () => {
+      bound += 1
+      return true
+    },
+    (gate) => gate.check({ subject: 'web-1' }),
+    { clear: () => Promise.reject(new ChangeDeferred('HostFrozen', 'web-1 is frozen')) },
+  )
+  await expect(asked).rejects.toMatchObject({ type: 'HostFrozen', nonRetryable: false })
+  expect(bound).toBe(0)
+})
+
+it('permit gate: several changes of a node → asked before the first', async () => {
+  const changes: FirstChange[] = []
+  const twice = async (gate: PermitGate): Promise<void> => {
+    await gate.check({ subject: 'web-1' })
+    await gate.check({ subject: 'web-1' })
+  }
+  const clear = async (change: FirstChange): Promise<void> => void changes.push(change)
+  await ask(() => true, twice, { clear, boundRun: () => 'r1' })
+  expect(changes).toMatchObject([{ execution: 'e1', node: 'web-1', workflow: 'drain-node', firstRunId: 'r1' }])
 })

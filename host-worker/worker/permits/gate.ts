@@ -3,9 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import type { ActivityInterceptorsFactory } from '@temporalio/worker'
+import QuickLRU from 'quick-lru'
 import { log, messageOf } from '../../../shared/log.ts'
 import { decodePayload } from '../../../shared/payload.ts'
-import { PERMIT_REFUSED, type PermitRefusal } from '../../../shared/permit.ts'
+import { PERMIT_REFUSED, type Permit, type PermitRefusal } from '../../../shared/permit.ts'
+import { ChangeDeferred, type FirstChange } from './clearance.ts'
 import { isFinal } from './final-failure.ts'
 import type { PermitKeyStore } from './key-store.ts'
 import { fromProto, type ProtoPayload } from './proto-payload.ts'
@@ -28,7 +30,7 @@ export interface PermitGate {
    *
    * @returns the execution that the permit is for
    * @throws ApplicationFailure `PermitRefused` and `JournalUnavailable`, not retried; `PermitUnverified` when it could not
-   *   be checked
+   *   be checked; `HostFrozen` and `OverLimit` while it may not be made
    */
   check(scope?: ChangeScope): Promise<{ execution: string }>
 }
@@ -49,13 +51,19 @@ export interface PermitGateOptions {
   readRun: (run: RunId) => Promise<RunRecord>
   /** Told of every refusal. */
   onRefused: (reason: PermitRefusal) => void
+  /** The run that an execution's permit is bound to here; null when it was not used yet. */
+  boundRun: (execution: string) => string | null
   /** Binds an execution's permit to the run that first uses it; false when that was another. */
   bind: (execution: string, firstRunId: string) => boolean
+  /** Asks before the first change of a node for an execution. @throws as {@link checkClearance} does */
+  clear: (change: FirstChange) => Promise<void>
 }
 
 /** How often, and how soon, a check is tried again that failed for want of an answer; milliseconds. */
 const TRIES = { count: 6, pause: 1000 }
 
+/** How soon a change is tried again that may be made later. */
+const DEFERRED_RETRY = '5s'
 /** Headers of the activities in progress, which the SDK shows to interceptors only. */
 const headersOf = new WeakMap<Context, Headers>()
 type Headers = Record<string, ProtoPayload>
@@ -72,6 +80,22 @@ export const keepHeaders: ActivityInterceptorsFactory = (context) => ({
 
 /** Makes the gate of a host's worker. */
 export function permitGate(options: PermitGateOptions): PermitGate {
+  /** Runs that have begun to change a node from here. */
+  const begun = new QuickLRU<string, true>({ maxSize: 1000 })
+
+  /** What has begun on a node may be brought to its end there: half a remediation is worse than none. */
+  async function clearFirst(permit: Permit, record: RunRecord, subject: string | undefined): Promise<void> {
+    const { datacenter, node: self } = options.host
+    const node = subject ?? self
+    const { firstRunId, runId } = record
+    const key = `${permit.sub} ${runId} ${node}`
+    // A later run may be a reset, which nobody but the coordinator can tell from one that goes on.
+    const hasBegun = node === self && runId === firstRunId && options.boundRun(permit.sub) !== null
+    if (hasBegun || begun.has(key)) return
+    await options.clear({ execution: permit.sub, workflow: permit.workflow, datacenter, node, firstRunId, runId })
+    begun.set(key, true)
+  }
+
   async function verify(context: Context, { subject, binding }: ChangeScope): Promise<{ execution: string }> {
     const { workflowExecution } = context.info
     if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
@@ -86,6 +110,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
     if (binding !== undefined) checkCommand(permit, binding)
     const record = await options.readRun(workflowExecution)
     await checkExecution(permit, record)
+    await clearFirst(permit, record, subject)
     if (!options.bind(permit.sub, record.firstRunId)) {
       throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
     }
@@ -120,6 +145,11 @@ export function permitGate(options: PermitGateOptions): PermitGate {
         }
         // Said already, as by a journal that takes nothing.
         if (isFinal(error)) throw error
+        if (error instanceof ChangeDeferred) {
+          log('warn', 'change_deferred', { ...facts, reason: error.type, detail: error.message })
+          const { type, message } = error
+          throw ApplicationFailure.create({ type, message, nonRetryable: false, nextRetryDelay: DEFERRED_RETRY })
+        }
         log('error', 'permit_unverified', { ...facts, detail: messageOf(error) })
         throw ApplicationFailure.retryable(`the permit could not be checked: ${messageOf(error)}`, 'PermitUnverified')
       }
@@ -144,7 +174,8 @@ async function patiently<Result>(attempt: () => Promise<Result>, signal: AbortSi
     try {
       return await attempt()
     } catch (error) {
-      if (error instanceof PermitRefused || isFinal(error) || tries === TRIES.count || signal.aborted) throw error
+      const isDecided = error instanceof PermitRefused || error instanceof ChangeDeferred || isFinal(error)
+      if (isDecided || tries === TRIES.count || signal.aborted) throw error
       await sleep(TRIES.pause, undefined, { signal })
     }
   }

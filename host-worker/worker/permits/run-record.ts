@@ -13,9 +13,12 @@ export interface RunId {
 export interface RunRecord {
   /** The execution at the root: its own id, or that of the workflow whose descendant it is. */
   workflowId: string
-  /** Its first run, whatever continued it or reset it since. */
+  /** Its first run, whatever continued it or reset it since, and the run that is meant here. */
   firstRunId: string
+  runId: string
+  /** Of that run, as are the following. */
   workflowType: string
+  taskQueue: string
   startedAt: number
   input: readonly Payload[]
   /** Whether it has not ended: a child may outlive it. */
@@ -25,6 +28,7 @@ export interface RunRecord {
 /** The parts of a start's event that count. */
 interface Start {
   workflowType: string
+  taskQueue: string
   at: number
   firstRunId: string
   root: RunId | null
@@ -51,7 +55,9 @@ export async function readRunRecord(
   return {
     workflowId: rootId.workflowId,
     firstRunId: root.firstRunId,
+    runId: rootId.runId,
     workflowType: first.workflowType,
+    taskQueue: first.taskQueue,
     startedAt: first.at,
     input: first.input,
     // What asks for itself has not ended.
@@ -94,6 +100,7 @@ async function readStart(
   const root = start.rootWorkflowExecution
   return {
     workflowType: start.workflowType?.name ?? '',
+    taskQueue: start.taskQueue?.name ?? '',
     at: Number(event.eventTime?.seconds ?? 0) * 1000 + (event.eventTime?.nanos ?? 0) / 1_000_000,
     firstRunId: start.firstExecutionRunId ?? '',
     root: root?.workflowId ? { workflowId: root.workflowId, runId: root.runId ?? '' } : null,

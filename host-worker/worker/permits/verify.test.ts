@@ -24,6 +24,7 @@ beforeAll(async () => {
     namespace: 'default',
     workflow: 'restart-service',
     workflow_type: 'restartService',
+    task_queue: 'dc1',
     datacenter: 'dc1',
     target: { node: 'web-1' },
     input_sha256: await digestPayloads(ARGS),
@@ -31,7 +32,9 @@ beforeAll(async () => {
   record = {
     workflowId: 'e1',
     firstRunId: 'r1',
+    runId: 'r1',
     workflowType: 'restartService',
+    taskQueue: 'dc1',
     startedAt: NOW + 100,
     input: ARGS,
     isOpen: true,

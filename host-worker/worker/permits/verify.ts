@@ -106,6 +106,12 @@ export async function checkExecution(permit: Permit, record: RunRecord): Promise
     const own = `${workflowType} ${workflowId}`
     throw new PermitRefused('wrong_workflow', `the permit is for ${permit.workflow_type} ${permit.sub}, not for ${own}`)
   }
+  if (permit.task_queue !== undefined && permit.task_queue !== record.taskQueue) {
+    throw new PermitRefused(
+      'wrong_workflow',
+      `the permit is for a start on the task queue ${permit.task_queue}; the execution was started on ${record.taskQueue}`,
+    )
+  }
   if (!record.isOpen) {
     throw new PermitRefused(
       'wrong_workflow',

@@ -1,0 +1,151 @@
+/** Which connections a listener keeps when there are many: those of verified callers before all others. */
+
+/** How many connections there may be; tests choose fewer. */
+export interface ConnectionLimits {
+  all: number
+  /** Whose handshake is not over. They have room apart: a verified caller must be able to show its certificate. */
+  handshakes: number
+  /** Without a verified certificate; what is left of `all` is for verified callers. */
+  anonymous: number
+  /** Of these and of handshakes, each, from one address. */
+  perAddress: number
+  /** With one certificate. */
+  perCertificate: number
+}
+
+const LIMITS: ConnectionLimits = {
+  all: 5000,
+  handshakes: 500,
+  anonymous: 3500,
+  perAddress: 400,
+  perCertificate: 1000,
+}
+
+type State = 'handshake' | 'anonymous' | 'verified'
+
+/** One connection. */
+interface Entry {
+  state: State
+  /** {@link networkOf} its address. */
+  network: string
+  /** Of its verified certificate. */
+  fingerprint: string | null
+  /** Requests in progress. */
+  requests: number
+  end: () => void
+}
+
+/**
+ * The connections of one listener; `Key` tells one from another. When there is no room, the oldest of the same kind that is
+ * idle makes way; when all are busy, the new one does.
+ */
+export class Connections<Key> {
+  readonly #limits: ConnectionLimits
+  /** Oldest first, by when they reached their state. */
+  readonly #entries: Record<State, Map<Key, Entry>> = {
+    handshake: new Map(),
+    anonymous: new Map(),
+    verified: new Map(),
+  }
+
+  constructor(limits = LIMITS) {
+    this.#limits = limits
+  }
+
+  /**
+   * Takes a new connection whose handshake begins.
+   *
+   * @param end closes it
+   */
+  accept(key: Key, address: string, end: () => void): void {
+    const { handshakes, perAddress } = this.#limits
+    const network = networkOf(address)
+    const entries = this.#entries.handshake
+    entries.set(key, { state: 'handshake', network, fingerprint: null, requests: 0, end })
+    this.#bound(entries, (entry) => entry.network === network, perAddress, key)
+    this.#bound(entries, () => true, handshakes, key)
+    this.#boundAll(key)
+  }
+
+  /** Notes that a handshake is over. @param fingerprint of the verified certificate; null without one */
+  opened(key: Key, fingerprint: string | null): void {
+    const entry = this.#entries.handshake.get(key)
+    if (entry === undefined) return
+    const { anonymous, perAddress, perCertificate } = this.#limits
+    this.#entries.handshake.delete(key)
+    entry.state = fingerprint === null ? 'anonymous' : 'verified'
+    entry.fingerprint = fingerprint
+    const entries = this.#entries[entry.state]
+    entries.set(key, entry)
+    if (fingerprint === null) {
+      this.#bound(entries, ({ network }) => network === entry.network, perAddress, key)
+      this.#bound(entries, () => true, anonymous, key)
+    } else {
+      this.#bound(entries, (other) => other.fingerprint === fingerprint, perCertificate, key)
+    }
+  }
+
+  /** Notes that a request begins (1) or is answered (-1). */
+  count(key: Key, change: 1 | -1): void {
+    const entry = this.#find(key)
+    if (entry !== undefined) entry.requests += change
+  }
+
+  /** Notes that a connection is closed. */
+  closed(key: Key): void {
+    for (const entries of Object.values(this.#entries)) entries.delete(key)
+  }
+
+  /** Closes all. */
+  endAll(): void {
+    for (const entries of Object.values(this.#entries)) {
+      for (const key of entries.keys()) this.#end(key)
+    }
+  }
+
+  /** Makes room in all, where the anonymous go first. */
+  #boundAll(newest: Key): void {
+    const { handshake, anonymous, verified } = this.#entries
+    if (handshake.size + anonymous.size + verified.size <= this.#limits.all) return
+    this.#end(this.#oldestIdle(anonymous, () => true) ?? newest)
+  }
+
+  /** Keeps at most `limit` of the connections that `counts`. */
+  #bound(entries: Map<Key, Entry>, counts: (entry: Entry) => boolean, limit: number, newest: Key): void {
+    if (entries.size <= limit) return
+    let number = 0
+    for (const entry of entries.values()) if (counts(entry)) number += 1
+    if (number > limit) this.#end(this.#oldestIdle(entries, counts) ?? newest)
+  }
+
+  #oldestIdle(entries: Map<Key, Entry>, counts: (entry: Entry) => boolean): Key | undefined {
+    for (const [key, entry] of entries) if (entry.requests === 0 && counts(entry)) return key
+    return undefined
+  }
+
+  #find(key: Key): Entry | undefined {
+    const { handshake, anonymous, verified } = this.#entries
+    return verified.get(key) ?? anonymous.get(key) ?? handshake.get(key)
+  }
+
+  #end(key: Key): void {
+    const entry = this.#find(key)
+    this.closed(key)
+    entry?.end()
+  }
+}
+
+/** What one holder of addresses has at least: an IPv4 address, or an IPv6 network of 64 bits (RFC 6177). */
+export function networkOf(address: string): string {
+  const ipv4 = /^(?:::ffff:)?(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
+  if (ipv4 !== undefined) return ipv4
+  const [head = '', tail] = address.split('%', 1)[0]?.split('::', 2) ?? []
+  const groups = (text: string | undefined): string[] => (text === undefined || text === '' ? [] : text.split(':'))
+  const [first, last] = [groups(head), groups(tail)]
+  const zeros = Array.from({ length: Math.max(0, 8 - first.length - last.length) }, () => '0')
+  const all = tail === undefined ? first : [...first, ...zeros, ...last]
+  return `${all
+    .slice(0, 4)
+    .map((group) => group.toLowerCase().replace(/^0+(?=.)/, ''))
+    .join(':')}::/64`
+}
