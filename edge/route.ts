@@ -4,11 +4,11 @@
  * literals.
  */
 import type { z } from 'zod'
+import { heartbeatAnswerSchema } from '../shared/heartbeat.ts'
 import {
   decisionSchema,
   executionSchema,
   freezeAnswerSchema,
-  heartbeatAnswerSchema,
   nodeSchema,
   signalSchema,
   stepsSchema,

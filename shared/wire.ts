@@ -85,29 +85,6 @@ export const freezeSchema = z
     error: 'for and expires_at are mutually exclusive',
   })
 
-/** Body of `PUT /v1/nodes/{node}`: one heartbeat. */
-export const heartbeatSchema = z.strictObject({
-  datacenter: z.string(),
-  types: z.array(z.string()).max(100).default([]),
-  labels: z.record(z.string(), z.string()).default({}),
-  build_id: z.string().optional(),
-  boot_id: z.string().optional(),
-  draining: z.boolean().default(false),
-  queues: z
-    .array(
-      z.strictObject({
-        name: z.string(),
-        workflow_types: z.array(z.string()).max(1000).default([]),
-        activity_types: z.array(z.string()).max(1000).default([]),
-      }),
-    )
-    .max(200)
-    .default([]),
-  closed: z.array(z.string()).default([]),
-  /** Ids of executions for which the host is about to change something; the answer says of each whether it may. */
-  confirm: z.array(z.string()).max(100).default([]),
-})
-
 const time = z.iso.datetime()
 const nullableTime = time.nullable()
 const count = z.number().int().min(0)
@@ -258,26 +235,6 @@ export const freezeAnswerSchema = z.strictObject({
   expires_at: nullableTime,
 })
 
-/** Whether a host may change anything for an execution. */
-const clearanceSchema = z.strictObject({
-  id: z.string(),
-  /**
-   * `open`, as the coordinator knows; `closed`; `over_limit`: it had ended, runs again, and another was admitted meanwhile;
-   * `unknown` to this coordinator.
-   */
-  status: z.enum(['open', 'closed', 'over_limit', 'unknown']),
-  /** Of the run that the coordinator knows; null before its start is confirmed. */
-  run_id: z.string().nullable(),
-})
-
-/** The answer to a heartbeat: what the host must know before it changes anything. */
-export const heartbeatAnswerSchema = z.strictObject({
-  /** The active freezes of its datacenter. */
-  freezes: z.array(freezeAnswerSchema),
-  /** Of those that were asked for. */
-  executions: z.array(clearanceSchema),
-})
-
 /** One live node and what its worker registered. */
 export const nodeSchema = z.strictObject({
   node: z.string(),
@@ -375,7 +332,6 @@ export type StartBody = z.output<typeof startSchema>
 /** Where a trigger came from. */
 export type TriggerMetadata = NonNullable<StartBody['trigger']>
 /** One heartbeat, validated. */
-export type Heartbeat = z.output<typeof heartbeatSchema>
 export type Decision = z.output<typeof decisionSchema>
 export type Execution = z.output<typeof executionSchema>
 export type Step = z.output<typeof stepSchema>
@@ -389,8 +345,6 @@ export type SignalEpisode = z.output<typeof signalEpisodeSchema>
 export type SignalCounts = z.output<typeof signalCountsSchema>
 export type SignalSummary = z.output<typeof signalSchema>
 export type Freeze = z.output<typeof freezeAnswerSchema>
-export type Clearance = z.output<typeof clearanceSchema>
-export type HeartbeatAnswer = z.output<typeof heartbeatAnswerSchema>
 export type LiveNode = z.output<typeof nodeSchema>
 /** The outcome of one requested start. */
 export type TriggerItem = z.output<typeof triggerItemSchema>

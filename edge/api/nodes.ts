@@ -1,7 +1,8 @@
 /** Live nodes and their heartbeats. */
 import { isExecutionId } from '../../shared/execution-id.ts'
+import { type Heartbeat, type HeartbeatAnswer, heartbeatSchema } from '../../shared/heartbeat.ts'
 import { isName, NAME_RULE, queuesOfNode } from '../../shared/names.ts'
-import { type Freeze, type Heartbeat, type HeartbeatAnswer, heartbeatSchema, type LiveNode } from '../../shared/wire.ts'
+import type { Freeze, LiveNode } from '../../shared/wire.ts'
 import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'

@@ -1,5 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { Heartbeat, LiveNode } from '../../shared/wire.ts'
+import type { Heartbeat } from '../../shared/heartbeat.ts'
+import type { LiveNode } from '../../shared/wire.ts'
 import type { Fleet, Unavailable } from '../ledger/types.ts'
 import { migrate } from '../migrate.ts'
 

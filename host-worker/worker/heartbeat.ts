@@ -1,8 +1,9 @@
 /** A node's heartbeats to its coordinator. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
+import { type HeartbeatAnswer, heartbeatAnswerSchema, type heartbeatSchema } from '../../shared/heartbeat.ts'
 import { log, messageOf } from '../../shared/log.ts'
-import { type Freeze, type HeartbeatAnswer, heartbeatAnswerSchema, type heartbeatSchema } from '../../shared/wire.ts'
+import type { Freeze } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
 
 /** How often a node beats, and how long one beat may take, in milliseconds. */

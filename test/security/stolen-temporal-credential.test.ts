@@ -52,13 +52,10 @@ let dev: Dev
 beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-1'] })
   // A worker of the attacker's, who has the code of the workflows and a queue that no coordinator knows.
-  const evil = startResile([
-    'worker',
-    ...['--project', project, '--data', join(temporaryDirectory(), 'data')],
-    ...['--node', 'evil-1', '--datacenter', 'evil', '--workflows'],
-    ...['--coordinator', `unix:${dev.file.socket}`],
-    ...['--temporal-address', dev.at('temporal'), '--namespace', dev.at('namespace')],
-  ])
+  const here = ['--project', project, '--data', join(temporaryDirectory(), 'data')]
+  const there = ['--temporal-address', dev.at('temporal'), '--namespace', dev.at('namespace')]
+  const identity = ['--node', 'evil-1', '--datacenter', 'evil', '--coordinator', `unix:${dev.file.socket}`]
+  const evil = startResile(['worker', ...here, ...there, ...identity, '--workflows'])
   atEnd(async () => {
     evil.kill('SIGTERM')
     await evil.ended

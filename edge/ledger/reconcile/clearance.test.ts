@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { HeartbeatAnswer } from '../../../shared/wire.ts'
+import type { HeartbeatAnswer } from '../../../shared/heartbeat.ts'
 import { alarmNow, request, start } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'

@@ -1,5 +1,5 @@
 /** Whether hosts may change anything for an execution: it must be open, and within its limits if it was reset. */
-import type { Clearance } from '../../../shared/wire.ts'
+import type { Clearance } from '../../../shared/heartbeat.ts'
 import type { ExecutionRow } from '../store/execution-row.ts'
 import type { LedgerStore } from '../store/store.ts'
 import { type AuditContext, reopen } from './audit.ts'

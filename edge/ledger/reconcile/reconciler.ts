@@ -1,8 +1,9 @@
 /** Keeps the rows of a ledger complete by what Temporal shows: the import into an empty ledger, and audits from then on. */
 import pTimeout from 'p-timeout'
 import { type Config, datacentersOf, MAX_PERIOD_MS } from '../../../shared/config.ts'
+import type { Clearance } from '../../../shared/heartbeat.ts'
 import { log } from '../../../shared/log.ts'
-import type { Clearance, Freeze } from '../../../shared/wire.ts'
+import type { Freeze } from '../../../shared/wire.ts'
 import { allWorkflows, resolveConstraints } from '../../../shared/workflows.ts'
 import type { ReadySigner } from '../../permits/signer.ts'
 import type { TemporalClient } from '../../temporal/client.ts'

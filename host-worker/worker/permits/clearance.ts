@@ -2,7 +2,8 @@
  * What a host asks its coordinator before it is first changed for an execution: whether it is frozen, and whether the
  * execution is open. A permit holds as long as the execution could run; only the coordinator knows what happened since.
  */
-import type { Freeze, HeartbeatAnswer } from '../../../shared/wire.ts'
+import type { HeartbeatAnswer } from '../../../shared/heartbeat.ts'
+import type { Freeze } from '../../../shared/wire.ts'
 import { PermitRefused } from './refused.ts'
 
 /** The coordinator, as far as it is asked. */
