@@ -148,10 +148,11 @@ function joined(known: Chain | undefined, run: Listed): Chain {
  * Whether an execution that no row knows is counted here: it runs on a queue of the datacenter, or on one of no datacenter
  * and with the type of a workflow. One with a proof there is another coordinator's, which counts it.
  */
-function isConcern({ datacenter, otherDatacenters, isFirst, workflowOfType }: AuditContext, chain: Chain): boolean {
+function isConcern(context: AuditContext, chain: Chain): boolean {
+  const { datacenter, otherDatacenters, isFirst } = context
   if (isQueueOf(datacenter, chain.taskQueue)) return true
   if (!isFirst || otherDatacenters.some((other) => isQueueOf(other, chain.taskQueue))) return false
-  return chain.proof === null && workflowOfType(chain.type) !== null
+  return chain.proof === null && context.workflowOfType(chain.type) !== null
 }
 
 function isQueueOf(datacenter: string, taskQueue: string): boolean {
@@ -160,12 +161,12 @@ function isQueueOf(datacenter: string, taskQueue: string): boolean {
 }
 
 /** The memo of this coordinator's own that an execution has; null when it has none, or one of another start. */
-async function memoOf({ readMemo, namespace }: AuditContext, chain: Chain): Promise<Memo | null> {
-  const memo = chain.proof === null ? null : await readMemo(chain.proof)
+async function memoOf(context: AuditContext, chain: Chain): Promise<Memo | null> {
+  const memo = chain.proof === null ? null : await context.readMemo(chain.proof)
   if (memo === null || !isExecutionId(chain.workflowId)) return null
   const isItsOwn =
     memo.sub === chain.workflowId &&
-    memo.namespace === namespace &&
+    memo.namespace === context.namespace &&
     memo.workflow_type === chain.type &&
     memo.task_queue === chain.taskQueue
   return isItsOwn ? memo : null
