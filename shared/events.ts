@@ -76,6 +76,7 @@ export const WORKER_EVENTS = {
   permit_keys_unavailable: 'Permit keys could not be read from one source.',
   change_deferred:
     'A node is frozen, or a reset execution is one too many: nothing was changed, and it is tried again.',
+  processes_survive: 'Processes that a command started could not be ended, not even by SIGKILL.',
   permit_refused: 'An activity that changes the host had no valid permit.',
   permit_unverified: 'A permit could not be verified: no keys, or Temporal does not answer; it is tried again.',
   temporal_reachable: 'Temporal answers.',

@@ -1,10 +1,10 @@
 /** The guardian's process: waits for the end of its input, which comes with the death of who started it. */
-import type { GuardianMessage } from './guardian.ts'
+import type { GuardianMessage, Watched } from './guardian.ts'
 import { splitLines } from './line-splitter.ts'
 import { endGroups } from './process-group.ts'
-import type { ProcessIdentity } from './process-identity.ts'
+import { endTrees } from './process-tree.ts'
 
-const watched = new Map<number, ProcessIdentity>()
+const watched = new Map<number, Watched>()
 
 // It ends by the end of its input and by nothing else that a terminal or a `kill` of many processes does.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => {})
@@ -15,7 +15,15 @@ splitLines(process.stdin, (line) => {
   else watched.delete(message.forget.pid)
 })
 process.stdin.once('close', () => {
-  void endGroups([...watched.values()], { graceMs: 3_000 })
+  const all = [...watched.values()]
+  const trees = all.filter((one) => 'mark' in one)
+  void Promise.all([
+    endTrees(trees, { graceMs: 3_000 }),
+    endGroups(
+      all.filter((one) => !('mark' in one)),
+      { graceMs: 3_000 },
+    ),
+  ])
 })
 // Whoever waited for it may be gone already.
 process.stdout.on('error', () => {})

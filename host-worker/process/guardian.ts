@@ -1,14 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import type { ProcessIdentity } from './process-identity.ts'
+import type { ProcessTree } from './process-tree.ts'
+
+/** What it watches: a process group, or all that a command has started. */
+export type Watched = ProcessIdentity | ProcessTree
 
 /** A line to the guardian's process. */
-export type GuardianMessage = { watch: ProcessIdentity } | { forget: ProcessIdentity }
+export type GuardianMessage = { watch: Watched } | { forget: ProcessIdentity }
 
-/** A small process that ends the given process groups when this process dies, by whatever means. */
+/** A small process that ends what it watches when this process dies, by whatever means. */
 export interface Guardian {
   readonly pid: number | undefined
-  watch(leader: ProcessIdentity): void
+  watch(leader: Watched): void
   forget(leader: ProcessIdentity): void
   /** Lets it end, which first ends all that it still watches. */
   close(): Promise<void>
@@ -30,7 +34,7 @@ const SMALL = ['--disable-warning=ExperimentalWarning', '--max-semi-space-size=1
 const replaceAfterMs = 300
 
 class GuardianProcess implements Guardian {
-  readonly #watched = new Map<number, ProcessIdentity>()
+  readonly #watched = new Map<number, Watched>()
   #process: ChildProcess
   #closing = false
   readonly ready: Promise<void>
@@ -44,7 +48,7 @@ class GuardianProcess implements Guardian {
     return this.#process.pid
   }
 
-  watch(leader: ProcessIdentity): void {
+  watch(leader: Watched): void {
     this.#watched.set(leader.pid, leader)
     this.#send({ watch: leader })
   }

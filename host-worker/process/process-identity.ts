@@ -19,8 +19,18 @@ export function isAlive(identity: ProcessIdentity): boolean {
   return identify(identity.pid)?.started === identity.started
 }
 
-/** The fields of Linux's /proc/PID/stat that matter here; undefined for a process that is gone or a zombie. */
-export function readStat(pid: number): { started: string; group: number } | undefined {
+/** What Linux's /proc/PID/stat says of a process (proc_pid_stat(5)). */
+export interface ProcessStat {
+  started: string
+  /** The command's name, cut to 15 bytes. */
+  name: string
+  parent: number
+  group: number
+  session: number
+}
+
+/** Reads it; undefined for a process that is gone or a zombie. */
+export function readStat(pid: number): ProcessStat | undefined {
   let stat: string
   try {
     stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -29,10 +39,11 @@ export function readStat(pid: number): { started: string; group: number } | unde
   }
   // The second field is the command's name, which may hold spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  const [state, , group] = fields
+  const [state, parent, group, session] = fields
+  const name = stat.slice(stat.indexOf('(') + 1, stat.lastIndexOf(')'))
   const started = fields[19]
   if (started === undefined || state === 'Z' || state === 'X') return undefined
-  return { started, group: Number(group) }
+  return { started, name, parent: Number(parent), group: Number(group), session: Number(session) }
 }
 
 function askPs(pid: number): string | undefined {

@@ -1,12 +1,14 @@
-/** A process in its own group, with captured output, ended as a whole. */
+/** A process with captured output, ended with everything that it has started. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
 import type { Readable } from 'node:stream'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
+import { createCgroup, inCgroup, removeCgroup } from './cgroup.ts'
 import { type Guardian, startGuardian } from './guardian.ts'
-import { endGroups } from './process-group.ts'
 import { identify, type ProcessIdentity } from './process-identity.ts'
+import { endTrees, MARK, type ProcessTree, type Survivor } from './process-tree.ts'
 
 /** The process to run. Times in milliseconds. */
 export interface ProcessOrder {
@@ -21,7 +23,7 @@ export interface ProcessOrder {
   signal: AbortSignal
   /** From SIGTERM to SIGKILL. */
   killGrace: number
-  /** Whether what it leaves behind in its group is ended too; otherwise a service that a command starts continues. */
+  /** Whether what it leaves behind is ended too; otherwise a service that a command starts continues. */
   leavesNothing?: boolean
   /** Told of the process once it runs. */
   onStart?: (leader: ProcessIdentity) => void
@@ -35,35 +37,44 @@ const EXIT_NOT_STARTED = 127
 /** Ends what this process has started when it dies itself, by whatever means. One for all commands, from the first on. */
 let guardian: Promise<Guardian> | undefined
 
-/**
- * Runs a process. Never throws for what the process does; `killed` when the signal ended it, with all of its group: then
- * nothing of it runs any more.
- */
-export async function runProcess(order: ProcessOrder): Promise<{ output: CommandResult; killed: boolean }> {
-  const [program = '', ...args] = order.argv
+/** How a process ended. */
+export interface ProcessEnd {
+  output: CommandResult
+  /** Whether the signal ended it, with everything that it had started. */
+  killed: boolean
+  /** What even SIGKILL did not end, as what runs with the rights of another user. */
+  survivors: readonly Survivor[]
+}
+
+/** Runs a process. Never throws for what the process does. */
+export async function runProcess(order: ProcessOrder): Promise<ProcessEnd> {
   const watcher = await ensureGuardian()
   const began = performance.now()
   const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
-  // Its own group, so that what the command has started ends with it.
+  const mark = randomUUID()
+  const cgroup = createCgroup()
+  const [program = '', ...args] = cgroup === null ? order.argv : inCgroup(cgroup, order.argv)
   const child = spawn(program, args, {
     cwd: order.directory,
-    env: order.env,
+    env: { ...order.env, [MARK]: mark },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
   // One that ended at once may have left children behind: its group still has its number.
-  const leader =
-    child.pid === undefined ? undefined : (identify(child.pid) ?? { pid: child.pid, started: 'ended at once' })
+  const leader: ProcessTree | undefined =
+    child.pid === undefined
+      ? undefined
+      : { ...(identify(child.pid) ?? { pid: child.pid, started: 'ended at once' }), mark, cgroup }
   if (leader !== undefined) {
     watcher.watch(leader)
-    order.onStart?.(leader)
+    order.onStart?.({ pid: leader.pid, started: leader.started })
   }
   child.stdout.on('data', (chunk: Buffer) => stdout.add(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.add(chunk))
-  const ending: { done?: Promise<void> } = {}
+  const ending: { done?: Promise<Survivor[]> } = {}
   const kill = (): void => {
-    ending.done ??= leader === undefined ? Promise.resolve() : endGroups([leader], { graceMs: order.killGrace })
+    ending.done ??= leader === undefined ? Promise.resolve([]) : endTrees([leader], { graceMs: order.killGrace })
   }
   if (order.signal.aborted) kill()
   order.signal.addEventListener('abort', kill, { once: true })
@@ -71,7 +82,7 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
     const exitCode = await ended(child, stderr)
     const killed = ending.done !== undefined
     if (order.leavesNothing) kill()
-    await ending.done
+    const survivors = (await ending.done) ?? []
     return {
       output: {
         exitCode,
@@ -80,8 +91,10 @@ export async function runProcess(order: ProcessOrder): Promise<{ output: Command
         durationMs: Math.round(performance.now() - began),
       },
       killed,
+      survivors,
     }
   } finally {
+    if (cgroup !== null) removeCgroup(cgroup)
     if (leader !== undefined) watcher.forget(leader)
     order.signal.removeEventListener('abort', kill)
     // What it left behind may keep its output open without end; this process need not wait for that.

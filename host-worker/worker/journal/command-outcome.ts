@@ -1,5 +1,6 @@
 import { formatDuration } from '../../../shared/duration.ts'
-import type { CommandResult } from '../../../workflows/sdk/activities.ts'
+import { log } from '../../../shared/log.ts'
+import type { ProcessEnd } from '../../process/run-process.ts'
 import { CANCELED, type Outcome } from './journal.ts'
 
 /**
@@ -10,12 +11,15 @@ import { CANCELED, type Outcome } from './journal.ts'
  */
 export function commandOutcome(
   argv: readonly string[],
-  { output, killed }: { output: CommandResult; killed: boolean },
+  { output, killed, survivors }: ProcessEnd,
   cancelled: boolean,
   timeout: number,
 ): Outcome {
+  if (survivors.length > 0) log('error', 'processes_survive', { command: argv[0], processes: survivors })
   if (!killed) return { kind: 'result', result: output }
-  if (cancelled) return { kind: 'failure', type: CANCELED, message: 'the command was cancelled' }
-  const message = `${argv[0]} ran longer than ${formatDuration(timeout)}`
+  const names = survivors.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ')
+  const left = survivors.length === 0 ? '' : `, and could not be ended: ${names} still runs`
+  if (cancelled) return { kind: 'failure', type: CANCELED, message: `the command was cancelled${left}` }
+  const message = `${argv[0]} ran longer than ${formatDuration(timeout)}${left}`
   return { kind: 'failure', type: 'CommandTimeout', message, details: output }
 }
