@@ -12,7 +12,8 @@ import { authorise } from './access/authorise.ts'
 import { clientAuthOf, isWithoutBody } from './access/client-certificate.ts'
 import { refuseCrossOrigin } from './access/cross-origin.ts'
 import { identify, type Listener } from './access/identify.ts'
-import { LoadShedding } from './access/load-shedding.ts'
+import { addressOf, LoadShedding } from './access/load-shedding.ts'
+import { rejections } from './access/rejections.ts'
 import { ROUTES } from './api/index.ts'
 import type { App } from './context.ts'
 import { readBody } from './http/body.ts'
@@ -80,6 +81,13 @@ function limitInFlight(shedding: LoadShedding): MiddlewareHandler<App> {
   }
 }
 
+function countRejection({ req, res, var: { caller, sender } }: Context<App>, address: string | null): void {
+  if (res.status !== 401 && res.status !== 403) return
+  const isUnsigned = sender !== undefined && 'refused' in sender
+  const reason = isUnsigned ? 'bad_signature' : res.status === 401 ? 'unauthenticated' : 'forbidden'
+  rejections.count(reason, caller ?? ANONYMOUS, address, req.path, Date.now())
+}
+
 /** Writes one line per request, without bodies or secrets, and gives every answer its request id and the time. */
 function accessLog(config: Config): MiddlewareHandler<App> {
   return async function logAccess(context, next) {
@@ -90,7 +98,8 @@ function accessLog(config: Config): MiddlewareHandler<App> {
     context.res.headers.set('x-request-id', id)
     // RFC 9110 6.6.1; workerd leaves it to us. Hosts compare their clocks with it.
     context.res.headers.set('date', new Date().toUTCString())
-    const { method, path } = context.req
+    const { method, path, raw } = context.req
+    countRejection(context, addressOf(raw))
     if (!isLogged(config, method, path)) return
     const { caller, pass } = context.var
     log('info', 'request', {

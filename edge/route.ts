@@ -5,6 +5,7 @@
  */
 import type { z } from 'zod'
 import { heartbeatAnswerSchema } from '../shared/heartbeat.ts'
+import { rejectionSchema } from '../shared/rejection.ts'
 import {
   decisionSchema,
   executionSchema,
@@ -39,6 +40,7 @@ export const ANSWERS = {
   Freeze: freezeAnswerSchema,
   HeartbeatAnswer: heartbeatAnswerSchema,
   Node: nodeSchema,
+  Rejection: rejectionSchema,
   Signal: signalSchema,
   Steps: stepsSchema,
   TriggerItems: triggerItemsSchema,
@@ -51,6 +53,7 @@ export type AnswerName =
   | 'ExecutionList'
   | 'FreezeList'
   | 'NodeList'
+  | 'RejectionList'
   | 'SignalList'
 
 /** Problems of a trigger that is not valid. */

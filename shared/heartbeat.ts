@@ -1,5 +1,6 @@
 /** `PUT /v1/nodes/{node}`: what a node says of itself, and what it is told. */
 import { z } from 'zod'
+import { PERMIT_REFUSALS } from './permit.ts'
 import { freezeAnswerSchema } from './wire.ts'
 
 /** Body of `PUT /v1/nodes/{node}`: one heartbeat. */
@@ -23,6 +24,11 @@ export const heartbeatSchema = z.strictObject({
   closed: z.array(z.string()).default([]),
   /** Ids of executions for which the host is about to change something; the answer says of each whether it may. */
   confirm: z.array(z.string()).max(100).default([]),
+  /** Permits that the host has refused since its last heartbeat. */
+  refused: z
+    .array(z.strictObject({ execution: z.string().max(1000), reason: z.enum(PERMIT_REFUSALS) }))
+    .max(100)
+    .default([]),
 })
 
 /** Whether a host may change anything for an execution. */
@@ -33,8 +39,8 @@ const clearanceSchema = z.strictObject({
    * `unknown` to this coordinator.
    */
   status: z.enum(['open', 'closed', 'over_limit', 'unknown']),
-  /** Of the run that the coordinator knows; null before its start is confirmed. */
-  run_id: z.string().nullable(),
+  /** Of the run that the admitted start began; null before that is confirmed, and for one that was imported. */
+  first_run_id: z.string().nullable(),
 })
 
 /** The answer to a heartbeat: what the host must know before it changes anything. */

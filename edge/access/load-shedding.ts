@@ -36,7 +36,7 @@ export class LoadShedding {
    * @throws ProblemError `too_many_requests`
    */
   count(caller: Caller, method: string, path: string, request: Request): void {
-    const key = caller === ANONYMOUS ? `${ANONYMOUS} ${addressOf(request)}` : caller
+    const key = caller === ANONYMOUS ? `${ANONYMOUS} ${addressOf(request) ?? ''}` : caller
     const wait = this.#rate.take(key, purposeOf(method, path), Date.now())
     if (wait === 0) return
     SHED.too_many_requests += 1
@@ -46,8 +46,8 @@ export class LoadShedding {
   }
 }
 
-/** Not from a header, which any caller can set. */
-function addressOf(request: Request): string {
+/** Where a request comes from; null when the TLS terminator doesn't say. Not from a header, which any caller can set. */
+export function addressOf(request: Request): string | null {
   const { clientIp } = (request.cf ?? {}) as { clientIp?: unknown }
-  return typeof clientIp === 'string' ? clientIp : ''
+  return typeof clientIp === 'string' ? clientIp : null
 }

@@ -9,6 +9,7 @@ import { healthRoutes } from './health.ts'
 import { metricsRoutes } from './metrics.ts'
 import { nodeRoutes } from './nodes.ts'
 import { openApiRoute } from './openapi.ts'
+import { rejectionRoutes } from './rejections.ts'
 import { signalRoutes } from './signals.ts'
 import { startRoutes } from './start.ts'
 import { workflowRoutes } from './workflows.ts'
@@ -22,6 +23,7 @@ const DOCUMENTED: readonly Route[] = [
   ...decisionRoutes,
   ...nodeRoutes,
   ...signalRoutes,
+  ...rejectionRoutes,
   ...metricsRoutes,
   ...healthRoutes,
 ]

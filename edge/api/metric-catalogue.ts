@@ -74,6 +74,12 @@ export const COORDINATOR_METRICS = {
     help: 'Nodes with a fresh heartbeat',
     labelNames: ['datacenter'],
   },
+  rejected: {
+    name: 'resile_requests_rejected_total',
+    type: 'counter',
+    help: 'Attempts that were rejected (401, 403, bad signatures, permits that hosts refused), since this process began',
+    labelNames: ['reason'],
+  },
   shed: {
     name: 'resile_requests_shed_total',
     type: 'counter',

@@ -3,6 +3,7 @@ import Counter from '@prometheus-io/client/lib/counter.js'
 import Gauge from '@prometheus-io/client/lib/gauge.js'
 import Registry from '@prometheus-io/client/lib/registry.js'
 import { SHED } from '../access/load-shedding.ts'
+import { rejections } from '../access/rejections.ts'
 import type { AppContext } from '../context.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
 import { orUnavailable } from '../ledgers.ts'
@@ -34,6 +35,8 @@ async function metrics(context: AppContext): Promise<Response> {
   const live = new Gauge({ ...COORDINATOR_METRICS.live, registers })
   const shed = new Counter({ ...COORDINATOR_METRICS.shed, registers })
   for (const [reason, count] of Object.entries(SHED)) shed.inc({ reason }, count)
+  const rejected = new Counter({ ...COORDINATOR_METRICS.rejected, registers })
+  for (const [reason, count] of Object.entries(rejections.totals)) rejected.inc({ reason }, count)
   // A workflow that never ran shows zero, so that a rule over it is never without data.
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)

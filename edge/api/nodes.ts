@@ -3,6 +3,7 @@ import { isExecutionId } from '../../shared/execution-id.ts'
 import { type Heartbeat, type HeartbeatAnswer, heartbeatSchema } from '../../shared/heartbeat.ts'
 import { isName, NAME_RULE, queuesOfNode } from '../../shared/names.ts'
 import type { Freeze, LiveNode } from '../../shared/wire.ts'
+import { rejections } from '../access/rejections.ts'
 import type { AppContext } from '../context.ts'
 import { parseBody } from '../http/body.ts'
 import { namedPage } from '../http/paging.ts'
@@ -73,6 +74,9 @@ async function beat(context: AppContext): Promise<Response> {
   if (errors.length > 0) throw new ProblemError('bad_request', 'the heartbeat is not valid', { errors })
   // A hint that can't be one is ignored: it must not cost a node its life.
   const closed = heartbeat.closed.filter((id) => isExecutionId(id))
+  for (const { execution, reason } of heartbeat.refused) {
+    rejections.count('bad_permit', `execution:${execution}`, node, reason, Date.now())
+  }
   const ledger = ledgers.of(heartbeat.datacenter)
   const { freezes, executions } = await orUnavailable(async () => {
     await Promise.all([

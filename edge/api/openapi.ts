@@ -127,6 +127,7 @@ function schemas(): Record<string, object> {
     ExecutionList: list('Execution'),
     FreezeList: list('Freeze'),
     NodeList: list('Node'),
+    RejectionList: list('Rejection'),
     SignalList: list('Signal'),
   }
 }

@@ -1,5 +1,4 @@
 /** What an answer from Temporal proves about an execution: pure functions over {@link TemporalAnswer}. */
-import { z } from 'zod'
 import { decodePayload, firstPayload, type Payload, type Payloads } from '../../shared/payload.ts'
 import type { ExecutionError, ExecutionStatus } from '../../shared/wire.ts'
 import { GRPC, hasDetail, type TemporalAnswer } from './client.ts'
@@ -147,15 +146,12 @@ interface ListedInfo extends DescribeInfo {
   memo?: { fields?: Record<string, Payload> }
 }
 
-/** What a coordinator writes into the memo; only its proof says that it was one. */
-const memoSchema = z.object({ proof: z.string() })
-
 function listed(info: ListedInfo): Listed | null {
   const { workflowId, runId } = info.execution ?? {}
   const startedAt = parseTime(info.startTime)
   if (workflowId === undefined || runId === undefined || startedAt === null) return null
-  const payload = info.memo?.fields?.resile
-  const memo = memoSchema.safeParse(payload === undefined ? null : decodePayload(payload))
+  const payload = info.memo?.fields?.resile_proof
+  const proof = payload === undefined ? null : decodePayload(payload)
   return {
     workflowId,
     runId,
@@ -165,7 +161,7 @@ function listed(info: ListedInfo): Listed | null {
     startedAt,
     closedAt: parseTime(info.closeTime),
     rootWorkflowId: info.rootExecution?.workflowId ?? workflowId,
-    proof: memo.success ? memo.data.proof : null,
+    proof: typeof proof === 'string' ? proof : null,
   }
 }
 

@@ -1,10 +1,11 @@
 /** Commands of operators: freezes, approvals, settlements and resets. */
 import { type Command, Option } from '@commander-js/extra-typings'
+import type { Rejection } from '../../shared/rejection.ts'
 import { type Execution, type Freeze, SETTLED_STATUSES } from '../../shared/wire.ts'
 import { call, clientVerb, queryOf, report } from './client.ts'
-import { executionDetails, freezeDetails, freezeTable } from './tables.ts'
+import { executionDetails, freezeDetails, freezeTable, rejectionTable } from './tables.ts'
 
-/** Adds `freeze`, `freezes`, `unfreeze`, `approve`, `reject`, `settle` and `reset`. */
+/** Adds `freeze`, `freezes`, `rejections`, `unfreeze`, `approve`, `reject`, `settle` and `reset`. */
 export function addOperatorCommands(root: Command): void {
   clientVerb(
     root,
@@ -40,6 +41,14 @@ export function addOperatorCommands(root: Command): void {
       const answer = await call(options, 'GET', `/v1/freezes${queryOf(options, ['limit', 'cursor'])}`)
       report(options, answer, (body) => freezeTable(body as { items: Freeze[] }))
     })
+
+  clientVerb(root, 'rejections', 'list callers whose attempts the coordinator has rejected since it started').action(
+    async (options) => {
+      report(options, await call(options, 'GET', '/v1/rejections'), (body) =>
+        rejectionTable(body as { items: Rejection[] }),
+      )
+    },
+  )
 
   clientVerb(root, 'unfreeze <id>', 'lift a freeze; executions that it held back are started').action(
     async (id, options) => {

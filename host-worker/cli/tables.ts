@@ -1,5 +1,6 @@
 /** Answers of the coordinator for people to read. */
 import Table from 'cli-table3'
+import type { Rejection } from '../../shared/rejection.ts'
 import type { Decision, Execution, Freeze, LiveNode, Problem, SignalSummary } from '../../shared/wire.ts'
 import type { Explanation } from '../detector/explain.ts'
 import { scopeText, targetText } from '../net/summaries.ts'
@@ -94,6 +95,24 @@ export function freezeTable({ items }: { items: Freeze[] }): string {
       freeze.expires_at ?? 'it is lifted',
       freeze.caller,
       freeze.reason,
+    ]),
+  )
+}
+
+/** Callers and how often they were rejected, as `resile rejections` prints them. */
+export function rejectionTable({ items }: { items: Rejection[] }): string {
+  if (items.length === 0) return 'nobody was rejected'
+  return table(
+    ['CALLER', 'FROM', '401', '403', 'BAD SIGNATURE', 'BAD PERMIT', 'LAST', 'LAST SEEN'],
+    items.map(({ caller, from, counts, last, last_at }) => [
+      caller,
+      from ?? '-',
+      String(counts.unauthenticated),
+      String(counts.forbidden),
+      String(counts.bad_signature),
+      String(counts.bad_permit),
+      last,
+      last_at,
     ]),
   )
 }

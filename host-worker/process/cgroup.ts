@@ -32,12 +32,15 @@ export function createCgroup(): string | null {
 }
 
 /**
- * The command line that runs another in a control group. It enters the group before it starts anything: one that is moved
- * later may have started something by then. A group that can't be entered is no reason not to run.
+ * The command line that runs another in a control group, with exactly this environment. It enters the group before it starts
+ * anything: one that is moved later may have started something by then. A group that can't be entered is no reason not to
+ * run.
  */
-export function inCgroup(directory: string, argv: readonly string[]): string[] {
+export function inCgroup(directory: string, argv: readonly string[], env: Record<string, string>): string[] {
   const script = 'echo 0 2>/dev/null >"$1"; shift; exec "$@"'
-  return ['/bin/sh', '-c', script, 'sh', join(directory, 'cgroup.procs'), ...argv]
+  // A shell adds variables of its own.
+  const exact = ['/usr/bin/env', '-i', ...Object.entries(env).map(([name, value]) => `${name}=${value}`)]
+  return ['/bin/sh', '-c', script, 'sh', join(directory, 'cgroup.procs'), ...exact, ...argv]
 }
 
 /** The pids in a control group; none when it is gone. */

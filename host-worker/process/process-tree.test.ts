@@ -1,54 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs'
-import { expect, onTestFinished, test } from 'vitest'
-import { readStat } from './process-identity.ts'
-import { type ProcessOrder, runProcess } from './run-process.ts'
-import { runScript, until } from './test-support.ts'
-
-/** How a command's child escapes: what a shell runs, with a program that sleeps and is found by its argument. */
-const ESCAPES: [string, (sleeper: string) => string][] = [
-  ['in its group', (sleeper) => `${sleeper} & wait`],
-  ['by timeout(1), which leads its own group', (sleeper) => `timeout 600 ${sleeper}; echo x`],
-  ['by setsid', (sleeper) => `setsid ${sleeper} & wait`],
-  ['by setsid, its parent gone', (sleeper) => `(setsid ${sleeper} &); sleep 600`],
-  ['by setsid, with an empty environment', (sleeper) => `env -i setsid ${sleeper} & wait`],
-  [
-    'by setsid twice, with an empty environment, its parents gone',
-    (sleeper) => `(env -i setsid /bin/sh -c '(/usr/bin/setsid ${sleeper} &)' &); sleep 600`,
-  ],
-  ['ignoring SIGTERM', (sleeper) => `setsid /bin/sh -c 'trap "" TERM; ${sleeper}' & wait`],
-]
-
-/** A sleep that no other process has, and whether it runs. */
-function sleeper(): { command: string; pids: () => number[] } {
-  const seconds = `600.${Math.floor(Math.random() * 1e9)}`
-  const pids = (): number[] => pidsOf(`sleep\0${seconds}\0`)
-  onTestFinished(() => {
-    for (const pid of pids()) process.kill(pid, 'SIGKILL')
-  })
-  return { command: `/bin/sleep ${seconds}`, pids }
-}
-
-function pidsOf(commandLine: string): number[] {
-  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
-  return pids.filter((pid) => {
-    try {
-      return readStat(pid) !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'utf8').endsWith(commandLine)
-    } catch {
-      return false
-    }
-  })
-}
-
-function order(script: string): ProcessOrder {
-  return {
-    argv: ['/bin/sh', '-c', script],
-    directory: '/',
-    env: { PATH: '/usr/bin:/bin' },
-    outputCap: 1000,
-    killGrace: 500,
-    signal: new AbortController().signal,
-  }
-}
+import { expect, test } from 'vitest'
+import { runProcess } from './run-process.ts'
+import { ESCAPES, order, runScript, sleeper, until } from './test-support.ts'
 
 test.each(ESCAPES)('command that is cut off: child %s → ended too', async (_, script) => {
   const { command, pids } = sleeper()

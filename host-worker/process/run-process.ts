@@ -1,8 +1,10 @@
 /** A process with captured output, ended with everything that it has started. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { accessSync, constants, statSync } from 'node:fs'
 import type { Socket } from 'node:net'
-import { constants } from 'node:os'
+import { constants as os } from 'node:os'
+import { resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import type { CommandResult } from '../../workflows/sdk/activities.ts'
 import { createCgroup, inCgroup, removeCgroup } from './cgroup.ts'
@@ -53,11 +55,12 @@ export async function runProcess(order: ProcessOrder): Promise<ProcessEnd> {
   const stdout = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const mark = randomUUID()
-  const cgroup = createCgroup()
-  const [program = '', ...args] = cgroup === null ? order.argv : inCgroup(cgroup, order.argv)
+  const cgroup = canStart(order) ? createCgroup() : null
+  const marked = cgroup === null ? { ...order.env, [MARK]: mark } : order.env
+  const [program = '', ...args] = cgroup === null ? order.argv : inCgroup(cgroup, order.argv, order.env)
   const child = spawn(program, args, {
     cwd: order.directory,
-    env: { ...order.env, [MARK]: mark },
+    env: marked,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -103,6 +106,28 @@ export async function runProcess(order: ProcessOrder): Promise<ProcessEnd> {
   }
 }
 
+/**
+ * Whether the program is there, and env(1) takes it for one. For any other, the operating system itself is to say what is
+ * wrong.
+ */
+function canStart({ argv: [program = ''], directory, env }: ProcessOrder): boolean {
+  if (program.includes('=') || program.startsWith('-')) return false
+  const folders = program.includes('/') ? [directory] : (env['PATH'] ?? '').split(':')
+  return (
+    ['/bin/sh', '/usr/bin/env'].every(isExecutable) &&
+    folders.some((folder) => isExecutable(resolve(directory, folder, program)))
+  )
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return statSync(file).isFile()
+  } catch {
+    return false
+  }
+}
+
 function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
   return new Promise((resolve) => {
     child.once('error', (error) => {
@@ -110,7 +135,7 @@ function ended(child: ChildProcess, stderr: CappedOutput): Promise<number> {
       resolve(EXIT_NOT_STARTED)
     })
     child.once('exit', (code, signal) => {
-      const exitCode = code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+      const exitCode = code ?? 128 + (signal === null ? 0 : os.signals[signal])
       child.once('close', () => resolve(exitCode))
       setTimeout(() => resolve(exitCode), OUTPUT_GRACE_MS).unref()
     })

@@ -1,10 +1,11 @@
 /** Test helpers of this folder: short scripts in real processes. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import { identify } from './process-identity.ts'
+import { identify, readStat } from './process-identity.ts'
+import type { ProcessOrder } from './run-process.ts'
 
 /** A fresh directory that is gone after the test. */
 export function temporaryDirectory(): string {
@@ -52,3 +53,50 @@ export const idle = 'setInterval(() => {}, 1000)'
 
 /** Runs until it is killed, and does not heed being asked. */
 export const stubborn = `process.on('SIGTERM', () => {}); ${idle}; console.log('up')`
+
+/** How a command's child escapes: what a shell runs, with a program that sleeps and is found by its argument. */
+export const ESCAPES: [string, (sleeper: string) => string][] = [
+  ['in its group', (sleeper) => `${sleeper} & wait`],
+  ['by timeout(1), which leads its own group', (sleeper) => `timeout 600 ${sleeper}; echo x`],
+  ['by setsid', (sleeper) => `setsid ${sleeper} & wait`],
+  ['by setsid, its parent gone', (sleeper) => `(setsid ${sleeper} &); sleep 600`],
+  ['by setsid, with an empty environment', (sleeper) => `env -i setsid ${sleeper} & wait`],
+  [
+    'by setsid twice, with an empty environment, its parents gone',
+    (sleeper) => `(env -i setsid /bin/sh -c '(/usr/bin/setsid ${sleeper} &)' &); sleep 600`,
+  ],
+  ['ignoring SIGTERM', (sleeper) => `setsid /bin/sh -c 'trap "" TERM; ${sleeper}' & wait`],
+]
+
+/** A sleep that no other process has, and whether it runs. */
+export function sleeper(): { command: string; pids: () => number[] } {
+  const seconds = `600.${Math.floor(Math.random() * 1e9)}`
+  const pids = (): number[] => pidsOf(`sleep\0${seconds}\0`)
+  onTestFinished(() => {
+    for (const pid of pids()) process.kill(pid, 'SIGKILL')
+  })
+  return { command: `/bin/sleep ${seconds}`, pids }
+}
+
+function pidsOf(commandLine: string): number[] {
+  const pids = readdirSync('/proc').map(Number).filter(Number.isInteger)
+  return pids.filter((pid) => {
+    try {
+      return readStat(pid) !== undefined && readFileSync(`/proc/${pid}/cmdline`, 'utf8').endsWith(commandLine)
+    } catch {
+      return false
+    }
+  })
+}
+
+/** The order of a shell's script. */
+export function order(script: string): ProcessOrder {
+  return {
+    argv: ['/bin/sh', '-c', script],
+    directory: '/',
+    env: { PATH: '/usr/bin:/bin' },
+    outputCap: 1000,
+    killGrace: 500,
+    signal: new AbortController().signal,
+  }
+}

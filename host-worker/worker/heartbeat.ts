@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { z } from 'zod'
 import { type HeartbeatAnswer, heartbeatAnswerSchema, type heartbeatSchema } from '../../shared/heartbeat.ts'
 import { log, messageOf } from '../../shared/log.ts'
+import type { PermitRefusal } from '../../shared/permit.ts'
 import type { Freeze } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
 
@@ -13,10 +14,12 @@ const HEARTBEAT_TIMEOUT_MS = 4000
 const SILENCE_MS = 5000
 /** Ended executions reported in one beat; the rest waits for the next. */
 const MAX_CLOSED_PER_HEARTBEAT = 500
+const MAX_REFUSED_PER_HEARTBEAT = 100
 
 type HeartbeatBody = z.input<typeof heartbeatSchema>
 /** What each heartbeat says of the node. */
-type HeartbeatFacts = Omit<HeartbeatBody, 'closed' | 'draining' | 'confirm'>
+type HeartbeatFacts = Omit<HeartbeatBody, 'closed' | 'draining' | 'confirm' | 'refused'>
+type Refusal = NonNullable<HeartbeatBody['refused']>[number]
 
 /** Beats until stopped. Reports ended executions at once, and again until the coordinator has heard of them. */
 export class Heartbeat {
@@ -25,6 +28,7 @@ export class Heartbeat {
   readonly #body: HeartbeatFacts
   readonly #stopped = new AbortController()
   readonly #closed = new Set<string>()
+  readonly #refused: Refusal[] = []
   #wake = new AbortController()
   #pending: Promise<unknown> = Promise.resolve()
   #freezes: readonly Freeze[] = []
@@ -65,6 +69,11 @@ export class Heartbeat {
     setTimeout(() => this.#wake.abort(), 100).unref()
   }
 
+  /** Reports a permit that was refused with the next beat; only the first ones of many. */
+  reportRefused(execution: string, reason: PermitRefusal): void {
+    if (this.#refused.length < MAX_REFUSED_PER_HEARTBEAT) this.#refused.push({ execution, reason })
+  }
+
   /** The freezes that the coordinator last told of. */
   get freezes(): readonly Freeze[] {
     return this.#freezes
@@ -96,20 +105,25 @@ export class Heartbeat {
 
   async #send(confirm: string[]): Promise<HeartbeatAnswer | null> {
     const closed = [...this.#closed].slice(0, MAX_CLOSED_PER_HEARTBEAT)
+    const refused = [...this.#refused]
     try {
       const { status, text, json } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
         body: {
           ...this.#body,
           draining: this.#draining,
           closed,
-          // Coordinators of earlier versions don't know it.
+          // Coordinators of earlier versions don't know these.
           ...(confirm.length === 0 ? {} : { confirm }),
+          ...(refused.length === 0 ? {} : { refused }),
         } satisfies HeartbeatBody,
         timeout: HEARTBEAT_TIMEOUT_MS,
         signal: this.#stopped.signal,
       })
       // Hints are a convenience: one that is refused must not cost the node its life.
-      if (isAccepted(status) || status === 400) for (const id of closed) this.#closed.delete(id)
+      if (isAccepted(status) || status === 400) {
+        for (const id of closed) this.#closed.delete(id)
+        this.#refused.splice(0, refused.length)
+      }
       if (!isAccepted(status)) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
       if (this.#reachable !== true)
         log('info', 'heartbeat', { node: this.#node, detail: 'the coordinator knows this node' })

@@ -88,7 +88,10 @@ async function runConnected(
     host: { namespace, datacenter: config.datacenter, node: config.node, types: config.types },
     keys,
     readRun: (id) => readRunRecord(temporal.connection, namespace, id),
-    onRefused: (reason) => metrics.permitRefused(reason),
+    onRefused: (reason, execution) => {
+      metrics.permitRefused(reason)
+      heartbeat.reportRefused(execution, reason)
+    },
     boundRun: (execution) => inJournal(() => journal.boundRun(execution)),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
     clear: (change) => checkClearance(heartbeat, change, Date.now()),

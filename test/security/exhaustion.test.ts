@@ -118,7 +118,7 @@ describe('connections', () => {
       await Promise.all(Array.from({ length: 50 }, () => tlsConnection(null)))
     }
     expect(await stillServes()).toBe(true)
-    expect(open.size).toBeLessThan(1000)
+    await until('the others were closed', () => open.size < 1000, { within: 30_000 })
   }, 180_000)
 
   test('5,000 connections that send nothing → operators get in', async () => {
@@ -134,6 +134,6 @@ describe('connections', () => {
       await Promise.all(Array.from({ length: 50 }, () => tlsConnection(asNobody)))
     }
     expect(await stillServes()).toBe(true)
-    expect(open.size).toBeLessThan(2000)
+    await until('the others were closed', () => open.size < 2000, { within: 30_000 })
   }, 180_000)
 })

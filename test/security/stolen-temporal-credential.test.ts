@@ -81,6 +81,14 @@ async function rerun({ workflow_id: workflowId }: Execution, type: string, taskQ
   })
 }
 
+/** The proof of its admission that an execution has in its memo. */
+async function proofOf({ workflow_id }: Execution): Promise<unknown> {
+  const [first] = await dev.temporal.history(workflow_id)
+  const proof = first?.workflowExecutionStartedEventAttributes?.memo?.fields?.['resile_proof']
+  expect(proof).toBeDefined()
+  return proof === undefined ? null : readPayload(proof)
+}
+
 /** What the current run of an id has returned. */
 async function resultOf(workflowId: string): Promise<unknown> {
   const event = await until('the run has ended', async () => {
@@ -132,9 +140,8 @@ test('execution that had ended, reset while another is open → changes nothing 
 test('forged memo of an admission → unadmitted, no rows are lost, maxFailure does not count it', async () => {
   const id = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
   const genuine = await dev.ran('fragile', { target, input: { file: 'once' } })
-  const copied = (await dev.temporal.list('fragile')).find(({ workflowId }) => workflowId === genuine.workflow_id)
-  const memo = { ...(copied?.memo as object), decision: id, workflow: 'fragile', target }
-  await dev.temporal.start({ workflowId: id, type: 'fragile', taskQueue: 'dc1', timeout: 1, memo: { resile: memo } })
+  const memo = { resile: { decision: id, workflow: 'fragile', target }, resile_proof: await proofOf(genuine) }
+  await dev.temporal.start({ workflowId: id, type: 'fragile', taskQueue: 'dc1', timeout: 1, memo })
   const metric = async () => (await dev.call('/metrics')).text
   await until('it is counted', async () => /executions_unadmitted_total\{workflow="fragile"\} 1/.test(await metric()), {
     within: 60_000,

@@ -36,6 +36,7 @@ export function newExecution(submission: Submission, now: number): ExecutionRow 
     maybeSent: true,
     nextAt: now + ATTEMPT_TIMEOUT_MS,
     runId: null,
+    firstRunId: null,
     namespaceId: null,
     startedAt: null,
     closedAt: null,

@@ -175,12 +175,8 @@ async function startRequest(context: OutboxContext, id: string): Promise<StartRe
     args,
     executionTimeout: forward.timeout,
     memo: {
-      resile: {
-        decision: row.id,
-        workflow: row.workflow,
-        target: row.target,
-        proof: await context.signMemo(memoOf(row)),
-      },
+      resile: { decision: row.id, workflow: row.workflow, target: row.target },
+      resile_proof: await context.signMemo(memoOf(row)),
     },
     header: {
       resile: {

@@ -215,6 +215,7 @@ function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: numbe
     maybeSent: true,
     nextAt: chain.status === null ? now : null,
     runId: chain.runId,
+    firstRunId: null,
     namespaceId: null,
     startedAt: chain.startedAt,
     closedAt: chain.status === null ? null : (chain.closedAt ?? now),

@@ -35,10 +35,10 @@ describe('clearance', () => {
     expect(await confirm(id, ended, unknown, 'nonsense')).toEqual({
       freezes: [],
       executions: [
-        { id, status: 'open', run_id },
-        { id: ended, status: 'closed', run_id: expect.any(String) },
-        { id: unknown, status: 'unknown', run_id: null },
-        { id: 'nonsense', status: 'unknown', run_id: null },
+        { id, status: 'open', first_run_id: run_id },
+        { id: ended, status: 'closed', first_run_id: expect.any(String) },
+        { id: unknown, status: 'unknown', first_run_id: null },
+        { id: 'nonsense', status: 'unknown', first_run_id: null },
       ],
     })
   })
@@ -48,6 +48,15 @@ describe('clearance', () => {
     temporal.resetExecution(id)
     expect(await statusOf(id)).toMatchObject({ status: 'open' })
     expect((await start('single')).status).toBe(429)
+  })
+
+  it('started again under its id → open, but the admitted start is another run', async () => {
+    const { id, run_id } = (await start('free')).body.execution
+    temporal.close(id, 'TERMINATED')
+    await alarmNow()
+    temporal.startForeign(id, 'free', 'dc1')
+    expect(await statusOf(id)).toEqual({ id, status: 'open', first_run_id: run_id })
+    expect(temporal.executions.get(id)?.runId).not.toBe(run_id)
   })
 
   it('reset execution while another is open → over its limit until that has ended', async () => {

@@ -11,13 +11,13 @@ export async function clearanceOf(
 ): Promise<Clearance> {
   const { executions } = context.store
   const known = executions.get(id)
-  if (known === null || !known.admitted) return { id, status: 'unknown', run_id: null }
+  if (known === null || !known.admitted) return { id, status: 'unknown', first_run_id: null }
   // It may have been reset since the last audit.
   if (known.closedAt !== null) await reopen(context, known)
   const row = executions.get(id) ?? known
-  const run_id = row.runId
-  if (row.closedAt !== null) return { id, status: 'closed', run_id }
-  return { id, status: exceedsLimits(context.store, row) ? 'over_limit' : 'open', run_id }
+  const first_run_id = row.firstRunId
+  if (row.closedAt !== null) return { id, status: 'closed', first_run_id }
+  return { id, status: exceedsLimits(context.store, row) ? 'over_limit' : 'open', first_run_id }
 }
 
 /** Whether as many others are open, since it had ended, as may be open at the same time. */

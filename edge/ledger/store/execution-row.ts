@@ -44,6 +44,8 @@ export const EXECUTION_COLUMNS = {
   /** When the outbox's next step is due; null once closed. */
   nextAt: nullableInteger('next_at', 'step'),
   runId: nullableText('run_id', 'step'),
+  /** The run that its start began: resets continue it, and any other is none of the admission. */
+  firstRunId: nullableText('first_run_id'),
   /** Temporal's id of the namespace in which its start was confirmed. */
   namespaceId: nullableText('namespace_id'),
   /** When the start was confirmed. */

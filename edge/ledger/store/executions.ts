@@ -108,8 +108,8 @@ export class ExecutionStore {
   confirm(id: string, runId: string | null, namespaceId: string | null, at: number, nextAt: number): void {
     const row = this.#sql
       .exec<{ workflow: string; node: string | null; central: number; attempts: number }>(
-        `UPDATE executions SET phase = 'running', status = 'running', run_id = ?, namespace_id = ?, started_at = ?,
-         next_at = ?, error = NULL WHERE id = ? AND started_at IS NULL AND open = 1
+        `UPDATE executions SET phase = 'running', status = 'running', run_id = ?1, first_run_id = ?1, namespace_id = ?2,
+         started_at = ?3, next_at = ?4, error = NULL WHERE id = ?5 AND started_at IS NULL AND open = 1
          RETURNING workflow, node, central, attempts`,
         runId,
         namespaceId,

@@ -1,7 +1,6 @@
 /** A request as it is passed on: read to its end, and in a form that can mean one thing only. */
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { bodyLimit } from '../../../shared/body-limit.ts'
 import { decodedPath } from '../../../shared/path.ts'
 import type { TakeBytes } from './body-budget.ts'
@@ -117,15 +116,13 @@ export async function readRequest(
 /**
  * A request without its body. What comes of it is dropped for a while: who is still sending may not see an answer that
  * comes before.
+ *
+ * @throws Error when the caller disconnects meanwhile
  */
 export async function dropBody(incoming: IncomingMessage, head: RequestHead): Promise<WholeRequest> {
-  const ended = once(incoming.resume(), 'end').then(
-    () => undefined,
-    () => undefined,
-  )
-  const patient = new AbortController()
-  await Promise.race([ended, sleep(DROP_TIMEOUT_MS, undefined, { signal: patient.signal }).catch(() => undefined)])
-  patient.abort()
+  const patience = AbortSignal.timeout(DROP_TIMEOUT_MS)
+  await once(incoming.resume(), 'close', { signal: patience }).catch(() => undefined)
+  if (incoming.destroyed && !incoming.complete) throw new Error('the caller is gone')
   return { ...head, body: Buffer.alloc(0) }
 }
 

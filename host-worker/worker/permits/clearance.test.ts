@@ -11,7 +11,6 @@ const change: FirstChange = {
   datacenter: 'dc1',
   node: 'web-1',
   firstRunId: 'r1',
-  runId: 'r2',
 }
 const freeze = (scope: Freeze['scope'], expires_at: string | null = null): Freeze => ({
   id: '01a1fd87-1ab3-749c-8831-cc78a8e48041',
@@ -21,9 +20,9 @@ const freeze = (scope: Freeze['scope'], expires_at: string | null = null): Freez
   created_at: new Date(NOW - 1000).toISOString(),
   expires_at,
 })
-const answering = (freezes: Freeze[], status: Clearance['status'] = 'open', run_id: string | null = 'r1') =>
+const answering = (freezes: Freeze[], status: Clearance['status'] = 'open', first_run_id: string | null = 'r1') =>
   ({
-    confirm: async () => ({ freezes, executions: [{ id: 'e1', status, run_id }] }),
+    confirm: async () => ({ freezes, executions: [{ id: 'e1', status, first_run_id }] }),
     freezes: [],
   }) satisfies ClearanceSource
 const silent = (freezes: Freeze[] = []): ClearanceSource => ({ confirm: async () => null, freezes })
@@ -61,12 +60,11 @@ test('clearance: expired freeze → no longer covers', async () => {
 
 test.each<[Clearance['status'], string | null, string]>([
   ['open', 'r1', 'clear'],
-  ['open', 'r2', 'clear'],
   ['open', null, 'clear'],
   ['unknown', null, 'clear'],
   ['open', 'r9', 'wrong_workflow'],
   ['closed', 'r1', 'wrong_workflow'],
-  ['over_limit', 'r2', 'OverLimit'],
-])('clearance: %s, run %s → %s', async (status, run, expected) => {
+  ['over_limit', 'r1', 'OverLimit'],
+])('clearance: %s, first run %s → %s', async (status, run, expected) => {
   expect(await outcome(answering([], status, run))).toBe(expected)
 })

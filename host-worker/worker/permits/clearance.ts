@@ -21,9 +21,8 @@ export interface FirstChange {
   datacenter: string
   /** The node that is changed. */
   node: string
-  /** The execution's first run, and the one that asks. */
+  /** The execution's first run, whatever continued or reset it since. */
   firstRunId: string
-  runId: string
 }
 
 /** A change that may be made later. `type` is that of the activity's failure, which Temporal retries. */
@@ -53,9 +52,9 @@ export async function checkClearance(source: ClearanceSource, change: FirstChang
   }
   const known = answer?.executions.find(({ id }) => id === change.execution)
   if (known === undefined || known.status === 'unknown') return
-  const run = known.run_id
-  if (known.status === 'closed' || (run !== null && run !== change.firstRunId && run !== change.runId)) {
-    const why = known.status === 'closed' ? 'has ended' : 'is another run'
+  const run = known.first_run_id
+  if (known.status === 'closed' || (run !== null && run !== change.firstRunId)) {
+    const why = known.status === 'closed' ? 'has ended' : 'was started again'
     throw new PermitRefused('wrong_workflow', `${change.execution} ${why}, as the coordinator knows`)
   }
   if (known.status === 'over_limit') {

@@ -50,7 +50,7 @@ export interface PermitGateOptions {
   /** What Temporal recorded of a run. */
   readRun: (run: RunId) => Promise<RunRecord>
   /** Told of every refusal. */
-  onRefused: (reason: PermitRefusal) => void
+  onRefused: (reason: PermitRefusal, execution: string) => void
   /** The run that an execution's permit is bound to here; null when it was not used yet. */
   boundRun: (execution: string) => string | null
   /** Binds an execution's permit to the run that first uses it; false when that was another. */
@@ -92,7 +92,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
     // A later run may be a reset, which nobody but the coordinator can tell from one that goes on.
     const hasBegun = node === self && runId === firstRunId && options.boundRun(permit.sub) !== null
     if (hasBegun || begun.has(key)) return
-    await options.clear({ execution: permit.sub, workflow: permit.workflow, datacenter, node, firstRunId, runId })
+    await options.clear({ execution: permit.sub, workflow: permit.workflow, datacenter, node, firstRunId })
     begun.set(key, true)
   }
 
@@ -133,7 +133,7 @@ export function permitGate(options: PermitGateOptions): PermitGate {
         const { activityType, workflowExecution, workflowType } = context.info
         const facts = { activity: activityType, execution: workflowExecution?.workflowId, workflow_type: workflowType }
         if (error instanceof PermitRefused) {
-          options.onRefused(error.reason)
+          options.onRefused(error.reason, workflowExecution?.workflowId ?? '')
           log('warn', 'permit_refused', { ...facts, reason: error.reason, detail: error.message })
           const message = `permit refused on ${options.host.node} (${error.reason}): ${error.message}`
           throw ApplicationFailure.create({
