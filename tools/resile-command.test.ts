@@ -31,7 +31,7 @@ function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals | null> {
   return new Promise((resolve) => child.once('close', (code, signal) => resolve(code ?? signal)))
 }
 
-/** How it runs where the system's Node is too old: the command in a process of its own. Under npx it does so everywhere. */
+/** How it runs where the system's Node is too old: the command in a separate process. Under npx it always does. */
 const launched = { env: { npm_lifecycle_event: 'npx' } }
 
 const waiting = `

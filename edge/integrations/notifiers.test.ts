@@ -81,7 +81,7 @@ describe('Slack receiver', () => {
       `\`\`\`resile executions ${id}\`\`\``,
     ])
     expect(message?.blocks.map(({ type }) => type)).not.toContain('actions')
-    // Whoever knows the URL can write there.
+    // Anyone who knows the URL can post there.
     expect(logged(log)).not.toContain(BOUND.CHAT_URL)
   })
 

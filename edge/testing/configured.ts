@@ -35,7 +35,7 @@ export function rules(
   return { server_config: { route_rule } }
 }
 
-/** One POST to the application, made anew as after a restart; over when all that it began is. */
+/** Sends one POST to an application that was just created, and waits for everything that the request started. */
 export async function post(
   config: Config,
   path: string,

@@ -1,4 +1,4 @@
-/** A Temporal that does what a test says, for faults that a real one doesn't produce on demand. Stands in for `fetch`. */
+/** A fake Temporal, for faults that a real one doesn't produce on demand. It replaces `fetch`. */
 import { vi } from 'vitest'
 import { encodePayload } from '../../shared/payload.ts'
 
@@ -40,7 +40,7 @@ export class FakeTemporal {
   readonly busyVerbs = new Set<string>()
   /** What its lists don't show yet. */
   readonly hidden = new Set<string>()
-  /** Id of its namespace, another one after it was made anew. */
+  /** Id of its namespace; a new one after the namespace was created again. */
   namespaceId = crypto.randomUUID()
   /** How far its clock is ahead of this machine's, in milliseconds; without a number its answers carry no date. */
   clockAhead = 0

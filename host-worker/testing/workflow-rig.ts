@@ -126,7 +126,7 @@ async function runWorkflow(
 ): Promise<RigOutcome> {
   const calls: RigOutcome['calls'] = []
   const id = randomUUID()
-  // Queues of its own, so that runs don't disturb each other; those of other hosts have the names that workflows make.
+  // Separate queues, so that runs don't disturb each other; those of other hosts have the names that workflows use.
   const targetQueue = `target-${id}`
   const generalQueue = `general-${id}`
   const { nativeConnection: connection } = environment

@@ -118,7 +118,7 @@ test('start: clock 5 s away → admitted', async () => {
   clock.shiftMs = 0
 })
 
-/** For how long Temporal stands still, in milliseconds. */
+/** How long Temporal is stopped, in milliseconds. */
 const STALL = soaking(60_000, 20_000)
 
 test('outbox: 100 triggers while Temporal stands still → each runs exactly once or has expired', async () => {

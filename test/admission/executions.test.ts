@@ -1,4 +1,4 @@
-/** What is told of executions, decisions, workflows and nodes: one by one, in lists and as metrics. */
+/** How executions, decisions, workflows and nodes are shown: one by one, in lists and as metrics. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, workflow, writeProject } from '../support/files.ts'

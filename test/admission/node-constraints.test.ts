@@ -46,7 +46,7 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-1:web', 'web-2:web'] })
   await Promise.all(farm.map(beat))
   pulse = setInterval(() => {
-    // One that comes to nothing is made up for by the next.
+    // If one heartbeat fails, the next one replaces it.
     for (const node of sendingHeartbeats) void beat(node).catch(() => undefined)
   }, 5_000)
 })

@@ -35,7 +35,7 @@ test('coordinator: can not start with new permit keys for a while → started ag
   ])
   const isAlive = async (): Promise<boolean> => (await fetch(`http://127.0.0.1:${port}/healthz`)).ok
   await until('it answers', isAlive)
-  // Where its socket was something else stands, which it can't remove.
+  // Something else is now where its socket was, and the coordinator can't remove it.
   const socket = frontSocketPath(data)
   rmSync(socket)
   mkdirSync(socket)

@@ -1,5 +1,5 @@
 /**
- * How long it takes from a signal to the first activity on the host, when the coordinator is told of it (an alert comes
+ * How long it takes from a signal to the first activity on the host, when the coordinator receives it (an alert comes
  * in), beside the same workflow started at Temporal directly; and what hundreds of detectors cost.
  */
 import { writeFile } from 'node:fs/promises'

@@ -19,7 +19,7 @@ const RACES = 4
 const TRIGGERS = 50
 const LIMIT = { value: 3, period: 60_000 }
 
-/** Lets triggers race against admission by Visibility counts, without any fault; each race has a workflow type of its own. */
+/** Lets triggers race against admission by Visibility counts, without any fault; each race has a separate workflow type. */
 export async function raceVisibility(temporal: Temporal): Promise<Contrast> {
   const contrast = { races: 0, triggers: 0, started: 0, permitted: 0, overshoot: 0 }
   for (let race = 1; race <= RACES; race++) {

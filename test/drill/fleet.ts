@@ -22,7 +22,7 @@ const NAMESPACE = 'default'
 /** How long a health check may take, in milliseconds. */
 const ASK_WITHIN = 2000
 
-/** A fleet of its own, whose processes may be killed, stopped and cut off. */
+/** A separate fleet, whose processes may be killed, stopped and cut off. */
 export class Fleet {
   /** Temporal itself, past the line. */
   readonly temporal: Temporal

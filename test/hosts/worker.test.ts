@@ -48,7 +48,7 @@ beforeAll(async () => {
   dev = await startDev({ project, nodes: ['web-1'], flags })
 })
 
-/** A worker of its own beside those of `resile dev`, once it is ready. */
+/** An extra worker beside those of `resile dev`, once it is ready. */
 async function startWorker(node: string, door: string): Promise<Running> {
   const running = startResile(workerArguments(node, dataDirectory(), door))
   await until(`${node} is ready`, async () => (await ready(door)).status === 200, { within: 60_000 })

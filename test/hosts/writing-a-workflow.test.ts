@@ -27,7 +27,7 @@ const page = readFileSync(join(repository, path), 'utf8')
 const reference = readFileSync(join(repository, 'docs/reference/workflow-sdk.md'), 'utf8')
 const project = join(temporaryDirectory(), 'shop')
 const steps: Step[] = []
-/** What the page can't know: where the project lies, which ports are free, the ids of executions. */
+/** What the page can't know: where the project is, which ports are free, the ids of executions. */
 const facts = new Map([['../shop', project]])
 
 beforeAll(async () => {
@@ -115,7 +115,7 @@ function writeBlock(file: string, text: string): void {
   writeFileSync(path, `${text}\n`)
 }
 
-/** Runs one command of a console; `resile dev` goes on until the end, as in a terminal of its own. */
+/** Runs one command of a console; `resile dev` runs until the end, as in a separate terminal. */
 async function command(line: string): Promise<void> {
   let shell = line
   for (const [said, meant] of facts) shell = shell.replaceAll(said, meant)

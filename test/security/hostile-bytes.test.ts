@@ -1,4 +1,4 @@
-/** Requests that want to be heard where they may not, by their paths, methods and bytes: on every listener, all in vain. */
+/** Requests that try to get past the route rules by their paths, methods and bytes, on every listener. */
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect } from 'node:tls'
 import { describe, expect, test } from 'vitest'

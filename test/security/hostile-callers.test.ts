@@ -1,4 +1,4 @@
-/** Those who want to be somebody else, by headers and certificates: on every listener, all in vain. */
+/** Callers that try to pass for another one by headers and certificates, on every listener. */
 import 'reflect-metadata'
 import { statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -103,7 +103,7 @@ describe('forged header', () => {
 
 describe('bad certificate', () => {
   const day = 86_400_000
-  /** Signs for the administrator's name with a key of its own, and says whatever is to be said of the issuer. */
+  /** Signs a certificate with the administrator's name with another key, and with any claim about the issuer. */
   const signedBy = async (issuer: { certPem: string; keyPem: string }, ...chain: string[]): Promise<Client> => {
     const keyPem = await newKeyPem()
     const validity = { notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + day) }

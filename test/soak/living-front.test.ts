@@ -114,7 +114,7 @@ interface Answered {
   serial: string
 }
 
-/** Asks on a connection of its own. */
+/** Sends a request on a separate connection. */
 function ask(port: number, method: string, path: string, body?: object): Promise<Answered> {
   const agent = new Agent({ keepAlive: false, ca, ...certificate, servername: 'localhost' })
   const sent = request({

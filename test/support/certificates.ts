@@ -46,7 +46,7 @@ export interface TestAuthority {
   crlPem(revoked: readonly string[]): Promise<string>
 }
 
-/** Makes a CA with a key of its own: two of the same name are strangers to each other. */
+/** Makes a CA with a new key: two of the same name do not vouch for each other's certificates. */
 export async function testAuthority(name = 'Resile test CA'): Promise<TestAuthority> {
   const keys = keysOf(await newKeyPem())
   const validity = { notBefore: new Date(Date.now() - EARLIER), notAfter: new Date(Date.now() + 10 * DAY) }

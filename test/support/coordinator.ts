@@ -1,4 +1,4 @@
-/** `resile coordinator` as a test's own, on a free port, with certificates that the test made. */
+/** `resile coordinator` for one test, on a free port, with certificates that the test made. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
@@ -102,7 +102,7 @@ export class Coordinator {
     return Number(new URL(this.url).port)
   }
 
-  /** Asks with a client certificate or without, on a connection of its own or on those of an agent. */
+  /** Sends a request with a client certificate or without, on a separate connection or on those of an agent. */
   async call<T>(path: string, client: Client = null, sent: Call = {}, agent?: Agent): Promise<Answer<T>> {
     return callWith<T>({ ...this.#to(client), agent: agent ?? false }, path, sent)
   }

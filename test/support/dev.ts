@@ -1,4 +1,4 @@
-/** `resile dev` as a test's own, on free ports and with data of its own. */
+/** `resile dev` for one test, on free ports and with a separate data directory. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { env as environment, kill } from 'node:process'

@@ -98,7 +98,7 @@ export const request = (line: string, headers: readonly string[] = [], body = ''
   `${[line, 'Host: localhost', ...headers, 'Connection: close'].join('\r\n')}\r\n\r\n${body}`
 export const json = (body: string) => ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
 
-/** Tests, to come last, that all of it was in vain. */
+/** Tests, to come last, that none of the attempts had an effect. */
 export function allWasInVain(callers: Callers): void {
   describe('after all of it', () => {
     test('nobody was taken for the administrator', () => {

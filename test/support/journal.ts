@@ -1,4 +1,4 @@
-/** A journal of a test's own, in a directory of its own. */
+/** A systemd journal for one test, in a separate directory. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { execa } from 'execa'

@@ -1,4 +1,4 @@
-/** What somebody does to executions without the coordinator, over Temporal's own HTTP API. */
+/** What someone does to executions without the coordinator, over Temporal's HTTP API. */
 import { randomUUID } from 'node:crypto'
 import { Connection } from '@temporalio/client'
 import type { Dev } from './dev.ts'
@@ -23,7 +23,7 @@ export async function cancelPast(dev: Dev, workflowId: string) {
   await post(dev, `${workflowId}/cancel`, {})
 }
 
-/** Begins an execution anew, after its first workflow task. */
+/** Resets an execution to its first workflow task. */
 export async function resetPast(dev: Dev, workflowId: string) {
   const first = { workflowTaskFinishEventId: '4', reason: 'again', requestId: randomUUID() }
   await post(dev, `${workflowId}/reset`, first)

@@ -34,7 +34,7 @@ export function run(program: string, args: readonly string[], { cwd, env }: Surr
   const child = spawn(program, args, {
     cwd: cwd ?? repository,
     env: env ?? process.env,
-    // A group of its own, as a shell gives it.
+    // A separate process group, as a shell creates it.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

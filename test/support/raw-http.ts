@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import type { Answer } from './http.ts'
 
 /**
- * Sends these bytes on a connection of their own and reads one answer. The last header: `Connection: close`.
+ * Sends these bytes on a separate connection and reads one answer. The last header: `Connection: close`.
  *
  * @param tls how to connect when it is an `https:` coordinator
  */
@@ -16,7 +16,7 @@ export async function sendRaw(
   return parseAnswer(await exchange(coordinator, bytes, tls))
 }
 
-/** Sends these bytes on a connection of their own and returns all that comes until it is closed. */
+/** Sends these bytes on a separate connection and returns everything that is received until it is closed. */
 export async function exchange(url: string, bytes: string | Buffer, tls: ConnectionOptions = {}): Promise<string> {
   const { protocol, hostname, port } = new URL(url)
   const to = { host: hostname, port: Number(port) }

@@ -1,4 +1,4 @@
-/** The Temporal that the run's test files share, each with namespaces of its own there. */
+/** The Temporal that the run's test files share; each uses separate namespaces. */
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
 import { Temporal } from './temporal.ts'

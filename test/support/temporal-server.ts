@@ -1,4 +1,4 @@
-/** A Temporal of a test's own, which it may kill and start again. */
+/** A Temporal for one test, which may kill it and start it again. */
 import { join } from 'node:path'
 import { findTemporalCli } from '../../host-worker/dev/temporal-cli/cli.ts'
 import { temporaryDirectory } from './files.ts'

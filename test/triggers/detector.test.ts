@@ -1,4 +1,4 @@
-/** The detector daemon under faults: its own death, a coordinator that is down, a Prometheus that lies. */
+/** The detector daemon under faults: its own death, a coordinator that is down, a Prometheus with wrong answers. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { kill } from 'node:process'
@@ -97,7 +97,7 @@ describe('detector, coordinator down', () => {
     prometheus.answer = (request, response) =>
       vector(response, request.url?.startsWith('/clears') && gone ? [] : [{ node: 'web-1' }])
     const pid = dev.pid('coordinator')
-    // Stopped, it can't be started anew; nothing answers.
+    // A stopped one can't be restarted; nothing answers.
     kill(pid, 'SIGSTOP')
     const down = Date.now()
     try {

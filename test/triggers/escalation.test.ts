@@ -1,4 +1,4 @@
-/** Humans are told: by a webhook of their own, and by a real Alertmanager. */
+/** Operators are notified: by a webhook, and by a real Alertmanager. */
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import { kill } from 'node:process'

@@ -49,7 +49,7 @@ interface Sending extends MessageOptions {
   only?: Record<string, string>
 }
 
-/** Sends a message; the app is made anew, as after a restart. */
+/** Sends a message; the app is created again, as after a restart. */
 async function deliver(body: unknown = BODY, options: Sending = {}): Promise<Answer> {
   const { to = 'ci', config = OPEN, listener = 'network', headers = {}, only } = options
   const text = typeof body === 'string' ? body : JSON.stringify(body)

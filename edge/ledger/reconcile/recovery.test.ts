@@ -17,7 +17,7 @@ type Fields = Record<string, unknown>
 /** An id as a decision may have it. */
 const FORGED = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
 
-/** The disk is lost: every object begins anew. */
+/** Loses the disk: every Durable Object starts empty. */
 async function loseDisk(): Promise<void> {
   await reset()
 }

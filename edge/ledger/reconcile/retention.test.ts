@@ -40,7 +40,7 @@ function put(store: LedgerStore, time: number, serial: number, closed = true): s
   return id
 }
 
-/** Has somebody told of an execution that failed. */
+/** Creates an escalation for an execution that failed. */
 function tell(store: LedgerStore, id: string): void {
   const row = store.executions.get(id)
   if (row === null) throw new Error(`no execution ${id}`)

@@ -212,7 +212,7 @@ const contentType = fc.oneof(
   },
 )
 
-/** What whoever ends TLS may say. */
+/** What a TLS terminator may pass on. */
 export const cf = fc.oneof(
   { weight: 6, arbitrary: fc.constant({}) },
   {

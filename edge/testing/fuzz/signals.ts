@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { cf, type FuzzedRequest, headers, message } from './requests.ts'
 import { corrupt, encode, id, mostly, oddText, oddValue, print, seldom } from './values.ts'
 
-/** A request to an endpoint for signals or people of other systems; whoever has to sign it does so afterwards. */
+/** A request to an integration's endpoint; a signature, where one is needed, is added afterwards. */
 export interface FuzzedSignal extends FuzzedRequest {
   signer: 'slack' | 'pagerduty' | null
 }

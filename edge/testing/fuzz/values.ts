@@ -1,7 +1,7 @@
 /** Arbitrary values, and their text: mostly right ones, sometimes with a mistake. */
 import fc from 'fast-check'
 
-/** What stands in a JSON text for what no value can be written as. */
+/** Placeholders in a JSON text for what no JavaScript value can express. */
 const RAW: Record<string, string> = {
   '"@huge"': '1e999',
   '"@long"': '9'.repeat(400),

@@ -1,4 +1,4 @@
-/** Any text at all as a configuration file: it is read or refused, in time, and each mistake stands where it says. */
+/** Any text at all as a configuration file: it is read or refused, in time, and each mistake is at the position it gives. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

