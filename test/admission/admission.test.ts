@@ -111,7 +111,7 @@ describe('maxExecution', () => {
 })
 
 describe('concurrency', () => {
-  /** Asks until it is admitted; the attempts before were all denied. */
+  /** Sends the trigger until it is admitted; all attempts before that must be denied. */
   const untilAdmitted = async (name: string) => {
     const started = await until(
       `${name} is admitted`,

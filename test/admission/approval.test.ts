@@ -1,4 +1,4 @@
-/** Workflows that wait for a human, and those that only say what they would do. */
+/** Workflows that await approval, and those in shadow mode. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
@@ -49,7 +49,7 @@ const used = async (name: string) => (await usesOf(dev, name)).map((use) => use.
 const absent = async (type: string) => expect(await dev.temporal.list(type)).toEqual([])
 const statusOf = async ({ execution }: Started) => (await dev.execution(execution.id)).status
 
-/** Approves what has to be admitted then. */
+/** Approves an execution, which must then be admitted. */
 const approved = async (started: Started) => {
   const answer = await say('approve', started, { reason: 'looks right' })
   expect({ ok: answer.status < 300, text: answer.text }).toMatchObject({ ok: true })
@@ -126,7 +126,7 @@ describe('mode approve', () => {
 
   test('many approved at once → no more admitted than the limit', async () => {
     const all = await Promise.all(Array.from({ length: 8 }, async () => waiting('alone', { ...web1, ...long })))
-    // They occupy nothing: others go on, and while one is open none of them can.
+    // Waiting executions occupy nothing: others are admitted, and while one of those is open, approval is denied.
     const blocker = await dev.started('nap', { ...web1, ...long })
     for (const started of all.slice(0, 2)) problem(await say('approve', started), 429, 'constraint_denied')
     await ended(dev, blocker.execution)
@@ -213,7 +213,7 @@ describe('mode shadow', () => {
   test('started → shadowed, nothing in Temporal, nothing counted', async () => {
     const started = await held('imagined', 'shadowed', long)
     expect(started.decision.constraints).toMatchObject([{ kind: 'maxExecution', used: 0, allowed: true }])
-    // It occupies nothing, so the next is told the same.
+    // It occupies nothing, so the next trigger gets the same answer.
     await held('imagined', 'shadowed', long, atOnce)
     expect(await used('imagined')).toEqual([0])
     const { body } = await dev.call<List<Decision>>('/v1/decisions?outcome=shadowed&workflow=imagined')

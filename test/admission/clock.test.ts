@@ -1,4 +1,4 @@
-/** A Temporal whose clock is not ours, and one that stops for a minute: over a line that can shift what it says. */
+/** A Temporal with a different clock, and one that stops for a minute, behind a proxy that can shift its dates. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -12,10 +12,10 @@ import { soaking } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { stays, until } from '../support/until.ts'
 
-/** A way to Temporal that changes the `Date` of its answers. */
+/** A proxy to Temporal that changes the `Date` of its answers. */
 class Clock {
   shiftMs = 0
-  /** Whether starts get lost on it. */
+  /** Whether it drops starts. */
   losesStarts = false
   url = ''
 }
@@ -88,14 +88,14 @@ describe.each([60_000, -60_000])("clock %i ms away from Temporal's", (shiftMs) =
     for (let count = 0; count < 3; count += 1) problem(await dev.start('skewed', {}, patient), 503, 'clock_skew')
     expect((await usesOf(dev, 'skewed')).map(({ used }) => used)).toEqual(before)
     expect(await dev.temporal.list('skewed')).toHaveLength(started)
-    // It still says what there is.
+    // It still answers reads.
     expect((await dev.call('/v1/executions')).status).toBe(200)
     clock.shiftMs = 0
     admitted(await answered('skewed', 201))
   })
 })
 
-/** The one that was pending while they disagreed. */
+/** The execution that was pending while the clocks disagreed. */
 let pending: string
 
 test('outbox: clocks disagree → pending starts are not sent', async () => {
@@ -127,7 +127,7 @@ test('outbox: 100 triggers while Temporal stands still → each runs exactly onc
   const asked: Promise<Started>[] = []
   try {
     for (let index = 0; index < 100; index += 1) {
-      // Some can't wait for so long; some could just about.
+      // Some have a valid_for shorter than the outage, some one that is just longer.
       const seconds = [STALL / 6_000, STALL / 1_200][index % 4]
       const validFor = seconds === undefined ? {} : { valid_for: `${Math.ceil(seconds)}s` }
       const answer = dev.start('stopped', { ...long, ...validFor }, index % 2 === 0 ? atOnce : {})
@@ -141,7 +141,7 @@ test('outbox: 100 triggers while Temporal stands still → each runs exactly onc
   }
   await temporal.api.isBack()
   const started = await Promise.all(asked)
-  /** An execution of which Temporal says the same. */
+  /** An execution whose state in Temporal is the same. */
   const decided = async ({ execution: { id } }: Started) => {
     const execution = await dev.execution(id)
     const run = await dev.temporal.describe(id)

@@ -272,7 +272,7 @@ describe('nodes', () => {
     expect((await beat('guest-2', { draining: true })).status).toBe(204)
     const draining = await evaluate('command', { target: { node: 'guest-2' }, input: { name: 'where' } })
     expect(draining.body.decision).toMatchObject({ code: 'no_worker' })
-    // When it was last asked for and was live: however long an answer takes, that must not be later.
+    // When it was last requested and live: however long an answer takes, the time must not be later than that.
     let lastLive = since
     const isDead = async () => {
       const asked = Date.now()

@@ -25,7 +25,7 @@ beforeAll(async () => {
 /** A start that was admitted without waiting for Temporal. */
 const startedAtOnce = async (name: string, body: unknown = long) => admitted(await dev.start(name, body, atOnce), 202)
 
-/** Runs within 30 s from now, by the coordinator's word and by Temporal's, once. */
+/** Runs within 30 s, exactly once, according to both the coordinator and Temporal. */
 async function runsOnce(started: Started): Promise<Execution> {
   const { id, workflow } = started.execution
   const execution = await dev.reaches(id, 'running', { within: 30_000 })
@@ -40,13 +40,13 @@ async function runsOnce(started: Started): Promise<Execution> {
 const cancel = async (of: Dev, { execution }: Started) => {
   expect((await of.call(`/v1/executions/${execution.id}/cancel`, { body: {} })).status).toBe(202)
 }
-/** What Temporal knows of a start that should not run: its place taken by something else, or how it ended. */
+/** What Temporal shows of a start that must not run: its id occupied by a void, or how it ended. */
 async function fateOf({ execution }: Started): Promise<string | undefined> {
   const run = await dev.temporal.describe(execution.id)
   return run?.type === execution.workflow ? run.status : 'VOID'
 }
 
-/** Until an execution was admitted this long ago: nothing tells when it is void. */
+/** Waits until an execution was admitted this long ago: nothing reports when it is void. */
 async function delayedBy({ execution }: Started, ms: number): Promise<void> {
   await delay(Math.max(0, Date.parse(execution.admitted_at) + ms - Date.now()))
 }
@@ -62,7 +62,7 @@ describe('Temporal killed with SIGKILL', () => {
   test('start while Temporal is down → 202, runs once within 30 s after Temporal is back', async () => {
     kill(dev.pid('temporal'), 'SIGKILL')
     const first = await startedAtOnce('killed')
-    // This one waits, so it may see Temporal come back.
+    // This request waits, so Temporal may be back before it is answered.
     const second = await dev.start('killed-waiting', long)
     expect([201, 202]).toContain(second.status)
     await dev.temporal.isBack()
@@ -96,7 +96,7 @@ describe('Temporal silent for 15 s', () => {
       const unwanted = await startedAtOnce('abandoned')
       await cancel(dev, unwanted)
       others = [brief, unwanted]
-      // Temporal's state is told, and no reason to be down.
+      // Temporal's state is reported, and is no reason not to be ready.
       expect((await dev.call('/readyz')).status).toBe(200)
       const isPending = async () => (await dev.execution(started.execution.id)).status === 'pending'
       await stays('the start is pending', isPending, 15_000 - (Date.now() - frozenAt))
@@ -106,7 +106,7 @@ describe('Temporal silent for 15 s', () => {
     await dev.temporal.isBack()
     await runsOnce(started)
     expect((await dev.temporal.list('stopped')).map(({ workflowId }) => workflowId)).toEqual([started.execution.id])
-    // A start may have lain in Temporal's socket all the time. What was void by then did nothing.
+    // A start may have waited in Temporal's socket all the time. If it was void by then, it did nothing.
     const [brief, unwanted] = others
     expect(await dev.reaches(brief.execution.id, 'expired', { within: 40_000 })).toMatchObject({ result: null })
     expect(['VOID', 'FAILED']).toContain(await fateOf(brief))
@@ -140,7 +140,7 @@ describe('connection to Temporal broken', () => {
   test('start expired or canceled before it is back → never runs', async () => {
     line.cut()
     const brief = await startedAtOnceFar('brief', { ...long, valid_for: '2s' })
-    // It counts as long as it may yet start.
+    // It counts as long as it may still start.
     problem(await far.start('brief'), 429, 'constraint_denied')
     const unwanted = await startedAtOnceFar('abandoned', long)
     await cancel(far, unwanted)
@@ -190,7 +190,7 @@ describe('connection to Temporal broken', () => {
     const run = await far.temporal.describe(late.execution.id)
     const hasRun = run?.type === 'late'
     expect(status).toBe(hasRun ? run.status.toLowerCase() : 'canceled')
-    // The cancellation may come before the command, while it runs, or after it: the history tells.
+    // The cancellation may come before the command, while it runs, or after it: the history shows which.
     const events = hasRun ? await far.temporal.history(late.execution.id) : []
     const has = (type: string) => events.some(({ eventType }) => eventType === `EVENT_TYPE_ACTIVITY_TASK_${type}`)
     const possible = has('COMPLETED') ? [true] : has('SCHEDULED') ? [true, false] : [false]
@@ -201,7 +201,7 @@ describe('connection to Temporal broken', () => {
 describe('coordinator killed with SIGKILL', () => {
   const isBack = async () => {
     await until('the coordinator answers', async () => (await dev.call('/readyz')).status === 200, { within: 60_000 })
-    // Nodes are unknown until they beat.
+    // Nodes are unknown until their first heartbeat.
     const known = async () => (await dev.call<{ items: unknown[] }>('/v1/nodes')).body.items.length > 0
     await until('the worker is known again', known, { within: 30_000 })
   }

@@ -51,11 +51,11 @@ const frozen = async (scope: Freeze['scope'], more: Record<string, string> = {})
 }
 const lift = async ({ id }: { id: string }) => dev.call(`/v1/freezes/${id}`, { method: 'DELETE' })
 const listed = async () => (await dev.call<List<Freeze>>('/v1/freezes')).body.items
-// What a test that failed left must not make the next ones fail.
+// Freezes left by a failed test must not fail the next ones.
 afterEach(async () => {
   for (const freeze of await listed()) await lift(freeze)
 })
-/** Whether the answer says that a freeze is in the way; anything but an admission else is wrong. */
+/** Whether the trigger was denied by a freeze; any other answer than that or an admission is an error. */
 const isFrozen = (answer: Answer<unknown>) => {
   if (answer.status === 423) problem(answer, 423, 'frozen')
   else expect([201, 202]).toContain(answer.status)
@@ -229,7 +229,7 @@ describe('start pending when the freeze comes', () => {
     admitted(await dev.start(name, { ...long, ...more }, atOnce), 202)
   const neverSeen = async (type: string) => (await dev.temporal.list(type)).length === 0
 
-  /** What was sent before the freeze came can't be called back: it gets lost before the line works again. */
+  /** A start that was sent before the freeze can't be recalled: it is lost before the connection works again. */
   const underWayIsOver = async () => delay(500)
 
   test('freeze lifted later → starts; valid_for over before → expired', async () => {
@@ -243,7 +243,7 @@ describe('start pending when the freeze comes', () => {
     expect(await dev.execution(waiting.execution.id)).toMatchObject({ status: 'pending', closed_at: null })
     const expired = await dev.reaches(late.execution.id, 'expired', { within: 40_000 })
     expect(expired).toMatchObject({ run_id: null, result: null, closed_at: expect.stringMatching(rfc3339) })
-    // It never was.
+    // It never started.
     expect((await usesOf(dev, 'too-late')).map(({ used }) => used)).toEqual([0, 0])
     expect((await lift(freeze)).status).toBe(204)
     await dev.reaches(waiting.execution.id, 'running', { within: 30_000 })

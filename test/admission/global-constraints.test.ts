@@ -1,4 +1,4 @@
-/** Limits that are counted over all datacenters, checked against Temporal's own list. */
+/** Constraints that are counted over all datacenters, checked against Temporal's own list. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
@@ -12,7 +12,7 @@ const project = writeProject({
   ...napping('quota', `${anywhere}\n${limited('maxExecution', 'value = 5; period = "1h"; is_global = true')}`),
   ...napping('single', `${anywhere}\n${limited('concurrency', 'value = 1; is_global = true')}`),
   ...napping('keyed', `${anywhere}\n${limited('maxExecution', 'value = 2; period = "1h"; is_global = true')}`),
-  // What is counted in one datacenter, and what over all, at once.
+  // Constraints per datacenter and over all datacenters together.
   ...napping(
     'mixed',
     `${anywhere}
@@ -92,7 +92,7 @@ describe('maxExecution', () => {
       { scope: 'datacenter', limit: 1, used: 1, allowed: false, binding: true },
       { scope: 'global', limit: 3, used: 1, allowed: true, binding: false },
     ])
-    // A denial took nothing, here or there.
+    // A denial used nothing in either datacenter.
     const { decision: second } = await dev.started('mixed', there('fra'))
     expect(second.constraints).toMatchObject([
       { scope: 'datacenter', used: 0 },

@@ -20,7 +20,7 @@ const hourly = (value: number, more = '') => limited('maxExecution', `value = ${
 const failing = (hcl: string) =>
   workflow('fail', hcl, "export async function fail() { throw ApplicationFailure.nonRetryable('no') }")
 
-/** What is judged by other limits later, and how. */
+/** Workflows whose constraints change later, and how. */
 const before = {
   ...napping('lowered', `${anywhere}\n${hourly(5)}`),
   ...napping('lengthened', `${anywhere}\n${limited('maxExecution', 'value = 2; period = "2s"')}`),
@@ -76,7 +76,7 @@ beforeAll(async () => {
 const used = async (name: string) => (await usesOf(dev, name)).map((use) => use.used)
 const executionsOf = async (name: string) =>
   (await dev.call<List<Execution>>(`/v1/executions?workflow=${name}&limit=500`)).body.items
-/** What a start is told as soon as the coordinator decides again; anything that it admits before is told too. */
+/** The answer to a start as soon as the coordinator decides again; an earlier admission is returned too. */
 const decided = async (name: string, body: object): Promise<Answer<unknown>> =>
   until(
     `a start of ${name} is decided`,
@@ -86,7 +86,7 @@ const decided = async (name: string, body: object): Promise<Answer<unknown>> =>
     },
     { within: 60_000, every: 250 },
   )
-/** A start that must be denied, by this line. */
+/** A start that must be denied, by this constraint. */
 const denied = async (name: string, body: object, line: object) => {
   const { decision } = problem(await decided(name, body), 429, 'constraint_denied')
   expect(decision?.constraints).toMatchObject([{ ...line, binding: true, allowed: false }])
@@ -101,10 +101,10 @@ function empty(directory: string): void {
   mkdirSync(directory)
 }
 
-/** Where the coordinator keeps what it counts. */
+/** Where the coordinator stores its ledgers. */
 const ledgers = () => join(dev.data, 'coordinator', 'objects')
 
-/** Kills a process of a dev, and changes something before there is another. */
+/** Kills a process of `resile dev`, and changes something before it is restarted. */
 async function without(of: Dev, role: string, change: () => void): Promise<void> {
   const pid = of.pid(role)
   const supervisor = of.file.pid
@@ -195,13 +195,13 @@ describe.concurrent('change made in Temporal itself', () => {
 describe('ledger started again', () => {
   const ran = new Map<string, string[]>()
   let backup: string
-  /** Starts one that has to be found again whatever happens. */
+  /** Starts an execution that must be found again, whatever happens. */
   const run = async (name: string, body: object) => {
     const { execution } = await dev.started(name, body)
     ran.set(name, [...(ran.get(name) ?? []), execution.id])
     return execution
   }
-  /** What ran, judged by the limits of `after`. */
+  /** What ran, judged by the constraints of `after`. */
   const countsWhatRan = async () => {
     await denied('lowered', inAms, { kind: 'maxExecution', used: 3, limit: 2 })
     await denied('lengthened', inAms, { kind: 'maxExecution', used: 4, limit: 4 })

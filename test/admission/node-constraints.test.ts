@@ -1,4 +1,4 @@
-/** Limits that are about nodes: `exclusive`, `maxUnavailable`, `maxFailure`. */
+/** Constraints that depend on nodes: `exclusive`, `maxUnavailable`, `maxFailure`. */
 import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -58,14 +58,14 @@ async function beat(node: string): Promise<void> {
   await dev.call(`/v1/nodes/${node}`, { method: 'PUT', body: { ...body, closed: [] } })
 }
 
-/** The only line that binds. */
+/** The only constraint of a receipt that denies. */
 const binding = (decision: Decision | undefined) => {
   const [line, ...others] = decision?.constraints.filter((constraint) => constraint.binding) ?? []
   expect(others).toEqual([])
   return line
 }
 const denied = (answer: Answer<unknown>) => problem(answer, 429, 'constraint_denied')
-/** Starts one, however long its coordinator still gets to know the nodes. */
+/** Starts one, waiting while the coordinator still learns which nodes are live. */
 const launched = async (name: string, body: object) =>
   until(
     `${name} is decided`,
@@ -111,7 +111,7 @@ describe('exclusive', () => {
     const { execution } = await dev.started('nap', { ...web1, ...long })
     const { decision } = denied(await dev.start('drain', web1))
     expect(binding(decision)).toMatchObject({ kind: 'exclusive', used: 1, allowed: false, allowed_at: null })
-    // Those that are not exclusive don't mind each other.
+    // Executions that are not exclusive may run together.
     await dev.started('nap', web1)
     await ended(dev, execution)
     const turn = await until('it has its turn', async () => {
@@ -137,7 +137,7 @@ describe('maxUnavailable', () => {
     // Any remediation counts, and those of other types of nodes don't.
     denied(await dev.start('too', { target: { node: 'n-30' } }))
     await dev.started('tenth', { target: { node: 'web-1' } })
-    // A node that is unavailable already does not become so.
+    // A node that is already unavailable is not counted twice.
     await dev.started('too', { target: { node: 'n-01' } })
     const open = answers.filter(({ status }) => status === 201).map((answer) => admitted(answer).execution)
     await Promise.all(open.map(async (execution) => ended(dev, execution)))
@@ -211,7 +211,7 @@ describe.concurrent('while a node dies', () => {
     expect((await reset('each', { reason: 'web-1 is well', node: 'web-1' })).status).toBeLessThan(300)
     await dev.started('each', web1)
     denied(await dev.start('each', web2))
-    // Without a node: all.
+    // Without a node, all are reset.
     expect((await reset('each', { reason: 'all are well' })).status).toBeLessThan(300)
     await dev.started('each', web2)
   })
@@ -223,7 +223,7 @@ test('maxUnavailable: coordinator killed → 503 until it knows the nodes again'
   await until('it is another process', () => !dev.pids('coordinator').includes(coordinator))
   await until('it answers', async () => (await dev.call('/readyz')).status === 200, { within: 60_000 })
   await twoOfFarm()
-  // What tripped is still so.
+  // What had tripped stays tripped.
   expect(binding(denied(await dev.start('counted', web2)).decision)).toMatchObject({ kind: 'maxFailure' })
 })
 
@@ -259,7 +259,7 @@ async function reset(name: string, body: unknown): Promise<Answer<unknown>> {
   return dev.call(`/v1/workflows/${name}/reset`, { body })
 }
 
-/** With one node dead, two more are admitted, of however many at once; they are ended again. */
+/** With one node dead, exactly two more are admitted, however many are triggered at once; both are ended again. */
 async function twoOfFarm(): Promise<void> {
   const first = await launched('tenth', { target: { node: 'n-01' }, ...long })
   const others = farm.slice(1, 12).map(async (node) => dev.start('tenth', { target: { node }, ...long }, patient))

@@ -19,7 +19,7 @@ const project = writeProject({
   ...napping('nap', `task_queue_target = "datacenter"${limits}`),
   ...napping('nap-there', `task_queue_target = "node"${limits}`),
   ...napping('nap-type', `task_queue_target = "node_type:web"${limits}`),
-  // Configured, and written by nobody.
+  // Configured, but no code exists for it.
   'workflows/ghost.hcl': `task_queue_target = "node"${limits}\n`,
 })
 const web1 = { target: { node: 'web-1' } }

@@ -18,7 +18,7 @@ import { stays, until } from '../support/until.ts'
 
 const backends = ['web-1', 'web-2', 'web-3']
 const sick = new Set<string>()
-/** What came in at the receiver. */
+/** What the receiver got. */
 const told: { type: string; execution: Execution }[] = []
 
 describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
@@ -179,7 +179,7 @@ async function listen(handler: Parameters<typeof createServer>[1]): Promise<numb
   return (server.address() as AddressInfo).port
 }
 
-/** Three servers that are taken for up as long as they take connections, whatever they answer. */
+/** Three servers that count as up as long as they accept connections, whatever they answer. */
 async function startHaproxy(ports: Map<string, number>): Promise<{ url: string; metrics: string; socket: string }> {
   const directory = temporaryDirectory()
   const socket = join(directory, 'admin.sock')
@@ -212,7 +212,7 @@ ${servers.join('\n')}
   return { url, metrics: `127.0.0.1:${metrics}`, socket }
 }
 
-/** Asks all the time, as clients do, and counts. */
+/** Sends requests continuously, as clients do, and counts the answers. */
 function keepAsking(url: string, counts: { answers: number; errors: number }): void {
   let wanted = true
   const asking = (async () => {

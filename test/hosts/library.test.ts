@@ -27,7 +27,7 @@ beforeAll(async () => {
   })
   url = `http://127.0.0.1:${(service.address() as AddressInfo).port}/`
   const origin = makeOrigin()
-  // A double that writes down what it is asked for.
+  // A test double that records its arguments.
   writeFileSync(join(scratch, 'systemctl'), `#!/bin/sh\necho "$@" >> ${systemctlLog}\n`)
   chmodSync(join(scratch, 'systemctl'), 0o755)
   process.env['PATH'] = `${scratch}:${process.env['PATH'] ?? ''}`
@@ -88,7 +88,7 @@ const target = { node: 'web-1' }
 test('restart-service: sick systemd unit → reload, restart, then stop-kill-start until it helps', async () => {
   const input = { command: 'systemd', params: { unit: 'nginx.service' }, check: { url }, verify_for: '1s' }
   const { execution } = await dev.started('restart-service', { target, input })
-  // Only the last of them helps.
+  // Only the last command helps.
   const healing = setInterval(() => {
     sick = !(existsSync(systemctlLog) && /^start /m.test(readFileSync(systemctlLog, 'utf8')))
   }, 20)

@@ -1,4 +1,4 @@
-/** A host that goes down: its orders end with a clear failure, and a human is told once. */
+/** A host that goes down: its activities end with a clear failure, and operators are notified once. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { kill } from 'node:process'
@@ -42,7 +42,7 @@ beforeAll(async () => {
       node = "web-1"
       datacenter = "dc1"
       command "touch" { argv = ["/usr/bin/touch", "touched"] }`,
-    // Written by somebody who has never heard of queues and limits.
+    // Written by an author who knows nothing of queues and limits.
     ...workflow(
       'look',
       hcl,

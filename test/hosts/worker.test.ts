@@ -1,4 +1,4 @@
-/** A worker process: what watches it, how it stops, and what it outlives. */
+/** A worker process: how it is monitored, how it stops, and what it survives. */
 import { statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -70,7 +70,7 @@ async function metricsOf(door: string): Promise<string> {
   return (await call(`http://${door}/metrics`)).text
 }
 
-/** A service that takes connections and never says a word. */
+/** A service that accepts connections and never answers. */
 async function silentService(): Promise<string> {
   const server = createServer(() => undefined)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -79,7 +79,7 @@ async function silentService(): Promise<string> {
   return `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}/`
 }
 
-/** Has a worker run an activity that heeds nothing. */
+/** Makes a worker run an activity that ignores cancellation. */
 async function hang(node: string): Promise<void> {
   const input = { url: await silentService(), timeout: '5m' }
   const { execution } = await dev.started('check', { target: { node }, input })
@@ -173,14 +173,14 @@ describe("worker's shutdown", () => {
       try {
         kill(coordinator, 'SIGCONT')
       } catch {
-        // It hung, and was ended for it.
+        // It hung, and was ended.
       }
       await temporal.startAgain()
     }
   })
 })
 
-/** For how long neither is there, in milliseconds. */
+/** How long both are down, in milliseconds. */
 const OUTAGE = soaking(70_000, 15_000)
 
 test('worker: Temporal and coordinator down for a while → not ready, then the same process works on', {

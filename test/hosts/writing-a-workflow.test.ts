@@ -10,7 +10,7 @@ import { until } from '../support/until.ts'
 
 /** One fenced block. */
 interface Block {
-  /** The file that it is; null for a console. */
+  /** The file it shows; null for a console. */
   file: string | null
   text: string
 }
@@ -18,7 +18,7 @@ interface Block {
 /** One command that was run. */
 interface Step extends Ended {
   command: string
-  /** What lay in the cache afterwards. */
+  /** What was in the cache afterwards. */
   cache: string[]
 }
 

@@ -117,7 +117,7 @@ describe('resile trigger', () => {
     expect(code).toBe(130)
     expect(stderr).toContain(`resile executions ${decision.id} --wait`)
     expect(await dev.execution(decision.id)).toMatchObject({ status: 'running' })
-    // As it says: it can be followed further, here to its end by somebody else's hand.
+    // As the message says, it can be followed further; here something else ends it.
     const following = startResile(['executions', decision.id, '--wait', '--project', dev.project, '--data', dev.data])
     await until('it is followed', () => following.said.stderr.includes('running'))
     expect(await dev.resile('cancel', decision.id)).toMatchObject({ code: 0 })
@@ -131,7 +131,7 @@ describe('lists', () => {
     ['decisions', '/v1/decisions'],
   ])('resile %s --json → the HTTP body unchanged', async (verb, path) => {
     await dev.ran('nap')
-    // What runs may end between the two.
+    // What runs may end between the two requests.
     await until(
       'both are the same',
       async () => {
@@ -207,7 +207,7 @@ describe('choice of coordinator', () => {
       expect({ args, code: ended.code, stdout: ended.stdout }).toEqual({ args, code: 4, stdout: '' })
       expect(ended.stderr).toMatch(/./)
     }
-    // No local one runs here.
+    // No local coordinator runs here.
     expect(await nodes([])).toMatchObject({ code: 4, stdout: '' })
   })
 })

@@ -1,4 +1,4 @@
-/** `resile coordinator` as a process: how it ends, what it survives, and what it does not start with. */
+/** `resile coordinator` as a process: how it ends, what it survives, and with what it refuses to start. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect as connectPlain, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -103,7 +103,7 @@ describe('coordinator process', () => {
     await works(coordinator)
     const pids = below(coordinator.process.pid)
     expect(pids).toContain(coordinator.workerd)
-    // One that says nothing at all, one that only greets, one that is idle.
+    // A connection that sends nothing, one that has only shaken hands, and an idle one.
     const silent = connectPlain(coordinator.port, '127.0.0.1')
     atEnd(() => silent.destroy())
     silent.on('error', () => undefined)

@@ -54,10 +54,10 @@ describe('resile dev, two datacenters', () => {
 
   test.each([
     ['command', { node: 'web-1' }, 'ams', 'ams:node:web-1', 'web-1'],
-    // Where the node lives.
+    // The node's datacenter.
     ['command', { node: 'web-2' }, 'fra', 'fra:node:web-2', 'web-2'],
     ['command-type', { node_type: 'web', datacenter: 'fra' }, 'fra', 'fra:type:web', 'web-2'],
-    // The first.
+    // The first datacenter.
     ['command-type', { node_type: 'web' }, 'ams', 'ams:type:web', 'web-1'],
     ['command-datacenter', {}, 'ams', 'ams', 'web-1'],
     ['command-datacenter', { datacenter: 'fra' }, 'fra', 'fra', 'web-2'],
@@ -151,7 +151,7 @@ describe('resile dev, given Temporal, separate worker', () => {
     expect(execution.result).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('RESILE_NODE=web-9') })
     running.kill('SIGTERM')
     expect(await running.ended).toMatchObject({ code: 0 })
-    // It has said that it goes.
+    // It has reported that it drains.
     expect(await nodesOf(dev)).toEqual([])
     problem(await dev.start('command', { target: { node: 'web-9' }, input: {} }), 503, 'no_worker')
   })

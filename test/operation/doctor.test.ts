@@ -1,4 +1,4 @@
-/** `resile doctor` against a real datacenter, whole and then with one thing wrong at a time. */
+/** `resile doctor` against a real datacenter: healthy, and then with one fault at a time. */
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -38,7 +38,7 @@ beforeAll(async () => {
   await until('the worker polls', async () => (await doctor()).code === 0, { within: 60_000 })
 })
 
-/** What the doctor finds, and how it exits. */
+/** The doctor's findings and its exit code. */
 async function doctor(...args: string[]): Promise<{ code: number | null; found: Checked[] }> {
   const { code, stdout } = await dev.resile('doctor', '--json', ...args)
   const { ok, checks } = JSON.parse(stdout) as { ok: boolean; checks: Checked[] }

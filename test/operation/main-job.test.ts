@@ -98,7 +98,7 @@ describe('resile dev --sample', { timeout: 180_000 }, () => {
     expect(decision).toMatchObject({ outcome: 'admitted', code: null, workflow: 'restart-service' })
     const kinds = decision.constraints.map(({ kind }) => kind)
     expect(kinds).toEqual(expect.arrayContaining(['concurrency', 'maxExecution']))
-    // What a person sees.
+    // What an operator sees.
     const shown = await dev.resile('executions', execution?.id ?? '')
     expect(shown).toMatchObject({ code: 0, stdout: expect.stringContaining('completed') })
     for (const kind of kinds) expect(shown.stdout).toContain(kind)

@@ -10,7 +10,7 @@ import { startPrometheus } from '../support/prometheus.ts'
 import { keepRunning, type Sample } from '../support/sample.ts'
 import { stays, until } from '../support/until.ts'
 
-// Whichever is missing is named.
+// The skip message names the missing package.
 const lacking = lacks('prometheus') ? 'prometheus' : 'prometheus-alertmanager'
 
 describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', lacking)}`, () => {
@@ -49,7 +49,7 @@ describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', la
     })
     dev = await startDev({ project, nodes: ['web-1'] })
     alertmanager = await startAlertmanager({
-      // As often as it can: what is sent again must start nothing again.
+      // As often as possible: a repeated alert must not start anything again.
       route: { receiver: 'resile', group_by: ['...'], group_wait: '0s', group_interval: '1s', repeat_interval: '1s' },
       receivers: [
         {
@@ -151,7 +151,7 @@ describe.skipIf(lacks(lacking))(`${titled('real Prometheus and Alertmanager', la
       const { stdout } = await dev.resile('signals', '--name', 'SampleSick', '--json')
       const [signal] = (JSON.parse(stdout) as { items: { windows: { '1d': Record<string, number> } }[] }).items
       const counts = signal?.windows['1d']
-      // It came back soon after the first time, which so was no help.
+      // It fired again soon after the first remediation, which was therefore not effective.
       return counts?.['fired'] === 2 && counts['open'] === 0 && counts['helped'] === 1 && counts['flapped'] === 1
     })
   })

@@ -108,7 +108,7 @@ describe('detector, coordinator down', () => {
       await until('one has cleared', () => clears.said().includes('"event":"cleared"'))
       await delay(Math.max(0, DOWN - (Date.now() - down)))
     } finally {
-      // What lay unread in its socket is lost with it; dev starts another one, if it hasn't yet.
+      // What was unread in its socket is lost with it; `resile dev` restarts it, if it hasn't yet.
       if (dev.pids('coordinator').includes(pid)) kill(pid, 'SIGKILL')
     }
     await until('the trigger has arrived', async () => (await admitted('stays').catch(() => [])).length === 1, {
@@ -248,7 +248,7 @@ test('detector: more signals than max triggers → the rest held back', async ()
   expect(await metric(detector.metrics, 'resile_detector_triggers_held', 'limited')).toBe(6)
 })
 
-/** A daemon of a test's own beside that of `resile dev`, which has no detectors. */
+/** An extra daemon beside that of `resile dev`, which has no detectors. */
 async function startDetector(
   name: string,
   options: { path?: string; more?: string } = {},
@@ -326,7 +326,7 @@ function vector(response: ServerResponse, series: Record<string, string>[], valu
   response.end(JSON.stringify({ status: 'success', data: { resultType: 'vector', result } }))
 }
 
-/** What a real one would not do on demand. */
+/** A Prometheus with faults that a real one does not have on demand. */
 async function startFakePrometheus(): Promise<typeof prometheus> {
   const fake: typeof prometheus = { url: '', answer: CLEAR, asked: 0 }
   const server: Server = createServer((request, response) => {

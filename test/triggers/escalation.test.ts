@@ -144,7 +144,7 @@ interface Message {
 
 interface Receiver {
   port: number
-  /** What it answers. */
+  /** The receiver's answer. */
   status: number
   readonly messages: Message[]
 }

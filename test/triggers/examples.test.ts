@@ -1,4 +1,4 @@
-/** Each example of docs/how-to/examples.md is a project that fits together, and its queries fire for what is sick alone. */
+/** Each example of docs/how-to/examples.md is a project that fits together, and its queries fire for what is sick only. */
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'

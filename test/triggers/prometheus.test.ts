@@ -22,7 +22,7 @@ describe.skipIf(lacks('prometheus'))(`${titled('real Prometheus', 'prometheus')}
     sampleUrl = `http://127.0.0.1:${samplePort}`
     service = keepRunning(samplePort)
     const project = writeProject({
-      // What systemd would do: it dies, and its supervisor starts it again.
+      // As under systemd: it is killed, and its supervisor restarts it.
       'worker.hcl': `
         node = "web-1"
         datacenter = "dc1"

@@ -1,4 +1,4 @@
-/** Slack and PagerDuty at a real coordinator, with secrets from files, and answers that go out on its own way. */
+/** Slack and PagerDuty at a real coordinator, with secrets from files, and its answers to Slack. */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
