@@ -56,6 +56,8 @@ afterEach(() => {
 function kept<S extends Socket>(socket: S): S {
   open.add(socket)
   socket.on('error', () => undefined)
+  // Else the end of the connection would not be read.
+  socket.resume()
   socket.once('close', () => open.delete(socket))
   return socket
 }
