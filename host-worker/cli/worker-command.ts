@@ -5,8 +5,9 @@ import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
 import { usage } from '../process/exit-codes.ts'
 import { stopSignal } from '../process/stop-signal.ts'
-import { becomeWorker, type WorkerPlan } from '../worker/become-worker.ts'
+import { becomeWorker } from '../worker/become-worker.ts'
 import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
+import type { WorkerPlan } from '../worker/worker-run.ts'
 import { workflowSources } from '../worker/workflow-sources.ts'
 import { dataDirectory } from './coordinator-address.ts'
 import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
@@ -14,6 +15,7 @@ import { type NodeOptions, nodeConfig, nodeCoordinator } from './node-config.ts'
 interface WorkerOptions extends NodeOptions {
   data?: string
   workflows?: string | true
+  activities: boolean
   workflowBundle?: string
   overlay?: string
 }
@@ -27,12 +29,15 @@ export async function worker(options: WorkerOptions): Promise<void> {
   if (coordinator === undefined)
     throw usage('no coordinator: worker.hcl has no coordinator block, and --coordinator is not given')
   const workflows = workflowsOf(options)
+  if (!options.activities && workflows === 'none')
+    throw usage('--no-activities leaves nothing to do without --workflows')
   const signal = stopSignal()
   const data = resolve(dataDirectory(options))
   const plan: WorkerPlan = {
     config,
     // A node's own: several may run on one machine.
     data: join(data, 'workers', config.datacenter, config.node),
+    activities: options.activities,
     workflows,
     directory: resolve(options.project),
     coordinator: nodeCoordinator(coordinator, options, config),

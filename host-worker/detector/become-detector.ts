@@ -20,5 +20,5 @@ export async function becomeDetector(plan: DetectorPlan, signal: AbortSignal): P
   const cache = await compileCache(dirname(plan.stateFile), [PROGRAM], (detail) =>
     log('warn', 'compile_cache_unavailable', { detail }),
   )
-  await become({ program: PROGRAM, plan, flags: SMALL_HEAP, env: {}, cache }, signal)
+  await become({ program: PROGRAM, plan, flags: SMALL_HEAP, env: {}, cache, isReadOnly: false }, signal)
 }

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 export const UNKNOWN_BOOT = 'unknown'
 
 /** Where Linux provides it. @see random(4) */
-const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
+export const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id'
 
 /** A text that differs after each boot of the machine; `unknown` where the kernel provides none. */
 export async function readBootId(file = BOOT_ID_FILE): Promise<string> {

@@ -5,10 +5,8 @@ import { become, SMALL_HEAP } from '../process/become.ts'
 import { compileCache } from '../process/compile-cache.ts'
 import { GUARDIAN_PROGRAM } from '../process/guardian.ts'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
-import type { WorkerRun } from './run.ts'
-
-/** All that a worker has to know: JSON. */
-export type WorkerPlan = Omit<WorkerRun, 'signal'>
+import { confinementFlags } from './confinement.ts'
+import type { WorkerPlan } from './worker-run.ts'
 
 const PROGRAM = join(PACKAGE_ROOT, 'host-worker/worker/worker-main.ts')
 
@@ -28,6 +26,17 @@ export async function prepareWorkers(data: string, warn: (detail: string) => voi
  */
 export async function becomeWorker(plan: WorkerPlan, data: string, signal: AbortSignal): Promise<void> {
   const warn = (detail: string): void => log('warn', 'compile_cache_unavailable', { detail })
+  const successor = { program: PROGRAM, plan, env: MALLOC }
+  if (!plan.activities) {
+    const flags = [...SMALL_HEAP, ...confinementFlags(plan)]
+    await become({ ...successor, plan: withoutHost(plan), flags, cache: null, isReadOnly: true }, signal)
+    return
+  }
   const cache = await compileCache(data, [PROGRAM, GUARDIAN_PROGRAM], warn)
-  await become({ program: PROGRAM, plan, flags: SMALL_HEAP, env: MALLOC, cache }, signal)
+  await become({ ...successor, flags: SMALL_HEAP, cache, isReadOnly: false }, signal)
+}
+
+/** What only activities need can be large, and is nothing to workflow code. */
+function withoutHost({ config, ...plan }: WorkerPlan): WorkerPlan {
+  return { ...plan, config: { ...config, command: {}, load_balancer: {}, free_disk: {}, repository: {} } }
 }

@@ -9,16 +9,16 @@ import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import { stopSignal } from '../process/stop-signal.ts'
-import type { WorkerPlan } from './become-worker.ts'
 import { runWorker } from './run.ts'
+import type { WorkerPlan } from './worker-run.ts'
 
 /** From the order to stop until the process ends whatever still holds it, in milliseconds. */
 const MAX_DRAIN_MS = 14_000
 
-const [planFile = ''] = process.argv.slice(2)
+const [planFile] = process.argv.slice(2)
 if (planFile !== '--warm') await main(planFile)
 
-async function main(file: string): Promise<void> {
+async function main(file: string | undefined): Promise<void> {
   endWithParent()
   const signal = stopSignal()
   const plan = (await takePlan(file)) as WorkerPlan
@@ -31,7 +31,8 @@ async function main(file: string): Promise<void> {
     { once: true },
   )
   try {
-    await lockOrFail(plan.data, `worker of ${node}`, plan.directory)
+    // One that keeps nothing on the host can't get in another's way, and may not write a lock.
+    if (plan.activities) await lockOrFail(plan.data, `worker of ${node}`, plan.directory)
     await runWorker({ ...plan, signal })
   } catch (error) {
     if (error instanceof CommandError) {
