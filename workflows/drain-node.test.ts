@@ -64,7 +64,8 @@ describe('drain-node', () => {
       drained: { sessionsLeft: null, after: { servers: [{ inRotation: false }, {}, {}] } },
     })
     const looks = calls.filter(({ activity }) => activity === 'readPool').map(({ request }) => request)
-    expect(looks).toEqual([{ pool: 'web' }, { pool: 'web', node: 'web-1' }, expect.anything()].slice(0, looks.length))
+    const first = { pool: 'web', about: 'web-1' }
+    expect(looks).toEqual([first, ...Array(looks.length - 1).fill({ pool: 'web', node: 'web-1' })])
     expect(looks.length).toBeGreaterThan(1)
   })
 
@@ -101,12 +102,56 @@ describe('drain-node', () => {
     }
     const { error } = await rig.run({
       type: 'drainNode',
-      input: { pool: 'web', check: CHECK, return_within: '1m', healthy_for: '1s' },
+      input: { pool: 'web', check: CHECK, return_within: '1m', healthy_for: '1s', serve_within: '3s' },
       host: { ...host([HEALTHY]), ...pool.activities, returnServer },
     })
     expect(error).toMatchObject({ type: 'NotServing', details: { undone: [{ error: null }] } })
     expect(pool.servers[0]?.inRotation).toBe(false)
-  }, 120_000)
+  })
+
+  it('health check of the load balancer rises slowly → waited for', async () => {
+    const pool = playedPool()
+    let looks = 0
+    const { result } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', check: CHECK, return_within: '1m', healthy_for: '1s', serve_within: '3s' },
+      host: {
+        ...host([HEALTHY]),
+        ...pool.activities,
+        returnServer: async (request) => {
+          const { before } = await pool.activities.returnServer(request)
+          Object.assign(pool.servers[0] ?? {}, { serving: false, rising: true, state: 'DOWN 1/9' })
+          return { changed: true, before, after: await pool.activities.readPool({ pool: 'web' }) }
+        },
+        readPool: async (request) => {
+          const [server] = pool.servers
+          if (server?.rising && ++looks > 5) Object.assign(server, { serving: true, rising: false })
+          return pool.activities.readPool(request)
+        },
+      },
+    })
+    expect(result).toMatchObject({ returned: { changed: true } })
+    expect(looks).toBe(6)
+  })
+
+  it('something else returns it meanwhile → drained again, and reported', async () => {
+    const pool = playedPool()
+    let checks = 0
+    const { error } = await rig.run({
+      type: 'drainNode',
+      input: { pool: 'web', check: CHECK, return_within: '3s' },
+      host: {
+        ...host([SICK]),
+        ...pool.activities,
+        checkHttp: async () => {
+          if (++checks === 2) Object.assign(pool.servers[0] ?? {}, { inRotation: true, serving: true, state: 'UP' })
+          return SICK
+        },
+      },
+    })
+    expect(error).toMatchObject({ type: 'NotHealthy', details: { drained: { drainedAgain: 1 } } })
+    expect(pool.servers[0]?.inRotation).toBe(false)
+  })
 
   it('too few servers → too_few_servers, unchanged', async () => {
     const pool = playedPool()

@@ -48,10 +48,15 @@ export async function drainNode(input: Input, run: Run): Promise<object> {
   if (input.dry_run) return { dry_run: true, health, drain: drainPreview(await pool.read(), node, input.min_servers) }
   const drained = await undoingOnFailure((undo) => pool.drain(undo))
   const evidence = { health, drained }
-  if (within === null || check === undefined || !drained.tookOut) return { ...evidence, returned: null }
+  if (within === null || check === undefined || !drained.tookOut) {
+    await pool.keepOut(drained, 'now')
+    return { ...evidence, returned: null }
+  }
   const began = Date.now()
-  const { healthy, checks, last } = await untilHealthy(check, within, { steady, toleratesUnreachable: true })
+  const meanwhile = (): Promise<void> => pool.keepOut(drained)
+  const { healthy, checks, last } = await untilHealthy(check, within, { steady, toleratesUnreachable: true, meanwhile })
   if (!healthy) {
+    await pool.keepOut(drained, 'now')
     const found = foundBy(last)
     const message = `${node} stays out of pool ${input.pool}: ${check.url} is not healthy within ${returnWithin}: ${found}`
     return failWithDiagnostics('NotHealthy', message, { ...evidence, check: last, checks })

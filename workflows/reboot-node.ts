@@ -15,6 +15,7 @@ import {
   type RebootResult,
   type Run,
   rebootHost,
+  stayOut,
   targetPool,
   type Undo,
   undoingOnFailure,
@@ -74,8 +75,10 @@ export async function rebootNode(input: Input, run: Run): Promise<object> {
     return { drained: report, reboot: await rebootOrStayOut(command, within, undo) }
   })
   const evidence = { before, drained, reboot }
-  const health = check === undefined ? null : await untilHealthy(check, verifyWithin)
+  const meanwhile = (): Promise<void> => stayOut(pool, drained)
+  const health = check === undefined ? null : await untilHealthy(check, verifyWithin, { meanwhile })
   if (health !== null && !health.healthy) {
+    await stayOut(pool, drained, 'now')
     const found = foundBy(health.last)
     const place = pool === null ? node : `${node}, which stays out of pool ${input.pool},`
     const message = `${check?.url} on ${place} is not healthy ${verifyFor} after the reboot: ${found}`

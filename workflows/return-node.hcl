@@ -29,6 +29,11 @@ input "verify_for" {
   default = "1m"
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
+input "serve_within" {
+  type    = "string"
+  default = "2m"
+  pattern = "^([0-9]+(ms|s|m|h))+$"
+}
 input "healthy_for" {
   type    = "string"
   default = "10s"

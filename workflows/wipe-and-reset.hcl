@@ -50,6 +50,11 @@ input "drain_for" {
   default = "30s"
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
+input "serve_within" {
+  type    = "string"
+  default = "2m"
+  pattern = "^([0-9]+(ms|s|m|h))+$"
+}
 input "min_servers" { type = "number" }
 input "dry_run" { type = "bool" }
 

@@ -15,6 +15,7 @@ import {
   type PoolInput,
   type Run,
   runOrFail,
+  stayOut,
   targetPool,
   undoingOnFailure,
   untilHealthy,
@@ -63,8 +64,10 @@ export async function wipeAndReset(input: Input, run: Run): Promise<object> {
     return { drained: report, wiped: await runOrFail(wipe), provisioned: await runOrFail(provision) }
   })
   const evidence = { before, drained, wiped: brief(wiped), provisioned: brief(provisioned) }
-  const { healthy, last } = await untilHealthy(check, within)
+  const meanwhile = (): Promise<void> => stayOut(pool, drained)
+  const { healthy, last } = await untilHealthy(check, within, { meanwhile })
   if (!healthy) {
+    await stayOut(pool, drained, 'now')
     const place = pool === null ? node : `${node}, which stays out of pool ${input.pool},`
     const found = foundBy(last)
     const message = `${check.url} on ${place} is not healthy ${verifyFor} after it was provisioned: ${found}`

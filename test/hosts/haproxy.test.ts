@@ -1,18 +1,13 @@
 /** An errant server behind a real HAProxy, seen by a real Prometheus: out of rotation, repaired, back. */
-import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { connect } from 'node:net'
-import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
 import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
-import { temporaryDirectory, writeProject } from '../support/files.ts'
+import { writeProject } from '../support/files.ts'
+import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
 import type { Execution, List } from '../support/http.ts'
-import { freePort } from '../support/ports.ts'
-import { run } from '../support/processes.ts'
 import { startPrometheus } from '../support/prometheus.ts'
 import { stays, until } from '../support/until.ts'
 
@@ -25,8 +20,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
   `${titled('drain-node behind a real HAProxy', 'haproxy')}`,
   () => {
     let dev: Dev
-    let frontend: string
-    let socket: string
+    let haproxy: Haproxy
     const clients = { answers: 0, errors: 0 }
 
     beforeAll(async () => {
@@ -48,9 +42,8 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
           response.end()
         })
       })
-      const haproxy = await startHaproxy(ports)
-      frontend = haproxy.url
-      socket = haproxy.socket
+      // They count as up as long as they accept connections, whatever they answer.
+      haproxy = await startHaproxy({ web: [...ports].map(([name, port]) => ({ name, port })) })
       const prometheus = await startPrometheus({ haproxy: { target: haproxy.metrics, node: 'lb' } })
       const project = writeProject({
         'coordinator.hcl': `
@@ -64,7 +57,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
         load_balancer "web" {
           min_servers = 1
           haproxy {
-            addresses = ["unix:${socket}"]
+            addresses = ["unix:${haproxy.socket}"]
             backend   = "web"
           }
         }`,
@@ -95,17 +88,9 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
         escalation { receiver = "oncall" }`,
       })
       dev = await startDev({ project, nodes: backends })
-      keepAsking(frontend, clients)
+      keepAsking(haproxy.url, clients)
     })
 
-    const states = async (): Promise<Record<string, string>> => {
-      const csv = await ask(socket, 'show stat web 4 -1')
-      const [header = '', ...lines] = csv.trim().split('\n')
-      const column = (name: string): number => header.replace('# ', '').split(',').indexOf(name)
-      return Object.fromEntries(
-        lines.map((line) => [line.split(',')[column('svname')] ?? '', line.split(',')[column('status')] ?? '']),
-      )
-    }
     const executions = async (status: string) => {
       const { body } = await dev.call<List<Execution>>(`/v1/executions?workflow=drain-node&status=${status}`)
       return body.items
@@ -113,14 +98,14 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
 
     test('all servers well → all serve', async () => {
       await until('clients get answers', () => clients.answers > 20)
-      expect(await states()).toEqual({ 'web-1': 'UP', 'web-2': 'UP', 'web-3': 'UP' })
+      expect(await haproxy.states()).toEqual({ 'web-1': 'UP', 'web-2': 'UP', 'web-3': 'UP' })
       expect(clients.errors).toBe(0)
     })
 
     test('server answers 500 → drained by itself', async () => {
       sick.add('web-1')
       await until('clients see it', () => clients.errors > 0)
-      await until('it is drained', async () => (await states())['web-1'] === 'DRAIN', { within: 60_000 })
+      await until('it is drained', async () => (await haproxy.states())['web-1'] === 'DRAIN', { within: 60_000 })
     })
 
     test('server drained → clients see no errors', async () => {
@@ -132,7 +117,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
 
     test('server repaired → returned, the execution has the evidence', async () => {
       sick.delete('web-1')
-      await until('it serves again', async () => (await states())['web-1'] === 'UP', { within: 60_000 })
+      await until('it serves again', async () => (await haproxy.states())['web-1'] === 'UP', { within: 60_000 })
       const before = clients.errors
       const [execution] = await until('the execution is completed', async () => {
         const items = await executions('completed')
@@ -149,7 +134,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
     })
 
     test('two of three out → too_few_servers, one notification', async () => {
-      for (const name of ['web-2', 'web-3']) await ask(socket, `set server web/${name} state maint`)
+      for (const name of ['web-2', 'web-3']) await haproxy.ask(`set server web/${name} state maint`)
       sick.add('web-1')
       const [execution] = await until(
         'the execution has failed',
@@ -160,7 +145,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
         { within: 60_000 },
       )
       expect(execution).toMatchObject({ status: 'failed', error: { type: 'too_few_servers' } })
-      expect((await states())['web-1']).toBe('UP')
+      expect((await haproxy.states())['web-1']).toBe('UP')
       await until('the receiver was told', () => told.length > 0)
       await stays('it is told once', async () => told.length === 1, 10_000)
       expect(told[0]).toMatchObject({ type: 'execution.failed', execution: { id: execution?.id } })
@@ -179,39 +164,6 @@ async function listen(handler: Parameters<typeof createServer>[1]): Promise<numb
   return (server.address() as AddressInfo).port
 }
 
-/** Three servers that count as up as long as they accept connections, whatever they answer. */
-async function startHaproxy(ports: Map<string, number>): Promise<{ url: string; metrics: string; socket: string }> {
-  const directory = temporaryDirectory()
-  const socket = join(directory, 'admin.sock')
-  const config = join(directory, 'haproxy.cfg')
-  const [front, metrics] = [await freePort(), await freePort()]
-  const servers = [...ports].map(([name, port]) => `  server ${name} 127.0.0.1:${port} check inter 500ms`)
-  writeFileSync(
-    config,
-    `global
-  stats socket ${socket} mode 600 level admin
-defaults
-  mode http
-  timeout connect 5s
-  timeout client 30s
-  timeout server 30s
-frontend clients
-  bind 127.0.0.1:${front}
-  default_backend web
-frontend metrics
-  bind 127.0.0.1:${metrics}
-  http-request use-service prometheus-exporter if { path /metrics }
-backend web
-  balance roundrobin
-${servers.join('\n')}
-`,
-  )
-  run('haproxy', ['-db', '-f', config])
-  const url = `http://127.0.0.1:${front}/`
-  await until('HAProxy answers', async () => (await fetch(url)).ok)
-  return { url, metrics: `127.0.0.1:${metrics}`, socket }
-}
-
 /** Sends requests continuously, as clients do, and counts the answers. */
 function keepAsking(url: string, counts: { answers: number; errors: number }): void {
   let wanted = true
@@ -227,10 +179,4 @@ function keepAsking(url: string, counts: { answers: number; errors: number }): v
     wanted = false
     await asking
   })
-}
-
-async function ask(path: string, command: string): Promise<string> {
-  const socket = connect({ path })
-  socket.write(`${command}\n`)
-  return text(socket)
 }

@@ -37,7 +37,7 @@ const OTHERS = [
   'dedup_key custom_details group_interval max_alerts send_resolved occurred_at incident_id',
   'incident_number service_id service_name event_type group_by',
   // Inputs, results and failures of the workflow library
-  'dry_run drain_for healthy_for return_within verify_for wipe_params provision_params',
+  'dry_run serve_within drain_for healthy_for return_within verify_for wipe_params provision_params',
   'until_free_percent too_few_servers in_rotation host_unreachable execution_id',
   // Claims of permits
   'input_sha256 begin_by workflow_type',

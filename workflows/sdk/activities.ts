@@ -85,6 +85,10 @@ export interface PoolServer {
   partly?: boolean
   /** Whether it takes requests now. */
   serving: boolean
+  /** Of a backup: whether it would take them if no other server could. Backups don't count as serving. */
+  standby?: boolean
+  /** True while the load balancer's health check has found it well, but not for long enough yet. */
+  rising?: boolean
   /** Requests or connections in progress; null when the load balancer doesn't say. */
   sessions: number | null
   /** The load balancer's own word. */
@@ -97,6 +101,17 @@ export interface PoolState {
   /** Fewest servers that a drain may leave serving. */
   minServers: number
   servers: PoolServer[]
+  /** How many more servers there are that serve; a large pool lists only those that don't, and the node in question. */
+  omitted?: number
+}
+
+/** Asks for a pool's state. */
+export interface PoolLookup {
+  pool: string
+  /** Only this node's servers. */
+  node?: string
+  /** This node's servers, and of a large pool few of the others. */
+  about?: string
 }
 
 /** Takes a node out of a pool, or brings it back. */

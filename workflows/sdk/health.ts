@@ -19,6 +19,8 @@ export interface Patience {
   steady?: number
   /** Whether a host without any worker counts as not healthy yet, instead of ending the wait; default false. */
   toleratesUnreachable?: boolean
+  /** Done after each check, such as seeing to it that the node is still out of its pool. */
+  meanwhile?: () => Promise<void>
 }
 
 /**
@@ -30,7 +32,7 @@ export interface Patience {
 export async function untilHealthy(
   check: CheckRequest,
   within: number,
-  { steady = 0, toleratesUnreachable = false }: Patience = {},
+  { steady = 0, toleratesUnreachable = false, meanwhile }: Patience = {},
 ): Promise<HealthReport> {
   const began = Date.now()
   let healthySince: number | null = null
@@ -41,6 +43,7 @@ export async function untilHealthy(
     const healthy = healthySince !== null && now - healthySince >= steady
     const pause = last.ok ? pauseWhileWell(now - began, steady) : pauseUntilWell(now - began)
     if (healthy || now + pause >= began + within) return { healthy, checks, last }
+    await meanwhile?.()
     await sleep(pause)
   }
 }

@@ -20,6 +20,7 @@ import type {
   FreeDiskReport,
   FreeDiskRequest,
   PoolChange,
+  PoolLookup,
   PoolRequest,
   PoolState,
   RebootRequest,
@@ -40,7 +41,7 @@ export interface HostActivities {
   freeDisk(request: FreeDiskRequest): Promise<FreeDiskReport>
   testRevision(request: TestRevisionRequest): Promise<TestRevisionReport>
   /** With `node`, of that server alone. */
-  readPool(request: { pool: string; node?: string }): Promise<PoolState>
+  readPool(request: PoolLookup): Promise<PoolState>
   drainServer(request: PoolRequest): Promise<PoolChange>
   returnServer(request: PoolRequest): Promise<PoolChange>
 }

@@ -18,6 +18,7 @@ export type {
   FreeDiskReport,
   FreeDiskRequest,
   PoolChange,
+  PoolLookup,
   PoolRequest,
   PoolServer,
   PoolState,
@@ -43,5 +44,13 @@ export {
   runCommand,
   testRevision,
 } from './host.ts'
-export { bringBack, type DrainReport, drainPreview, type PoolInput, type TargetPool, targetPool } from './pool.ts'
+export {
+  bringBack,
+  type DrainReport,
+  drainPreview,
+  type PoolInput,
+  stayOut,
+  type TargetPool,
+  targetPool,
+} from './pool.ts'
 export type { Run } from './run.ts'

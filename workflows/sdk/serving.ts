@@ -6,6 +6,7 @@ import type { PoolState } from './activities.ts'
  * @param minServers fewest servers to leave serving; the pool's own if that is more
  */
 export function servingWithout(state: PoolState, node: string, minServers = 0): { left: number; least: number } {
-  const left = state.servers.filter((server) => server.serving && server.node !== node).length
+  const listed = state.servers.filter((server) => server.serving && server.node !== node).length
+  const left = listed + (state.omitted ?? 0)
   return { left, least: Math.max(state.minServers, minServers) }
 }

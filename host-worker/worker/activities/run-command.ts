@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common'
 import { RE2JS } from 're2js'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandDescription, CommandRequest, CommandResult } from '../../../workflows/sdk/activities.ts'
+import { commandPath } from '../../process/command-path.ts'
 import type { ProcessIdentity } from '../../process/process-identity.ts'
 import { type ProcessOrder, runProcess } from '../../process/run-process.ts'
 import { commandOutcome } from '../journal/command-outcome.ts'
@@ -12,10 +13,11 @@ import { carryToEnd } from '../journal/run-detached.ts'
 import { type ChangeHost, carryOut, isCancelRequested, unknownOutcome, unwrap } from '../journal/run-once.ts'
 import type { CommandBinding } from '../permits/verify.ts'
 
-/** Bytes kept of each of a command's output streams. */
+/** Bytes kept of each of a command's output streams, unless its caller wants more. */
 const MAX_OUTPUT_BYTES = 64 * 1024
 /** How long a command has to end after SIGTERM, in milliseconds. */
 const KILL_GRACE_MS = 5000
+
 /** The host that commands run on. */
 export interface CommandHost extends ChangeHost {
   /** Working directory of commands. */
@@ -47,7 +49,7 @@ export function runCommandActivity(host: CommandHost): (request: CommandRequest)
     const binding = bindingOf(resolved)
     const what = `command ${name}`
     if (request.outlivesWorker !== true) {
-      return carryOut(host, { what, binding, effect: (hold) => execute(host, resolved, hold) })
+      return carryOut(host, { what, binding, effect: (hold) => execute(host, resolved, { hold }) })
     }
     const order = { command: processOrder(host, argv), timeout: command.timeout }
     return (await carryToEnd(host, { what, binding, ...order })) as CommandResult
@@ -68,12 +70,13 @@ export function describeCommandActivity(host: CommandHost): (request: CommandReq
 
 /** The process of a command: its argv in the project's directory, with four variables and nothing else. */
 export function processOrder(host: CommandHost, argv: readonly string[]): Omit<ProcessOrder, 'signal'> {
-  const { PATH, HOME } = process.env
+  const path = commandPath()
+  const { HOME } = process.env
   return {
     argv,
     directory: host.directory,
     env: {
-      ...(PATH === undefined ? {} : { PATH }),
+      ...(path === undefined ? {} : { PATH: path }),
       ...(HOME === undefined ? {} : { HOME }),
       RESILE_NODE: host.node,
       RESILE_EXECUTION_ID: Context.current().info.workflowExecution?.workflowId ?? '',
@@ -137,6 +140,14 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
   )
 }
 
+/** How a command is run. */
+export interface ExecuteOptions {
+  /** Told of its process. */
+  hold?: (process: ProcessIdentity) => void
+  /** Bytes kept of each output stream. */
+  maxOutputBytes?: number
+}
+
 /**
  * Runs a command that ends with its worker, and with its activity.
  *
@@ -146,9 +157,13 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
 export async function execute(
   host: CommandHost,
   { command, argv, name }: ResolvedCommand,
-  hold?: (process: ProcessIdentity) => void,
+  { hold, maxOutputBytes = MAX_OUTPUT_BYTES }: ExecuteOptions = {},
 ): Promise<CommandResult> {
-  const order = { ...processOrder(host, argv), ...(hold === undefined ? {} : { onStart: hold }) }
+  const order = {
+    ...processOrder(host, argv),
+    outputCap: maxOutputBytes,
+    ...(hold === undefined ? {} : { onStart: hold }),
+  }
   const outcome = await runWhileWanted(order, command.timeout)
   if (outcome !== null) return unwrap(outcome) as CommandResult
   if (!command.read_only) return unwrap(unknownOutcome(`command ${name}`)) as CommandResult

@@ -7,7 +7,7 @@ import type { HostActivities } from '../../../../workflows/sdk/host.ts'
 import { carryOut } from '../../journal/run-once.ts'
 import type { ChangeScope } from '../../permits/gate.ts'
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
-import { balancerByCommand } from './by-command.ts'
+import { balancerByCommand, MAX_LIST_BYTES } from './by-command.ts'
 import { haproxy } from './haproxy.ts'
 import { httpHook } from './http-hook.ts'
 import type { LoadBalancer } from './load-balancer.ts'
@@ -26,7 +26,11 @@ export interface PoolHost extends CommandHost {
  */
 export function poolActivities(host: PoolHost): Pick<HostActivities, 'readPool' | 'drainServer' | 'returnServer'> {
   return {
-    readPool: async ({ pool, node }) => readPool(poolOf(host, pool), node),
+    readPool: async ({ pool, node, about }) =>
+      readPool(poolOf(host, pool), {
+        ...(node === undefined ? {} : { only: node }),
+        ...(about === undefined ? {} : { about }),
+      }),
     drainServer: (request) =>
       change(host, 'drain', request, (pool) => drainServer(pool, request.node, request.minServers)),
     returnServer: (request) => change(host, 'return', request, (pool) => returnServer(pool, request.node)),
@@ -74,5 +78,7 @@ function balancerOf(host: PoolHost, config: LoadBalancerConfig): LoadBalancer {
   if (proxy !== undefined) return haproxy({ ...proxy, timeout })
   if (http !== undefined) return httpHook({ url: http.url, tokenFile: http.token_file ?? null, timeout })
   if (command === undefined) throw new Error('a load_balancer without an adapter')
-  return balancerByCommand(command, (name, params) => execute(host, resolveCommand(host, { name, params })))
+  return balancerByCommand(command, (name, params) =>
+    execute(host, resolveCommand(host, { name, params }), { maxOutputBytes: MAX_LIST_BYTES }),
+  )
 }

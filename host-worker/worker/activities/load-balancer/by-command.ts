@@ -1,7 +1,12 @@
 /** A load balancer that is controlled by commands of the host's allow-list. */
 import type { CommandResult } from '../../../../workflows/sdk/activities.ts'
 import type { LoadBalancer } from './load-balancer.ts'
-import { readServers } from './servers-json.ts'
+import { poolUnreadable, readServers } from './servers-json.ts'
+
+/** Largest list of servers, in bytes: some tens of thousands of them. */
+export const MAX_LIST_BYTES = 4 * 1024 * 1024
+/** How output ends that was larger. */
+const CUT = /\[\d+ more bytes were cut\]\n$/
 
 /** Names of the commands. */
 export interface BalancerCommands {
@@ -12,7 +17,7 @@ export interface BalancerCommands {
   restore: string
 }
 
-/** @param run runs an allow-listed command */
+/** @param run runs an allow-listed command, and keeps {@link MAX_LIST_BYTES} of its output */
 export function balancerByCommand(
   { list, drain, restore }: BalancerCommands,
   run: (name: string, params: Record<string, string>) => Promise<CommandResult>,
@@ -23,7 +28,11 @@ export function balancerByCommand(
     return stdout
   }
   return {
-    read: async () => readServers(await succeed(list, {})),
+    async read() {
+      const text = await succeed(list, {})
+      if (CUT.test(text)) throw poolUnreadable(`command ${list} prints more than ${MAX_LIST_BYTES} bytes`)
+      return readServers(text, `command ${list}`)
+    },
     async setInRotation(server, inRotation) {
       await succeed(inRotation ? restore : drain, { server })
     },

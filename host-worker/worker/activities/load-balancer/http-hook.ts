@@ -15,7 +15,7 @@ export interface HttpHookOptions {
 /** `GET url` lists the servers; `PUT url/<server>` with `{"in_rotation": bool}` sets one. Any 2xx is success. */
 export function httpHook(options: HttpHookOptions): LoadBalancer {
   return {
-    read: async () => readServers(await call(options, 'GET', '')),
+    read: async () => readServers(await call(options, 'GET', ''), options.url),
     async setInRotation(server, inRotation) {
       await call(options, 'PUT', `/${encodeURIComponent(server)}`, { in_rotation: inRotation })
     },

@@ -7,8 +7,12 @@ export interface BalancedServer {
   inRotation: boolean
   /** Whether several load balancers disagree on that: then it is neither out nor back. */
   partly?: boolean
-  /** Whether it gets requests now. */
+  /** Whether it gets requests now, or would get the next ones. */
   serving: boolean
+  /** Of a backup: whether it would get them if no other server could. */
+  standby?: boolean
+  /** Whether its health check has begun to find it well, but not for long enough yet. */
+  rising?: boolean
   /** Requests in progress; null when unknown. */
   sessions: number | null
   /** The load balancer's own word. */

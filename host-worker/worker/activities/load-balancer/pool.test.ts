@@ -102,6 +102,26 @@ describe('returnServer', () => {
     expect(await returnServer(pool(list), 'web-1')).toMatchObject({ changed: false })
   })
 
+  it('in already → ordered all the same', async () => {
+    const list = servers('web-1', 'web-2')
+    const ordered: unknown[] = []
+    const own = balancer(list, () => ordered.push('ordered'))
+    await returnServer(pool(list, { balancer: own }), 'web-1')
+    expect(ordered).toEqual(['ordered'])
+  })
+
+  it("large pool → the node, those that don't serve, and the number of the others", async () => {
+    const list = servers(...Array.from({ length: 3000 }, (_, index) => `web-${index}`))
+    Object.assign(list[7] ?? {}, { serving: false, state: 'DOWN' })
+    const { before } = await drainServer(pool(list), 'web-5')
+    expect(before.servers.map(({ node }) => node)).toEqual(['web-5', 'web-7'])
+    expect(before.omitted).toBe(2998)
+    await expect(drainServer(pool(list, { minServers: 2999 }), 'web-6')).rejects.toEqual(tooFew)
+    await expect(drainServer(pool(list), 'none')).rejects.toMatchObject({
+      message: expect.stringMatching(/2980 more$/),
+    })
+  })
+
   it('still out at one of several → not done', async () => {
     const list = servers('web-1', 'web-2')
     Object.assign(list[0] ?? {}, { partly: true })
@@ -109,7 +129,7 @@ describe('returnServer', () => {
   })
 
   it('one server asked for → its state', async () => {
-    const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), 'web-2')
+    const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), { only: 'web-2' })
     expect(found.map(({ node }) => node)).toEqual(['web-2'])
   })
 

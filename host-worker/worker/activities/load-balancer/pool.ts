@@ -15,14 +15,41 @@ export interface Pool {
   balancer: LoadBalancer
 }
 
-/** The pool as its load balancer sees it, by the names of nodes; with `only`, of that node's servers alone. */
-export async function readPool({ name, minServers, serverNames, balancer }: Pool, only?: string): Promise<PoolState> {
+/** What of a pool is of interest; all of it without. */
+export interface PoolFocus {
+  /** Its servers alone. */
+  only?: string
+  /** Its servers, and of a large pool few of the others. */
+  about?: string
+}
+
+/** Of a larger pool not every server is listed: an execution's history has to hold the list several times. */
+const MAX_LISTED_SERVERS = 200
+const MAX_NAMES_IN_MESSAGE = 20
+
+/** The pool as its load balancer sees it, by the names of nodes. */
+export async function readPool(pool: Pool, { only, about }: PoolFocus = {}): Promise<PoolState> {
+  const state = await wholePool(pool)
+  if (only !== undefined) return { ...state, servers: state.servers.filter(({ node }) => node === only) }
+  return about === undefined ? state : briefly(state, about)
+}
+
+async function wholePool({ name, minServers, serverNames, balancer }: Pool): Promise<PoolState> {
   const nodes = new Map(Object.entries(serverNames).map(([node, server]) => [server, node]))
   const servers = (await balancer.read()).map(({ name: server, ...rest }) => ({
     node: nodes.get(server) ?? server,
     ...rest,
   }))
-  return { pool: name, minServers, servers: only === undefined ? servers : servers.filter(({ node }) => node === only) }
+  return { pool: name, minServers, servers }
+}
+
+/** A pool without most of the servers that are as they should be. */
+function briefly(state: PoolState, about: string): PoolState {
+  if (state.servers.length <= MAX_LISTED_SERVERS) return state
+  const own = state.servers.filter(({ node }) => node === about)
+  const others = state.servers.filter(({ node }) => node !== about)
+  const away = others.filter(({ serving }) => !serving).slice(0, MAX_LISTED_SERVERS)
+  return { ...state, servers: [...own, ...away], omitted: others.filter(({ serving }) => serving).length }
 }
 
 /**
@@ -36,12 +63,12 @@ export async function readPool({ name, minServers, serverNames, balancer }: Pool
  * @throws Error when the load balancer doesn't answer as it should
  */
 export async function drainServer(pool: Pool, node: string, minServers = 0): Promise<PoolChange> {
-  const before = await readPool(pool)
+  const before = await readFor(pool, node)
   const { inRotation } = find(before, node)
   refuseTooFew(before, node, minServers, `draining ${node}`)
   if (!inRotation) return { changed: false, before, after: before }
   await pool.balancer.setInRotation(serverOf(pool, node), false)
-  const after = await readPool(pool)
+  const after = await readFor(pool, node)
   try {
     refuseTooFew(
       after,
@@ -66,14 +93,27 @@ export async function drainServer(pool: Pool, node: string, minServers = 0): Pro
  * @throws Error when the load balancer doesn't answer as it should
  */
 export async function returnServer(pool: Pool, node: string): Promise<PoolChange> {
-  const before = await readPool(pool)
-  if (isBack(find(before, node))) return { changed: false, before, after: before }
+  const before = await readFor(pool, node)
+  const wasBack = isBack(find(before, node))
+  // Sent even if it looks needless: nothing is lost by it, and a server that was not returned stays out for good.
   await pool.balancer.setInRotation(serverOf(pool, node), true)
-  const after = await readPool(pool)
-  if (!isBack(find(after, node))) {
-    throw failure('NotReturned', `the load balancer does not take ${node} back`, { before, after })
+  const after = await readFor(pool, node)
+  const server = find(after, node)
+  if (!isBack(server)) {
+    const message = `the load balancer does not take ${node} back: ${server.state}`
+    throw failure('NotReturned', message, { before, after })
   }
-  return { changed: true, before, after }
+  return { changed: !wasBack, before, after }
+}
+
+/** The pool for a change of one of its nodes. @throws ApplicationFailure `UnknownServer`, not retried */
+async function readFor(pool: Pool, node: string): Promise<PoolState> {
+  const state = await wholePool(pool)
+  if (state.servers.some((server) => server.node === node)) return briefly(state, node)
+  const names = state.servers.slice(0, MAX_NAMES_IN_MESSAGE).map((server) => server.node)
+  const more = state.servers.length > names.length ? ` and ${state.servers.length - names.length} more` : ''
+  const message = `pool ${pool.name} has no server for ${node}; it has ${names.join(', ')}${more}`
+  throw failure('UnknownServer', message, { pool: briefly(state, node) })
 }
 
 /** Whether all that balance the load would send it requests. */
@@ -90,9 +130,8 @@ function refuseTooFew(state: PoolState, node: string, minServers: number, what: 
 
 function find(state: PoolState, node: string): PoolState['servers'][number] {
   const server = state.servers.find((candidate) => candidate.node === node)
-  if (server !== undefined) return server
-  const known = state.servers.map((candidate) => candidate.node).join(', ')
-  throw failure('UnknownServer', `pool ${state.pool} has no server for ${node}; it has ${known}`, { pool: state })
+  if (server === undefined) throw new Error(`${node} is missing in its own pool`)
+  return server
 }
 
 function serverOf({ serverNames }: Pool, node: string): string {

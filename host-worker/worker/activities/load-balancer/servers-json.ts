@@ -1,3 +1,4 @@
+import { ApplicationFailure } from '@temporalio/common'
 import { z } from 'zod'
 import type { BalancedServer } from './load-balancer.ts'
 
@@ -17,23 +18,29 @@ const serversSchema = z.object({
 /**
  * Reads `{"servers": [{"name", "in_rotation", "serving", "sessions"?, "state"?}]}`.
  *
- * @throws Error that says what is wrong with it
+ * @param source what has answered so, for the message
+ * @throws ApplicationFailure `PoolUnreadable`, not retried: a program that prints something else will again
  */
-export function readServers(text: string): BalancedServer[] {
+export function readServers(text: string, source: string): BalancedServer[] {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    throw new Error(`not JSON: ${text.slice(0, 100)}`)
+    throw poolUnreadable(`${source} answers with what is not JSON: ${text.slice(0, 100)}`)
   }
   const parsed = serversSchema.safeParse(json)
   if (!parsed.success) {
     const [issue] = parsed.error.issues
-    throw new Error(`not a list of servers: ${issue?.path.join('.')}: ${issue?.message}`)
+    throw poolUnreadable(`${source} answers with no list of servers: ${issue?.path.join('.')}: ${issue?.message}`)
   }
   return parsed.data.servers.map(({ in_rotation, state, ...server }) => ({
     ...server,
     inRotation: in_rotation,
     state: state ?? (server.serving ? 'serving' : in_rotation ? 'not serving' : 'out of rotation'),
   }))
+}
+
+/** The failure of a pool whose servers can't be known. */
+export function poolUnreadable(message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, 'PoolUnreadable')
 }
