@@ -30,13 +30,29 @@ export function findNode() {
   return existsSync(bundled) ? bundled : undefined
 }
 
-/** An environment in which `node`, `npm` and the project's tools are those that Resile uses. */
+/**
+ * An environment in which `node`, `npm` and the project's tools are those that Resile uses. RESILE_ADDED_PATH says which
+ * folders of PATH are there for that alone: commands of hosts don't get them (host-worker/process/command-path.ts).
+ */
 export function runtimeEnvironment(base = process.env) {
   const node = findNode()
   const path = (base.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
   const first = [join(root, 'node_modules/.bin')]
   if (node !== undefined && !leadsTo(path, node)) first.unshift(dirname(node))
-  return { ...base, PATH: [...first, ...path.filter((folder) => !first.includes(folder))].join(delimiter) }
+  const known = (base.RESILE_ADDED_PATH ?? '').split(delimiter)
+  const added = [...first.filter((folder) => !path.includes(folder)), ...path.filter((folder) => isOfNpm(folder, base))]
+  return {
+    ...base,
+    PATH: [...first, ...path.filter((folder) => !first.includes(folder))].join(delimiter),
+    RESILE_ADDED_PATH: [...new Set([...known, ...added])].filter((folder) => folder !== '').join(delimiter),
+  }
+}
+
+/** Whether npm has put a folder on the PATH of the script that it runs. */
+function isOfNpm(folder, { npm_lifecycle_event: script }) {
+  const binaries =
+    folder.endsWith('/node_modules/.bin') && `${root}/`.startsWith(folder.slice(0, -'node_modules/.bin'.length))
+  return script !== undefined && (binaries || folder.endsWith('/node-gyp-bin'))
 }
 
 /**

@@ -100,9 +100,8 @@ export async function runProcess(order: ProcessOrder): Promise<ProcessEnd> {
     if (cgroup !== null) removeCgroup(cgroup)
     if (leader !== undefined) watcher.forget(leader)
     order.signal.removeEventListener('abort', kill)
-    // What it left behind may keep its output open without end; this process need not wait for that.
-    letGo(child.stdout)
-    letGo(child.stderr)
+    handOver(child.stdout)
+    handOver(child.stderr)
   }
 }
 
@@ -151,9 +150,21 @@ function ensureGuardian(): Promise<Guardian> {
   return guardian
 }
 
-/** @param stream of a child process, which is a socket */
-function letGo(stream: Readable): void {
-  ;(stream as Socket).unref()
+/**
+ * What a command has left behind, such as a daemon, may keep its output open without end. If nobody read that, the next
+ * line would end the daemon (SIGPIPE), or stop it once the buffer is full: a process that outlives this one reads on.
+ */
+function handOver(stream: Readable): void {
+  if (stream.readableEnded || stream.destroyed) return
+  stream.pause()
+  const reader = spawn('cat', [], { detached: true, stdio: [stream, 'ignore', 'ignore'] })
+  // Without cat(1) this process itself reads on, and does not wait for the end.
+  reader.once('error', () => {
+    stream.resume()
+    ;(stream as Socket).unref()
+  })
+  reader.once('spawn', () => stream.destroy())
+  reader.unref()
 }
 
 /** Keeps the first or the last bytes of a stream and counts the rest. */

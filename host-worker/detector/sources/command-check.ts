@@ -1,5 +1,6 @@
 import type { DetectorConfig } from '../../../shared/config.ts'
 import { messageOf } from '../../../shared/log.ts'
+import { commandPath } from '../../process/command-path.ts'
 import { runProcess } from '../../process/run-process.ts'
 import { printable } from './matching/printable.ts'
 import { fingerprintOf, type Observation } from './observation.ts'
@@ -26,7 +27,7 @@ export function watchCommand(
   directory: string,
 ): Source {
   const fingerprint = fingerprintOf({ argv: JSON.stringify(argv) })
-  const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '' }
+  const env = { PATH: commandPath() ?? '', HOME: process.env.HOME ?? '' }
   return {
     async observe(): Promise<Observation> {
       try {
