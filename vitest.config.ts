@@ -74,6 +74,7 @@ const endToEnd: UserWorkspaceConfig = {
 const longerInSoak = [
   'test/admission/clock.test.ts',
   'test/hosts/worker.test.ts',
+  'test/security/exhaustion.test.ts',
   ...(process.env.RESILE_SOAK === 'long' ? ['test/triggers/detector.test.ts'] : []),
 ]
 

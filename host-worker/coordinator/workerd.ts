@@ -1,14 +1,14 @@
 /** The coordinator on workerd: its files, its configuration and how it is started. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import workerd from 'workerd'
 import type { ConfigDocument } from '../../shared/config.ts'
-import { bundleWorker, CONFIG_MODULE } from './bundle.ts'
+import { BUNDLE_MODULE, CONFIG_MODULE, storedWorker } from './bundle.ts'
 import { CF_HEADER } from './front/cf-header.ts'
+import { writeIfChanged } from './write-if-changed.ts'
 
 /** Oldest behaviour of workerd that the coordinator is written for; the same as in wrangler.toml. */
 const COMPATIBILITY_DATE = '2026-10-20'
-const BUNDLE = 'worker.js'
 const WORKERD_CONFIG = 'workerd.capnp'
 /**
  * Identity of all ledgers' data: the file names of Durable Objects are derived from it. Changing one orphans every
@@ -56,11 +56,11 @@ export interface Launch {
 export async function prepareCoordinator(options: CoordinatorOptions): Promise<Launch> {
   const { directory } = options
   const storage = join(directory, 'objects')
-  const bundle = await bundleWorker()
+  const bundle = await storedWorker(directory)
   const prepare = async (): Promise<void> => {
     // workerd would make these itself, but by the umask that it is started with.
     for (const key of Object.values(UNIQUE_KEYS)) await mkdir(join(storage, key), { recursive: true, mode: 0o700 })
-    await writeIfChanged(join(directory, BUNDLE), bundle)
+    await writeIfChanged(join(directory, BUNDLE_MODULE), bundle)
     await writeIfChanged(join(directory, CONFIG_MODULE), JSON.stringify(options.document, null, 2))
     await writeIfChanged(join(directory, WORKERD_CONFIG), workerdConfig(options, storage))
   }
@@ -103,7 +103,7 @@ const config :Workerd.Config = (
 
 const coordinator :Workerd.Worker = (
   modules = [
-    (name = "${BUNDLE}", esModule = embed "${BUNDLE}"),
+    (name = "${BUNDLE_MODULE}", esModule = embed "${BUNDLE_MODULE}"),
     (name = "${CONFIG_MODULE}", json = embed "${CONFIG_MODULE}"),
   ],
   compatibilityDate = "${COMPATIBILITY_DATE}",
@@ -129,9 +129,4 @@ ${bindings.map((binding) => `    ${binding},\n`).join('')}  ],
 /** A capnp text literal. */
 function text(value: string): string {
   return JSON.stringify(value)
-}
-
-async function writeIfChanged(path: string, content: string): Promise<void> {
-  const present = await readFile(path, 'utf8').catch(() => null)
-  if (present !== content) await writeFile(path, content, { mode: 0o600 })
 }

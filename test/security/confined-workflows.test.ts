@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
+import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
 import { type Running, resile, startResile } from '../support/processes.ts'
@@ -53,7 +54,7 @@ beforeAll(async () => {
 
 /** Starts a worker and waits until the coordinator knows it. */
 async function served(node: string, ...flags: string[]): Promise<Running> {
-  const where = ['--project', project, '--data', join(temporaryDirectory(), 'data'), '--node', node]
+  const where = ['--project', project, '--data', dataDirectory(), '--node', node]
   const coordinator = ['--coordinator', `unix:${dev.file.socket}`]
   const temporal = ['--temporal-address', dev.at('temporal'), '--namespace', dev.at('namespace')]
   const worker = startResile(['worker', ...where, ...coordinator, ...temporal, ...flags])

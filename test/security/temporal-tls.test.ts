@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { type TestAuthority, type TestCertificate, testAuthority } from '../support/certificates.ts'
 import { atEnd } from '../support/cleanup.ts'
 import { type Coordinator, startCoordinator } from '../support/coordinator.ts'
-import { napping, temporaryDirectory, writeProject } from '../support/files.ts'
+import { dataDirectory } from '../support/data.ts'
+import { napping, writeProject } from '../support/files.ts'
 import type { Execution } from '../support/http.ts'
 import { type Running, resile, startResile } from '../support/processes.ts'
 import { type TlsTemporal, temporalWithTls } from '../support/temporal-tls.ts'
@@ -63,7 +64,7 @@ temporal {
   first = await authority.issue()
   use(first)
   coordinator = await startCoordinator({ project })
-  const where = ['--project', project, '--data', join(temporaryDirectory(), 'data')]
+  const where = ['--project', project, '--data', dataDirectory()]
   worker = startResile(['worker', ...where, '--coordinator', `unix:${coordinator.socket}`, '--workflows'])
   const isServed = async () => (await coordinator.callSocket('/v1/nodes/web-1')).status === 200
   await until('the worker serves its queues', isServed, { within: 60_000 })

@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import type { TestAuthority, TestCertificate } from './certificates.ts'
 import { atEnd } from './cleanup.ts'
+import { dataDirectory } from './data.ts'
 import { temporaryDirectory } from './files.ts'
 import { type Answer, type Call, callSocket, callWith } from './http.ts'
 import { type Ended, gone, isRunning, type Running, startResile } from './processes.ts'
@@ -179,7 +180,7 @@ export async function connected(coordinator: Coordinator, options: ConnectionOpt
 
 /** Starts `resile coordinator` and waits for the ready line. */
 export async function startCoordinator(options: CoordinatorOptions): Promise<Coordinator> {
-  const data = options.data ?? join(temporaryDirectory(), 'data')
+  const data = options.data ?? dataDirectory()
   const process = startCoordinatorProcess({ ...options, data })
   let ended: Ended | undefined
   void process.ended.then((how) => {

@@ -3,9 +3,11 @@ import { join } from 'node:path'
 import { inject } from 'vitest'
 import { temporaryDirectory } from './files.ts'
 
-/** A fresh data directory, with the compile cache that workers and detectors would fill first. */
+/** A fresh data directory, with what coordinators, workers and detectors would first make of their sources. */
 export function dataDirectory(): string {
   const directory = temporaryDirectory()
-  cpSync(join(inject('warmData'), 'compile-cache'), join(directory, 'compile-cache'), { recursive: true })
+  for (const made of ['compile-cache', 'coordinator']) {
+    cpSync(join(inject('warmData'), made), join(directory, made), { recursive: true })
+  }
   return directory
 }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TestProject } from 'vitest/node'
+import { storedWorker } from '../../host-worker/coordinator/bundle.ts'
 import { findTemporalCli } from '../../host-worker/dev/temporal-cli/cli.ts'
 import { compileCache } from '../../host-worker/process/compile-cache.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
@@ -20,7 +21,7 @@ declare module 'vitest' {
     portBlock: number
     /** The Temporal of all tests that don't stop it. */
     sharedTemporal: { address: string; httpUrl: string }
-    /** A data directory whose compile cache is filled. */
+    /** A data directory with a filled compile cache and a bundled Worker. */
     warmData: string
   }
 }
@@ -31,7 +32,10 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const directory = mkdtempSync(join(tmpdir(), 'resile-e2e-shared-'))
   // Node's own cache for what tests start: most of a command's life is compiling.
   process.env['NODE_COMPILE_CACHE'] ??= join(directory, 'node')
-  const warmed = compileCache(directory, PROGRAMS, (detail) => console.error(`no compile cache: ${detail}`))
+  const warmed = Promise.all([
+    compileCache(directory, PROGRAMS, (detail) => console.error(`no compile cache: ${detail}`)),
+    storedWorker(join(directory, 'coordinator')),
+  ])
   const { path } = await findTemporalCli({ log: () => undefined })
   const ports = [block + 1, block + 2, block + 3] as const
   const args = temporalArguments(ports, join(directory, 'temporal.db'))
