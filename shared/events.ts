@@ -24,6 +24,8 @@ export const COORDINATOR_EVENTS = {
   escalation_failed: 'A receiver did not acknowledge a message; it is sent again.',
   escalation_given_up: 'A message to a receiver will not be sent again.',
   escalation_sent: 'A receiver acknowledged a message.',
+  execution_resumed: 'An execution that made no progress goes on.',
+  execution_stuck: "An execution makes no progress: its workflow's code fails, or no worker takes it.",
   freeze: 'An operator created a freeze.',
   front_failed: 'The TLS listener failed.',
   hand_in_failed: "A global ledger could not read the datacenters' ledgers; it denies until it can.",
@@ -120,6 +122,7 @@ export const DETECTOR_EVENTS = {
   signal_refused: 'The coordinator refused a report about an episode; the report is dropped.',
   signals_not_reported: 'Episodes could not be reported for signal statistics; triggers are not affected.',
   trigger_failed: 'A trigger got no decision; it is sent again.',
+  reconsidering_forbidden: 'No route rule lets a detector ask whether a denied trigger would be admitted now.',
   triggers_held: "The detector's `limit`, or state that cannot be written, holds triggers back.",
 } as const
 
@@ -145,6 +148,7 @@ export const ALERT_ON: readonly EventName[] = [
   'detector_state_not_written',
   'escalation_given_up',
   'evaluation_failed',
+  'execution_stuck',
   'heartbeat_failed',
   'lost',
   'permit_refused',

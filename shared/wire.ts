@@ -128,7 +128,15 @@ export const EXECUTION_STATUSES = [
 ] as const
 
 /** The statuses that are escalated; an execution can leave the last two again. */
-export const ESCALATED_STATUSES = ['failed', 'timed_out', 'terminated', 'expired', 'lost', 'awaiting_approval'] as const
+export const ESCALATED_STATUSES = [
+  'failed',
+  'timed_out',
+  'terminated',
+  'expired',
+  'lost',
+  'stuck',
+  'awaiting_approval',
+] as const
 
 /** Every outcome of a decision. */
 export const OUTCOMES = ['admitted', 'denied', 'shadowed', 'awaiting_approval'] as const
@@ -202,6 +210,10 @@ const stepSchema = z.strictObject({
   ended_at: nullableTime,
   /** Why it failed, or its last attempt did. */
   failure: z.string().nullable(),
+  /** Of a command that it ran, as soon as that has ended. */
+  exit_code: z.number().int().nullable(),
+  /** While it runs: what it waits for, such as the change of another execution on its host. */
+  waiting_for: z.string().nullable(),
 })
 
 /** An execution and what it has done so far; null when Temporal doesn't say. */

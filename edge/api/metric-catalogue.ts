@@ -26,6 +26,12 @@ export const COORDINATOR_METRICS = {
     help: 'Open executions older than the period of their concurrency constraint',
     labelNames: ['workflow'],
   },
+  stuck: {
+    name: 'resile_executions_stuck',
+    type: 'gauge',
+    help: "Running executions that make no progress: their workflow's code fails, or no worker takes it",
+    labelNames: ['workflow'],
+  },
   pending: {
     name: 'resile_outbox_pending',
     type: 'gauge',

@@ -25,6 +25,7 @@ async function metrics(context: AppContext): Promise<Response> {
   const closed = new Counter({ ...COORDINATOR_METRICS.closed, registers })
   const open = new Gauge({ ...COORDINATOR_METRICS.open, registers })
   const overdue = new Gauge({ ...COORDINATOR_METRICS.overdue, registers })
+  const stuck = new Gauge({ ...COORDINATOR_METRICS.stuck, registers })
   const pending = new Gauge({ ...COORDINATOR_METRICS.pending, registers })
   const unsettled = new Gauge({ ...COORDINATOR_METRICS.unsettled, registers })
   const unadmitted = new Counter({ ...COORDINATOR_METRICS.unadmitted, registers })
@@ -41,6 +42,7 @@ async function metrics(context: AppContext): Promise<Response> {
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)
     overdue.set({ workflow }, 0)
+    stuck.set({ workflow }, 0)
   }
   for (const receiver of Object.keys(config.coordinator.receiver)) {
     for (const outcome of ['sent', 'given_up']) escalations.inc({ receiver, outcome }, 0)
@@ -64,9 +66,10 @@ async function metrics(context: AppContext): Promise<Response> {
       decisions.inc({ ...workflowLabel(workflow), outcome, code }, count)
     }
     for (const { workflow, status, count } of ledger.closed) closed.inc({ ...workflowLabel(workflow), status }, count)
-    for (const { workflow, count, overdue: late } of ledger.open) {
+    for (const { workflow, count, overdue: late, stuck: idle } of ledger.open) {
       open.inc(workflowLabel(workflow), count)
       overdue.inc(workflowLabel(workflow), late)
+      stuck.inc(workflowLabel(workflow), idle)
     }
     pending.inc(ledger.pending)
     unsettled.inc(ledger.unsettled)

@@ -184,7 +184,7 @@ export interface LedgerPage<Item> {
 export interface LedgerMetrics {
   decisions: { workflow: string; outcome: string; code: string; count: number }[]
   closed: { workflow: string; status: string; count: number }[]
-  open: { workflow: string; count: number; overdue: number }[]
+  open: { workflow: string; count: number; overdue: number; stuck: number }[]
   /** Executions that were found to have been started without the coordinator. */
   unadmitted: { workflow: string; count: number }[]
   pending: number

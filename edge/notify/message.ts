@@ -61,6 +61,7 @@ const SAID: Readonly<Record<EscalatedStatus, string>> = {
   terminated: 'was terminated',
   expired: 'was not started',
   lost: 'is lost',
+  stuck: 'makes no progress',
   awaiting_approval: 'waits for approval',
 }
 const LOST = 'Temporal no longer knows it; it still counts, until it is found or settled'

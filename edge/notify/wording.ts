@@ -8,6 +8,7 @@ export const SEVERITIES: Readonly<Record<EscalatedStatus, 'critical' | 'warning'
   terminated: 'critical',
   expired: 'warning',
   lost: 'critical',
+  stuck: 'critical',
   awaiting_approval: 'warning',
 }
 
@@ -21,6 +22,7 @@ const TO_DO: Readonly<Record<EscalatedStatus, readonly string[]>> = {
   timed_out: ['resile executions'],
   terminated: ['resile executions'],
   expired: ['resile executions'],
+  stuck: ['resile executions', 'temporal workflow terminate --workflow-id'],
   lost: ['resile settle --status … --reason …'],
   awaiting_approval: ['resile approve', 'resile reject'],
 }

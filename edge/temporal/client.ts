@@ -128,6 +128,12 @@ export class TemporalClient {
     return this.#call('GET', `/workflows/${encodeURIComponent(workflowId)}/history?${query}`)
   }
 
+  /** The last events of a run's history, newest first. */
+  latestEvents(workflowId: string, runId: string, count: number): Promise<TemporalAnswer> {
+    const query = new URLSearchParams({ 'execution.runId': runId, maximumPageSize: String(count) })
+    return this.#call('GET', `/workflows/${encodeURIComponent(workflowId)}/history-reverse?${query}`)
+  }
+
   /** Asks the workflow to cancel itself; repeating it with the same request id changes nothing. */
   cancel(workflowId: string, requestId: string, reason: string): Promise<TemporalAnswer> {
     return this.#call('POST', `/workflows/${encodeURIComponent(workflowId)}/cancel`, {

@@ -100,16 +100,17 @@ describe('ending', () => {
   it('failed → failure with details and causes', () => {
     const failure = {
       message: 'Activity task failed',
-      activityFailureInfo: {},
+      activityFailureInfo: { activityType: { name: 'runCommand' } },
       cause: {
         message: 'no such command',
         applicationFailureInfo: { type: 'CommandNotAllowed', details: { payloads: [encodePayload('x')] } },
       },
     }
+    const cause = { type: 'CommandNotAllowed', message: 'no such command', details: ['x'] }
     expect(closed({ workflowExecutionFailedEventAttributes: { failure } })?.error).toEqual({
-      type: 'ActivityFailure',
-      message: 'Activity task failed',
-      cause: { type: 'CommandNotAllowed', message: 'no such command', details: ['x'] },
+      ...cause,
+      activity: 'runCommand',
+      cause,
     })
   })
 

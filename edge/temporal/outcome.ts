@@ -180,6 +180,7 @@ interface Failure {
   applicationFailureInfo?: { type?: string; details?: Payloads }
   timeoutFailureInfo?: { timeoutType?: string }
   activityFailureInfo?: { activityType?: { name?: string } }
+  childWorkflowExecutionFailureInfo?: object
 }
 
 /** How many causes of a failure are shown. */
@@ -201,7 +202,13 @@ function endingError(event: CloseEvent): ExecutionError {
   }
 }
 
+/** What only says that something else failed gets the type, message and details of its cause. */
 function failureError(failure: Failure, depth: number): ExecutionError {
+  if (isWrapper(failure) && failure.cause !== undefined && depth > 0) {
+    const cause = failureError(failure.cause, depth - 1)
+    const activity = failure.activityFailureInfo?.activityType?.name
+    return { ...cause, ...(activity === undefined ? {} : { activity }), cause }
+  }
   const details = failure.applicationFailureInfo?.details?.payloads?.map((payload: Payload) => decodePayload(payload))
   return {
     type: failureType(failure),
@@ -209,6 +216,10 @@ function failureError(failure: Failure, depth: number): ExecutionError {
     ...(details === undefined || details.length === 0 ? {} : { details }),
     ...(failure.cause === undefined || depth === 0 ? {} : { cause: failureError(failure.cause, depth - 1) }),
   }
+}
+
+function isWrapper({ activityFailureInfo, childWorkflowExecutionFailureInfo }: Failure): boolean {
+  return activityFailureInfo !== undefined || childWorkflowExecutionFailureInfo !== undefined
 }
 
 function failureType(failure: Failure): string {

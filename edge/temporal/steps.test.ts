@@ -40,7 +40,13 @@ test('steps: activities → in the order in which they were scheduled, with thei
     },
     scheduled('10', 5, 'rebootHost'),
   ]
-  const common = { started_at: '2026-01-01T00:00:01.000Z', failure: null, attempts: 1 }
+  const common = {
+    started_at: '2026-01-01T00:00:01.000Z',
+    failure: null,
+    attempts: 1,
+    exit_code: null,
+    waiting_for: null,
+  }
   expect(stepsOf(events, NO_ANSWER)).toEqual([
     {
       ...common,
@@ -76,6 +82,23 @@ test('steps: running activity → attempts from Describe', () => {
   } as const
   expect(stepsOf([scheduled('5', 1, 'runCommand')], described)).toMatchObject([
     { status: 'running', attempts: 4, failure: 'refused' },
+  ])
+})
+
+test('steps: activity that waits for its host → what it waits for', () => {
+  const heartbeatDetails = { payloads: [encodePayload({ waiting_for: 'command restart of execution e1' })] }
+  const described = { ok: true, body: { pendingActivities: [{ activityId: 'a5', heartbeatDetails }] } } as const
+  expect(stepsOf([scheduled('5', 1, 'runCommand')], described)).toMatchObject([
+    { status: 'running', waiting_for: 'command restart of execution e1' },
+  ])
+})
+
+test('steps: command that fails → its exit code', () => {
+  const result = { payloads: [encodePayload({ exitCode: 28, stdout: '' })] }
+  const end = { eventId: '6', eventTime: '2026-01-01T00:00:03Z' }
+  const completed = { ...end, activityTaskCompletedEventAttributes: { scheduledEventId: '5', result } }
+  expect(stepsOf([scheduled('5', 1, 'runCommand'), completed], NO_ANSWER)).toMatchObject([
+    { status: 'completed', exit_code: 28 },
   ])
 })
 

@@ -37,7 +37,10 @@ export class StepReader {
       const step = this.#steps.get(end?.scheduledEventId ?? '')
       if (step === undefined || end === undefined) continue
       if (status === 'started') step.attempts = end.attempt ?? 1
-      else Object.assign(step, { status, ended_at: timeOf(event), failure: messageOf(end.failure) })
+      else {
+        const outcome = { failure: messageOf(end.failure), exit_code: exitCodeOf(end.result) }
+        Object.assign(step, { status, ended_at: timeOf(event), ...outcome })
+      }
     }
   }
 
@@ -47,7 +50,11 @@ export class StepReader {
     for (const pending of pendingOf(described)) {
       const step = all.find(({ id, status }) => status === 'running' && id === pending.activityId)
       if (step !== undefined)
-        Object.assign(step, { attempts: pending.attempt ?? 1, failure: messageOf(pending.lastFailure) })
+        Object.assign(step, {
+          attempts: pending.attempt ?? 1,
+          failure: messageOf(pending.lastFailure),
+          waiting_for: waitingFor(pending.heartbeatDetails),
+        })
     }
     return all.slice(-MAX_STEPS).map(({ id: _, ...step }) => step)
   }
@@ -73,6 +80,7 @@ interface Scheduled {
 
 interface End {
   scheduledEventId?: string
+  result?: Payloads
   attempt?: number
   failure?: FailureText
 }
@@ -86,6 +94,7 @@ interface Pending {
   activityId?: string
   attempt?: number
   lastFailure?: FailureText
+  heartbeatDetails?: Payloads
 }
 
 function begun(event: HistoryEvent, { activityId = '', activityType, input }: Scheduled): Step & { id: string } {
@@ -98,6 +107,8 @@ function begun(event: HistoryEvent, { activityId = '', activityType, input }: Sc
     started_at: timeOf(event),
     ended_at: null,
     failure: null,
+    exit_code: null,
+    waiting_for: null,
   }
 }
 
@@ -130,6 +141,28 @@ function subjectOf(input: Payloads | undefined): string | null {
     if (typeof value === 'string') return cut(withoutSecrets(value))
   }
   return null
+}
+
+/** Of an activity that ran a command, by itself or as a test: a program that fails ends an activity well. */
+function exitCodeOf(result: Payloads | undefined): number | null {
+  const [payload] = result?.payloads ?? []
+  const value = payload === undefined ? null : decodePayload(payload)
+  for (const part of [value, field(value, 'test')]) {
+    const code = field(part, 'exitCode')
+    if (typeof code === 'number') return code
+  }
+  return null
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
+
+/** What an activity says in its heartbeats (host-worker/worker/journal/activity-heartbeat.ts). */
+function waitingFor(details: Payloads | undefined): string | null {
+  const [payload] = details?.payloads ?? []
+  const text = field(payload === undefined ? null : decodePayload(payload), 'waiting_for')
+  return typeof text === 'string' ? cut(text) : null
 }
 
 /** A URL without its password, query and fragment; any other text as it is. */

@@ -86,6 +86,7 @@ class Progress {
   /** The last line that was shown of each step, by its index. */
   readonly #shown: string[] = []
   #lastLine = ''
+  #lastProblem: string | null = null
   #isAway = false
 
   constructor({ admitted_at }: Execution) {
@@ -102,11 +103,19 @@ class Progress {
     for (const [index, step] of steps.entries()) this.#step(step, index)
     if (status !== this.#status && ENDED.has(status)) {
       const why = execution.error === null ? '' : `: ${execution.error.message}`
-      this.#line(status, `${execution.workflow} after ${this.#seconds()} s${why}`)
+      this.#line(status, `${execution.workflow} after ${this.#seconds(execution.closed_at)} s${why}`)
     }
     this.#status = status
+    if (status === 'running') this.#problem(execution.error?.message ?? null)
     const current = steps.findLast((step) => step.status === 'running')
     this.#live(`${status} for ${this.#seconds()} s${current === undefined ? '' : `: ${nameOf(current)}`}`)
+  }
+
+  /** Why it makes no progress, if it does not. */
+  #problem(problem: string | null): void {
+    if (problem !== null && problem !== this.#lastProblem) this.#line('stuck', problem)
+    if (problem === null && this.#lastProblem !== null) this.#line('running', 'it goes on')
+    this.#lastProblem = problem
   }
 
   /** The coordinator doesn't answer. */
@@ -121,15 +130,18 @@ class Progress {
   }
 
   #step(step: Step, index: number): void {
-    const state = `${step.status} ${step.attempts} ${step.failure}`
+    const waiting = step.waiting_for ?? null
+    const state = `${step.status} ${step.attempts} ${step.failure} ${waiting}`
     if (this.#shown[index] === state) return
     this.#shown[index] = state
     const tries = step.attempts > 1 ? ` (attempt ${step.attempts})` : ''
-    const why = step.failure === null ? '' : `: ${step.failure}`
+    const exit = (step.exit_code ?? 0) === 0 ? null : `exit code ${step.exit_code}`
+    const reason = waiting === null ? (step.failure ?? exit) : `waits: ${waiting}`
+    const why = reason === null ? '' : `: ${reason}`
     const text = `${nameOf(step)}${tries}${why}`
     // A check that is made again and again is one line.
     const line = `${step.status} ${text}`
-    if (line !== this.#lastLine) this.#line(step.status === 'running' ? 'runs' : step.status, text)
+    if (line !== this.#lastLine) this.#line(verbOf(step, exit), text)
     this.#lastLine = step.status === 'running' ? this.#lastLine : line
   }
 
@@ -145,9 +157,17 @@ class Progress {
     process.stderr.write(`${CLEAR}… ${line.slice(0, Math.max(10, (process.stderr.columns ?? 80) - 3))}`)
   }
 
-  #seconds(): string {
-    return ((Date.now() - this.#began) / 1000).toFixed(1)
+  /** Since it was admitted, until it ended or now. */
+  #seconds(endedAt: string | null = null): string {
+    const end = endedAt === null ? Date.now() : Date.parse(endedAt)
+    return ((end - this.#began) / 1000).toFixed(1)
   }
+}
+
+/** A command that fails ends its activity well: what a person reads is the command's outcome. */
+function verbOf({ status }: Step, exit: string | null): string {
+  if (status === 'running') return 'runs'
+  return exit === null ? status : 'exited'
 }
 
 /** To the beginning of an empty line. */

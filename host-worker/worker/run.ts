@@ -1,5 +1,5 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
-import { Runtime, Worker } from '@temporalio/worker'
+import { makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
@@ -29,7 +29,14 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const metrics = new WorkerMetrics({ node: config.node, build: buildOf(run) }, readiness)
   const stopStatus = config.metrics === undefined ? null : await serveStatus(metrics, readiness, config.metrics.listen)
   try {
-    Runtime.install({ logger: temporalLogger(), shutdownSignals: [] })
+    Runtime.install({
+      logger: temporalLogger(),
+      shutdownSignals: [],
+      // Else the native part would write lines of its own, in another format.
+      telemetryOptions: {
+        logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+      },
+    })
     const { address } = config.temporal
     const note = (problem: string | null): void => noteTemporal(readiness, address, problem)
     const temporal = await TemporalLink.connect(config.temporal, note, signal)

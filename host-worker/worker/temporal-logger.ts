@@ -3,14 +3,24 @@ import { log } from '../../shared/log.ts'
 
 /** The SDK's warning about each queue that is served for activities only, which is intended. */
 const EXPECTED = 'No workflows registered, not polling for workflow tasks'
+/** Length of a message that is logged, in characters: the SDK puts whole results into some, and repeats them. */
+const MAX_MESSAGE_LENGTH = 2000
 
 /** A logger for Temporal's SDK that writes warnings and errors as structured log lines. */
 export function temporalLogger(): Logger {
   return new DefaultLogger('WARN', ({ level, message, meta }) => {
     if (message === EXPECTED) return
-    const detail = meta?.error instanceof Error ? meta.error.message : undefined
-    log(level === 'ERROR' ? 'error' : 'warn', 'temporal_sdk', { message, ...(detail === undefined ? {} : { detail }) })
+    const { error, workflowId } = (meta ?? {}) as { error?: unknown; workflowId?: unknown }
+    log(level === 'ERROR' ? 'error' : 'warn', 'temporal_sdk', {
+      message: cut(message),
+      ...(error instanceof Error ? { detail: cut(error.message) } : {}),
+      ...(typeof workflowId === 'string' ? { execution: workflowId } : {}),
+    })
   })
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_MESSAGE_LENGTH ? text : `${text.slice(0, MAX_MESSAGE_LENGTH).toWellFormed()}…`
 }
 
 /** A logger that hands on errors only. */

@@ -33,6 +33,10 @@ const HEADER = 'resile'
  */
 const MAX_START_DELAY_MS = 60_000
 
+/** Temporal stores payloads of up to 2 MiB, and needs some room for the rest of a message. */
+const MAX_STORED_BYTES = 2 * 1024 * 1024 - 64 * 1024
+const MAX_FAILURE_MESSAGE_LENGTH = 10_000
+
 /** The worker's ears inside the sandbox. */
 export interface ResileSinks extends Sinks {
   resile: { closed(executionId: string): void }
@@ -83,6 +87,43 @@ function hostUnreachable(cause: ActivityFailure, activity: string, queue: string
   })
 }
 
+/**
+ * A result that Temporal can store. One that it can't would fail its workflow task again and again, until the execution
+ * times out with all that it occupies.
+ *
+ * @throws ApplicationFailure `ResultNotStorable`, not retried
+ */
+function storable(result: unknown): unknown {
+  const problem = sizeProblem(result)
+  if (problem === null) return result
+  throw ApplicationFailure.nonRetryable(`the workflow's result can't be stored: ${problem}`, 'ResultNotStorable')
+}
+
+/** A failure that Temporal can store: of details that are too large, only their size is kept. */
+function storableFailure(failure: ApplicationFailure): ApplicationFailure {
+  const problem = sizeProblem(failure.details ?? [])
+  if (problem === null && failure.message.length <= MAX_FAILURE_MESSAGE_LENGTH) return failure
+  const cause =
+    failure.cause instanceof Error && sizeProblem(String(failure.cause)) === null ? failure.cause : undefined
+  return ApplicationFailure.create({
+    message: failure.message.slice(0, MAX_FAILURE_MESSAGE_LENGTH),
+    ...(typeof failure.type === 'string' ? { type: failure.type } : {}),
+    nonRetryable: failure.nonRetryable ?? true,
+    details: problem === null ? (failure.details ?? []) : [{ truncated: true, reason: problem }],
+    ...(cause === undefined || problem !== null ? {} : { cause }),
+  })
+}
+
+/** Why Temporal would not store a value; null when it would. */
+function sizeProblem(value: unknown): string | null {
+  try {
+    const size = defaultPayloadConverter.toPayload(value)?.data?.length ?? 0
+    return size <= MAX_STORED_BYTES ? null : `it has ${size} bytes of JSON, and at most ${MAX_STORED_BYTES} fit`
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error)
+  }
+}
+
 class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsInterceptor {
   #headers: Headers = {}
   #taskQueue: string | undefined
@@ -98,12 +139,13 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
     }
     try {
       refuseStale(this.#beginBy)
-      const result = await next(input)
+      const result = storable(await next(input))
       this.#reportClosed()
       return result
     } catch (error) {
-      if (!(error instanceof ContinueAsNew)) this.#reportClosed()
-      throw error
+      if (error instanceof ContinueAsNew) throw error
+      this.#reportClosed()
+      throw error instanceof ApplicationFailure ? storableFailure(error) : error
     }
   }
 

@@ -22,7 +22,7 @@ const HOUR_MS = 3_600_000
 const MAX_ANNOTATION_LENGTH = 4096
 
 /** How long an alert holds, in milliseconds, if nothing ends it before; one of `lost` as long as that may last. */
-const ALERT_LIFE_MS = { most: 24 * HOUR_MS, lost: 744 * HOUR_MS }
+const ALERT_LIFE_MS = { ended: 24 * HOUR_MS, open: 744 * HOUR_MS }
 
 /**
  * The alert on an execution, which is known by its labels: posted again, it is the same.
@@ -57,7 +57,7 @@ function toAlertmanager(url: string, status: EscalatedStatus, message: Escalatio
     // Without one it would be resolved after five minutes.
     endsAt: new Date(
       endedAt === null
-        ? startsAt + (status === 'lost' ? ALERT_LIFE_MS.lost : ALERT_LIFE_MS.most)
+        ? startsAt + (status === 'lost' || status === 'stuck' ? ALERT_LIFE_MS.open : ALERT_LIFE_MS.ended)
         : Math.max(endedAt, startsAt),
     ).toISOString(),
   }

@@ -22,7 +22,7 @@ export function close(
   }
   store.escalations.end(row.id, at)
   const scopes = tripped.map(({ scope }) => scope)
-  escalate(store, row, at, scopes)
+  escalate(store, row, at, { tripped: scopes })
   log(status === 'completed' ? 'info' : 'warn', 'closed', {
     execution: row.id,
     workflow: row.workflow,

@@ -4,6 +4,7 @@ import { log } from '../../../shared/log.ts'
 import { GRPC, hasDetail, isPathSafe, type TemporalAnswer, type TemporalClient } from '../../temporal/client.ts'
 import { describeSafely } from '../../temporal/describe.ts'
 import { ending, executionState, REFUSALS } from '../../temporal/outcome.ts'
+import { stuckError, stuckTask } from '../../temporal/workflow-task.ts'
 import { escalate } from '../escalation/escalate.ts'
 import type { ExecutionRow } from '../store/execution-row.ts'
 import { close } from './close.ts'
@@ -11,6 +12,8 @@ import type { OutboxContext } from './context.ts'
 
 /** Time between two searches for an execution that Temporal doesn't know. */
 const LOST_INTERVAL_MS = 60_000
+/** Events at the end of a history among which the failure of a workflow task is looked for. */
+const LATEST_EVENTS = 20
 
 /**
  * Asks Temporal for the state of an execution, and passes on a cancellation that it has not acknowledged yet. The caller has
@@ -19,13 +22,15 @@ const LOST_INTERVAL_MS = 60_000
 export async function verify(context: OutboxContext, row: ExecutionRow): Promise<void> {
   const temporal = context.temporal(row.forward.namespace)
   if (row.cancel !== null) await passCancel(context, temporal, row)
-  const state = executionState(await describeSafely(temporal, row.workflowId))
+  const described = await describeSafely(temporal, row.workflowId)
+  const state = executionState(described)
+  const problem = state.kind === 'open' ? await problemOf(context, temporal, row, described) : null
   const present = state.kind === 'absent' ? await context.freshNamespaceId(row.forward.namespace) : null
   const current = context.store.executions.get(row.id)
   if (current === null || current.closedAt !== null) return
   switch (state.kind) {
     case 'open':
-      return found(context, current, state.runId, context.knownNamespaceId(row.forward.namespace))
+      return found(context, current, state.runId, problem)
     case 'closed':
       return ended(context, temporal, current, state)
     case 'absent':
@@ -49,12 +54,37 @@ async function passCancel(context: OutboxContext, temporal: TemporalClient, row:
   if (current !== null && current.closedAt === null) context.store.executions.update({ ...current, cancel: null })
 }
 
-function found(context: OutboxContext, row: ExecutionRow, runId: string | null, namespaceId: string | null): void {
+/** Why an open execution makes no progress; null when it does. */
+async function problemOf(
+  context: OutboxContext,
+  temporal: TemporalClient,
+  row: ExecutionRow,
+  described: TemporalAnswer,
+): Promise<ExecutionRow['error']> {
+  const task = stuckTask(described, context.now())
+  if (task === null || row.runId === null || !isPathSafe(row.workflowId)) return null
+  return stuckError(task, await temporal.latestEvents(row.workflowId, row.runId, LATEST_EVENTS))
+}
+
+function found(context: OutboxContext, row: ExecutionRow, runId: string | null, problem: ExecutionRow['error']): void {
+  const namespaceId = context.knownNamespaceId(row.forward.namespace)
   // One that was not started through this ledger is first seen in its namespace here.
   if (row.namespaceId === null && namespaceId !== null) context.store.executions.locate(row.id, namespaceId)
-  if (row.phase === 'running' && row.runId === runId) return
-  if (row.phase === 'lost') context.store.escalations.end(row.id, context.now())
-  context.store.executions.update({ ...row, phase: 'running', status: 'running', runId: runId ?? row.runId })
+  const isNews = row.error?.type !== problem?.type || row.error?.message !== problem?.message
+  if (row.phase === 'running' && row.runId === runId && !isNews) return
+  const now = context.now()
+  const hasPassed = row.phase === 'lost' || (isNews && problem === null)
+  if (hasPassed) context.store.escalations.end(row.id, now)
+  const next = { phase: 'running', status: 'running', runId: runId ?? row.runId, error: problem } as const
+  context.store.executions.update({ ...row, ...next })
+  if (!isNews) return
+  const facts = { execution: row.id, workflow: row.workflow }
+  if (problem === null) {
+    log('info', 'execution_resumed', facts)
+    return
+  }
+  log('error', 'execution_stuck', { ...facts, detail: problem.message })
+  escalate(context.store, row, now, { status: 'stuck' })
 }
 
 async function ended(

@@ -167,4 +167,4 @@ export class EscalationStore {
 }
 
 /** Statuses that an execution leaves again without having ended. */
-const PASSES = "status IN ('awaiting_approval', 'lost')"
+const PASSES = "status IN ('awaiting_approval', 'lost', 'stuck')"

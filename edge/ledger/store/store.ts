@@ -64,7 +64,8 @@ export class LedgerStore {
       ...this.decisions.counts(),
       open: this.#sql
         .exec<LedgerMetrics['open'][number]>(
-          `SELECT workflow, count(*) AS count, coalesce(sum(overdue_at < ?), 0) AS overdue FROM executions
+          `SELECT workflow, count(*) AS count, coalesce(sum(overdue_at < ?), 0) AS overdue,
+           coalesce(sum(phase = 'running' AND error IS NOT NULL), 0) AS stuck FROM executions
          WHERE open = 1 GROUP BY workflow`,
           now,
         )
