@@ -90,6 +90,13 @@ export function observeEpisodes(
   return { episodes, due: [...episodes.values()].filter((episode) => isDue(episode, rules, now)), ended }
 }
 
+/** The episodes whose condition holds and whose trigger was put off: the reason may have gone by now. */
+export function episodesPutOff(episodes: Episodes, rules: EpisodeRules, now: number): Episode[] {
+  return [...episodes.values()].filter(
+    (episode) => episode.code !== null && now < episode.notBefore && isDue(episode, rules, episode.notBefore),
+  )
+}
+
 /** An episode whose trigger is sent now: its signal is the same in each attempt until it is admitted. */
 export function beginAttempt(episode: Episode): Episode & { sent: Firing } {
   return { ...episode, sent: episode.sent ?? episode.firing, attempts: episode.attempts + 1 }

@@ -5,8 +5,17 @@ import { type DetectorConfig, sourceOf } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import type { SignalEpisode } from '../../shared/wire.ts'
 import type { CoordinatorClient } from '../net/coordinator-client.ts'
-import { answerEpisode, beginAttempt, type Episode, type Episodes, observeEpisodes, shiftEpisodes } from './episodes.ts'
+import {
+  answerEpisode,
+  beginAttempt,
+  type Episode,
+  type Episodes,
+  episodesPutOff,
+  observeEpisodes,
+  shiftEpisodes,
+} from './episodes.ts'
 import type { DetectorMetrics } from './metrics.ts'
+import { reconsider, reconsiderPause, sampled } from './reconsider.ts'
 import { createSource } from './sources/create-source.ts'
 import type { Observation } from './sources/observation.ts'
 import type { Notice, Source } from './sources/source.ts'
@@ -46,6 +55,10 @@ export class Watch {
   /** Triggers that wait for their turn or for an answer, by fingerprint: what ends them, and when they are over. */
   readonly #underWay = new Map<string, { abort: AbortController; over: Promise<void> }>()
   readonly #inTurn = pLimit(MAX_PARALLEL_TRIGGERS)
+  /** Ends the pause before the next poll. */
+  #wake = new AbortController()
+  /** Whether it asks about triggers that were put off. */
+  #mayAsk = true
   #failures = 0
   #isHeld = false
   /** The state that the source kept after the last poll. */
@@ -70,19 +83,65 @@ export class Watch {
   async run(): Promise<void> {
     const { interval, jitter } = this.#detector
     const { signal } = this.#context
-    const pause = (ms: number): Promise<void> =>
-      sleep(ms, undefined, { signal }).then(
-        () => undefined,
-        () => undefined,
-      )
+    const reconsidering = this.#reconsiderAll()
     try {
       for (let turn = performance.now(); !signal.aborted; turn = Math.max(turn + interval, performance.now())) {
-        await pause(Math.max(0, turn - performance.now()) + Math.random() * jitter)
+        await this.#pause(Math.max(0, turn - performance.now()) + Math.random() * jitter, this.#wake.signal)
+        this.#wake = new AbortController()
         if (!signal.aborted) await this.poll()
       }
     } finally {
+      await reconsidering
       await this.close()
     }
+  }
+
+  /** While there are triggers that were put off: asks now and then whether they would be admitted, and polls at once then. */
+  async #reconsiderAll(): Promise<void> {
+    const { signal } = this.#context
+    while (!signal.aborted && this.#mayAsk) {
+      await this.#pause(reconsiderPause())
+      try {
+        await this.#reconsider()
+      } catch (error) {
+        log('error', 'trigger_failed', { detector: this.#name, detail: messageOf(error) })
+      }
+    }
+  }
+
+  async #reconsider(): Promise<void> {
+    const { client, signal } = this.#context
+    const putOff = episodesPutOff(this.#episodes, this.#detector, Date.now())
+    const waiting = putOff.filter(({ firing }) => !this.#underWay.has(firing.fingerprint))
+    await Promise.all(
+      sampled(waiting).map((episode) =>
+        this.#inTurn(async () => {
+          if (signal.aborted || !this.#mayAsk) return
+          const answer = await reconsider(client, this.#name, this.#detector, episode, signal)
+          if (answer === 'forbidden') this.#stopAsking()
+          if (answer !== 'allowed') return
+          const now = this.#episodes.get(episode.firing.fingerprint)
+          // It was triggered, or has ended, meanwhile.
+          if (now?.notBefore !== episode.notBefore) return
+          this.#episodes = withEpisodes(this.#episodes, [{ ...now, notBefore: Date.now() }])
+          this.#wake.abort()
+        }),
+      ),
+    )
+  }
+
+  /** Without the right to ask, each attempt would only be a rejected request. */
+  #stopAsking(): void {
+    if (!this.#mayAsk) return
+    this.#mayAsk = false
+    const route = `POST /v1/workflows/${this.#detector.workflow}/evaluate`
+    const detail = `no route rule lets the detector ${route}: it waits for Retry-After instead of asking`
+    log('warn', 'reconsidering_forbidden', { detector: this.#name, workflow: this.#detector.workflow, detail })
+  }
+
+  async #pause(ms: number, wake?: AbortSignal): Promise<void> {
+    const signals = [this.#context.signal, ...(wake === undefined ? [] : [wake])]
+    await sleep(ms, undefined, { signal: AbortSignal.any(signals) }).catch(() => undefined)
   }
 
   /** Waits for the answers to what it has sent, and lets go of its source. */

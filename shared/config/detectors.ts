@@ -2,12 +2,13 @@
 import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
 import { isName, NAME_RULE } from '../names.ts'
-import { environmentVariable, given, hostPort, httpUrl, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
+import { environmentVariable, given, hostPort, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
 
 const checkTimeout = durationSchema({ min: '1ms', max: '5m' }).default(5000)
 
 const httpCheckSchema = z.strictObject({
-  url: httpUrl,
+  url: openUrl,
+  ca_file: text.optional(),
   timeout: checkTimeout,
   expect_status: wholeNumber
     .refine((value) => value >= 100 && value <= 599, { error: 'expected an HTTP status' })

@@ -60,6 +60,8 @@ export interface CheckResult {
   status: number
   durationMs: number
   error?: string
+  /** True when the checker could not ask: no address, no route, an untrusted certificate. It says nothing of the service. */
+  unknown?: boolean
 }
 
 /** A host's state, as an engineer would check it first. Sizes in bytes, times in seconds. */
@@ -72,7 +74,7 @@ export interface Diagnostics {
   memory: { total: number; free: number }
   disk: { path: string; total: number; free: number } | null
   /** The processes that use most memory. */
-  processes: { pid: number; name: string; state: string; memory: number }[]
+  processes: { pid: number; name: string; command: string | null; state: string; memory: number }[]
 }
 
 /** One server of a load balancer's pool. */
@@ -169,7 +171,7 @@ export interface FreeDiskRequest {
   dryRun?: boolean
 }
 
-/** Room on the file system of a rule's first path. Bytes. */
+/** Room on the file system of a path. Bytes. */
 export interface DiskRoom {
   path: string
   total: number
@@ -179,8 +181,11 @@ export interface DiskRoom {
 
 /** The removed files. */
 export interface FreeDiskReport {
+  /** Of the first path that could be read. */
   before: DiskRoom
   after: DiskRoom
+  /** Of each file system that the rule's paths are on; hosts of earlier versions measured the first path's alone. */
+  fileSystems?: { before: DiskRoom; after: DiskRoom }[]
   /** Files removed, and the bytes that they took on the disk. */
   files: number
   bytes: number

@@ -43,9 +43,9 @@ describe('tcp_check', () => {
     })
   })
 
-  it('name not resolved → fires', async () => {
-    expect(await source({ tcp_check: { address: 'no-such-host.invalid:1' } }).observe(0)).toMatchObject({
-      firing: [{ value: expect.stringMatching(/^(ENOTFOUND|EAI_AGAIN)$/) }],
+  it('name not resolved → neither fires nor clears', async () => {
+    expect(await source({ tcp_check: { address: 'no-such-host.invalid:1' } }).observe(0)).toEqual({
+      unknown: expect.stringMatching(/could not be checked: .*(ENOTFOUND|EAI_AGAIN)/),
     })
   })
 

@@ -24,7 +24,7 @@ type Create<Kind extends SourceKind> = (config: NonNullable<DetectorConfig[Kind]
 /** Every source that a detector daemon watches; those that are pushed go to the coordinator. */
 const CREATE: { readonly [Kind in Exclude<SourceKind, PushedSourceKind>]: Create<Kind> } = {
   prometheus: (config, { directory }) => watchPrometheus(config, directory),
-  http_check: (config) => watchHttp(config),
+  http_check: (config, { directory }) => watchHttp(config, directory),
   tcp_check: (config) => watchTcp(config),
   command_check: (config, { directory }) => watchCommand(config, directory),
   schedule: (config, { state }) => watchSchedule(config, state),
