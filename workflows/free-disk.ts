@@ -5,7 +5,7 @@ import { type DiskRoom, type FreeDiskReport, fail, type Run, freeDisk as removeB
 export interface Input {
   /** Name of a rule, as the host's worker.hcl has its `free_disk`. */
   rule: string
-  /** Stops once this part of the file system is free, and fails when it isn't in the end; in percent. */
+  /** Stops on each file system once this part of it is free, and fails when it isn't in the end; in percent. */
   until_free_percent?: number
   /** Says what it would remove, and does nothing. */
   dry_run?: boolean
@@ -30,8 +30,10 @@ export async function freeDisk(input: Input, run: Run): Promise<Result> {
 }
 
 /** Why it did not help; null when it did. */
-function shortfall({ after, files, errors }: FreeDiskReport, required: number | undefined): string | null {
-  if (required !== undefined && after.freePercent < required) return `${describe(after)}, ${required} % were required`
+function shortfall(report: FreeDiskReport, required: number | undefined): string | null {
+  const { files, errors, fileSystems = [report] } = report
+  const full = fileSystems.find((disk) => required !== undefined && disk.after.freePercent < required)
+  if (full !== undefined) return `${describe(full.after)}, ${required} % were required`
   if (required === undefined && files === 0)
     return `nothing could be removed${errors.length > 0 ? `: ${errors[0]}` : ''}`
   return null

@@ -50,6 +50,12 @@ input "verify_for" {
   default = "30s"
   pattern = "^([0-9]+(ms|s|m|h))+$"
 }
+# For how long it has to stay healthy: a service that crashes again and again answers now and then.
+input "healthy_for" {
+  type    = "string"
+  default = "5s"
+  pattern = "^([0-9]+(ms|s|m|h))+$"
+}
 
 # One restart at a time on a node.
 constraint {

@@ -42,7 +42,7 @@ async function restart(host: Host, input: Partial<Input> = {}): Promise<RigOutco
   }
   const outcome = await rig.run({
     type: 'restartService',
-    input: { command: 'restart', check: { url: 'http://web-1/' }, verify_for: '3s', ...input },
+    input: { command: 'restart', check: { url: 'http://web-1/' }, verify_for: '3s', healthy_for: '1ms', ...input },
     host: played,
   })
   const did = outcome.calls.map(({ activity, request }) => {
@@ -58,8 +58,8 @@ describe('restart-service', () => {
       { command: {}, checks: [SICK, SICK, HEALTHY] },
       { params: { unit: 'nginx' } },
     )
-    expect(result).toMatchObject({ healthy: true, checks: 2, command: { exitCode: 0 }, before: SICK, after: HEALTHY })
-    expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp', 'checkHttp'])
+    expect(result).toMatchObject({ healthy: true, checks: 3, command: { exitCode: 0 }, before: SICK, after: HEALTHY })
+    expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp', 'checkHttp', 'checkHttp'])
     expect(calls[1]?.request).toEqual({ name: 'restart', params: { unit: 'nginx' } })
     await replayAndRecord(rig, 'restart-service', history)
   })
@@ -84,7 +84,7 @@ describe('restart-service', () => {
   it('command cut off → the check decides', async () => {
     const { result, did } = await restart({ command: 'cut off', checks: [SICK, HEALTHY] })
     expect(result).toMatchObject({ healthy: true, command: null, attempts: [{ exit_codes: [null], healthy: true }] })
-    expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp'])
+    expect(did).toEqual(['checkHttp', 'runCommand restart', 'checkHttp', 'checkHttp'])
   })
 
   it('first step does not help → next step', async () => {
@@ -111,11 +111,31 @@ describe('restart-service', () => {
       { command: (name) => (name === 'systemd-start' ? {} : { exitCode: 1 }), checks: [SICK] },
       { command: 'systemd', params: { unit: 'nginx.service' } },
     )
-    expect(did.filter((call) => call.startsWith('run'))).toEqual(
-      ['reload', 'restart', 'stop', 'kill', 'start'].map((verb) => `runCommand systemd-${verb}`),
-    )
+    const verbs = ['reload', 'reset-failed', 'restart', 'stop', 'kill', 'reset-failed', 'start', 'status', 'journal']
+    expect(did.filter((call) => call.startsWith('run'))).toEqual(verbs.map((verb) => `runCommand systemd-${verb}`))
     expect(calls[1]?.request).toEqual({ name: 'systemd-reload', params: { unit: 'nginx.service' } })
     expect(error).toMatchObject({ type: 'NotHealthy', message: expect.stringContaining('after stop-kill-start') })
+    expect(error?.details).toMatchObject({ unit: { status: '', journal: '' } })
+  })
+
+  it('crashes in a loop, so that it answers now and then → not healthy', async () => {
+    const flapping = Array.from({ length: 60 }, (_, index) => (index % 3 === 1 ? HEALTHY : SICK))
+    const { error } = await restart({ command: {}, checks: flapping }, { healthy_for: '3s' })
+    expect(error).toMatchObject({ type: 'NotHealthy' })
+  })
+
+  it('host that knows no reset-failed yet → restarted all the same', async () => {
+    const { result } = await restart(
+      {
+        command: (name) => {
+          if (name !== 'systemd-reset-failed') return {}
+          throw ApplicationFailure.nonRetryable('unknown', 'CommandNotAllowed')
+        },
+        checks: [SICK, HEALTHY],
+      },
+      { command: 'systemd', params: { unit: 'nginx.service' }, from: 'restart' },
+    )
+    expect(result).toMatchObject({ healthy: true, attempts: [{ level: 'restart', exit_codes: [0] }] })
   })
 
   it('first step configured → begins there', async () => {
@@ -123,7 +143,8 @@ describe('restart-service', () => {
       { command: {}, checks: [SICK, HEALTHY] },
       { command: 'systemd', params: { unit: 'nginx.service' }, from: 'restart' },
     )
-    expect(did).toEqual(['checkHttp', 'runCommand systemd-restart', 'checkHttp'])
+    const commands = ['runCommand systemd-reset-failed', 'runCommand systemd-restart']
+    expect(did).toEqual(['checkHttp', ...commands, 'checkHttp', 'checkHttp'])
   })
 
   it('dry run → says what it would do', async () => {

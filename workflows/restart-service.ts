@@ -1,10 +1,12 @@
 /** Restarts a service by the host's commands, from the mildest on, and proves that it helped. */
+import { patched } from '@temporalio/workflow'
 import {
   type CheckResult,
   type CommandResult,
   checkHttp,
   describeCommand,
   fail,
+  failureType,
   failWithDiagnostics,
   foundBy,
   isOutcomeUnknown,
@@ -20,6 +22,8 @@ export interface Input extends Attempt {
   check: { url: string; expectStatus?: number }
   /** How long the service may take to become healthy after each attempt. */
   verify_for?: string
+  /** For how long it then has to stay healthy: the first answer of a service that crashes again proves nothing; default `"5s"`. */
+  healthy_for?: string
   /** With the command `systemd`: the first of {@link SYSTEMD_LEVELS}. */
   from?: string
   /** Says what it would do, and does nothing. */
@@ -58,12 +62,23 @@ interface AttemptReport {
 /** One attempt: commands that are run one after the other. */
 interface Level {
   name: string
-  /** Of `lenient` ones the outcome doesn't count. */
-  commands: { name: string; params?: Record<string, string>; lenient?: boolean }[]
+  commands: LevelCommand[]
+}
+
+/** One command of a level. */
+interface LevelCommand {
+  name: string
+  params?: Record<string, string>
+  /** Whether its outcome doesn't count. */
+  lenient?: boolean
+  /** Whether it only prepares the next one: a host that does not know it yet does without. */
+  prepares?: boolean
 }
 
 /** The steps for a systemd unit, in this order, until it is healthy. */
 const SYSTEMD_LEVELS = ['reload', 'restart', 'stop-kill-start']
+/** Marks histories of executions that wait for steady health, and reset failed units first. */
+const STEADY_AND_RESET = 'steady-health'
 /** Attempts that one execution may make: what is tried without end is no remedy, and limits count executions. */
 const MAX_LEVELS = 8
 
@@ -76,7 +91,10 @@ const MAX_LEVELS = 8
 export async function restartService(input: Input, run: Run): Promise<Result | object> {
   const verifyFor = input.verify_for ?? '30s'
   const within = milliseconds(verifyFor)
-  const levels = levelsOf(input)
+  // Histories of earlier versions go on as they began.
+  const isCurrent = patched(STEADY_AND_RESET)
+  const steady = isCurrent ? milliseconds(input.healthy_for ?? '5s') : 0
+  const levels = levelsOf(input, isCurrent)
   const before = await checkHttp(input.check)
   if (input.dry_run) return { dry_run: true, before, would_run: await describeAll(levels) }
   const attempts: AttemptReport[] = []
@@ -89,10 +107,11 @@ export async function restartService(input: Input, run: Run): Promise<Result | o
     if (failed !== null) {
       if (!isLast) continue
       const message = `${failed.name} exited with ${failed.result.exitCode}`
-      return failWithDiagnostics('CommandFailed', message, { command: failed.result, before, attempts })
+      const unit = await unitEvidence(input, isCurrent)
+      return failWithDiagnostics('CommandFailed', message, { command: failed.result, before, attempts, ...unit })
     }
     const began = Date.now()
-    const { healthy, checks, last } = await untilHealthy(input.check, within)
+    const { healthy, checks, last } = await untilHealthy(input.check, within + steady, { steady })
     if (healthy) {
       report.healthy = true
       const brief = command === null ? null : { exitCode: command.exitCode, durationMs: command.durationMs }
@@ -101,19 +120,20 @@ export async function restartService(input: Input, run: Run): Promise<Result | o
     if (isLast) {
       const found = foundBy(last)
       const place = run.target.node ?? run.datacenter
+      const unit = await unitEvidence(input, isCurrent)
       const outcome = results.includes(null) ? `${name}, which was cut off` : name
       return failWithDiagnostics(
         'NotHealthy',
         `${input.check.url} on ${place} is not healthy ${verifyFor} after ${outcome}: ${found}`,
-        { command, check: last, before, attempts },
+        { command, check: last, before, attempts, ...unit },
       )
     }
   }
   return fail('InvalidInput', 'there is nothing to try')
 }
 
-function levelsOf(input: Input): Level[] {
-  if (input.command === 'systemd') return systemdLevels(input)
+function levelsOf(input: Input, resets: boolean): Level[] {
+  if (input.command === 'systemd') return systemdLevels(input, resets)
   const levels: Level[] = []
   for (let attempt: Attempt | undefined = input; attempt !== undefined; attempt = attempt.next) {
     if (typeof attempt?.command !== 'string') return fail('InvalidInput', 'each "next" needs a command')
@@ -124,18 +144,19 @@ function levelsOf(input: Input): Level[] {
   return levels
 }
 
-function systemdLevels({ params, from = 'reload' }: Input): Level[] {
+function systemdLevels({ params, from = 'reload' }: Input, resets: boolean): Level[] {
   const first = SYSTEMD_LEVELS.indexOf(from)
   if (first < 0) return fail('InvalidInput', `from must be one of ${SYSTEMD_LEVELS.join(', ')}`)
   const unit = { params: { unit: params?.['unit'] ?? '' } }
+  const reset = { name: 'systemd-reset-failed', ...unit, lenient: true, prepares: true }
   return SYSTEMD_LEVELS.slice(first).map((name) => ({
     name,
-    commands: name.split('-').map((verb, index, verbs) => ({
-      name: `systemd-${verb}`,
-      ...unit,
+    commands: name.split('-').flatMap((verb, index, verbs): LevelCommand[] => {
       // What hangs is not stopped in time, and what has stopped can't be killed.
-      lenient: index < verbs.length - 1,
-    })),
+      const command = { name: `systemd-${verb}`, ...unit, lenient: index < verbs.length - 1 }
+      const starts = verb === 'restart' || verb === 'start'
+      return resets && starts ? [reset, command] : [command]
+    }),
   }))
 }
 
@@ -145,7 +166,11 @@ async function runAll(commands: Level['commands']): Promise<{
   failed: { name: string; result: CommandResult } | null
 }> {
   const results: (CommandResult | null)[] = []
-  for (const { lenient, ...command } of commands) {
+  for (const { lenient, prepares, ...command } of commands) {
+    if (prepares) {
+      await runIfKnown(command)
+      continue
+    }
     const result = await runOnce(command)
     results.push(result)
     if (result !== null && result.exitCode !== 0 && !lenient) {
@@ -165,10 +190,30 @@ async function runOnce(command: { name: string; params?: Record<string, string> 
   }
 }
 
+/** Runs a command that a host of an earlier version does not have; null there. */
+async function runIfKnown(command: { name: string; params?: Record<string, string> }): Promise<CommandResult | null> {
+  try {
+    return await runOnce(command)
+  } catch (error) {
+    if (failureType(error) === 'CommandNotAllowed') return null
+    throw error
+  }
+}
+
+/** What systemd says of a unit that was not healed: an engineer's first two commands. */
+async function unitEvidence({ command, params }: Input, isCurrent: boolean): Promise<{ unit?: object }> {
+  if (command !== 'systemd' || !isCurrent) return {}
+  const unit = { params: { unit: params?.['unit'] ?? '' } }
+  const status = await runIfKnown({ name: 'systemd-status', ...unit })
+  const journal = await runIfKnown({ name: 'systemd-journal', ...unit })
+  return { unit: { status: status?.stdout ?? null, journal: journal?.stdout ?? null } }
+}
+
 async function describeAll(levels: Level[]): Promise<object[]> {
   const described: object[] = []
   for (const { name, commands } of levels) {
-    for (const { lenient: _, ...command } of commands) {
+    for (const { lenient: _, prepares, ...command } of commands) {
+      if (prepares) continue
       described.push({ level: name, ...(await describeCommand(command)) })
     }
   }

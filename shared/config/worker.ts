@@ -61,7 +61,7 @@ const commandSchema = z
 
 const systemdSchema = z.strictObject({
   units: z
-    .array(text.regex(/^[A-Za-z0-9:_.@*-]+$/, { error: 'expected the name of a unit; "*" matches any part of it' }), {
+    .array(text.regex(/^[A-Za-z0-9:_.@*\\-]+$/, { error: 'expected the name of a unit; "*" matches any part of it' }), {
       error: 'expected a list of units',
     })
     .min(1, { error: 'must name at least one unit' }),

@@ -96,9 +96,11 @@ test('restart-service: sick systemd unit → reload, restart, then stop-kill-sta
   clearInterval(healing)
   expect(readFileSync(systemctlLog, 'utf8').trim().split('\n')).toEqual([
     'reload -- nginx.service',
+    'reset-failed -- nginx.service',
     'restart -- nginx.service',
     'stop -- nginx.service',
     'kill --signal=SIGKILL -- nginx.service',
+    'reset-failed -- nginx.service',
     'start -- nginx.service',
   ])
   expect(result).toMatchObject({ attempts: [{ healthy: false }, { healthy: false }, { healthy: true }] })
