@@ -58,7 +58,18 @@ function judgeReboot(change: Change, bootId: string, within: number, now: number
   if (failed !== null && took > FAILED_GRACE_MS) return failed
   if (took <= within) return null
   const message = `the machine has not rebooted ${formatDuration(within)} after it was ordered to`
-  return { kind: 'failure', type: 'NotRebooted', message }
+  const { command } = change
+  const details = {
+    boot_id: bootId,
+    ordered_at: new Date(change.begunAt).toISOString(),
+    command: command === null ? null : command.kind === 'result' ? command.result : brief(command),
+  }
+  return { kind: 'failure', type: 'NotRebooted', message, details }
+}
+
+/** How the reboot's command failed. */
+function brief({ type, message, details }: Extract<Outcome, { kind: 'failure' }>): object {
+  return { type, message, ...(details === undefined ? {} : { details }) }
 }
 
 /**

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommandConfig } from '../../../shared/config.ts'
 import type { CommandResult } from '../../../workflows/sdk/activities.ts'
 import { Journal } from '../journal/journal.ts'
-import type { ChangeScope } from '../permits/gate.ts'
+import type { ChangeScope, PermittedChange } from '../permits/gate.ts'
 import { activityEnvironment } from '../testing/activity-environment.ts'
 import { command } from '../testing/change-host.ts'
 import { type CommandHost, runCommandActivity } from './run-command.ts'
@@ -30,11 +30,11 @@ const permits = {
   asked: 0,
   refuses: false,
   scopes: [] as (ChangeScope | undefined)[],
-  async check(scope?: ChangeScope): Promise<{ execution: string }> {
+  async check(scope?: ChangeScope): Promise<PermittedChange> {
     this.asked += 1
     this.scopes.push(scope)
     if (this.refuses) throw ApplicationFailure.nonRetryable('no', 'PermitRefused')
-    return { execution: Context.current().info.workflowExecution?.workflowId ?? '' }
+    return { execution: Context.current().info.workflowExecution?.workflowId ?? '', waitsUntil: 0 }
   },
 }
 
@@ -66,9 +66,9 @@ describe('permit', () => {
   it('cancelled during the check → not run', async () => {
     const environment = order()
     const slow = {
-      async check(): Promise<{ execution: string }> {
+      async check(): Promise<PermittedChange> {
         environment.cancel()
-        return { execution: 'exec-1' }
+        return { execution: 'exec-1', waitsUntil: 0 }
       },
     }
     const activity = runCommandActivity(host({ touch: command(['touch', 'too-late']) }, { permits: slow }))

@@ -144,8 +144,9 @@ function checkParams(name: string, command: CommandConfig, given: Record<string,
 export interface ExecuteOptions {
   /** Told of its process. */
   hold?: (process: ProcessIdentity) => void
-  /** Bytes kept of each output stream. */
+  /** Bytes kept of each output stream, and which. */
   maxOutputBytes?: number
+  keeps?: ProcessOrder['keeps']
 }
 
 /**
@@ -157,11 +158,12 @@ export interface ExecuteOptions {
 export async function execute(
   host: CommandHost,
   { command, argv, name }: ResolvedCommand,
-  { hold, maxOutputBytes = MAX_OUTPUT_BYTES }: ExecuteOptions = {},
+  { hold, maxOutputBytes = MAX_OUTPUT_BYTES, keeps = 'head' }: ExecuteOptions = {},
 ): Promise<CommandResult> {
   const order = {
     ...processOrder(host, argv),
     outputCap: maxOutputBytes,
+    keeps,
     ...(hold === undefined ? {} : { onStart: hold }),
   }
   const outcome = await runWhileWanted(order, command.timeout)

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { ApplicationFailure } from '@temporalio/common'
 import type { DiagnosticsConfig } from '../../../../shared/config.ts'
 import type { BundleReport, BundleRequest, Diagnostics } from '../../../../workflows/sdk/activities.ts'
+import { isCut } from '../../../process/run-process.ts'
 import { keyOf } from '../../journal/journal.ts'
 import { currentOrder } from '../../journal/run-once.ts'
 import type { PermitGate } from '../../permits/gate.ts'
 import { type CommandHost, execute, resolveCommand } from '../run-command.ts'
-import { previewBundle, writeBundle } from './bundle.ts'
+import { type PartText, previewBundle, writeBundle } from './bundle.ts'
 
 /** A host that bundles its diagnostics. */
 export interface DiagnosticsHost extends CommandHost {
@@ -31,7 +32,7 @@ export function bundleDiagnosticsActivity(
     if (config === null) {
       throw ApplicationFailure.nonRetryable(`${host.node} has no diagnostics block`, 'DiagnosticsNotAllowed')
     }
-    const source = { config, run: (name: string) => say(host, name), summary }
+    const source = { config, run: (name: string, most: number) => say(host, name, most), summary }
     if (request?.dryRun) return previewBundle(source)
     const { execution } = await host.permits.check()
     return writeBundle({ ...source, directory: join(host.data, 'bundles'), id: bundleId(execution) })
@@ -43,9 +44,10 @@ function bundleId(execution: string): string {
   return `${execution}-${createHash('sha256').update(keyOf(currentOrder())).digest('hex').slice(0, 12)}`
 }
 
-async function say(host: DiagnosticsHost, name: string): Promise<string> {
+async function say(host: DiagnosticsHost, name: string, most: number): Promise<PartText> {
   const resolved = resolveCommand(host, { name })
   if (!resolved.command.read_only) throw new Error(`command ${name} is not read_only`)
-  const { exitCode, stdout, stderr } = await execute(host, resolved)
-  return [stdout, ...(stderr === '' ? [] : [`--- stderr`, stderr]), `--- exit code ${exitCode}`].join('\n')
+  const { exitCode, stdout, stderr } = await execute(host, resolved, { maxOutputBytes: most, keeps: 'tail' })
+  const lines = [stdout, ...(stderr === '' ? [] : [`--- stderr`, stderr]), `--- exit code ${exitCode}`]
+  return { text: lines.join('\n'), cut: isCut(stdout) || isCut(stderr) }
 }

@@ -15,7 +15,7 @@ import { join } from 'node:path'
 import { strFromU8, unzipSync } from 'fflate'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { DiagnosticsConfig } from '../../../../shared/config.ts'
-import { type BundleSource, previewBundle, writeBundle } from './bundle.ts'
+import { type BundleSource, type PartText, previewBundle, writeBundle } from './bundle.ts'
 import { redact } from './redact.ts'
 
 function scratch(): string {
@@ -29,7 +29,7 @@ function source(config: Partial<DiagnosticsConfig>, more: Partial<BundleSource> 
     config: { commands: [], files: [], redact: [], max_bytes: 64 * 1024, keep: 3, ...config },
     directory: join(scratch(), 'bundles'),
     id: 'exec-1',
-    run: async (name) => `output of ${name}`,
+    run: async (name) => ({ text: `output of ${name}`, cut: false }),
     summary: async () => ({ node: 'web-1' }),
     ...more,
   }
@@ -55,10 +55,22 @@ describe('bundle', () => {
     expect(statSync(report.path ?? '').mode & 0o777).toBe(0o600)
   })
 
+  it('file of /proc, which has no size → whole', async () => {
+    const report = await writeBundle(source({ files: ['/proc/meminfo'] }))
+    expect(report.entries[1]).toMatchObject({ name: 'files/proc/meminfo', cut: false, error: null })
+    expect(report.entries[1]?.bytes).toBeGreaterThan(500)
+  })
+
+  it('output that was cut where it was made → said to be cut', async () => {
+    const run = async () => ({ text: '[7 more bytes were cut]\nthe end', cut: true })
+    const report = await writeBundle(source({ commands: ['loud'] }, { run }))
+    expect(report.entries[1]).toMatchObject({ cut: true })
+  })
+
   it('large parts → ends kept, none takes all', async () => {
     const log = join(scratch(), 'app.log')
     writeFileSync(log, Array.from({ length: 10_000 }, (_, line) => `line ${line}`).join('\n'))
-    const run = async (): Promise<string> => 'y'.repeat(100_000)
+    const run = async () => ({ text: 'y'.repeat(100_000), cut: false })
     const report = await writeBundle(source({ commands: ['loud'], files: [log], max_bytes: 9000 }, { run }))
     expect(report.entries.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(9000)
     expect(report.entries.map(({ cut, bytes }) => [cut, bytes > 1000])).toEqual([
@@ -76,7 +88,7 @@ describe('bundle', () => {
     writeFileSync(secret, 'x')
     symlinkSync(secret, link)
     execFileSync('mkfifo', [pipe])
-    const run = async (): Promise<string> => {
+    const run = async (): Promise<PartText> => {
       throw new Error('no such command')
     }
     const report = await writeBundle(source({ commands: ['c'], files: [link, pipe, join(directory, 'none')] }, { run }))

@@ -16,8 +16,8 @@ export interface BundleSource {
   directory: string
   /** Names the file. */
   id: string
-  /** Runs a read-only command, and gives what it said. */
-  run: (name: string) => Promise<string>
+  /** Runs a read-only command, and gives at least the last bytes, at most so many, of what it said. */
+  run: (name: string, most: number) => Promise<PartText>
   /** The host's state, as `summary.json`. */
   summary: () => Promise<object>
 }
@@ -26,7 +26,13 @@ export interface BundleSource {
 interface Part {
   name: string
   /** @param most bytes that there is room for */
-  read: (most: number) => Promise<{ text: string; cut: boolean }>
+  read: (most: number) => Promise<PartText>
+}
+
+/** The text of a part, and whether its beginning is missing. */
+export interface PartText {
+  text: string
+  cut: boolean
 }
 
 /** Writes a bundle; parts that can't be had say why in the report, and don't stop the others. */
@@ -61,22 +67,18 @@ export function previewBundle(source: Pick<BundleSource, 'config' | 'run' | 'sum
 }
 
 function partsOf({ config, run, summary }: Pick<BundleSource, 'config' | 'run' | 'summary'>): Part[] {
-  const whole = async (text: Promise<string>, most: number): Promise<{ text: string; cut: boolean }> => {
-    const all = await text
-    return { text: all.slice(-most), cut: all.length > most }
-  }
+  const lastOf = ({ text, cut }: PartText, most: number): PartText => ({
+    text: text.slice(-most),
+    cut: cut || text.length > most,
+  })
   return [
     {
       name: 'summary.json',
-      read: (most) =>
-        whole(
-          summary().then((state) => JSON.stringify(state, null, 2)),
-          most,
-        ),
+      read: async (most) => lastOf({ text: JSON.stringify(await summary(), null, 2), cut: false }, most),
     },
     ...config.commands.map((name) => ({
       name: `commands/${name}.txt`,
-      read: (most: number) => whole(run(name), most),
+      read: async (most: number) => lastOf(await run(name, most), most),
     })),
     ...config.files.map((path) => ({ name: `files${path}`, read: (most: number) => readTail(path, most) })),
   ]

@@ -4,6 +4,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -81,6 +82,42 @@ describe('files removed', () => {
     expect(await run(directory, {}, { untilFreePercent: 100 })).toMatchObject({ files: 2 })
   })
 
+  it('enough free after the first file → no more removed', async () => {
+    const directory = scratch()
+    fill(directory, Object.fromEntries(Array.from({ length: 15 }, (_, index) => [`${index}.log`, 20 - index])))
+    const { before } = await run(directory, {}, { dryRun: true })
+    // A file of a tenth of a percent would be large: in a dry run, what would be free is counted.
+    const percent = (before.free / before.total) * 100 + 1e-9
+    expect(await run(directory, {}, { dryRun: true, untilFreePercent: percent })).toMatchObject({ files: 1 })
+  })
+
+  it('first path missing → the others freed, and reported; all missing → fails', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 2 })
+    const report = await run(directory, { paths: ['/nowhere/at/all', directory] })
+    expect(report).toMatchObject({ files: 1, before: { path: directory } })
+    expect(report.errors[0]).toMatch(/^\/nowhere\/at\/all: /)
+    const missing = expect.objectContaining({ type: 'PathsNotFound', nonRetryable: true })
+    await expect(run(directory, { paths: ['/nowhere/at/all'] })).rejects.toEqual(missing)
+  })
+
+  it('name that is not UTF-8 → removed, and printed', async () => {
+    const directory = scratch()
+    fill(directory, { 'a.log': 2 })
+    const name = Buffer.concat([Buffer.from(`${directory}/b`), Buffer.from([0xff, 0xfe]), Buffer.from('.log')])
+    renameSync(join(directory, 'a.log'), name)
+    const report = await run(directory)
+    expect(report.removed).toMatchObject([{ path: `${directory}/b\\xff\\xfe.log` }])
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  it('paths within each other → each file once', async () => {
+    const directory = scratch()
+    fill(directory, { 'below/a.log': 2 })
+    const report = await run(directory, { paths: [directory, join(directory, 'below')] })
+    expect(report).toMatchObject({ files: 1, errors: [] })
+  })
+
   it('dry run → none, report says which', async () => {
     const directory = scratch()
     fill(directory, { 'a.log': 2, 'b.log': 3 })
@@ -141,7 +178,7 @@ it('directory replaced while held → same directory', async () => {
   const held = await DirectoryHandle.open(join(directory, 'logs'))
   execFileSync('mv', [join(directory, 'logs'), join(directory, 'moved')])
   symlinkSync(outside, join(directory, 'logs'))
-  await held.remove('a.log')
+  await held.remove(Buffer.from('a.log'))
   await held.close()
   expect([existsSync(join(directory, 'moved/a.log')), existsSync(join(outside, 'a.log'))]).toEqual([false, true])
 })
@@ -150,7 +187,7 @@ it('symbolic link replaces a directory → not entered', async () => {
   const [directory, outside] = [scratch(), scratch()]
   symlinkSync(outside, join(directory, 'link'))
   const held = await DirectoryHandle.open(directory)
-  await expect(held.enter('link')).rejects.toThrow(/ELOOP|ENOTDIR/)
+  await expect(held.enter(Buffer.from('link'))).rejects.toThrow(/ELOOP|ENOTDIR/)
   await held.close()
 })
 

@@ -1,12 +1,11 @@
 /** A load balancer that is controlled by commands of the host's allow-list. */
 import type { CommandResult } from '../../../../workflows/sdk/activities.ts'
+import { isCut } from '../../../process/run-process.ts'
 import type { LoadBalancer } from './load-balancer.ts'
 import { poolUnreadable, readServers } from './servers-json.ts'
 
 /** Largest list of servers, in bytes: some tens of thousands of them. */
 export const MAX_LIST_BYTES = 4 * 1024 * 1024
-/** How output ends that was larger. */
-const CUT = /\[\d+ more bytes were cut\]\n$/
 
 /** Names of the commands. */
 export interface BalancerCommands {
@@ -30,7 +29,7 @@ export function balancerByCommand(
   return {
     async read() {
       const text = await succeed(list, {})
-      if (CUT.test(text)) throw poolUnreadable(`command ${list} prints more than ${MAX_LIST_BYTES} bytes`)
+      if (isCut(text)) throw poolUnreadable(`command ${list} prints more than ${MAX_LIST_BYTES} bytes`)
       return readServers(text, `command ${list}`)
     },
     async setInRotation(server, inRotation) {
