@@ -167,6 +167,13 @@ function handOver(stream: Readable): void {
   reader.unref()
 }
 
+/** Whether output was longer than what was kept of it. */
+export function isCut(output: string): boolean {
+  return CUT_NOTE.test(output)
+}
+
+const CUT_NOTE = /(?:^|\n)\[\d+ more bytes were cut\]\n/
+
 /** Keeps the first or the last bytes of a stream and counts the rest. */
 class CappedOutput {
   readonly #cap: number

@@ -1,6 +1,7 @@
 /** Bundles the project's workflows and Resile's interceptors for Temporal's workflow sandbox. */
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type BundleOptions, bundleWorkflowCode } from '@temporalio/worker'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
@@ -30,7 +31,7 @@ export interface WorkflowBundle {
 /**
  * Bundles workflows. One that can't be bundled doesn't take the others with it: it is left out and reported.
  *
- * @param scratch directory for a temporary file; made when missing
+ * @param scratch directory for a temporary file, and for webpack's cache of the SDK; made when missing
  */
 export async function bundleWorkflows(sources: readonly WorkflowSource[], scratch: string): Promise<WorkflowBundle> {
   const all = await tryBundle(sources, scratch)
@@ -53,6 +54,7 @@ async function tryBundle(
   scratch: string,
 ): Promise<{ code: string; inputs: string[] } | string> {
   await mkdir(scratch, { recursive: true })
+  const cacheDirectory = await cacheIn(scratch)
   const directory = await mkdtemp(join(scratch, 'bundle-'))
   const problems: string[] = []
   const inputs = new Set<string>()
@@ -68,6 +70,8 @@ async function tryBundle(
       logger: quietLogger((line) => problems.push(line)),
       webpackConfigHook: (config) => ({
         ...config,
+        // What matters is the SDK, which is in it after the first time: to write it again would cost more than it saves.
+        cache: { type: 'filesystem', cacheDirectory, readonly: existsSync(cacheDirectory) },
         plugins: [...(config.plugins ?? []), inputsInto(inputs)],
         resolve: {
           ...config.resolve,
@@ -88,6 +92,17 @@ async function tryBundle(
     await rm(directory, { recursive: true, force: true })
   }
 }
+
+/** Webpack's cache for the installed packages; those of others are removed. */
+async function cacheIn(scratch: string): Promise<string> {
+  const lock = await readFile(join(PACKAGE_ROOT, 'package-lock.json'))
+  const name = `${CACHE_PREFIX}${createHash('sha256').update(lock).digest('hex').slice(0, 16)}`
+  const others = (await readdir(scratch)).filter((other) => other.startsWith(CACHE_PREFIX) && other !== name)
+  await Promise.all(others.map((other) => rm(join(scratch, other), { recursive: true, force: true })))
+  return join(scratch, name)
+}
+
+const CACHE_PREFIX = 'webpack-'
 
 type WebpackConfig = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0]
 type WebpackPlugin = NonNullable<WebpackConfig['plugins']>[number]

@@ -53,7 +53,7 @@ export function openHostSide({ config, directory, data }: WorkerRun, links: Host
       metrics.permitRefused(reason)
       heartbeat().reportRefused(execution, reason)
     },
-    boundRun: (execution) => inJournal(() => journal.boundRun(execution)),
+    hasChanged: (execution) => inJournal(() => journal.hasChanged(execution)),
     bind: (execution, firstRunId) => inJournal(() => journal.bind(execution, firstRunId, Date.now())),
     clear: (change) => checkClearance(heartbeat(), change, Date.now()),
   })

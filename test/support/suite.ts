@@ -12,6 +12,7 @@ import { compileCache } from '../../host-worker/process/compile-cache.ts'
 import { startGuardian } from '../../host-worker/process/guardian.ts'
 import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { identify } from '../../host-worker/process/process-identity.ts'
+import { bundleWorkflows } from '../../host-worker/worker/bundle-workflows.ts'
 import { BLOCKS } from './port-blocks.ts'
 import { temporalArguments } from './temporal-arguments.ts'
 
@@ -21,7 +22,7 @@ declare module 'vitest' {
     portBlock: number
     /** The Temporal of all tests that don't stop it. */
     sharedTemporal: { address: string; httpUrl: string }
-    /** A data directory with a filled compile cache and a bundled Worker. */
+    /** A data directory with filled caches and a bundled Worker. */
     warmData: string
   }
 }
@@ -35,6 +36,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   const warmed = Promise.all([
     compileCache(directory, PROGRAMS, (detail) => console.error(`no compile cache: ${detail}`)),
     storedWorker(join(directory, 'coordinator')),
+    bundleWorkflows([LIBRARY_WORKFLOW], join(directory, 'bundles')),
   ])
   const { path } = await findTemporalCli({ log: () => undefined })
   const ports = [block + 1, block + 2, block + 3] as const
@@ -59,6 +61,9 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     await new Promise((resolve) => lock.close(resolve))
   }
 }
+
+/** One whose bundle has most of the SDK in it. */
+const LIBRARY_WORKFLOW = { type: 'drainNode', code: join(PACKAGE_ROOT, 'workflows/drain-node.ts') }
 
 /** Programs that fill the compile cache of a data directory when they start. */
 const PROGRAMS = ['worker/worker-main.ts', 'process/guardian-main.ts', 'detector/detector-main.ts'].map((file) =>

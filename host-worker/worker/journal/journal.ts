@@ -199,6 +199,13 @@ export class Journal {
     return this.#database.prepare(sql).run(holder.pid, holder.started, key, now).changes === 1
   }
 
+  /** The change of another execution, or of a reset run, that is in the way of one now; null when it could begin. */
+  inTheWay(next: { order: OrderId; subject: string }, bootId: string, now: number): Change | null {
+    this.#catchUp()
+    const { order, subject } = next
+    return this.#blocking({ key: keyOf(order), execution: order.execution, subject }, bootId, now)
+  }
+
   /** Ends a change that no process has begun; false when one has, or it has ended. It can't be claimed then. */
   refuse(key: string, outcome: Outcome, now: number): boolean {
     const sql = `UPDATE changes SET ended_at = ?, outcome = ?
@@ -251,10 +258,9 @@ export class Journal {
     })
   }
 
-  /** The run that an execution's permit is bound to; null when it was not used here. */
-  boundRun(execution: string): string | null {
-    const row = this.#database.prepare('SELECT first_run FROM executions WHERE id = ?').get(execution)
-    return row === undefined ? null : String(row['first_run'])
+  /** Whether an execution has begun to change anything from here. */
+  hasChanged(execution: string): boolean {
+    return this.#database.prepare('SELECT 1 FROM changes WHERE execution = ? LIMIT 1').get(execution) !== undefined
   }
 
   /** Forgets what ended long ago, but for the last. */
@@ -283,8 +289,12 @@ export class Journal {
   }
 
   #refuseBeside(next: Pick<Change, 'key' | 'execution' | 'subject'>, bootId: string, now: number): void {
-    const other = this.#open().find((change) => comesFirst(change, next) && isUnderWay(change, bootId, now))
-    if (other !== undefined) throw new ChangeUnderWay(other)
+    const other = this.#blocking(next, bootId, now)
+    if (other !== null) throw new ChangeUnderWay(other)
+  }
+
+  #blocking(next: Pick<Change, 'key' | 'execution' | 'subject'>, bootId: string, now: number): Change | null {
+    return this.#open().find((change) => comesFirst(change, next) && isUnderWay(change, bootId, now)) ?? null
   }
 
   #open(): Change[] {

@@ -9,7 +9,7 @@ import { isFinal } from '../permits/final-failure.ts'
 import type { ChangeScope } from '../permits/gate.ts'
 import { CANCELED, type Change, isOfEarlierBoot, type Journal, keyOf, type Outcome } from './journal.ts'
 import {
-  beginChange,
+  beginWhenFree,
   type ChangeHost,
   currentOrder,
   failureOf,
@@ -17,8 +17,6 @@ import {
   lookUp,
   pause,
   recorded,
-  refuseCancelled,
-  reserveChange,
   unknownOutcome,
   unwrap,
 } from './run-once.ts'
@@ -58,20 +56,17 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
   const key = keyOf(order)
   const known = lookUp(journal, key, change.what)
   if (known === null) {
-    const { execution } = await host.permits.check(change)
-    refuseCancelled(change.what)
-    const now = Date.now()
-    const until = now + (change.lasts ?? CLAIM_TIMEOUT_MS)
-    const bootId = await host.bootId()
-    beginChange(journal, {
-      order: { ...order, execution },
-      subject: host.node,
-      what: change.what,
-      bootId,
-      now,
-      until,
-      holder: null,
-    })
+    await beginWhenFree(host, { ...change, order }, (execution, bootId, now) =>
+      journal.begin({
+        order: { ...order, execution },
+        subject: host.node,
+        what: change.what,
+        bootId,
+        now,
+        until: now + (change.lasts ?? CLAIM_TIMEOUT_MS),
+        holder: null,
+      }),
+    )
   }
   return unwrap(await follow(host, change, key))
 }
@@ -124,11 +119,9 @@ function readOn(journal: Journal, key: string, what: string): Change {
 async function start(host: ChangeHost, change: LastingChange, { key, until }: Change): Promise<ChildProcess | null> {
   const { journal } = host
   try {
-    await host.permits.check(change)
-    refuseCancelled(change.what)
-    const bootId = await host.bootId()
-    const now = Date.now()
-    reserveChange(journal, key, { bootId, now, until: change.lasts === undefined ? now + CLAIM_TIMEOUT_MS : until })
+    await beginWhenFree(host, { ...change, order: currentOrder() }, (_, bootId, now) =>
+      journal.renew(key, bootId, now, change.lasts === undefined ? now + CLAIM_TIMEOUT_MS : until),
+    )
   } catch (error) {
     if (!isFinal(error) && !(error instanceof CancelledFailure)) throw error
     // A runner of an earlier attempt may be about to claim it: now it can't, or it has.

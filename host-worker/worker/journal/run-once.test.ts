@@ -4,6 +4,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
 import { activityEnvironment } from '../testing/activity-environment.ts'
 import { order, type TestHost, testHost } from '../testing/change-host.ts'
+import { heartbeating } from './activity-heartbeat.ts'
 import { Journal } from './journal.ts'
 import { carryOut } from './run-once.ts'
 
@@ -176,6 +177,34 @@ describe('one change at a time', () => {
     await running
     await order('exec-2')().run(() => carryOut(host, second.change))
     expect(second.done.times).toBe(2)
+  })
+
+  it("another execution's → waited for, and said so", async () => {
+    const host = testHost()
+    host.waitsUntil = Date.now() + 60_000
+    let finish: (value: unknown) => void = () => undefined
+    const first = effect(
+      () =>
+        new Promise((resolve) => {
+          finish = resolve
+        }),
+    )
+    const second = effect()
+    const running = order('exec-1')().run(() => carryOut(host, first.change))
+    await expect.poll(() => first.done.times).toBe(1)
+    const environment = order('exec-2')()
+    const beats: unknown[] = []
+    environment.on('heartbeat', (details: unknown) => beats.push(details))
+    const { wait } = heartbeating({ wait: () => carryOut(host, second.change) })
+    const waiting = environment.run(wait)
+    const said = { waiting_for: expect.stringMatching(/of execution exec-1 is in progress on web-1$/) }
+    await expect.poll(() => beats).toContainEqual(said)
+    expect(second.done.times).toBe(0)
+    finish('done')
+    await running
+    expect(await waiting).toBe('done')
+    // Asked again after the wait: a freeze may have come.
+    expect(host.asked).toBe(3)
   })
 
   it("another node's → not excluded", async () => {

@@ -2,12 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { formatDuration } from '../../../shared/duration.ts'
 import type { EventName } from '../../../shared/events.ts'
 import { OUTCOME_UNKNOWN } from '../../../shared/failure-types.ts'
 import { log, messageOf } from '../../../shared/log.ts'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
 import { isFinal } from '../permits/final-failure.ts'
 import type { ChangeScope, PermitGate } from '../permits/gate.ts'
+import { reportWaiting } from './activity-heartbeat.ts'
 import {
   CANCELED,
   type Change,
@@ -48,7 +50,7 @@ const underWay = new Map<string, Promise<Outcome>>()
  * Carries out the change that the running activity orders: its intent is on disk before, its outcome after. An attempt
  * whose change was carried out already returns what came of it; one whose change was cut off does not do it again.
  *
- * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy` (another execution's change is in progress),
+ * @throws ApplicationFailure, not retried: `PermitRefused`, `HostBusy` (another execution's change took too long),
  *   `OutcomeUnknown`, `JournalUnavailable`, and what the effect throws
  * @throws CancelledFailure when the workflow has cancelled it
  */
@@ -72,34 +74,61 @@ export function currentOrder(): Omit<Intent['order'], 'execution'> {
   return { ...workflowExecution, activityId }
 }
 
-/**
- * Writes down the intent of a change.
- *
- * @throws ApplicationFailure `HostBusy`
- */
-export function beginChange(journal: Journal, intent: Intent): Change {
-  return unlessBusy(() => journal.begin(intent))
+/** A change that is about to begin. Times as in {@link Intent}. */
+interface ChangeOrder extends ChangeScope {
+  what: string
+  order: Omit<Intent['order'], 'execution'>
 }
 
 /**
- * Records again that a change is about to begin which no process has begun so far; times as in {@link Intent}.
+ * Begins a change under a valid permit, as soon as no other change of the node is in progress.
  *
- * @throws ApplicationFailure `HostBusy`
+ * @param begin writes it down; called again after each wait
+ * @throws ApplicationFailure `HostBusy`, not retried, when the others take too long; those of {@link PermitGate.check}
+ * @throws CancelledFailure when the workflow has cancelled it
  */
-export function reserveChange(
-  journal: Journal,
-  key: string,
-  { bootId, now, until }: Pick<Intent, 'bootId' | 'now' | 'until'>,
-): Change {
-  return unlessBusy(() => journal.renew(key, bootId, now, until))
+export async function beginWhenFree(
+  host: ChangeHost,
+  change: ChangeOrder,
+  begin: (execution: string, bootId: string, now: number) => Change,
+): Promise<Change> {
+  const began = Date.now()
+  for (let hasWaited = false; ; hasWaited = true) {
+    const { execution, waitsUntil } = await host.permits.check({ ...change, hasWaited })
+    refuseCancelled(change.what)
+    const bootId = await host.bootId()
+    try {
+      return inJournal(() => begin(execution, bootId, Date.now()))
+    } catch (error) {
+      if (!(error instanceof ChangeUnderWay)) throw error
+    }
+    const subject = change.subject ?? host.node
+    await untilFree(host, { ...change, order: { ...change.order, execution }, subject }, began, waitsUntil)
+  }
 }
 
-function unlessBusy(begin: () => Change): Change {
+/** @throws ApplicationFailure `HostBusy` */
+async function untilFree(
+  { journal, bootId }: ChangeHost,
+  { what, ...next }: { what: string; order: Intent['order']; subject: string },
+  began: number,
+  until: number,
+): Promise<void> {
   try {
-    return inJournal(begin)
-  } catch (error) {
-    if (!(error instanceof ChangeUnderWay)) throw error
-    throw ApplicationFailure.nonRetryable(`another change of this host comes first: ${error.message}`, 'HostBusy')
+    for (;;) {
+      const other = journal.inTheWay(next, await bootId(), Date.now())
+      if (other === null) return
+      const reason = `${other.what} of execution ${other.execution} is in progress on ${next.subject}`
+      if (Date.now() >= until) {
+        const waited = `${what} has waited ${formatDuration(Date.now() - began)}`
+        throw ApplicationFailure.nonRetryable(`another change comes first, and ${waited}: ${reason}`, 'HostBusy')
+      }
+      reportWaiting(reason)
+      await pause()
+      refuseCancelled(what)
+    }
+  } finally {
+    reportWaiting(null)
   }
 }
 
@@ -183,21 +212,11 @@ async function perform<Result>(
   const key = keyOf(order)
   const earlier = await settled(host, change, key)
   if (earlier !== null) return earlier
-  const { execution } = await host.permits.check(change)
-  refuseCancelled(change.what)
-  const bootId = await host.bootId()
   const holder = itself()
   const subject = change.subject ?? host.node
-  const intent = {
-    order: { ...order, execution },
-    subject,
-    what: change.what,
-    bootId,
-    now: Date.now(),
-    until: null,
-    holder,
-  }
-  beginChange(journal, intent)
+  const { bootId } = await beginWhenFree(host, { ...change, order }, (execution, bootId, now) =>
+    journal.begin({ order: { ...order, execution }, subject, what: change.what, bootId, now, until: null, holder }),
+  )
   try {
     const result = await change.effect((process) =>
       // It runs already. Until it is noted, the worker counts as the one who does it.

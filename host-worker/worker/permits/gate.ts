@@ -28,11 +28,18 @@ export interface PermitGate {
   /**
    * Resolves when the running activity holds a valid permit for this host.
    *
-   * @returns the execution that the permit is for
+   * @returns the execution that the permit is for, and until when (milliseconds since the epoch) the change may wait for
+   *   others: the rest of its `valid_for`; for a later step of the execution, as long again
    * @throws ApplicationFailure `PermitRefused` and `JournalUnavailable`, not retried; `PermitUnverified` when it could not
    *   be checked; `HostFrozen` and `OverLimit` while it may not be made
    */
-  check(scope?: ChangeScope): Promise<{ execution: string }>
+  check(scope?: ChangeScope): Promise<PermittedChange>
+}
+
+/** A change that may be made. */
+export interface PermittedChange {
+  execution: string
+  waitsUntil: number
 }
 
 /** What is about to be changed, and by what. */
@@ -41,6 +48,8 @@ export interface ChangeScope {
   subject?: string
   /** Present when a command of worker.hcl changes it. */
   binding?: CommandBinding
+  /** Whether it has waited since it was last checked: a freeze may have come. */
+  hasWaited?: boolean
 }
 
 /** What a gate needs. */
@@ -51,8 +60,8 @@ export interface PermitGateOptions {
   readRun: (run: RunId) => Promise<RunRecord>
   /** Told of every refusal. */
   onRefused: (reason: PermitRefusal, execution: string) => void
-  /** The run that an execution's permit is bound to here; null when it was not used yet. */
-  boundRun: (execution: string) => string | null
+  /** Whether an execution has begun to change anything from here. */
+  hasChanged: (execution: string) => boolean
   /** Binds an execution's permit to the run that first uses it; false when that was another. */
   bind: (execution: string, firstRunId: string) => boolean
   /** Asks before the first change of a node for an execution. @throws as {@link checkClearance} does */
@@ -84,19 +93,20 @@ export function permitGate(options: PermitGateOptions): PermitGate {
   const begun = new QuickLRU<string, true>({ maxSize: 1000 })
 
   /** What has begun on a node may be brought to its end there: half a remediation is worse than none. */
-  async function clearFirst(permit: Permit, record: RunRecord, subject: string | undefined): Promise<void> {
+  async function clearFirst(permit: Permit, record: RunRecord, { subject, hasWaited }: ChangeScope): Promise<void> {
     const { datacenter, node: self } = options.host
     const node = subject ?? self
     const { firstRunId, runId } = record
     const key = `${permit.sub} ${runId} ${node}`
     // A later run may be a reset, which nobody but the coordinator can tell from one that goes on.
-    const hasBegun = node === self && runId === firstRunId && options.boundRun(permit.sub) !== null
-    if (hasBegun || begun.has(key)) return
+    const hasBegun = node === self && runId === firstRunId && options.hasChanged(permit.sub)
+    if (hasBegun || (begun.has(key) && hasWaited !== true)) return
     await options.clear({ execution: permit.sub, workflow: permit.workflow, datacenter, node, firstRunId })
     begun.set(key, true)
   }
 
-  async function verify(context: Context, { subject, binding }: ChangeScope): Promise<{ execution: string }> {
+  async function verify(context: Context, scope: ChangeScope): Promise<PermittedChange> {
+    const { subject, binding } = scope
     const { workflowExecution } = context.info
     if (workflowExecution === undefined) throw new PermitRefused('missing', 'no workflow asks for it')
     if (context.info.isLocal)
@@ -110,11 +120,11 @@ export function permitGate(options: PermitGateOptions): PermitGate {
     if (binding !== undefined) checkCommand(permit, binding)
     const record = await options.readRun(workflowExecution)
     await checkExecution(permit, record)
-    await clearFirst(permit, record, subject)
+    await clearFirst(permit, record, scope)
     if (!options.bind(permit.sub, record.firstRunId)) {
       throw new PermitRefused('wrong_workflow', 'the permit was used by an earlier execution with this id')
     }
-    return { execution: permit.sub }
+    return { execution: permit.sub, waitsUntil: waitsUntil(permit, context.info.scheduledTimestampMs) }
   }
 
   return {
@@ -155,6 +165,12 @@ export function permitGate(options: PermitGateOptions): PermitGate {
       }
     },
   }
+}
+
+/** When a change that was ordered at some time no longer waits for its turn, in milliseconds since the epoch. */
+function waitsUntil({ iat, begin_by }: Permit, orderedAt: number): number {
+  const beginBy = begin_by * 1000
+  return orderedAt <= beginBy ? beginBy : orderedAt + beginBy - iat * 1000
 }
 
 /** The key is unknown: it may be so new that not every part of a coordinator knows it yet. */

@@ -17,6 +17,8 @@ export interface TestHost extends CommandHost {
   asked: number
   /** The boot id that it shows. */
   boot: string
+  /** When a change no longer waits for others, in milliseconds since the epoch. */
+  waitsUntil: number
 }
 
 export function testHost(commands: Record<string, CommandConfig> = {}): TestHost {
@@ -33,11 +35,12 @@ export function testHost(commands: Record<string, CommandConfig> = {}): TestHost
     journal,
     asked: 0,
     boot: 'boot-1',
+    waitsUntil: 0,
     bootId: async () => host.boot,
     permits: {
       async check() {
         host.asked += 1
-        return { execution: Context.current().info.workflowExecution?.workflowId ?? '' }
+        return { execution: Context.current().info.workflowExecution?.workflowId ?? '', waitsUntil: host.waitsUntil }
       },
     },
   }
