@@ -170,7 +170,13 @@ class FollowedJournal implements Required<Source> {
   #take(entry: JournalEntry): void {
     this.#cursor = entry.cursor
     if (entry.message === null) return
-    const message = entry.message.slice(0, MAX_MESSAGE_BYTES)
+    // As of a log's lines, the carriage return is no part of the text.
+    const text = entry.message.replaceAll(/\r(?=\n|$)/g, '')
+    const message = text.slice(0, MAX_MESSAGE_BYTES)
+    if (message.length < text.length) {
+      const detail = `only the first ${MAX_MESSAGE_BYTES} of ${text.length} characters of a message of ${entry.from} are matched`
+      this.#notices.add({ event: 'journal_message_cut', level: 'warn', detail })
+    }
     const labels = this.#pattern.match(message)
     if (labels !== null) this.#window.add(labels, Math.min(entry.at, Date.now()), entry.from, message)
   }

@@ -10,6 +10,8 @@ export type OnLine = (line: string, path: string) => void
 
 /** Bytes before the position that are compared to detect a truncation. */
 const REMEMBERED_BYTES = 4096
+/** Bytes at the beginning that are compared to find a file again that was gone. */
+const FIRST_BYTES = 256
 
 /** The state of a file, as plain JSON. */
 export const fileState = z
@@ -22,8 +24,12 @@ export const fileState = z
     before: z.object({ length: z.int().min(0), sha256: z.string() }),
     seen: z.int().min(0),
     skipping: z.boolean(),
+    /** Absent in states of earlier versions. */
+    first: z.object({ length: z.int().min(0), sha256: z.string() }).optional(),
   })
   .refine(({ position, before }) => before.length === Math.min(position, REMEMBERED_BYTES))
+
+export type FileState = z.output<typeof fileState>
 
 /** What happened to a file since the last poll: `truncated` when what had been read of it is gone. */
 type FileCheck = 'same' | 'truncated'
@@ -68,6 +74,8 @@ export class FollowedFile {
   #position = 0
   #before: Buffer | { length: number; sha256: string } = Buffer.alloc(0)
   #skipping = false
+  /** Of what has been read; null when that is not known. */
+  #first: Buffer | { length: number; sha256: string } | null = Buffer.alloc(0)
 
   private constructor(path: string, key: string, born: bigint, changed: bigint) {
     this.path = path
@@ -90,12 +98,13 @@ export class FollowedFile {
   }
 
   /** A file as it was when its state was taken. It is not open. */
-  static restore(state: z.output<typeof fileState>): FollowedFile {
+  static restore(state: FileState): FollowedFile {
     const file = new FollowedFile(state.path, state.key, BigInt(state.born), BigInt(state.changed))
     file.#position = state.position
     file.#before = state.before
     file.seen = state.seen
     file.#skipping = state.skipping
+    file.#first = state.first ?? null
     return file
   }
 
@@ -113,7 +122,7 @@ export class FollowedFile {
     return Math.max(0, this.seen - this.#position)
   }
 
-  state(): z.output<typeof fileState> {
+  state(): FileState {
     return {
       path: this.path,
       key: this.key,
@@ -123,6 +132,7 @@ export class FollowedFile {
       before: digestOf(this.#before),
       seen: this.seen,
       skipping: this.#skipping,
+      ...(this.#first === null ? {} : { first: digestOf(this.#first) }),
     }
   }
 
@@ -167,6 +177,7 @@ export class FollowedFile {
   restart(): void {
     this.#position = 0
     this.#before = Buffer.alloc(0)
+    this.#first = Buffer.alloc(0)
     this.#skipping = false
     this.seen = 0
   }
@@ -183,6 +194,8 @@ export class FollowedFile {
     this.#before = Buffer.from(read.subarray(Math.max(0, end - REMEMBERED_BYTES), end))
     this.seen = size
     this.changed = changed
+    const first = Buffer.allocUnsafe(Math.min(this.#position, FIRST_BYTES))
+    this.#first = first.subarray(0, await readFully(this.#open, first, 0))
   }
 
   /**
@@ -199,8 +212,25 @@ export class FollowedFile {
     this.#position = other.#position
     this.#before = bytes
     this.#skipping = other.#skipping
+    this.#first = other.#first
     this.seen = other.#position
     return true
+  }
+
+  /**
+   * Goes to where another file was read to, which is gone, if this one is that file, or a copy of it that took its place:
+   * it begins as the other did, and holds the same before the position. An open file.
+   *
+   * @returns false when it is neither
+   */
+  async resumes(other: FollowedFile): Promise<boolean> {
+    const first = other.#first
+    if (first !== null && first.length > 0) {
+      const bytes = Buffer.allocUnsafe(first.length)
+      const read = await readFully(this.#open, bytes, 0)
+      if (read < first.length || digestOf(bytes).sha256 !== digestOf(first).sha256) return false
+    } else if (other.key !== this.key) return false
+    return this.continues(other)
   }
 
   /** Whether this file, from its beginning on, holds all of another one: a copy of it is being made. Open files. */
@@ -324,6 +354,10 @@ export class FollowedFile {
   #advance(buffer: Buffer, bytes: number): void {
     if (bytes === 0) return
     const end = this.#before.length + bytes
+    if (Buffer.isBuffer(this.#first) && this.#first.length < FIRST_BYTES && this.#first.length === this.#position) {
+      const taken = buffer.subarray(this.#before.length, end)
+      this.#first = Buffer.from(Buffer.concat([this.#first, taken]).subarray(0, FIRST_BYTES))
+    }
     this.#before = Buffer.from(buffer.subarray(Math.max(0, end - REMEMBERED_BYTES), end))
     this.#position += bytes
   }

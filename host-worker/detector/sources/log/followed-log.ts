@@ -158,7 +158,7 @@ export class FollowedLog {
       try {
         const changes = await this.#changes(snapshot, poll, broken, same, opened)
         for (const notice of lossesOf(this.path, this.#files, changes, snapshot, poll)) this.#notices.add(notice)
-        this.#arrange(changes)
+        this.#arrange(changes, poll)
       } catch (error) {
         await Promise.all(opened.map((file) => file.close()))
         throw error
@@ -250,7 +250,21 @@ export class FollowedLog {
     if (snapshot.current === null || read.has(snapshot.current.key)) return changes
     const current = await this.#open({ ...snapshot.current, path: this.path })
     opened.push(current)
+    await this.#resume(current, poll)
     return { ...changes, current }
+  }
+
+  /**
+   * A file that was gone, and is back under its name (a late mount, a directory that was moved away, a link that leads to
+   * an older release again), or replaced by a copy (rsync), goes on where it was.
+   */
+  async #resume(current: FollowedFile, poll: Poll): Promise<void> {
+    const gone = this.#files.filter((file) => file.links === 0 && file.position > 0)
+    for (const other of [...gone.reverse(), ...poll.departed(this.path).map(FollowedFile.restore)]) {
+      if (!(await current.resumes(other))) continue
+      this.#notices.add({ event: 'log_resumed', level: 'info', file: this.path, position: current.position })
+      return
+    }
   }
 
   /** A copy of a file, made before that was truncated or removed. */
@@ -322,13 +336,16 @@ export class FollowedLog {
   }
 
   /** Puts all that is to be read into its order. */
-  #arrange({ broken, saved, between, current }: Changes): void {
+  #arrange({ broken, saved, between, current }: Changes, poll: Poll): void {
     const files: FollowedFile[] = []
     for (const file of this.#files) {
       const copy = saved.get(file)
       if (copy !== undefined) files.push(copy)
       // A file that is gone has nothing more; one that was truncated starts again.
-      if (broken.includes(file) && !file.isOpen) continue
+      if (broken.includes(file) && !file.isOpen) {
+        if (copy === undefined) poll.depart(this.path, file.state())
+        continue
+      }
       if (broken.includes(file)) file.restart()
       files.push(file)
     }
@@ -353,6 +370,7 @@ export class FollowedLog {
         nameless && poll.now - (file.quietSince ?? poll.now) >= (file.links === 0 ? QUIET_AFTER_MS : NAMELESS_AFTER_MS)
       if (done && (over || index < older - MAX_OLDER_FILES)) {
         await file.close()
+        poll.depart(this.path, file.state())
         continue
       }
       if (done && !nameless) await file.close()

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LogReader, LogWriter } from './test-support.ts'
@@ -102,6 +102,88 @@ describe('unusual files', () => {
     writer.append('1\n')
     await reader.poll()
     expect(reader.lines).toEqual(['1'])
+  })
+})
+
+describe('file that is gone, and comes back', () => {
+  const minutes = async (count: number): Promise<void> => {
+    for (let polls = 0; polls < count; polls += 1) await reader.poll(60_000)
+  }
+  const app = (): string => join(writer.directory, 'app')
+  const log = (): string => join(app(), 'app.log')
+
+  it.each([
+    ['within a moment', 0],
+    ['after a while', 10],
+    ['after days', 3000],
+  ])('directory moved away, and back %s → read on', async (_, count) => {
+    mkdirSync(app())
+    writeFileSync(log(), '1\n2\n')
+    reader = new LogReader([log()])
+    await reader.poll()
+    renameSync(app(), join(writer.directory, 'away'))
+    await minutes(count)
+    renameSync(join(writer.directory, 'away'), app())
+    writeFileSync(log(), '3\n', { flag: 'a' })
+    await minutes(3)
+    expect(reader.lines).toEqual(['1', '2', '3'])
+  })
+
+  it('the same, and the reader restarted meanwhile → read on', async () => {
+    mkdirSync(app())
+    writeFileSync(log(), '1\n2\n')
+    reader = new LogReader([log()])
+    await reader.poll()
+    await reader.restart(() => renameSync(app(), join(writer.directory, 'away')))
+    await minutes(5)
+    await reader.restart()
+    await minutes(5)
+    renameSync(join(writer.directory, 'away'), app())
+    writeFileSync(log(), '3\n', { flag: 'a' })
+    await minutes(3)
+    expect(reader.lines).toEqual(['1', '2', '3'])
+  })
+
+  it('link to another release, and back to the older one → read on', async () => {
+    for (const release of ['r1', 'r2']) {
+      mkdirSync(join(writer.directory, release))
+      writeFileSync(join(writer.directory, release, 'app.log'), `${release} began\n`)
+    }
+    symlinkSync(join(writer.directory, 'r1'), app())
+    reader = new LogReader([log()])
+    await reader.poll()
+    const switchTo = (release: string): void => {
+      unlinkSync(app())
+      symlinkSync(join(writer.directory, release), app())
+    }
+    switchTo('r2')
+    await minutes(5)
+    switchTo('r1')
+    writeFileSync(log(), 'r1 again\n', { flag: 'a' })
+    await minutes(3)
+    expect(reader.lines).toEqual(['r1 began', 'r2 began', 'r1 again'])
+  })
+
+  it('replaced by a copy that has more, as by rsync → read on', async () => {
+    writer.append('1\n2\n')
+    await reader.poll()
+    const copy = join(writer.directory, '.copy')
+    writeFileSync(copy, '1\n2\n3\n')
+    renameSync(copy, writer.path)
+    await minutes(2)
+    expect(reader.lines).toEqual(['1', '2', '3'])
+    expect(events()).toContain('log_resumed')
+  })
+
+  it('another file comes back under its name → read from its beginning', async () => {
+    writer.append('1\n2\n')
+    await reader.poll()
+    writer.remove()
+    await minutes(5)
+    writer.create()
+    writer.append('other\nlines\n')
+    await minutes(2)
+    expect(reader.lines).toEqual(['1', '2', 'other', 'lines'])
   })
 })
 

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../../../../shared/log.ts'
 import type { Notices } from '../matching/notices.ts'
-import { type OnLine, readBuffer } from './followed-file.ts'
+import { type FileState, fileState, type OnLine, readBuffer } from './followed-file.ts'
 import { FollowedLog, logState } from './followed-log.ts'
 import type { Poll } from './losses.ts'
 import { type PathPattern, pathPattern } from './path-pattern.ts'
@@ -29,11 +29,16 @@ export const followerState = z.object({
   logs: z.array(logState),
   /** Paths that were there at the very first start, and could not be opened yet. */
   waiting: z.array(z.string()),
+  /** Where files were read to that are gone, and since when; absent in states of earlier versions. */
+  departed: z.array(z.object({ path: z.string(), at: z.number(), file: fileState })).default([]),
 })
 
 const MINUTE_MS = 60_000
 /** More means that the path pattern is too broad. */
 const MAX_LOGS = 500
+/** How long it is kept where a file was read to that is gone, in milliseconds; and of how many files. */
+const DEPARTED_LIFE_MS = 7 * 24 * 3_600_000
+const MAX_DEPARTED = 500
 /** Bytes read at a poll; more is left to the next ones, so that nothing else has to wait for long. */
 const MAX_BYTES_PER_READ = 16 * 1024 * 1024
 
@@ -51,6 +56,7 @@ export class LogFollower {
   readonly #waiting: Set<string>
   /** Patterns whose files existed at the beginning of a poll: what they match newly has appeared since. */
   readonly #known: Set<string>
+  #departed: z.output<typeof followerState>['departed']
   #polledAt: number | null
   #turn = 0
   #lagging = false
@@ -62,6 +68,7 @@ export class LogFollower {
     this.#known = new Set(state?.files)
     this.#polledAt = state?.looked ?? null
     this.#waiting = new Set(state?.waiting)
+    this.#departed = state?.departed ?? []
     for (const log of state?.logs ?? []) {
       if (this.#isMeant(log.path)) this.#logs.set(log.path, new FollowedLog(log.path, options.notices, log))
     }
@@ -74,6 +81,7 @@ export class LogFollower {
       looked: this.#polledAt === null ? null : Math.floor(this.#polledAt / MINUTE_MS) * MINUTE_MS,
       logs: [...this.#logs.values()].map((log) => log.state()),
       waiting: [...this.#waiting],
+      departed: [...this.#departed],
     }
   }
 
@@ -155,7 +163,17 @@ export class LogFollower {
       interval: this.#options.interval,
       isOthers: (key) => [...this.#logs.values()].some((other) => other !== log && other.reads(key)),
       isLog: (path) => this.#logs.has(path),
+      departed: (path) => this.#departed.filter((one) => one.path === path).map(({ file }) => file),
+      depart: (path, file) => this.#depart(path, file, now),
     }
+  }
+
+  #depart(path: string, file: FileState, now: number): void {
+    if (file.position === 0) return
+    const others = this.#departed.filter(
+      (one) => now - one.at < DEPARTED_LIFE_MS && !(one.path === path && one.file.key === file.key),
+    )
+    this.#departed = [{ path, at: now, file }, ...others].slice(0, MAX_DEPARTED)
   }
 
   async #read(now: number, problems: string[]): Promise<void> {

@@ -1,6 +1,6 @@
 /** Says what was lost, or may be, when files were truncated, removed or compressed before they were read. Pure. */
 import type { Notice } from '../source.ts'
-import type { FollowedFile } from './followed-file.ts'
+import type { FileState, FollowedFile } from './followed-file.ts'
 import { type LogSnapshot, namesOf } from './snapshot.ts'
 
 /** The time of a poll, and its relation to the last one and to other logs. Times in milliseconds. */
@@ -10,6 +10,10 @@ export interface Poll {
   last: number | null
   /** The poll interval. */
   interval: number
+  /** Where files of a log were read to that are gone, the newest first. */
+  departed(path: string): FileState[]
+  /** Keeps where a file was read to that is gone: it may come back. */
+  depart(path: string, file: FileState): void
   /** Whether another log reads that file. */
   isOthers(key: string): boolean
   /** Whether a path is followed as a separate log. */
