@@ -60,6 +60,43 @@ export function checkFields(
   return { values: Object.fromEntries(checked), mistakes }
 }
 
+/**
+ * Values in which texts that stand for a number or a bool are one, where such a field is declared: labels of signals are
+ * always texts. What stands for none stays as it is, and is reported by {@link checkFields}.
+ */
+export function convertTexts(
+  fields: Readonly<Fields>,
+  values: Readonly<Record<string, unknown>>,
+  depth = 0,
+): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => {
+      const field = Object.hasOwn(fields, key) ? fields[key] : undefined
+      return [key, field === undefined || depth === MAX_DEPTH ? value : converted(field, value, fields, depth)]
+    }),
+  )
+}
+
+function converted(field: InputField, value: unknown, siblings: Readonly<Fields>, depth: number): unknown {
+  if (typeof value === 'string') return fromText(field.type, value)
+  if (!isObject(value)) return value
+  const inner = field.recursive ? siblings : field.field
+  if (inner !== undefined) return convertTexts(inner, value, depth + 1)
+  const { values: type } = field
+  if (type === undefined) return value
+  const entries = Object.entries(value)
+  return Object.fromEntries(entries.map(([key, each]) => [key, typeof each === 'string' ? fromText(type, each) : each]))
+}
+
+/** JSON's own notation of numbers, and Prometheus's, which allows a plus sign. */
+const NUMBER = /^[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/
+
+function fromText(type: InputField['type'], text: string): unknown {
+  if (type === 'number' && NUMBER.test(text) && Number.isFinite(Number(text))) return Number(text)
+  if (type === 'bool' && (text === 'true' || text === 'false')) return text === 'true'
+  return text
+}
+
 /** Whether a JSON value is of a field's type; whether a string is a URL is another question. */
 export function isOfType(value: unknown, type: InputField['type']): boolean {
   switch (type) {

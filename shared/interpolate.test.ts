@@ -24,6 +24,13 @@ describe('interpolate', () => {
     },
   )
 
+  it('name with other characters → by its index', () => {
+    const labels = { 'host.name': 'web-1', 'instance-id': 'i-1' }
+    const text = '${labels["host.name"]} ${labels["instance-id"]}'
+    expect(interpolate(text, { ...FIRING, labels })).toBe('web-1 i-1')
+    expect(() => interpolate('${labels["other name"]}', { ...FIRING, labels })).toThrow(InterpolationError)
+  })
+
   it('escaped → literal', () => {
     expect(interpolate('$${value} is ${value}', FIRING)).toBe('${value} is 0.25')
   })

@@ -10,7 +10,8 @@ export interface SignalFacts {
 export class InterpolationError extends Error {}
 
 /**
- * Replaces `${labels.x}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` is a literal `${`.
+ * Replaces `${labels.x}`, `${labels["x"]}`, `${annotations.x}` and `${value}` in all texts of a JSON value; `$${` is a
+ * literal `${`.
  *
  * @throws InterpolationError when what it names isn't there: half a target must not trigger anything
  */
@@ -26,8 +27,9 @@ function fill(value: unknown, signal: SignalFacts): unknown {
 }
 
 function fillText(text: string, signal: SignalFacts): string {
-  return text.replace(EXPRESSION, (expression: string, kind: string | undefined, name: string) => {
+  return text.replace(EXPRESSION, (expression: string, kind?: string, plain?: string, quoted?: string) => {
     if (expression === ESCAPED) return '${'
+    const name = plain ?? quoted ?? ''
     const fields = kind === 'labels' ? signal.labels : signal.annotations
     const found = kind === undefined ? signal.value : Object.hasOwn(fields, name) ? fields[name] : null
     if (found === null || found === undefined)
@@ -37,4 +39,4 @@ function fillText(text: string, signal: SignalFacts): string {
 }
 
 const ESCAPED = '$${'
-const EXPRESSION = /\$\$\{|\$\{(?:(labels|annotations)\.([A-Za-z0-9_]+)|value)\}/g
+const EXPRESSION = /\$\$\{|\$\{(?:(labels|annotations)(?:\.([A-Za-z0-9_]+)|\["([^"]+)"\])|value)\}/g

@@ -10,6 +10,12 @@ export interface Unavailable {
   detail: string
 }
 
+/** It is not known yet whether a worker can take a start. */
+export interface Starting {
+  code: 'starting'
+  detail: string
+}
+
 /** The nodes of one type in a datacenter, as its roster knows them. */
 export interface Fleet {
   type: string

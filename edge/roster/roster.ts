@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
 import type { LiveNode } from '../../shared/wire.ts'
-import type { Fleet, Unavailable } from '../ledger/types.ts'
+import type { Fleet, Starting, Unavailable } from '../ledger/types.ts'
 import { migrate } from '../migrate.ts'
 
 /** How long one heartbeat keeps a node alive. */
@@ -97,9 +97,19 @@ export class Roster extends DurableObject<Env> {
   /**
    * Whether a live worker can take a start: one serves `taskQueue`, and one on `workflowQueue` has registered the type.
    *
-   * @returns null when it can, else why not
+   * @returns null when it can, else why not; `starting` while nodes that are known have not reported since a restart
    */
-  availability(taskQueue: string, workflowQueue: string, workflowType: string): Unavailable | null {
+  availability(taskQueue: string, workflowQueue: string, workflowType: string): Unavailable | Starting | null {
+    const problem = this.#unavailability(taskQueue, workflowQueue, workflowType)
+    const isKnown = problem === null || Date.now() - this.#born >= HEARTBEAT_LIFE_MS
+    if (isKnown || [...this.#known.keys()].every((node) => this.#nodes.has(node))) return problem
+    return {
+      code: 'starting',
+      detail: `${problem.detail}, but not every node has reported since the coordinator started`,
+    }
+  }
+
+  #unavailability(taskQueue: string, workflowQueue: string, workflowType: string): Unavailable | null {
     for (const queue of new Set([taskQueue, workflowQueue])) {
       if (this.#serving(queue).next().done)
         return { code: 'no_worker', detail: `no live worker serves the task queue ${queue}` }

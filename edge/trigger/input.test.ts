@@ -37,3 +37,32 @@ it.each([
   [{ unit: 'a', 'x/y': 1 }, ['/input/x~1y']],
   [JSON.parse('{"unit":"a","__proto__":{}}') as Record<string, unknown>, ['/input/__proto__']],
 ])('input: %j → refused at %j', (input, paths) => expect(mistakes(input)).toEqual(paths))
+
+it('input from a signal, texts that stand for numbers and bools → converted', () => {
+  const input = { unit: 'a', count: '1e2', force: 'true', options: { n: '5' } }
+  expect(validateInput(FIELDS, input, true)).toEqual({ unit: 'a', count: 100, force: true, options: { n: '5' } })
+  expect(mistakes(input)).toEqual(['/input/count', '/input/force'])
+})
+
+it.each(['', ' 5', '0x10', 'NaN', 'Infinity', '1e999', '5s'])(
+  'input from a signal, %j for a number → rejected',
+  (count) => {
+    expect(() => validateInput(FIELDS, { unit: 'a', count }, true)).toThrow(ProblemError)
+  },
+)
+
+it('input from a signal, nested fields → converted too', () => {
+  const fields: Record<string, InputField> = {
+    check: {
+      type: 'object',
+      required: true,
+      field: { expectStatus: { type: 'number', required: true }, url: { type: 'string', required: true } },
+    },
+    limits: { type: 'object', required: false, values: 'number' },
+  }
+  const input = { check: { expectStatus: '204', url: '8080' }, limits: { a: '1', b: '-2.5' } }
+  expect(validateInput(fields, input, true)).toEqual({
+    check: { expectStatus: 204, url: '8080' },
+    limits: { a: 1, b: -2.5 },
+  })
+})

@@ -2,7 +2,7 @@
 import type { Config } from '../../shared/config.ts'
 import { exclusiveWorkflows, resolveConstraints, type Workflow } from '../../shared/workflows.ts'
 import { checkAt } from '../http/problem.ts'
-import type { Fleet, Trigger, Unavailable } from '../ledger/types.ts'
+import type { Fleet, Starting, Trigger, Unavailable } from '../ledger/types.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'
 import { validateInput } from './input.ts'
 import type { TriggerRequest } from './request.ts'
@@ -17,7 +17,7 @@ import { findWorkflow } from './workflow.ts'
 export async function resolveTrigger(ledgers: Ledgers, config: Config, request: TriggerRequest): Promise<Trigger> {
   const { workflow, caller, reason, trigger, valid_for, pointer, traceparent } = request
   const checked = checkAt(pointer, () => checkTarget(config, workflow, request.target))
-  const input = checkAt(pointer, () => validateInput(workflow.input, request.input))
+  const input = checkAt(pointer, () => validateInput(workflow.input, request.input, trigger?.fingerprint !== undefined))
   const bound = await boundDatacenter(ledgers, request)
   return route(ledgers, config, workflow, checked, bound, {
     caller,
@@ -60,12 +60,13 @@ async function route(
   const { taskQueue, workflowQueue } = queuesOf(workflow, checked, datacenter)
   const roster = ledgers.roster(datacenter)
   const countsNodes = node !== null && workflow.constraint.some(({ kind }) => kind === 'maxUnavailable')
-  const [unavailable, fleets] = await orUnavailable(() =>
+  const [availability, fleets] = await orUnavailable(() =>
     Promise.all([
-      roster.availability(taskQueue, workflowQueue, workflow.type) as Promise<Unavailable | null>,
+      roster.availability(taskQueue, workflowQueue, workflow.type) as Promise<Unavailable | Starting | null>,
       countsNodes ? (roster.fleetsOf(node) as Promise<Fleet[] | null>) : [],
     ]),
   )
+  const isStarting = availability?.code === 'starting'
   return {
     workflow: workflow.name,
     datacenter,
@@ -79,9 +80,9 @@ async function route(
     constraints: resolveConstraints(config, workflow),
     exclusive: exclusiveWorkflows(config),
     fleets: fleets ?? [],
-    starting: fleets === null ? 'it is not known yet which nodes are live' : null,
+    starting: fleets === null ? 'it is not known yet which nodes are live' : isStarting ? availability.detail : null,
     datacenters: ledgers.datacenters,
-    unavailable,
+    unavailable: isStarting ? null : availability,
     start: {
       namespace: config.coordinator.temporal.namespace,
       workflowType: workflow.type,

@@ -1,4 +1,5 @@
 /** One call to the coordinator, printed, and turned into an exit code. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from '@commander-js/extra-typings'
 import type { Problem } from '../../shared/wire.ts'
 import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
@@ -11,8 +12,12 @@ export interface ClientOptions extends CoordinatorOptions {
   json: boolean
 }
 
+/** How long a coordinator that has just started is waited for, in milliseconds: its nodes report within 15 s. */
+const START_TIMEOUT_MS = 30_000
+const START_POLL_MS = 1000
+
 /**
- * Sends one request.
+ * Sends one request, and again while the coordinator answers that it is starting: it has done nothing then.
  *
  * @throws CommandError `unreachable`
  */
@@ -24,7 +29,14 @@ export async function call(
 ): Promise<CoordinatorAnswer> {
   const client = new CoordinatorClient(await coordinatorAddress(options))
   try {
-    return await client.request(method, path, request)
+    const deadline = performance.now() + START_TIMEOUT_MS
+    for (let isFirst = true; ; isFirst = false) {
+      const answer = await client.request(method, path, request)
+      const { code, detail } = (answer.json ?? {}) as Partial<Problem>
+      if (answer.status !== 503 || code !== 'starting' || performance.now() > deadline) return answer
+      if (isFirst) console.error(`waiting for the coordinator, which is starting: ${detail}`)
+      await sleep(START_POLL_MS)
+    }
   } catch (error) {
     if (error instanceof CoordinatorUnreachable) throw new CommandError(error.message, EXIT.unreachable)
     throw error

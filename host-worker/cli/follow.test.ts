@@ -27,6 +27,7 @@ it('--wait: coordinator starting → waits; invalid question → error', async (
   })
   await new Promise<void>((resolve) => coordinator.listen(0, '127.0.0.1', resolve))
   const said: string[] = []
+  const waiting = vi.spyOn(console, 'error').mockImplementation(() => undefined)
   vi.spyOn(process.stderr, 'write').mockImplementation((text) => {
     said.push(String(text))
     return true
@@ -36,7 +37,8 @@ it('--wait: coordinator starting → waits; invalid question → error', async (
     const options = { coordinator: `http://127.0.0.1:${port}`, project: '.', json: false }
     expect((await followExecution(options, EXECUTION as unknown as Execution)).status).toBe(404)
     expect(answers).toEqual([])
-    expect(said.filter((line) => line.includes('does not answer'))).toHaveLength(2)
+    expect(said.filter((line) => line.includes('does not answer'))).toHaveLength(1)
+    expect(waiting).toHaveBeenCalledExactlyOnceWith('waiting for the coordinator, which is starting: not yet')
   } finally {
     vi.restoreAllMocks()
     coordinator.closeAllConnections()

@@ -15,7 +15,7 @@ const MAX_ERRORS = 20
 
 /** The message for everything that HCL would have to compute. */
 export const NO_EXPRESSIONS =
-  'expressions are not supported; only ${labels.x}, ${annotations.x} and ${value} in detectors.hcl'
+  'expressions are not supported; only ${labels.x}, ${labels["x"]}, ${annotations.x} and ${value} in detectors.hcl'
 
 /** An HCL file as far as it could be read. */
 export interface Hcl {
@@ -268,6 +268,12 @@ class Parser {
     }
     scanner.skipSpace()
     if (!/[=:]/.test(scanner.next)) {
+      scanner.skipExpression('=:\n,}')
+      name = null
+    }
+    // A comparison as a key, and no separator yet.
+    while (scanner.text.startsWith('==', scanner.offset)) {
+      scanner.offset += 2
       scanner.skipExpression('=:\n,}')
       name = null
     }

@@ -1,8 +1,16 @@
 import { expect, test } from 'vitest'
 import { escapeTemplate, isTemplateExpression } from './template.ts'
 
-test('isTemplateExpression: three forms → true', () => {
-  for (const form of ['value', 'labels.node', 'annotations._x1']) expect(isTemplateExpression(form)).toBe(true)
+test('isTemplateExpression: its forms → true', () => {
+  const forms = [
+    'value',
+    'labels.node',
+    'annotations._x1',
+    'labels["host.name"]',
+    'annotations["a b-c/d"]',
+    'labels["1"]',
+  ]
+  for (const form of forms) expect(isTemplateExpression(form)).toBe(true)
   for (const form of [
     '',
     'values',
@@ -11,7 +19,11 @@ test('isTemplateExpression: three forms → true', () => {
     'labels.1',
     'labels.a-b',
     'labels.a.b',
-    'labels["a"]',
+    'labels[a]',
+    'labels[""]',
+    'labels["a\\"b"]',
+    'labels["${x}"]',
+    'labels[0]',
     'var.x',
   ]) {
     expect(isTemplateExpression(form)).toBe(false)

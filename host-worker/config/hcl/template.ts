@@ -1,6 +1,9 @@
-/** Whether the inside of a `${…}` is one of the three forms that a detector interpolates. */
+/**
+ * Whether the inside of a `${…}` is one of the forms that a detector interpolates: `value`, `labels.x` or
+ * `labels["x"]`, and the same of annotations. Names as they come, such as `host.name`, need the second form.
+ */
 export function isTemplateExpression(expression: string): boolean {
-  return /^(?:value|(?:labels|annotations)\.[A-Za-z_]\w*)$/.test(expression)
+  return /^(?:value|(?:labels|annotations)(?:\.[A-Za-z_]\w*|\["[^"\\${}%\p{Cc}]+"\]))$/u.test(expression)
 }
 
 /** Literal text as it is written in a detector's `target` and `input`, where `$${` means `${` and is not interpolated. */

@@ -9,7 +9,7 @@ detector "a" {
   workflow = "restart-service"
   interval = "${var.interval}"
   target { node   = "${upper(labels.node)}" }
-  input = { x = "${labels["x"]}",
+  input = { x = "${labels[x]}",
     y = ["", "${~ value ~}"],
       z = "$$${value}",
   }
