@@ -100,7 +100,7 @@ function accessLog(config: Config): MiddlewareHandler<App> {
     context.res.headers.set('date', new Date().toUTCString())
     const { method, path, raw } = context.req
     countRejection(context, addressOf(raw))
-    if (!isLogged(config, method, path)) return
+    if (!isLogged(config, method, path) || isRoutine(method, path, context.res.status)) return
     const { caller, pass } = context.var
     log('info', 'request', {
       request_id: id,
@@ -112,4 +112,9 @@ function accessLog(config: Config): MiddlewareHandler<App> {
       ms: Date.now() - began,
     })
   }
+}
+
+/** A heartbeat that was accepted: of a large fleet, there would be hardly any other lines. */
+function isRoutine(method: string, path: string, status: number): boolean {
+  return method === 'PUT' && path.startsWith('/v1/nodes/') && status < 300
 }

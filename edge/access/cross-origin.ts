@@ -13,7 +13,11 @@ import { ProblemError } from '../http/problem.ts'
 export function refuseCrossOrigin(headers: Headers, hosts: readonly string[] | null): void {
   const host = headers.get('host')?.toLowerCase() ?? ''
   if (hosts !== null && !hosts.includes(host.replace(/:\d+$/, ''))) {
-    throw new ProblemError('forbidden', `this coordinator is not ${JSON.stringify(host)}`)
+    const own = hosts.join(', ')
+    throw new ProblemError(
+      'forbidden',
+      `this coordinator is not ${JSON.stringify(host)}: add the name to hosts in server_config (now ${own})`,
+    )
   }
   const origin = headers.get('origin')?.toLowerCase()
   // Browsers send it, programs don't.

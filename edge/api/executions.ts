@@ -115,7 +115,7 @@ async function cancelExecution(context: AppContext): Promise<Response> {
   const { value } = parseBody(cancelSchema, context.req.raw, context.var.body)
   const reason = value.reason ?? `canceled by ${context.var.caller}`
   const change = await changeExecution(ledgers, context.req.param('id') ?? '', (ledger, id) =>
-    ledger.cancel(id, reason),
+    ledger.cancel(id, context.var.caller, reason),
   )
   if (change.kind === 'changed') return context.json(change.execution, 202)
   throw new ProblemError('already_closed', `the execution has ended: ${change.execution.status}`)

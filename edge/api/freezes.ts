@@ -84,11 +84,10 @@ async function addFreeze(context: AppContext): Promise<Response> {
 }
 
 async function removeFreeze(context: AppContext): Promise<Response> {
-  const { ledgers } = context.var
+  const { ledgers, caller } = context.var
   const id = context.req.param('id') ?? ''
-  const found = isExecutionId(id)
-    ? await orUnavailable(() => ledgers.every(async (datacenter): Promise<boolean> => ledgers.of(datacenter).lift(id)))
-    : []
+  const lift = async (datacenter: string): Promise<boolean> => ledgers.of(datacenter).lift(id, caller)
+  const found = isExecutionId(id) ? await orUnavailable(() => ledgers.every(lift)) : []
   if (!found.includes(true)) throw new ProblemError('not_found', 'there is no such freeze')
   return context.body(null, 204)
 }

@@ -28,7 +28,7 @@ export const workflowRoutes: readonly Route[] = [
     body: resetSchema,
     summary: 'Clear a tripped maxFailure',
     answers: { 200: null },
-    problems: ['unknown_workflow', 'unsupported_media_type', 'bad_request'],
+    problems: ['unknown_workflow', 'unsupported_media_type', 'bad_request', 'not_tripped'],
   },
   {
     method: 'GET',
@@ -75,9 +75,16 @@ async function resetWorkflow(context: AppContext): Promise<Response> {
     throw refuse('/node', 'its maxFailure does not count per node')
   }
   const by = { caller: context.var.caller, reason: value.reason }
-  await orUnavailable(() =>
-    ledgers.every(async (datacenter) => ledgers.of(datacenter).reset(workflow.name, value.node ?? null, by)),
-  )
+  const node = value.node ?? null
+  const clear = async (datacenter: string): Promise<boolean> => ledgers.of(datacenter).reset(workflow.name, node, by)
+  const cleared = await orUnavailable(() => ledgers.every(clear))
+  if (!cleared.includes(true)) {
+    const where = node === null ? '' : ` on ${node}`
+    throw new ProblemError(
+      'not_tripped',
+      `no failure of ${workflow.name}${where} is counted: there is nothing to reset`,
+    )
+  }
   return context.json(await describe(ledgers, config, workflow))
 }
 

@@ -24,6 +24,7 @@ const TITLES = {
   already_closed: [409, 'Already Closed'],
   not_awaiting_approval: [409, 'Not Awaiting Approval'],
   not_lost: [409, 'Not Lost'],
+  not_tripped: [409, 'Not Tripped'],
   frozen: [423, 'Frozen'],
   no_worker: [503, 'No Worker'],
   workflow_not_registered: [503, 'Workflow Not Registered'],

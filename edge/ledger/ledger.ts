@@ -164,7 +164,7 @@ export class LedgerObject extends DurableObject<Env> {
   }
 
   /** Cancels an execution: one that has not started never will, a running one is asked to stop. */
-  cancel(id: string, reason: string): ChangeResult {
+  cancel(id: string, caller: string, reason: string): ChangeResult {
     const { executions } = this.#store
     const row = executions.get(id)
     if (row === null || !row.admitted || row.phase === 'reserving') return { kind: 'unknown' }
@@ -177,17 +177,21 @@ export class LedgerObject extends DurableObject<Env> {
       else executions.update({ ...row, cancel: reason, nextAt: now })
       this.#alarm.arm()
     })
-    log('info', 'cancel', { execution: id, workflow: row.workflow, detail: reason })
+    log('info', 'cancel', { execution: id, workflow: row.workflow, caller, detail: reason })
     return { kind: 'changed', execution: toWire(this.#row(id)) }
   }
 
-  /** Clears what a `maxFailure` has counted: of a workflow and all its nodes, or of one node. */
-  reset(workflow: string, node: string | null, { caller, reason }: Attribution): void {
-    log('warn', 'reset', { workflow, node, caller, reason })
-    this.ctx.storage.transactionSync(() => {
-      const scope = scopeName(workflow, node)
-      this.#store.failures.reset(scope, node === null ? scopeName(workflow, '') : null)
-    })
+  /**
+   * Clears what a `maxFailure` has counted: of a workflow and all its nodes, or of one node.
+   *
+   * @returns whether it had counted anything
+   */
+  reset(workflow: string, node: string | null, { caller, reason }: Attribution): boolean {
+    const cleared = this.ctx.storage.transactionSync(() =>
+      this.#store.failures.reset(scopeName(workflow, node), node === null ? scopeName(workflow, '') : null),
+    )
+    if (cleared) log('warn', 'reset', { workflow, node, caller, reason })
+    return cleared
   }
 
   /** Adds a freeze: from now on nothing that it covers is admitted or sent. Idempotent. */
@@ -197,10 +201,10 @@ export class LedgerObject extends DurableObject<Env> {
   }
 
   /** Lifts a freeze; starts that it held back are sent. @returns whether it existed */
-  lift(id: string): boolean {
+  lift(id: string, caller: string): boolean {
     return this.ctx.storage.transactionSync(() => {
       if (!this.#store.freezes.remove(id)) return false
-      log('warn', 'thaw', { freeze: id })
+      log('warn', 'thaw', { freeze: id, caller })
       this.#store.schedule.hastenPending(Date.now())
       this.#alarm.arm()
       return true

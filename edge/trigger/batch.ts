@@ -80,11 +80,14 @@ export async function startBatch(context: BatchContext, signals: readonly Signal
       : signal.requested.map((requested) => ({ signal, requested })),
   )
   let starts = 0
+  const isLarge = jobs.filter(({ requested }) => requested !== null).length > MAX_STARTS
   const outcomes = await pLimit(MAX_PARALLEL).map(jobs, async ({ signal, requested }) => {
     const { fingerprint, status, fallback } = signal
     if (requested === null) return { signal, item: { fingerprint, status, ...NOT_REQUESTED, ...fallback } }
-    starts += 1
-    const isTooMany = starts > MAX_STARTS
+    // What was started by an earlier request takes no place, or the rest of a large group would never get one.
+    const isKnown = await isStarted({ ...context, isLarge }, requested, deadline)
+    if (!isKnown) starts += 1
+    const isTooMany = !isKnown && starts > MAX_STARTS
     const outcome = isTooMany ? refusal(context, requested, TOO_MANY) : await tryStart(context, requested, deadline)
     return { signal, item: { fingerprint, status, ...outcome } }
   })
@@ -109,6 +112,30 @@ const NOT_REQUESTED = {
 
 const LATE = new ProblemError('overloaded', 'it was not decided in time')
 const TOO_MANY = new ProblemError('too_large', `one request starts at most ${MAX_STARTS} workflows`)
+
+/** Whether a start was admitted already; asked only in a request that may have too many. False without an answer in time. */
+async function isStarted(
+  { isLarge, ledgers, caller }: BatchContext & { isLarge: boolean },
+  { workflow, deduplicationKey }: RequestedStart,
+  deadline: number,
+): Promise<boolean> {
+  const milliseconds = deadline - Date.now()
+  if (!isLarge || milliseconds <= 0) return false
+  const key = await keyOf(deduplicationKey)
+  const known = ledgers.any(async (datacenter) => {
+    const isKnown = await ledgers.of(datacenter).hasKey(workflow, caller, key)
+    return isKnown ? true : null
+  })
+  return pTimeout(known, { milliseconds, fallback: () => null }).then(
+    (found) => found !== null,
+    () => false,
+  )
+}
+
+/** The idempotency key of a start. */
+function keyOf(deduplicationKey: readonly string[]): Promise<string> {
+  return sha256(JSON.stringify(deduplicationKey))
+}
 
 async function tryStart(context: BatchContext, requested: RequestedStart, deadline: number): Promise<Outcome> {
   const milliseconds = deadline - Date.now()
@@ -135,7 +162,7 @@ async function startOne(
   if (JSON.stringify(input).length > MAX_INPUT_LENGTH) {
     throw new ProblemError('invalid_input', `the input is over ${MAX_INPUT_LENGTH / 1024} KiB`)
   }
-  const key = await sha256(JSON.stringify(deduplicationKey))
+  const key = await keyOf(deduplicationKey)
   return start(ledgers, config, {
     workflow,
     caller,

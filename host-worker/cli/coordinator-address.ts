@@ -35,7 +35,10 @@ export interface TlsOptions {
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
   const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
-  if (given !== undefined) return parseAddress(given, tlsFiles(options), options.plaintext === true)
+  if (given !== undefined) {
+    const files = { ...environmentTls(), ...definedOf(options) }
+    return parseAddress(given, tlsFiles(files), options.plaintext === true)
+  }
   const data = dataDirectory(options)
   const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
   const socket = text === null ? socketPath(resolve(data)) : (JSON.parse(text) as DevFile).socket
@@ -54,18 +57,23 @@ export function dataDirectory(options: { project: string; data?: string | undefi
   return options.data ?? join(options.project, '.resile')
 }
 
+/** The files that the environment names. */
+export function environmentTls(): TlsOptions {
+  const { RESILE_CA, RESILE_CERT, RESILE_KEY } = process.env
+  return { ca: RESILE_CA || undefined, cert: RESILE_CERT || undefined, key: RESILE_KEY || undefined }
+}
+
+function definedOf({ ca, cert, key }: TlsOptions): TlsOptions {
+  return Object.fromEntries(Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined))
+}
+
 /**
- * The files that options and environment name.
+ * The files that options name.
  *
  * @throws CommandError `usage` for a certificate without its key, and the other way round
  */
 export function tlsFiles(options: TlsOptions): CredentialFiles {
-  const { RESILE_CA, RESILE_CERT, RESILE_KEY } = process.env
-  const files = {
-    ca_file: options.ca ?? (RESILE_CA || undefined),
-    cert_file: options.cert ?? (RESILE_CERT || undefined),
-    key_file: options.key ?? (RESILE_KEY || undefined),
-  }
+  const files = { ca_file: options.ca, cert_file: options.cert, key_file: options.key }
   if ((files.cert_file === undefined) !== (files.key_file === undefined)) {
     throw new CommandError('a client certificate needs its key: --cert and --key go together', EXIT.usage)
   }

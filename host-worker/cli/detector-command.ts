@@ -24,7 +24,7 @@ interface DetectorOptions extends CoordinatorOptions {
 export async function detector(options: DetectorOptions): Promise<void> {
   if (options.json && !options.explain) throw new CommandError('--json goes with --explain', EXIT.usage)
   const overlays = options.overlay === undefined ? [] : [options.overlay]
-  const { detectors: all, dir } = await loadOrFail(options.project, { development: true, overlays })
+  const { detectors: all, dir } = await loadOrFail(options.project, { development: true, host: true, overlays })
   const detectors = pick(all, options.only ?? [])
   const state = join(resolve(dataDirectory(options)), 'detector')
   const stateFile = join(state, 'state.sqlite')

@@ -24,7 +24,7 @@ export interface DoctorOptions extends NodeOptions {
 
 /** `resile doctor`: says what is wrong on a host; exit code 1 when something is. */
 export async function doctor(options: DoctorOptions): Promise<void> {
-  const loaded = await loadProject(options.project, { development: true })
+  const loaded = await loadProject(options.project, { development: true, host: true })
   const checks: Check[] = [
     { name: 'runtime', run: () => checkRuntime() },
     { name: 'config', run: () => checkConfig(loaded) },

@@ -1,11 +1,12 @@
 /** Which node a command is about, and whom that node talks to. */
+import { resolve } from 'node:path'
 import { type WorkerConfig, workerSchema } from '../../shared/config.ts'
 import type { Project } from '../config/project.ts'
 import { systemdCommands } from '../config/systemd-commands.ts'
 import { credentialFilesIn } from '../net/client-credentials.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { usage } from '../process/exit-codes.ts'
-import { parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
+import { environmentTls, parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 
 /** The command line's settings of a node; the others are in worker.hcl. */
 export interface NodeOptions extends TlsOptions {
@@ -54,8 +55,28 @@ export function nodeConfig(options: NodeOptions, project: Pick<Project, 'worker'
     temporal,
     ...(metrics === undefined ? {} : { metrics }),
     ...(bootIdFile === undefined ? {} : { boot_id_file: bootIdFile }),
+    ...absolutePaths(options.project, file),
     // What worker.hcl says itself comes first.
     command: { ...systemdCommands(file?.systemd), ...project.commands },
+  }
+}
+
+/** Files that worker.hcl names are relative to it. */
+function absolutePaths(project: string, file: WorkerConfig | null): Partial<WorkerConfig> {
+  if (file === null) return {}
+  const { coordinator, permits, load_balancer } = file
+  const balancers = Object.entries(load_balancer).map(([name, balancer]): [string, typeof balancer] => {
+    const token = balancer.http?.token_file
+    if (balancer.http === undefined || token === undefined) return [name, balancer]
+    return [name, { ...balancer, http: { ...balancer.http, token_file: resolve(project, token) } }]
+  })
+  const { ca_file, cert_file, key_file } = coordinator ?? {}
+  return {
+    permits: { ...permits, jwks_files: permits.jwks_files.map((path) => resolve(project, path)) },
+    load_balancer: Object.fromEntries(balancers),
+    ...(coordinator === undefined
+      ? {}
+      : { coordinator: { ...coordinator, ...credentialFilesIn(project, { ca_file, cert_file, key_file }) } }),
   }
 }
 
@@ -77,7 +98,11 @@ export function nodeCoordinator(
   config: Pick<WorkerConfig, 'coordinator'>,
 ): CoordinatorAddress {
   const plaintext = options.plaintext === true || config.coordinator?.plaintext === true
-  return parseAddress(address, { ...config.coordinator, ...given(tlsFiles(options)) }, plaintext)
+  const { ca_file, cert_file, key_file } = config.coordinator ?? {}
+  // What this node is configured for says more than what the shell has for all commands.
+  const own = cert_file === undefined ? {} : { cert_file, key_file }
+  const files = { ...tlsFiles(environmentTls()), ...given({ ca_file, ...own }), ...given(tlsFiles(options)) }
+  return parseAddress(address, files, plaintext)
 }
 
 /** Those of its keys that have a value. */

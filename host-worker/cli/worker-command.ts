@@ -23,7 +23,7 @@ interface WorkerOptions extends NodeOptions {
 /** `resile worker` */
 export async function worker(options: WorkerOptions): Promise<void> {
   const overlays = options.overlay === undefined ? [] : [options.overlay]
-  const project = await loadOrFail(options.project, { development: true, overlays })
+  const project = await loadOrFail(options.project, { development: true, host: true, overlays })
   const config = nodeConfig(options, project)
   const coordinator = options.coordinator ?? config.coordinator?.url
   if (coordinator === undefined)

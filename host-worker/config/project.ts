@@ -50,10 +50,15 @@ export interface LoadOptions {
   development: boolean
   /** Directories whose worker.hcl commands and detectors.hcl detectors are added. */
   overlays?: readonly string[]
+  /** Whether a host asks: it needs its own files alone, and may lack coordinator.hcl and the workflows. */
+  host?: boolean
 }
 
 const TOP = { line: 1, column: 1 }
 const FILES = ['coordinator.hcl', 'detectors.hcl', 'worker.hcl']
+const ELSEWHERE_HCL = { datacenter: 'elsewhere' }
+/** Stands for coordinator.hcl on a host that has none: nothing of it is used there. */
+const ELSEWHERE = { input: ELSEWHERE_HCL, output: coordinatorSchema.parse(ELSEWHERE_HCL) }
 /** An overlay's worker.hcl only adds commands: the node is configured in the project's. */
 const overlayWorkerSchema = workerSchema.partial({ node: true, datacenter: true })
 
@@ -69,13 +74,19 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     const errors = inFile('.', [problem(TOP, FILE_KEY, `${dir} can't be read: ${listing}`)])
     return { dir, errors, warnings: [], project: null }
   }
-  const [coordinator, worker, detectors, workflows, overlays] = await Promise.all([
-    loadFile(join(dir, 'coordinator.hcl'), 'coordinator.hcl', coordinatorSchema, 'coordinator', true),
+  const isHost = options.host === true
+  const [found, worker, detectors, workflows, overlays] = await Promise.all([
+    loadFile(join(dir, 'coordinator.hcl'), 'coordinator.hcl', coordinatorSchema, 'coordinator', !isHost),
     loadFile(join(dir, 'worker.hcl'), 'worker.hcl', workerSchema, 'worker', false),
     loadFile(join(dir, 'detectors.hcl'), 'detectors.hcl', detectorsSchema, 'detectors', false),
     loadWorkflows(dir),
     Promise.all((options.overlays ?? []).map((overlay) => loadOverlay(dir, resolve(overlay)))),
   ])
+  const isAbsent = found.content === null && found.problems.length === 0
+  const isElsewhere = isHost && isAbsent
+  const coordinator = isElsewhere ? { ...found, content: ELSEWHERE } : found
+  // On a host without the workflows nobody knows which there are.
+  const knowsWorkflows = !isHost || workflows.files.size > 0
   const commands = merge(
     'command',
     [worker, ...overlays.map((overlay) => overlay.worker)],
@@ -92,16 +103,15 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     ...merged.clashes,
     ...detecting.flatMap(scheduleErrors),
     ...workflows.problems,
-    ...document.problems,
+    ...(isElsewhere ? [] : document.problems),
     // While its own file has mistakes it isn't known who there is.
-    ...(coordinator.content === null ? [] : wrongEscalations(workflows.files, coordinator.content.output)),
+    ...(coordinator.content === null || isElsewhere
+      ? []
+      : wrongEscalations(workflows.files, coordinator.content.output)),
   ]
   const warnings = [
     ...strayFiles(listing),
-    ...[worker, ...overlays.map((overlay) => overlay.worker)].flatMap((file) =>
-      commandWarnings(file, [...workflows.files.keys()]),
-    ),
-    ...detecting.flatMap((file) => warningsOf(file, workflows.files)),
+    ...(knowsWorkflows ? linkWarnings([worker, ...overlays.map((one) => one.worker)], detecting, workflows.files) : []),
     ...workflows.warnings,
   ]
   if (errors.length > 0 || coordinator.content === null || document.document === null) {
@@ -154,6 +164,18 @@ function merge<
     }
   }
   return { entries, clashes }
+}
+
+/** What commands and detectors say of workflows that is not so. */
+function linkWarnings(
+  workers: readonly Parameters<typeof commandWarnings>[0][],
+  detecting: readonly LoadedFile<typeof detectorsSchema>[],
+  workflows: ReadonlyMap<string, WorkflowFile>,
+): Diagnostic[] {
+  return [
+    ...workers.flatMap((file) => commandWarnings(file, [...workflows.keys()])),
+    ...detecting.flatMap((file) => warningsOf(file, workflows)),
+  ]
 }
 
 function warningsOf(

@@ -97,7 +97,7 @@ class CoordinatorRun {
     if (tls === null && !isLoopback(address.host)) {
       log('warn', 'no_tls', { listen: address, detail: 'enable_tls is false: every caller is anonymous' })
     }
-    const hosts = isLoopback(address.host) && passed === null ? [...LOOPBACK_HOSTS, ...server.hosts] : server.hosts
+    const hosts = ownHosts(address.host, passed === null, server.hosts)
     const guardian = await startGuardian()
     const supervisor = new Supervisor({ guardian, dataDirectory: this.#data })
     supervisor.on('change', ({ kind, name, ...facts }) => log('info', `child_${kind}`, { child: name, ...facts }))
@@ -216,4 +216,16 @@ async function isStarted(supervisor: Supervisor, child: ChildSpec): Promise<bool
     log('error', 'coordinator_not_started', { detail: messageOf(error) })
     return false
   }
+}
+
+/**
+ * The names that the network listener answers to; none for any.
+ *
+ * @param host where it listens, unless a socket was passed
+ */
+function ownHosts(host: string, isOwnSocket: boolean, configured: readonly string[]): readonly string[] {
+  if (isOwnSocket && isLoopback(host)) return [...LOOPBACK_HOSTS, ...configured]
+  // Without any, every name is answered to: an address alone would exclude all names.
+  if (configured.length === 0 || !isOwnSocket) return configured
+  return [...configured, host.includes(':') ? `[${host}]` : host]
 }

@@ -77,7 +77,7 @@ export function explain(store: LedgerStore, trigger: Trigger, verdict: Verdict):
   const trip = store.failures.usage(scope).trip
   const since = trip === null ? '' : ` Tripped at ${new Date(trip.at).toISOString()}`
   const failed = store.failures.newest(scope, 5).join(', ')
-  const reset = `POST /v1/workflows/${trigger.workflow}/reset once the cause is known`
+  const reset = `resile reset ${trigger.workflow} --reason … once the cause is known`
   return `${sentence(binding)}.${since} by ${failed || 'executions no longer kept'}; ${reset}`
 }
 

@@ -57,14 +57,22 @@ export class FailureStore {
       .map(({ execution }) => execution)
   }
 
-  /** Forgets the failures and trips of a scope, and of all scopes whose names begin with `within`, if given. */
-  reset(scope: string, within: string | null): void {
-    for (const table of ['failures', 'trips']) {
-      this.#sql.exec(`DELETE FROM ${table} WHERE scope = ?`, scope)
-      if (within !== null) {
-        this.#sql.exec(`DELETE FROM ${table} WHERE substr(scope, 1, ?) = ?`, within.length, within)
-      }
+  /**
+   * Forgets the failures and trips of a scope, and of all scopes whose names begin with `within`, if given.
+   *
+   * @returns whether there were any
+   */
+  reset(scope: string, within: string | null): boolean {
+    let cleared = 0
+    const forget = (table: string, condition: string, ...values: (string | number)[]): void => {
+      const rows = this.#sql.exec(`DELETE FROM ${table} WHERE ${condition} RETURNING scope`, ...values)
+      cleared += rows.toArray().length
     }
+    for (const table of ['failures', 'trips']) {
+      forget(table, 'scope = ?', scope)
+      if (within !== null) forget(table, 'substr(scope, 1, ?) = ?', within.length, within)
+    }
+    return cleared > 0
   }
 
   /** The scopes that are tripped. */
