@@ -39,8 +39,14 @@ describe('host with its own files alone', () => {
     )
     const there = ['--coordinator', `unix:${dev.file.socket}`, '--temporal-address', dev.at('temporal')]
     const worker = startResile([
-      ...['worker', '--project', project, '--data', dataDirectory()],
-      ...[...there, '--namespace', dev.at('namespace')],
+      'worker',
+      '--project',
+      project,
+      '--data',
+      dataDirectory(),
+      '--namespace',
+      dev.at('namespace'),
+      ...there,
     ])
     atEnd(async () => {
       worker.kill('SIGTERM')

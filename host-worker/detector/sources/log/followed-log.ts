@@ -6,6 +6,7 @@ import type { Notices } from '../matching/notices.ts'
 import { bornApart, type FileIdentity, isAbsent } from './file-identity.ts'
 import { FollowedFile, fileState, type OnLine } from './followed-file.ts'
 import { type Changes, lossesOf, type Poll } from './losses.ts'
+import { resume } from './resume.ts'
 import {
   byAge,
   type LogSnapshot,
@@ -250,21 +251,10 @@ export class FollowedLog {
     if (snapshot.current === null || read.has(snapshot.current.key)) return changes
     const current = await this.#open({ ...snapshot.current, path: this.path })
     opened.push(current)
-    await this.#resume(current, poll)
-    return { ...changes, current }
-  }
-
-  /**
-   * A file that was gone, and is back under its name (a late mount, a directory that was moved away, a link that leads to
-   * an older release again), or replaced by a copy (rsync), goes on where it was.
-   */
-  async #resume(current: FollowedFile, poll: Poll): Promise<void> {
-    const gone = this.#files.filter((file) => file.links === 0 && file.position > 0)
-    for (const other of [...gone.reverse(), ...poll.departed(this.path).map(FollowedFile.restore)]) {
-      if (!(await current.resumes(other))) continue
+    if (await resume(current, this.#files, poll.departed(this.path))) {
       this.#notices.add({ event: 'log_resumed', level: 'info', file: this.path, position: current.position })
-      return
     }
+    return { ...changes, current }
   }
 
   /** A copy of a file, made before that was truncated or removed. */
