@@ -192,7 +192,7 @@ export function isCancelRequested(): boolean {
  *
  * @throws CancelledFailure, or ApplicationFailure `WorkerStopped`, which is retried
  */
-export function refuseCancelled(what: string): void {
+function refuseCancelled(what: string): void {
   if (!Context.current().cancellationSignal.aborted) return
   const message = `${what} was cancelled before it began`
   throw isCancelRequested() ? new CancelledFailure(message) : ApplicationFailure.retryable(message, 'WorkerStopped')
