@@ -15,6 +15,7 @@ import { Readiness } from './readiness.ts'
 import { queueOptions, serveQueues } from './serve-queues.ts'
 import { TemporalLink } from './temporal-link.ts'
 import { temporalLogger } from './temporal-logger.ts'
+import { watchPolls } from './watch-polls.ts'
 import { watchTemporal } from './watch-temporal.ts'
 import type { WorkerRun } from './worker-run.ts'
 
@@ -78,6 +79,9 @@ async function runConnected(
   const sinks = {
     resile: { closed: { fn: (_: unknown, id: string) => heartbeat.reportClosed(id), callDuringReplay: false } },
   }
+  const identity = `${config.node}/${process.pid}`
+  // All are polled over one connection, with the same rights.
+  const polled = queues.slice(0, 1)
   const ended = new AbortController()
   const beside = Promise.all([
     host?.run(ended.signal),
@@ -85,6 +89,14 @@ async function runConnected(
       () => temporal.connection,
       (problem) => noteTemporal(readiness, config.temporal.address, problem),
       ended.signal,
+    ),
+    ...polled.map(({ name }) =>
+      watchPolls(
+        () => temporal.connection,
+        { namespace: config.temporal.namespace, queue: name, takesActivities: run.activities, identity },
+        (problem) => readiness.note('queues', problem),
+        AbortSignal.any([ended.signal, signal]),
+      ),
     ),
   ])
   let renewals = Promise.resolve()
@@ -99,7 +111,7 @@ async function runConnected(
           taskQueue: name,
           sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
           namespace: config.temporal.namespace,
-          identity: `${config.node}/${process.pid}`,
+          identity,
         }),
       ),
     )

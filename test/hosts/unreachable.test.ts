@@ -41,7 +41,23 @@ beforeAll(async () => {
     'worker.hcl': `
       node = "web-1"
       datacenter = "dc1"
-      command "touch" { argv = ["/usr/bin/touch", "touched"] }`,
+      command "slow" {
+        argv      = ["/bin/sleep", "300"]
+        timeout   = "10m"
+        workflows = ["order"]
+      }`,
+    ...workflow(
+      'order',
+      'task_queue_target = "node"',
+      `const { runCommand } = proxyActivities({ startToCloseTimeout: '10m', heartbeatTimeout: '15s' })
+      export async function order(input) {
+        try {
+          return await runCommand(input)
+        } catch (error) {
+          return { type: error.cause?.type ?? error.type, message: error.message }
+        }
+      }`,
+    ),
     // Written by an author who knows nothing of queues and limits.
     ...workflow(
       'look',
@@ -55,7 +71,7 @@ beforeAll(async () => {
       }`,
     ),
   })
-  dev = await startDev({ project, nodes: ['web-1', 'web-2', 'web-3'], flags: ['--no-restart'] })
+  dev = await startDev({ project, nodes: ['web-1', 'web-2', 'web-3', 'web-4'], flags: ['--no-restart'] })
 })
 
 const workerOf = (node: string) => dev.file.processes.find(({ name, role }) => role === 'worker' && name === node)
@@ -82,6 +98,19 @@ test('execution: its host is down, or goes down → fails with host_unreachable,
     await until('a human was told', () => toldOf(id).length > 0)
     expect(toldOf(id)).toMatchObject([{ type: 'execution.failed', execution: { error: { type: 'host_unreachable' } } }])
   }
+})
+
+test('execution: its host is lost while it runs a command → OutcomeUnknown', { timeout: 200_000 }, async () => {
+  const { execution } = await dev.started('order', { target: { node: 'web-4' }, input: { name: 'slow' } })
+  const isBegun = async () => {
+    const { body } = await dev.call<{ steps: { status: string }[] }>(`/v1/executions/${execution.id}/steps`)
+    return body.steps.length > 0
+  }
+  await until('it has begun', isBegun)
+  await new Promise((resolve) => setTimeout(resolve, 5000))
+  kill(workerOf('web-4')?.pid ?? 0, 'SIGKILL')
+  const { result } = await dev.reaches(execution.id, 'completed', { within: 150_000 })
+  expect(result).toMatchObject({ type: 'OutcomeUnknown' })
 })
 
 test('execution: another host is down → completes', async () => {

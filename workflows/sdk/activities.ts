@@ -1,5 +1,13 @@
 /** Arguments and results of a host's activities. */
 
+/** What a host's activity says with its heartbeats. */
+export interface HeartbeatDetails {
+  /** What it waits for, such as another execution's change of the host. */
+  waiting_for?: string
+  /** Whether it has begun to change the host. */
+  begun?: boolean
+}
+
 /** A command of the host's allow-list, with values for its parameters. */
 export interface CommandRequest {
   name: string

@@ -105,6 +105,8 @@ export function loadBalancer(taskQueue?: string): Pick<HostActivities, 'readPool
 
 /** Whether an activity was cut off, so that what it did is unknown. */
 export function isOutcomeUnknown(error: unknown): boolean {
+  // Its host was lost in the middle of it.
+  if (error instanceof ApplicationFailure) return error.type === OUTCOME_UNKNOWN
   if (!(error instanceof ActivityFailure)) return false
   const { cause } = error
   return cause instanceof TimeoutFailure || (cause instanceof ApplicationFailure && cause.type === OUTCOME_UNKNOWN)

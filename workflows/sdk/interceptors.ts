@@ -22,7 +22,8 @@ import {
   type WorkflowOutboundCallsInterceptor,
   workflowInfo,
 } from '@temporalio/workflow'
-import { HOST_UNREACHABLE, STARTED_TOO_LATE } from '../../shared/failure-types.ts'
+import { HOST_UNREACHABLE, OUTCOME_UNKNOWN, STARTED_TOO_LATE } from '../../shared/failure-types.ts'
+import type { HeartbeatDetails } from './activities.ts'
 
 /** Name of the header that carries an execution's routing, as the coordinator sends it. */
 const HEADER = 'resile'
@@ -80,7 +81,7 @@ function wasNeverTaken(error: unknown): error is ActivityFailure {
 function hostUnreachable(cause: ActivityFailure, activity: string, queue: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: HOST_UNREACHABLE,
-    message: `no worker of ${queue} took ${activity} in time: the host is down, or its worker is`,
+    message: `no worker of ${queue} took ${activity} in time: the host or its worker is down, or busy with other activities`,
     nonRetryable: true,
     details: [{ queue, activity }],
     cause,
@@ -122,6 +123,23 @@ function sizeProblem(value: unknown): string | null {
   } catch (error) {
     return error instanceof Error ? error.message : String(error)
   }
+}
+
+/** Whether the host had begun to change anything when it was lost: Temporal keeps what an earlier attempt said. */
+function hadBegun({ cause }: ActivityFailure): boolean {
+  const said =
+    cause instanceof TimeoutFailure ? (cause.lastHeartbeatDetails as HeartbeatDetails | undefined) : undefined
+  return said?.begun === true
+}
+
+function hostLost(cause: ActivityFailure, activity: string, queue: string): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: OUTCOME_UNKNOWN,
+    message: `${queue} had begun ${activity}, and was lost; what it did is unknown, and it is not done again`,
+    nonRetryable: true,
+    details: [{ queue, activity }],
+    cause,
+  })
 }
 
 class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsInterceptor {
@@ -169,7 +187,10 @@ class Routing implements WorkflowInboundCallsInterceptor, WorkflowOutboundCallsI
       return await next({ ...input, options, headers: { ...this.#headers, ...input.headers } })
     } catch (error) {
       if (!wasNeverTaken(error)) throw error
-      throw hostUnreachable(error, input.activityType, taskQueue ?? workflowInfo().taskQueue)
+      const queue = taskQueue ?? workflowInfo().taskQueue
+      throw hadBegun(error)
+        ? hostLost(error, input.activityType, queue)
+        : hostUnreachable(error, input.activityType, queue)
     }
   }
 

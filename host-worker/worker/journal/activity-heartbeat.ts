@@ -1,16 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Context } from '@temporalio/activity'
+import type { HeartbeatDetails } from '../../../workflows/sdk/activities.ts'
 
 /** How often Temporal hears that an activity is under way, in milliseconds. */
 const HEARTBEAT_INTERVAL_MS = 3000
 
-/** What a heartbeat says besides: why nothing happens. The coordinator shows it with the execution's steps. */
-interface HeartbeatDetails {
-  waiting_for: string
-}
-
-/** Of the running activity; null while it works. */
-const details = new AsyncLocalStorage<{ now: HeartbeatDetails | null }>()
+/** What heartbeats of the running activity say besides that it lives; empty while there is nothing to say. */
+const details = new AsyncLocalStorage<HeartbeatDetails>()
 
 /**
  * Activities that let Temporal know that they live while they run: so it is noticed within seconds when their worker
@@ -21,7 +17,7 @@ export function heartbeating<Activities extends object>(activities: Activities):
     Object.entries(activities).map(([name, activity]: [string, (request: unknown) => Promise<unknown>]) => [
       name,
       (request: unknown) =>
-        details.run({ now: null }, async () => {
+        details.run({}, async () => {
           const heartbeat = setInterval(beat, HEARTBEAT_INTERVAL_MS)
           try {
             return await activity(request)
@@ -36,13 +32,22 @@ export function heartbeating<Activities extends object>(activities: Activities):
 /** Says what the running activity waits for; null when it goes on. */
 export function reportWaiting(what: string | null): void {
   const own = details.getStore()
-  if (own === undefined || own.now?.waiting_for === (what ?? undefined)) return
-  own.now = what === null ? null : { waiting_for: what }
+  if (own === undefined || own.waiting_for === (what ?? undefined)) return
+  if (what === null) delete own.waiting_for
+  else own.waiting_for = what
+  beat()
+}
+
+/** Says that the running activity has begun to change the host: if the host is lost now, what it did is unknown. */
+export function reportBegun(): void {
+  const own = details.getStore()
+  if (own === undefined || own.begun) return
+  own.begun = true
   beat()
 }
 
 function beat(): void {
-  const now = details.getStore()?.now
-  if (now === null || now === undefined) Context.current().heartbeat()
-  else Context.current().heartbeat(now)
+  const own = details.getStore()
+  if (own === undefined || Object.keys(own).length === 0) Context.current().heartbeat()
+  else Context.current().heartbeat({ ...own })
 }

@@ -7,6 +7,7 @@ import { messageOf } from '../../../shared/log.ts'
 import { isAlive } from '../../process/process-identity.ts'
 import { isFinal } from '../permits/final-failure.ts'
 import type { ChangeScope } from '../permits/gate.ts'
+import { reportBegun } from './activity-heartbeat.ts'
 import { CANCELED, type Change, isOfEarlierBoot, type Journal, keyOf, type Outcome } from './journal.ts'
 import {
   beginWhenFree,
@@ -68,6 +69,8 @@ export async function carryToEnd(host: ChangeHost, change: LastingChange): Promi
       }),
     )
   }
+  // What goes on after its command, such as a reboot, is judged when the host is back.
+  if (change.judge === undefined) reportBegun()
   return unwrap(await follow(host, change, key))
 }
 

@@ -9,7 +9,7 @@ import { log, messageOf } from '../../../shared/log.ts'
 import { identify, type ProcessIdentity } from '../../process/process-identity.ts'
 import { isFinal } from '../permits/final-failure.ts'
 import type { ChangeScope, PermitGate } from '../permits/gate.ts'
-import { reportWaiting } from './activity-heartbeat.ts'
+import { reportBegun, reportWaiting } from './activity-heartbeat.ts'
 import {
   CANCELED,
   type Change,
@@ -217,6 +217,7 @@ async function perform<Result>(
   const { bootId } = await beginWhenFree(host, { ...change, order }, (execution, bootId, now) =>
     journal.begin({ order: { ...order, execution }, subject, what: change.what, bootId, now, until: null, holder }),
   )
+  if (change.repeatable !== true) reportBegun()
   try {
     const result = await change.effect((process) =>
       // It runs already. Until it is noted, the worker counts as the one who does it.
