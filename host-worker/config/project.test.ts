@@ -303,7 +303,7 @@ test('project: doubtful settings → warnings', async () => {
       detector('b', 'restart-service', 'target { node_type = "web" }'),
       detector('c', 'restart-service', ''),
       detector('d', 'on-type', 'target { node_type = "web" }'),
-      // These fit.
+      // These fit, but for the label.
       detector('e', 'on-type', ''),
       detector('f', 'on-type', 'target { node_type = "${labels.type}" }'),
       detector('g', 'restart-service', 'target {\n    node = "web-1"\n    datacenter = "dc1"\n  }'),
@@ -320,6 +320,7 @@ test('project: doubtful settings → warnings', async () => {
     'detectors.hcl:10:3: detector.b.target: warning: node_type does not fit the workflow: restart-service has task_queue_target = "node"',
     'detectors.hcl:13:1: detector.c.target: warning: needs node: restart-service has task_queue_target = "node"',
     'detectors.hcl:22:3: detector.d.target: warning: node_type "web" does not fit the workflow: on-type has task_queue_target = "node_type:database"',
+    'detectors.hcl:34:3: detector.f.target: warning: labels.type is never there: this source has no labels',
   ])
 })
 

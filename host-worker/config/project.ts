@@ -5,12 +5,14 @@ import {
   type CoordinatorConfig,
   coordinatorSchema,
   type DetectorConfig,
+  datacentersOf,
   detectorsSchema,
   type WorkerConfig,
   workerSchema,
 } from '../../shared/config.ts'
 import { commandErrors } from './command-uses.ts'
 import { commandWarnings } from './command-warnings.ts'
+import { linkedWarnings, type Surroundings } from './detector-links.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
 import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
@@ -111,7 +113,16 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
   ]
   const warnings = [
     ...strayFiles(listing),
-    ...(knowsWorkflows ? linkWarnings([worker, ...overlays.map((one) => one.worker)], detecting, workflows.files) : []),
+    ...(knowsWorkflows
+      ? linkWarnings([worker, ...overlays.map((one) => one.worker)], detecting, workflows.files, {
+          datacenters: isElsewhere
+            ? null
+            : coordinator.content === null
+              ? null
+              : datacentersOf(coordinator.content.output),
+          commands: worker.content === null ? null : Object.keys(commands.entries),
+        })
+      : []),
     ...workflows.warnings,
   ]
   if (errors.length > 0 || coordinator.content === null || document.document === null) {
@@ -171,21 +182,26 @@ function linkWarnings(
   workers: readonly Parameters<typeof commandWarnings>[0][],
   detecting: readonly LoadedFile<typeof detectorsSchema>[],
   workflows: ReadonlyMap<string, WorkflowFile>,
+  known: Omit<Surroundings, 'workflow'>,
 ): Diagnostic[] {
   return [
     ...workers.flatMap((file) => commandWarnings(file, [...workflows.keys()])),
-    ...detecting.flatMap((file) => warningsOf(file, workflows)),
+    ...detecting.flatMap((file) => warningsOf(file, workflows, known)),
   ]
 }
 
 function warningsOf(
   file: LoadedFile<typeof detectorsSchema>,
   workflows: ReadonlyMap<string, WorkflowFile>,
+  known: Omit<Surroundings, 'workflow'>,
 ): Diagnostic[] {
   const sound = [...workflows].flatMap(([name, { content }]) => (content ? [[name, content.output] as const] : []))
   return Object.entries(file.content?.output.detector ?? {}).flatMap(([name, detector]) => [
     ...detectorWarnings(name, detector, Object.fromEntries(sound), [...workflows.keys()], file.file, file.places),
     ...journalWarnings(name, detector, file.file, file.places),
+    ...sound
+      .filter(([workflow]) => workflow === detector.workflow)
+      .flatMap(([, workflow]) => linkedWarnings(name, detector, { ...known, workflow }, file.file, file.places)),
   ])
 }
 
