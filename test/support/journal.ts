@@ -11,7 +11,8 @@ export type JournalFields = Record<string, string | Buffer>
 /** Entries can be appended as if they had come from anyone, the kernel for one. */
 export class TestJournal {
   readonly directory = temporaryDirectory()
-  readonly #boot = randomUUID().replaceAll('-', '')
+  readonly #boot = newId()
+  readonly #machines = new Map<string, { boot: string; machine: string }>()
   #number = 0
 
   /**
@@ -20,15 +21,31 @@ export class TestJournal {
    * @see https://systemd.io/JOURNAL_EXPORT_FORMATS
    */
   async append(...entries: JournalFields[]): Promise<void> {
+    await this.#write('test.journal', this.#boot, {}, entries)
+  }
+
+  /** Appends entries as systemd-journal-remote does for another machine: in a file of its own. */
+  async appendFrom(host: string, ...entries: JournalFields[]): Promise<void> {
+    const known = this.#machines.get(host) ?? { boot: newId(), machine: newId() }
+    this.#machines.set(host, known)
+    const fields = { _MACHINE_ID: known.machine, _HOSTNAME: host }
+    await this.#write(`remote-${host}.journal`, known.boot, fields, entries)
+  }
+
+  async #write(name: string, boot: string, common: JournalFields, entries: JournalFields[]): Promise<void> {
     const parts = entries.flatMap((fields) => {
       this.#number += 1
       const time = { __REALTIME_TIMESTAMP: `${Date.now()}000`, __MONOTONIC_TIMESTAMP: String(this.#number) }
-      const all = { ...time, _BOOT_ID: this.#boot, ...fields }
+      const all = { ...time, _BOOT_ID: boot, ...common, ...fields }
       return [...Object.entries(all).map(([name, value]) => exported(name, value)), Buffer.from('\n')]
     })
-    const file = join(this.directory, 'test.journal')
+    const file = join(this.directory, name)
     await execa(JOURNAL_REMOTE, ['--output', file, '-'], { input: Buffer.concat(parts) })
   }
+}
+
+function newId(): string {
+  return randomUUID().replaceAll('-', '')
 }
 
 function exported(name: string, value: string | Buffer): Buffer {

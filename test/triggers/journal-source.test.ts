@@ -96,6 +96,43 @@ describe.skipIf(lacks('systemd-journal-remote'))(
       expect(await fires('2')).toMatchObject([{ labels: { what: 'disk' }, summary: 'app.service: failed disk \uFFFD' }])
     })
 
+    test('journals of several machines in one directory → all read, also of one that appears later', async () => {
+      await journal.appendFrom('db-1', app('failed before'))
+      await follow()
+      await sees()
+      await journal.appendFrom('db-1', app('failed first'))
+      await journal.appendFrom('db-2', app('failed second'))
+      await journal.append(app('failed third'))
+      const whats = async (): Promise<unknown> => {
+        const firing = await observe()
+        return (
+          typeof firing !== 'string' &&
+          firing
+            .map(({ labels }) => labels['what'])
+            .sort()
+            .join()
+        )
+      }
+      await until('all are seen', async () => (await whats()) === 'first,second,third')
+      const state = source?.state()
+      await source?.close()
+      source = undefined
+      await journal.appendFrom('db-2', app('failed fourth'))
+      await follow({}, state)
+      await until('the later one is seen', async () => (await whats()) === 'first,fourth,second,third')
+    })
+
+    test('carriage return at the end → no part of the message; longer than 64 KiB → said', async () => {
+      await follow({ pattern: 'failed (?P<what>\\w+)$' })
+      await sees()
+      await journal.append(app('failed windows\r'), app(`much ${'x'.repeat(70_000)}`))
+      expect(await fires('1')).toMatchObject([{ labels: { what: 'windows' } }])
+      await until('it is said', async () => {
+        await observe()
+        return told.some(({ event }) => event === 'journal_message_cut')
+      })
+    })
+
     test('long, binary and empty messages → read', async () => {
       await follow()
       await sees()

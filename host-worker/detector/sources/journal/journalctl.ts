@@ -92,7 +92,8 @@ function commonArgs({ directory }: JournalConfig): string[] {
     '--all',
     '--no-pager',
     `--output-fields=${JOURNAL_FIELDS.join(',')}`,
-    ...(directory === undefined ? [] : [`--directory=${directory}`]),
+    // Without the second one, what other machines have sent into the directory is left out (systemd 252).
+    ...(directory === undefined ? [] : [`--directory=${directory}`, '--merge']),
   ]
 }
 
