@@ -324,6 +324,8 @@ export class FollowedFile {
       if (begin === 0) return data.length
       this.#skipping = false
     }
+    // A writer that does not append goes on where it was when its file is truncated: what is before that is a hole.
+    while (data[begin] === 0) begin += 1
     const end = data.lastIndexOf(NEWLINE) + 1
     if (end > begin) {
       const text = data.toString('utf8', begin, end - 1)

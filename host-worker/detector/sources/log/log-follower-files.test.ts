@@ -1,4 +1,16 @@
-import { chmodSync, mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { LogReader, LogWriter } from './test-support.ts'
@@ -94,6 +106,23 @@ describe('unusual files', () => {
     writeFileSync(one, '1b\n', { flag: 'a' })
     await reader.poll()
     expect(reader.lines).toEqual(['1', '1b', '2'])
+  })
+
+  it('truncated while its writer does not append → what it writes next is read, without the hole', async () => {
+    for (const size of [10, 300_000]) {
+      const path = join(writer.directory, `hole-${size}.log`)
+      const descriptor = openSync(path, 'w')
+      writeSync(descriptor, `${'x'.repeat(size - 1)}\n`)
+      reader = new LogReader([path])
+      await reader.poll()
+      truncateSync(path)
+      await reader.poll()
+      writeSync(descriptor, 'first\nsecond\n')
+      closeSync(descriptor)
+      await reader.poll()
+      await reader.poll()
+      expect(reader.lines.slice(1)).toEqual(['first', 'second'])
+    }
   })
 
   it('two names → read once', async () => {
