@@ -65,6 +65,11 @@ it.each([
     'this source has no labels',
   ],
   [
+    'query that returns 0 or 1',
+    `${onNode}\n interval = "1m"\n prometheus {\n url = "http://127.0.0.1:9090"\n query = "up == bool 0"\n }`,
+    'compare without bool',
+  ],
+  [
     'datacenter that is nowhere',
     `target {\n node = "web-1"\n datacenter = "dc2"\n }\n ${log('x')}`,
     'no such datacenter',

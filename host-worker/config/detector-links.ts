@@ -37,6 +37,12 @@ export function linkedWarnings(
     const hint = didYouMean(datacenter, datacenters)
     warnings.push(warn(['target', 'datacenter'], `no such datacenter${hint}`, datacenters))
   }
+  const { query } = detector.prometheus ?? {}
+  if (query !== undefined && ALWAYS_FIRES.test(query)) {
+    const message =
+      'each series that a query returns fires, whatever its value: compare without bool, and not with scalar()'
+    warnings.push(warn(['prometheus', 'query'], message))
+  }
   const labels = labelsOf(detector)
   if (labels !== null) {
     for (const label of labelsIn([detector.target, input])) {
@@ -51,6 +57,9 @@ export function linkedWarnings(
   }
   return warnings
 }
+
+/** A comparison that returns 0 instead of nothing, or a scalar, which is there whatever it is. */
+const ALWAYS_FIRES = /(?:[<>]=?|[=!]=)\s*bool\b|^\s*scalar\s*\(/
 
 /** What a workflow would refuse of an input, whatever its placeholders stand for. */
 function mistakesIn(workflow: WorkflowConfig, input: Record<string, unknown>): { path: string[]; message: string }[] {

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { durationSchema } from '../duration-schema.ts'
 import { isName, NAME_RULE } from '../names.ts'
-import { environmentVariable, given, hostPort, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
+import { baseUrl, environmentVariable, given, hostPort, name, openUrl, pattern, text, wholeNumber } from './fields.ts'
 
 const checkTimeout = durationSchema({ min: '1ms', max: '5m' }).default(5000)
 
@@ -31,9 +31,9 @@ const EXCLUSIVE = [
 
 const prometheusSchema = z
   .strictObject({
-    url: openUrl.optional(),
+    url: baseUrl.optional(),
     urls: z
-      .array(openUrl, { error: 'expected a list of URLs' })
+      .array(baseUrl, { error: 'expected a list of URLs' })
       .min(1, { error: 'must name at least one URL' })
       .optional(),
     query: text,

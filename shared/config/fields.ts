@@ -30,6 +30,9 @@ export const httpUrl = text.refine(isHttpUrl, { error: 'expected an http:// or h
 /** One that holds no secret: a user or password in it would be shown wherever it is. */
 export const openUrl = httpUrl.refine(hasNoUser, { error: 'must not hold a user or password' })
 
+/** One to which paths are appended. */
+export const baseUrl = openUrl.refine((value) => !/[?#]/.test(value), { error: 'must not have a query or a fragment' })
+
 /**
  * Lets a check over several keys run although something else is wrong, so that every mistake is reported at once: only
  * a mistake in `keys` themselves stops it, and what it reads of other keys may be of any type.

@@ -128,7 +128,8 @@ describe('faulty server', () => {
     ['a redirect', 302, '', 'status 302'],
     ['no content', 200, '', 'not what Prometheus answers'],
     ['half an answer', 200, vector([{}, '1']).slice(0, -5), 'not what Prometheus answers'],
-    ['a range', 200, success({ resultType: 'matrix', result: [] }), 'not what Prometheus answers'],
+    ['a range', 200, success({ resultType: 'matrix', result: [] }), 'the query returns a range vector'],
+    ['a string', 200, success({ resultType: 'string', result: [0, 'x'] }), 'the query returns a string'],
     ['a value that is no number', 200, vector([{}, 'yes']), 'not what Prometheus answers'],
     [
       'a number where Prometheus writes text',

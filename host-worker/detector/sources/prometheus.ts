@@ -95,7 +95,11 @@ function firingOf(query: string, series: readonly Series[], now: number): Firing
       throw new Error(`a sample is not current: its time is ${new Date(at * 1000).toISOString()}`)
     const fingerprint = fingerprintOf(labels)
     if (firing.has(fingerprint)) throw new Error(`it returns ${JSON.stringify(labels)} twice`)
-    const summary = printable(`${query} is ${value} for ${JSON.stringify(labels)}`, MAX_SUMMARY_LENGTH)
+    // As it reads on one line: a heredoc has several, and a newline at its end.
+    const summary = printable(
+      `${query.replaceAll(/\s+/g, ' ').trim()} is ${value} for ${JSON.stringify(labels)}`,
+      MAX_SUMMARY_LENGTH,
+    )
     firing.set(fingerprint, { fingerprint, labels, annotations: {}, value, summary })
   }
   return [...firing.values()].filter(({ value }) => value !== 'NaN')
@@ -141,6 +145,8 @@ const answerSchema = z.discriminatedUnion('status', [
         result: z.array(z.object({ metric: z.record(z.string(), z.string()), value: sample })),
       }),
       z.object({ resultType: z.literal('scalar'), result: sample }),
+      z.object({ resultType: z.literal('matrix'), result: z.unknown() }),
+      z.object({ resultType: z.literal('string'), result: z.unknown() }),
     ]),
   }),
   z.object({ status: z.literal('error'), error: z.string() }),
@@ -165,5 +171,11 @@ interface Series {
 function seriesOf(data: (Answer & { status: 'success' })['data']): Series[] {
   const one = (labels: Record<string, string>, [at, value]: [number, string]): Series => ({ labels, at, value })
   if (data.resultType === 'scalar') return [one({}, data.result)]
+  if (data.resultType === 'matrix') {
+    throw new Error(
+      'the query returns a range vector: a detector needs an instant one, such as max_over_time(…) returns',
+    )
+  }
+  if (data.resultType === 'string') throw new Error('the query returns a string, which can not fire')
   return data.result.map(({ metric, value }) => one(metric, value))
 }
