@@ -79,16 +79,17 @@ export async function startBatch(context: BatchContext, signals: readonly Signal
       ? [{ signal, requested: null }]
       : signal.requested.map((requested) => ({ signal, requested })),
   )
-  let starts = 0
-  const isLarge = jobs.filter(({ requested }) => requested !== null).length > MAX_STARTS
+  const places = { left: MAX_STARTS }
   const outcomes = await pLimit(MAX_PARALLEL).map(jobs, async ({ signal, requested }) => {
     const { fingerprint, status, fallback } = signal
     if (requested === null) return { signal, item: { fingerprint, status, ...NOT_REQUESTED, ...fallback } }
     // What was started by an earlier request takes no place, or the rest of a large group would never get one.
-    const isKnown = await isStarted({ ...context, isLarge }, requested, deadline)
-    if (!isKnown) starts += 1
-    const isTooMany = !isKnown && starts > MAX_STARTS
-    const outcome = isTooMany ? refusal(context, requested, TOO_MANY) : await tryStart(context, requested, deadline)
+    const isTooMany = places.left <= 0 && !(await isStarted(context, requested, deadline))
+    if (isTooMany) return { signal, item: { fingerprint, status, ...refusal(context, requested, TOO_MANY) } }
+    places.left -= 1
+    const outcome = await tryStart(context, requested, deadline, () => {
+      places.left += 1
+    })
     return { signal, item: { fingerprint, status, ...outcome } }
   })
   const bySignal = Map.groupBy(outcomes, ({ signal }) => signal)
@@ -113,14 +114,14 @@ const NOT_REQUESTED = {
 const LATE = new ProblemError('overloaded', 'it was not decided in time')
 const TOO_MANY = new ProblemError('too_large', `one request starts at most ${MAX_STARTS} workflows`)
 
-/** Whether a start was admitted already; asked only in a request that may have too many. False without an answer in time. */
+/** Whether a start was admitted already. False without an answer in time. */
 async function isStarted(
-  { isLarge, ledgers, caller }: BatchContext & { isLarge: boolean },
+  { ledgers, caller }: BatchContext,
   { workflow, deduplicationKey }: RequestedStart,
   deadline: number,
 ): Promise<boolean> {
   const milliseconds = deadline - Date.now()
-  if (!isLarge || milliseconds <= 0) return false
+  if (milliseconds <= 0) return false
   const key = await keyOf(deduplicationKey)
   const known = ledgers.any(async (datacenter) => {
     const isKnown = await ledgers.of(datacenter).hasKey(workflow, caller, key)
@@ -137,14 +138,22 @@ function keyOf(deduplicationKey: readonly string[]): Promise<string> {
   return sha256(JSON.stringify(deduplicationKey))
 }
 
-async function tryStart(context: BatchContext, requested: RequestedStart, deadline: number): Promise<Outcome> {
+/** @param onKnown called when it had been started by an earlier request */
+async function tryStart(
+  context: BatchContext,
+  requested: RequestedStart,
+  deadline: number,
+  onKnown: () => void,
+): Promise<Outcome> {
   const milliseconds = deadline - Date.now()
   try {
     if (milliseconds <= 0) return refusal(context, requested, LATE)
     const fallback = (): never => {
       throw LATE
     }
-    return admission(requested, await pTimeout(startOne(context, requested), { milliseconds, fallback }))
+    const admitted = await pTimeout(startOne(context, requested), { milliseconds, fallback })
+    if (admitted.kind === 'replayed') onKnown()
+    return admission(requested, admitted)
   } catch (error) {
     if (error instanceof ProblemError) return refusal(context, requested, error)
     log('error', 'request_failed', { request_id: context.requestId, detail: messageOf(error), stack: stackOf(error) })

@@ -23,7 +23,7 @@ const project = writeProject({
     node = "web-1"
     datacenter = "dc1"
     command "slow" {
-      argv      = ["/bin/sleep", "10"]
+      argv      = ["/bin/sleep", "25"]
       workflows = ["run"]
     }
     command "fails" {
@@ -58,7 +58,7 @@ test('second execution on a busy host → waits for the first, and says so', asy
     return steps.find(({ waiting_for }) => waiting_for !== null)
   })
   expect(waiting.waiting_for).toBe(`command slow of execution ${first.execution.id} is in progress on web-1`)
-  const { result } = await dev.reaches(second.execution.id, 'completed', { within: 60_000 })
+  const { result } = await dev.reaches(second.execution.id, 'completed', { within: 120_000 })
   expect(result).toMatchObject({ exitCode: 0 })
 })
 

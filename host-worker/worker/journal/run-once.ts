@@ -84,7 +84,7 @@ interface ChangeOrder extends ChangeScope {
  * Begins a change under a valid permit, as soon as no other change of the node is in progress.
  *
  * @param begin writes it down; called again after each wait
- * @throws ApplicationFailure `HostBusy`, not retried, when the others take too long; those of {@link PermitGate.check}
+ * @throws ApplicationFailure `HostBusy`, not retried when the others take too long; those of {@link PermitGate.check}
  * @throws CancelledFailure when the workflow has cancelled it
  */
 export async function beginWhenFree(
@@ -107,21 +107,28 @@ export async function beginWhenFree(
   }
 }
 
-/** @throws ApplicationFailure `HostBusy` */
+/** Part of an attempt's time for which a change waits for others before it leaves the rest to the next attempt. */
+const WAITING_SHARE = 0.1
+
+/** @throws ApplicationFailure `HostBusy`; retried, unless the change must not wait any longer */
 async function untilFree(
   { journal, bootId }: ChangeHost,
   { what, ...next }: { what: string; order: Intent['order']; subject: string },
   began: number,
   until: number,
 ): Promise<void> {
+  const { startToCloseTimeoutMs, scheduledTimestampMs } = Context.current().info
+  const share = startToCloseTimeoutMs > 0 ? startToCloseTimeoutMs * WAITING_SHARE : Number.POSITIVE_INFINITY
   try {
     for (;;) {
       const other = journal.inTheWay(next, await bootId(), Date.now())
       if (other === null) return
       const reason = `${other.what} of execution ${other.execution} is in progress on ${next.subject}`
-      if (Date.now() >= until) {
-        const waited = `${what} has waited ${formatDuration(Date.now() - began)}`
-        throw ApplicationFailure.nonRetryable(`another change comes first, and ${waited}: ${reason}`, 'HostBusy')
+      const now = Date.now()
+      // A change that begins late in its attempt would be cut off by the attempt's end.
+      if (now - began > share && now < until) throw busy(reason, 'its attempt ends soon', true)
+      if (now >= until) {
+        throw busy(reason, `${what} has waited ${formatDuration(now - scheduledTimestampMs)}`, false)
       }
       reportWaiting(reason)
       await pause()
@@ -130,6 +137,15 @@ async function untilFree(
   } finally {
     reportWaiting(null)
   }
+}
+
+function busy(reason: string, why: string, isRetried: boolean): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: 'HostBusy',
+    message: `another change comes first, and ${why}: ${reason}`,
+    nonRetryable: !isRetried,
+    ...(isRetried ? { nextRetryDelay: '1s' } : {}),
+  })
 }
 
 /**
