@@ -30,6 +30,9 @@ const eventSchema = z.looseObject({
       urgency: z.string().nullish(),
       service: reference,
       priority: reference,
+      /** Of a service. */
+      summary: z.string().nullish(),
+      name: z.string().nullish(),
       /** Of what belongs to an incident, such as a note. */
       incident: reference,
     })
@@ -64,20 +67,23 @@ export function pagerdutySignal(config: Config, event: PagerDutyEvent, workflow:
     // PagerDuty signs no timestamp: the event's id identifies a second delivery.
     deduplicationKey: [SOURCE, id],
   }
-  const requested = detectorsWith(config, 'pagerduty')
+  const all = detectorsWith(config, 'pagerduty')
+  const outcomes = all
     .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
-    .flatMap((detector) => {
-      const groups = matched(detector, labels)
-      return groups === null
-        ? []
-        : [requestedBy(detector, { labels: { ...labels, ...groups }, annotations: {}, value: null }, common)]
-    })
-  return { ...identity, requested, fallback: { outcome: 'ignored', detail: `no detector matches ${event_type}` } }
+    .map((detector) => ({ detector, match: matched(detector, labels) }))
+  const requested = outcomes.flatMap(({ detector, match }) =>
+    'refused' in match
+      ? []
+      : [requestedBy(detector, { labels: { ...labels, ...match.groups }, annotations: {}, value: null }, common)],
+  )
+  return { ...identity, requested, fallback: { outcome: 'ignored', detail: whyIgnored(event_type, outcomes) } }
 }
 
 /** What of an event detectors can interpolate. */
 function labelsOf({ event_type, data }: PagerDutyEvent): Record<string, string> {
-  const { number, title, urgency, service, priority } = data ?? {}
+  const { number, title, urgency, priority } = data ?? {}
+  // Of an event about a service itself, the data is the service.
+  const service = data?.type === 'service' ? { id: data.id, summary: data.summary, name: data.name } : data?.service
   const pairs: [string, string | null | undefined][] = [
     ['event_type', event_type],
     ['incident_id', data?.type === 'incident' ? data.id : data?.incident?.id],
@@ -91,19 +97,32 @@ function labelsOf({ event_type, data }: PagerDutyEvent): Record<string, string> 
   return Object.fromEntries(pairs.flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])))
 }
 
-/** What the named groups of a detector's pattern captured from the title; null when the event doesn't match it. */
+/** Why no detector requests anything: the one that came nearest to a match says it best. */
+function whyIgnored(eventType: string, outcomes: readonly { detector: { name: string }; match: Match }[]): string {
+  for (const reason of ['title', 'service'] as const) {
+    const near = outcomes.filter(({ match }) => 'refused' in match && match.refused === reason)
+    if (near.length === 0) continue
+    const names = near.map(({ detector }) => detector.name).join(', ')
+    return `no detector matches ${eventType}: its ${reason} is not one of detector ${names}`
+  }
+  return `no detector matches ${eventType}`
+}
+
+/** What the named groups of a detector's pattern captured from the title, or what of the event doesn't fit. */
+type Match = { groups: Record<string, string> } | { refused: 'event_type' | 'service' | 'title' }
+
+/** Whether an event is one of a detector's. */
 function matched(
   { source }: Detector<{ event_types: string[]; services: string[]; title?: string | undefined }>,
   labels: Readonly<Record<string, string>>,
-): Record<string, string> | null {
+): Match {
   const { event_types, services, title: pattern } = source
-  if (!event_types.includes(labels['event_type'] ?? '')) return null
-  if (services.length > 0 && !services.includes(labels['service_id'] ?? '')) return null
-  if (pattern === undefined) return {}
+  if (!event_types.includes(labels['event_type'] ?? '')) return { refused: 'event_type' }
+  if (services.length > 0 && !services.includes(labels['service_id'] ?? '')) return { refused: 'service' }
+  if (pattern === undefined) return { groups: {} }
   // RE2 runs in linear time: an incident's title can't be crafted to keep the coordinator busy.
   const matcher = RE2JS.compile(pattern).matcher(labels['title'] ?? '')
-  if (!matcher.find()) return null
-  return Object.fromEntries(
-    Object.entries(matcher.getNamedGroups()).filter((pair): pair is [string, string] => pair[1] !== null),
-  )
+  if (!matcher.find()) return { refused: 'title' }
+  const groups = Object.entries(matcher.getNamedGroups())
+  return { groups: Object.fromEntries(groups.filter((pair): pair is [string, string] => pair[1] !== null)) }
 }

@@ -14,11 +14,13 @@ const MAX_SIGNATURES = 10
 export function readSignatures(headers: Headers): { signatures: string[] } | { refused: string } {
   const header = headers.get('x-pagerduty-signature')
   if (header === null) return { refused: 'there is no header x-pagerduty-signature' }
-  // A header that is there twice comes as one with a comma and a space.
-  if (!/^v\d=[0-9a-f]+(?:,v\d=[0-9a-f]+)*$/i.test(header)) {
+  // Other versions than v1 are for others; there may be spaces, as where a proxy has joined two lines.
+  const parts = header.split(',').map((part) => part.trim())
+  if (!parts.every((part) => /^(?:v1=[0-9a-f]+|v(?!1=)\w+=[^\s,]+)$/i.test(part))) {
     return { refused: 'header x-pagerduty-signature: must be given exactly once, a list such as v1=HEX,v1=HEX' }
   }
-  const signatures = header.split(',').flatMap((one) => /^v1=([0-9a-f]{64})$/i.exec(one)?.[1] ?? [])
+  const signatures = parts.flatMap((one) => /^v1=([0-9a-f]{64})$/i.exec(one)?.[1] ?? [])
+  if (signatures.length === 0) return { refused: 'header x-pagerduty-signature: has no signature of version v1' }
   if (signatures.length > MAX_SIGNATURES)
     return { refused: `header x-pagerduty-signature: has more than ${MAX_SIGNATURES} signatures` }
   return { signatures }
