@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { z } from 'zod'
 import { messageOf } from '../../../../shared/log.ts'
 import type { Notices } from '../matching/notices.ts'
+import { missingDetail } from './dangling-link.ts'
 import { bornApart, type FileIdentity, isAbsent } from './file-identity.ts'
 import { FollowedFile, fileState, type OnLine } from './followed-file.ts'
 import { type Changes, lossesOf, type Poll } from './losses.ts'
@@ -393,7 +394,7 @@ export class FollowedLog {
     this.#missing = current === null ? this.#missing + 1 : 0
     // While it is rotated it may be missing for a moment.
     if (this.#missing === (this.#files.length === 0 ? 1 : 2)) {
-      this.#notices.add({ event: 'log_missing', level: 'warn', file: this.path })
+      this.#notices.add({ event: 'log_missing', level: 'warn', file: this.path, ...missingDetail(this.path) })
     }
   }
 }

@@ -42,6 +42,16 @@ describe('unusual files', () => {
     expect(reader.lines).toEqual(['1'])
   })
 
+  it('link that leads nowhere → reported as such', async () => {
+    const link = join(writer.directory, 'link')
+    symlinkSync('/nowhere/app.log', link)
+    reader = new LogReader([link])
+    await reader.poll()
+    expect(reader.notices).toMatchObject([
+      { event: 'log_missing', detail: expect.stringContaining('/nowhere/app.log') },
+    ])
+  })
+
   it('missing for long → reported', async () => {
     writer.append('1\n')
     await reader.poll()
