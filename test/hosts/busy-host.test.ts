@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
-import { commanding, temporaryDirectory, writeProject } from '../support/files.ts'
+import { commanding, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
 import { onNode } from '../support/limits.ts'
 import { until } from '../support/until.ts'
 
@@ -23,8 +23,9 @@ const project = writeProject({
     node = "web-1"
     datacenter = "dc1"
     command "slow" {
-      argv      = ["/bin/sleep", "25"]
-      workflows = ["run"]
+      argv      = ["/bin/sleep", "30"]
+      timeout   = "2m"
+      workflows = ["patient"]
     }
     command "fails" {
       argv      = ["/bin/sh", "-c", "exit 28"]
@@ -39,6 +40,13 @@ const project = writeProject({
       read_only = true
     }`,
   ...commanding('run', onNode),
+  // An attempt waits for a tenth of its time.
+  ...workflow(
+    'patient',
+    onNode,
+    `const { runCommand } = proxyActivities({ startToCloseTimeout: '20m', heartbeatTimeout: '15s' })
+    export async function patient(input) { return runCommand(input) }`,
+  ),
 })
 const target = { node: 'web-1' }
 
@@ -51,8 +59,8 @@ const stepsOf = async (id: string): Promise<Steps['steps']> =>
   (await dev.call<Steps>(`/v1/executions/${id}/steps`)).body.steps
 
 test('second execution on a busy host → waits for the first, and says so', async () => {
-  const first = await dev.started('run', { target, input: { name: 'slow' } })
-  const second = await dev.started('run', { target, input: { name: 'slow' } })
+  const first = await dev.started('patient', { target, input: { name: 'slow' } })
+  const second = await dev.started('patient', { target, input: { name: 'slow' } })
   const waiting = await until('the second one waits', async () => {
     const steps = await stepsOf(second.execution.id)
     return steps.find(({ waiting_for }) => waiting_for !== null)
