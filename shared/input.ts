@@ -32,6 +32,9 @@ export interface InputMistake {
 /** How deep values may be nested: recursion in the configuration must not become one without end. */
 const MAX_DEPTH = 16
 
+/** The message about a value that no field is declared for. */
+export const NO_SUCH_INPUT = 'the workflow has no such input'
+
 /**
  * Checks values against declared fields, and fills in defaults.
  *
@@ -44,7 +47,7 @@ export function checkFields(
 ): { values: Record<string, unknown>; mistakes: InputMistake[] } {
   const mistakes: InputMistake[] = []
   for (const key of Object.keys(values)) {
-    if (!Object.hasOwn(fields, key)) mistakes.push({ path: [key], message: 'the workflow has no such input' })
+    if (!Object.hasOwn(fields, key)) mistakes.push({ path: [key], message: NO_SUCH_INPUT })
   }
   const checked: [string, unknown][] = []
   for (const [key, field] of Object.entries(fields)) {
@@ -149,6 +152,7 @@ function mistakeInText({ type, pattern, one_of, hosts }: InputField, value: stri
   return `must match ${pattern}`
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** Whether a JSON value is an object. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

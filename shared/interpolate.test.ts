@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { InterpolationError, interpolate } from './interpolate.ts'
+import { InterpolationError, interpolate, labelsIn } from './interpolate.ts'
 
 const FIRING = {
   labels: { node: 'web-1', constructor_: 'x' },
@@ -37,5 +37,16 @@ describe('interpolate', () => {
 
   it('filled-in text → not interpolated again', () => {
     expect(interpolate('${labels.x}', { ...FIRING, labels: { x: '${value}' } })).toBe('${value}')
+  })
+})
+
+describe('labelsIn', () => {
+  it('value with placeholders → names of its labels, each once', () => {
+    const value = { node: '${labels.node}', list: ['${labels["host.name"]} ${labels.node}', 3, null], v: '${value}' }
+    expect(labelsIn(value)).toEqual(['node', 'host.name'])
+  })
+
+  it('escaped, or of annotations → none', () => {
+    expect(labelsIn(['$${labels.node}', '${annotations.node}'])).toEqual([])
   })
 })

@@ -26,6 +26,21 @@ function fill(value: unknown, signal: SignalFacts): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, signal)]))
 }
 
+/** The names of the labels that the texts of a JSON value name, each once. */
+export function labelsIn(value: unknown): string[] {
+  const names = textsIn(value).flatMap((text) =>
+    [...text.matchAll(EXPRESSION)].flatMap(([, kind, plain, quoted]) =>
+      kind === 'labels' ? [plain ?? quoted ?? ''] : [],
+    ),
+  )
+  return [...new Set(names)]
+}
+
+function textsIn(value: unknown): string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}
+
 function fillText(text: string, signal: SignalFacts): string {
   return text.replace(EXPRESSION, (expression: string, kind?: string, plain?: string, quoted?: string) => {
     if (expression === ESCAPED) return '${'

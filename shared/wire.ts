@@ -127,7 +127,7 @@ export const EXECUTION_STATUSES = [
   'lost',
 ] as const
 
-/** The statuses that are escalated; an execution can leave the last two again. */
+/** The statuses that are escalated; an execution can leave the last three again. */
 export const ESCALATED_STATUSES = [
   'failed',
   'timed_out',

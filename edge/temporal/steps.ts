@@ -4,6 +4,7 @@
  * @see https://github.com/temporalio/api, temporal/api/history/v1/message.proto
  */
 import { decodePayload, type Payloads } from '../../shared/payload.ts'
+import { truncate } from '../../shared/truncate.ts'
 import type { Step } from '../../shared/wire.ts'
 import type { TemporalAnswer } from './client.ts'
 
@@ -138,7 +139,7 @@ function subjectOf(input: Payloads | undefined): string | null {
   if (typeof argument !== 'object' || argument === null) return null
   for (const field of SUBJECTS) {
     const value: unknown = Reflect.get(argument, field)
-    if (typeof value === 'string') return cut(withoutSecrets(value))
+    if (typeof value === 'string') return truncate(withoutSecrets(value), MAX_TEXT_LENGTH)
   }
   return null
 }
@@ -162,7 +163,7 @@ function field(value: unknown, name: string): unknown {
 function waitingFor(details: Payloads | undefined): string | null {
   const [payload] = details?.payloads ?? []
   const text = field(payload === undefined ? null : decodePayload(payload), 'waiting_for')
-  return typeof text === 'string' ? cut(text) : null
+  return typeof text === 'string' ? truncate(text, MAX_TEXT_LENGTH) : null
 }
 
 /** A URL without its password, query and fragment; any other text as it is. */
@@ -174,11 +175,7 @@ function withoutSecrets(text: string): string {
 
 function messageOf(failure: FailureText | undefined): string | null {
   if (failure === undefined) return null
-  return cut(failure.cause?.message ?? failure.message ?? '')
-}
-
-function cut(text: string): string {
-  return text.length <= MAX_TEXT_LENGTH ? text : `${text.slice(0, MAX_TEXT_LENGTH).toWellFormed()}…`
+  return truncate(failure.cause?.message ?? failure.message ?? '', MAX_TEXT_LENGTH)
 }
 
 function timeOf({ eventTime }: HistoryEvent): string {

@@ -4,6 +4,7 @@
  * @see https://github.com/temporalio/api, temporal/api/workflow/v1/message.proto, `PendingWorkflowTaskInfo`
  */
 import { decodePayload, type Payload } from '../../shared/payload.ts'
+import { truncate } from '../../shared/truncate.ts'
 import type { ExecutionError } from '../../shared/wire.ts'
 import type { TemporalAnswer } from './client.ts'
 
@@ -51,7 +52,7 @@ export function stuckError(task: StuckTask, latest: TemporalAnswer): ExecutionEr
   }
   const { cause, reason } = lastFailure(latest) ?? { cause: task.reported.join(' '), reason: '' }
   const why = [reason, cause].find((text) => text !== '') ?? 'its worker does not answer'
-  const message = `the workflow's code fails, and is tried again: ${cut(why)}`
+  const message = `the workflow's code fails, and is tried again: ${truncate(why, MAX_REASON_LENGTH)}`
   return { type: 'WorkflowTaskFailed', message, cause: cause === '' ? 'WORKFLOW_TASK_TIMED_OUT' : cause, since }
 }
 
@@ -73,8 +74,4 @@ interface Description {
 
 interface TaskEvent {
   workflowTaskFailedEventAttributes?: { cause?: string; failure?: { message?: string } }
-}
-
-function cut(text: string): string {
-  return text.length <= MAX_REASON_LENGTH ? text : `${text.slice(0, MAX_REASON_LENGTH).toWellFormed()}…`
 }

@@ -34,10 +34,11 @@ export interface TlsOptions {
  * @throws CommandError `unreachable` when none of them has it; when others could have put the socket there
  */
 export async function coordinatorAddress(options: CoordinatorOptions): Promise<CoordinatorAddress> {
-  const given = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
-  if (given !== undefined) {
-    const files = { ...environmentTls(), ...definedOf(options) }
-    return parseAddress(given, tlsFiles(files), options.plaintext === true)
+  const { ca, cert, key } = options
+  const address = options.coordinator ?? (process.env.RESILE_COORDINATOR || undefined)
+  if (address !== undefined) {
+    const files = { ...environmentTls(), ...given({ ca, cert, key }) }
+    return parseAddress(address, tlsFiles(files), options.plaintext === true)
   }
   const data = dataDirectory(options)
   const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
@@ -63,8 +64,9 @@ export function environmentTls(): TlsOptions {
   return { ca: RESILE_CA || undefined, cert: RESILE_CERT || undefined, key: RESILE_KEY || undefined }
 }
 
-function definedOf({ ca, cert, key }: TlsOptions): TlsOptions {
-  return Object.fromEntries(Object.entries({ ca, cert, key }).filter(([, file]) => file !== undefined))
+/** Those of its keys that have a value. */
+export function given<Options extends object>(options: Options): Partial<Options> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
 }
 
 /**

@@ -6,7 +6,7 @@ import { systemdCommands } from '../config/systemd-commands.ts'
 import { credentialFilesIn } from '../net/client-credentials.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
 import { usage } from '../process/exit-codes.ts'
-import { environmentTls, parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
+import { environmentTls, given, parseAddress, type TlsOptions, tlsFiles } from './coordinator-address.ts'
 
 /** The command line's settings of a node; the others are in worker.hcl. */
 export interface NodeOptions extends TlsOptions {
@@ -103,9 +103,4 @@ export function nodeCoordinator(
   const own = cert_file === undefined ? {} : { cert_file, key_file }
   const files = { ...tlsFiles(environmentTls()), ...given({ ca_file, ...own }), ...given(tlsFiles(options)) }
   return parseAddress(address, files, plaintext)
-}
-
-/** Those of its keys that have a value. */
-function given<Options extends object>(options: Options): Partial<Options> {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<Options>
 }

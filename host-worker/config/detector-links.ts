@@ -1,13 +1,14 @@
 /** Doubts about a detector in view of everything that it refers to. */
 import { RE2JS } from 're2js'
 import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
-import { checkFields, convertTexts } from '../../shared/input.ts'
+import { checkFields, convertTexts, isObject, NO_SUCH_INPUT } from '../../shared/input.ts'
+import { labelsIn } from '../../shared/interpolate.ts'
 import type { Places } from './hcl/compile.ts'
 import { type Diagnostic, type Path, problem } from './hcl/diagnostic.ts'
 import { didYouMean } from './hcl/suggest.ts'
 
 /** What a project has that detectors can refer to. */
-export interface Surroundings {
+export interface ProjectFacts {
   /** Null where coordinator.hcl is missing or has mistakes. */
   datacenters: readonly string[] | null
   /** The commands of worker.hcl; null without one: then they are those of other hosts. */
@@ -19,7 +20,7 @@ export interface Surroundings {
 export function linkedWarnings(
   name: string,
   detector: DetectorConfig,
-  { datacenters, commands, workflow }: Surroundings,
+  { datacenters, commands, workflow }: ProjectFacts,
   file: string,
   places: Places,
 ): Diagnostic[] {
@@ -67,7 +68,7 @@ function mistakesIn(workflow: WorkflowConfig, input: Record<string, unknown>): {
   const { mistakes } = checkFields(workflow.input, convertTexts(workflow.input, input))
   return mistakes.filter(({ path, message }) => {
     const value = path.reduce<unknown>((found, key) => (isObject(found) ? found[key] : undefined), input)
-    return message === 'the workflow has no such input' || typeof value !== 'string' || isFixed(value)
+    return message === NO_SUCH_INPUT || typeof value !== 'string' || isFixed(value)
   })
 }
 
@@ -77,13 +78,6 @@ function labelsOf({ log, journal, http_check, tcp_check, command_check, schedule
   if (source !== undefined) return Object.keys(RE2JS.compile(source.pattern).namedGroups())
   if (schedule !== undefined) return ['scheduled_at']
   return http_check !== undefined || tcp_check !== undefined || command_check !== undefined ? [] : null
-}
-
-/** The names of labels in placeholders. */
-function labelsIn(value: unknown): string[] {
-  const text = JSON.stringify(value) ?? ''
-  const names = [...text.matchAll(/(?<!\$)\$\{labels(?:\.(\w+)|\[\\"([^"\\]+)\\"\])\}/g)]
-  return [...new Set(names.map(([, plain, quoted]) => plain ?? quoted ?? ''))]
 }
 
 /** Commands that the input of restart-service and its like names, with what is tried next. */
@@ -96,8 +90,4 @@ function commandsIn(input: Record<string, unknown>, path: string[] = []): [strin
 
 function isFixed(text: string): boolean {
   return !text.includes('${')
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

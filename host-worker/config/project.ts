@@ -12,7 +12,7 @@ import {
 } from '../../shared/config.ts'
 import { commandErrors } from './command-uses.ts'
 import { commandWarnings } from './command-warnings.ts'
-import { linkedWarnings, type Surroundings } from './detector-links.ts'
+import { linkedWarnings, type ProjectFacts } from './detector-links.ts'
 import { list } from './directory.ts'
 import { compileDocument } from './document.ts'
 import { type Diagnostic, FILE_KEY, problem } from './hcl/diagnostic.ts'
@@ -84,8 +84,7 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     loadWorkflows(dir),
     Promise.all((options.overlays ?? []).map((overlay) => loadOverlay(dir, resolve(overlay)))),
   ])
-  const isAbsent = found.content === null && found.problems.length === 0
-  const isElsewhere = isHost && isAbsent
+  const isElsewhere = isHost && found.content === null && found.problems.length === 0
   const coordinator = isElsewhere ? { ...found, content: ELSEWHERE } : found
   // On a host without the workflows nobody knows which there are.
   const knowsWorkflows = !isHost || workflows.files.size > 0
@@ -115,11 +114,7 @@ export async function loadProject(directory: string, options: LoadOptions): Prom
     ...strayFiles(listing),
     ...(knowsWorkflows
       ? linkWarnings([worker, ...overlays.map((one) => one.worker)], detecting, workflows.files, {
-          datacenters: isElsewhere
-            ? null
-            : coordinator.content === null
-              ? null
-              : datacentersOf(coordinator.content.output),
+          datacenters: isElsewhere || coordinator.content === null ? null : datacentersOf(coordinator.content.output),
           commands: worker.content === null ? null : Object.keys(commands.entries),
         })
       : []),
@@ -182,7 +177,7 @@ function linkWarnings(
   workers: readonly Parameters<typeof commandWarnings>[0][],
   detecting: readonly LoadedFile<typeof detectorsSchema>[],
   workflows: ReadonlyMap<string, WorkflowFile>,
-  known: Omit<Surroundings, 'workflow'>,
+  known: Omit<ProjectFacts, 'workflow'>,
 ): Diagnostic[] {
   return [
     ...workers.flatMap((file) => commandWarnings(file, [...workflows.keys()])),
@@ -193,7 +188,7 @@ function linkWarnings(
 function warningsOf(
   file: LoadedFile<typeof detectorsSchema>,
   workflows: ReadonlyMap<string, WorkflowFile>,
-  known: Omit<Surroundings, 'workflow'>,
+  known: Omit<ProjectFacts, 'workflow'>,
 ): Diagnostic[] {
   const sound = [...workflows].flatMap(([name, { content }]) => (content ? [[name, content.output] as const] : []))
   return Object.entries(file.content?.output.detector ?? {}).flatMap(([name, detector]) => [

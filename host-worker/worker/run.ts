@@ -33,7 +33,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     Runtime.install({
       logger: temporalLogger(),
       shutdownSignals: [],
-      // Else the native part would write lines of its own, in another format.
+      // Else the native part would write its lines to standard error in another format.
       telemetryOptions: {
         logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
       },

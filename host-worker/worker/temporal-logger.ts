@@ -1,5 +1,6 @@
 import { DefaultLogger, type Logger } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
+import { truncate } from '../../shared/truncate.ts'
 
 /** The SDK's warning about each queue that is served for activities only, which is intended. */
 const EXPECTED = 'No workflows registered, not polling for workflow tasks'
@@ -12,15 +13,11 @@ export function temporalLogger(): Logger {
     if (message === EXPECTED) return
     const { error, workflowId } = (meta ?? {}) as { error?: unknown; workflowId?: unknown }
     log(level === 'ERROR' ? 'error' : 'warn', 'temporal_sdk', {
-      message: cut(message),
-      ...(error instanceof Error ? { detail: cut(error.message) } : {}),
+      message: truncate(message, MAX_MESSAGE_LENGTH),
+      ...(error instanceof Error ? { detail: truncate(error.message, MAX_MESSAGE_LENGTH) } : {}),
       ...(typeof workflowId === 'string' ? { execution: workflowId } : {}),
     })
   })
-}
-
-function cut(text: string): string {
-  return text.length <= MAX_MESSAGE_LENGTH ? text : `${text.slice(0, MAX_MESSAGE_LENGTH).toWellFormed()}…`
 }
 
 /** A logger that hands on errors only. */

@@ -1,12 +1,10 @@
 /** A Temporal with a different clock, and one that stops for a minute, behind a proxy that can shift its dates. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import { admitted, type Decision, type List, problem, type Started } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { anywhere, atOnce, limited, long, patient, usesOf } from '../support/limits.ts'
 import { soaking } from '../support/soak.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
@@ -22,7 +20,7 @@ class Clock {
 
 async function layClock(temporalUrl: string): Promise<Clock> {
   const clock = new Clock()
-  const server = createServer((incoming, response) => {
+  const port = await listen((incoming, response) => {
     const pass = async () => {
       const chunks: Buffer[] = []
       for await (const chunk of incoming) chunks.push(chunk as Buffer)
@@ -39,12 +37,7 @@ async function layClock(temporalUrl: string): Promise<Clock> {
     }
     pass().catch(() => response.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  clock.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  clock.url = `http://127.0.0.1:${port}`
   return clock
 }
 

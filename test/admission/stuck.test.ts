@@ -1,10 +1,8 @@
 /** Workflow code that can't go on: operators see why within a minute, and what can't be stored fails at once. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { beforeAll, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { workflow, writeProject } from '../support/files.ts'
+import { receive } from '../support/http-server.ts'
 import { startResile } from '../support/processes.ts'
 import { until } from '../support/until.ts'
 
@@ -16,19 +14,7 @@ const told: { type: string; summary: string }[] = []
 
 let dev: Dev
 beforeAll(async () => {
-  const receiver = createServer((request, response) => {
-    let body = ''
-    request.on('data', (chunk: Buffer) => {
-      body += chunk.toString()
-    })
-    request.on('end', () => {
-      told.push(JSON.parse(body) as (typeof told)[number])
-      response.end()
-    })
-  })
-  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
-  atEnd(() => void receiver.close())
-  const { port } = receiver.address() as AddressInfo
+  const port = await receive(told)
   dev = await startDev({
     project: writeProject({
       'coordinator.hcl': `datacenter = "dc1"

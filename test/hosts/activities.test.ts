@@ -1,9 +1,9 @@
 /** Where an admitted execution's activities run, and what the activities of every host do. */
-import { createServer } from 'node:http'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, workflow, writeProject } from '../support/files.ts'
 import { type Execution, problem } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { freePort } from '../support/ports.ts'
 
 const anywhere = 'task_queue_target = "datacenter"'
@@ -179,19 +179,13 @@ describe('runCommand', () => {
 })
 
 describe('checkHttp', () => {
-  const server = createServer((request, response) => {
-    if (request.url === '/slow') return
-    response.writeHead(request.url === '/sick' ? 500 : 200).end('ok')
-  })
   let url: string
   beforeAll(async () => {
-    const port = await freePort()
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    const port = await listen((request, response) => {
+      if (request.url === '/slow') return
+      response.writeHead(request.url === '/sick' ? 500 : 200).end('ok')
+    })
     url = `http://127.0.0.1:${port}`
-    return () => {
-      server.closeAllConnections()
-      server.close()
-    }
   })
   const check = async (input: unknown) => (await dev.ran('check', { target: web1, input })).result
 

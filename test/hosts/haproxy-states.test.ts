@@ -1,12 +1,10 @@
 /** What an operator, a health check, a weight and a reload do to a server behind a real HAProxy, one after another. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
+import { listen } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
 const nodes = ['web-1', 'web-2', 'web-3']
@@ -120,13 +118,3 @@ describe.skipIf(lacks('haproxy'))(`${titled('servers with health checks behind a
     expect(result).toMatchObject({ drained: { tookOut: true, drainedAgain: 1 }, returned: { changed: true } })
   })
 })
-
-async function listen(handler: Parameters<typeof createServer>[1]): Promise<number> {
-  const server = createServer(handler)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}

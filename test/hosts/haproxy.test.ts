@@ -1,6 +1,4 @@
 /** An errant server behind a real HAProxy, seen by a real Prometheus: out of rotation, repaired, back. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
 import { atEnd } from '../support/cleanup.ts'
@@ -8,6 +6,7 @@ import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import { type Haproxy, startHaproxy } from '../support/haproxy.ts'
 import type { Execution, List } from '../support/http.ts'
+import { listen, receive } from '../support/http-server.ts'
 import { startPrometheus } from '../support/prometheus.ts'
 import { stays, until } from '../support/until.ts'
 
@@ -32,16 +31,7 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
       const health = await listen((request, response) => {
         response.writeHead(sick.has((request.url ?? '').slice(1)) ? 500 : 200).end()
       })
-      const receiver = await listen((request, response) => {
-        let body = ''
-        request.on('data', (chunk: Buffer) => {
-          body += chunk.toString()
-        })
-        request.on('end', () => {
-          told.push(JSON.parse(body) as (typeof told)[number])
-          response.end()
-        })
-      })
+      const receiver = await receive(told)
       // They count as up as long as they accept connections, whatever they answer.
       haproxy = await startHaproxy({ web: [...ports].map(([name, port]) => ({ name, port })) })
       const prometheus = await startPrometheus({ haproxy: { target: haproxy.metrics, node: 'lb' } })
@@ -153,16 +143,6 @@ describe.skipIf(lacks('haproxy') || lacks('prometheus'))(
     })
   },
 )
-
-async function listen(handler: Parameters<typeof createServer>[1]): Promise<number> {
-  const server = createServer(handler)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
 
 /** Sends requests continuously, as clients do, and counts the answers. */
 function keepAsking(url: string, counts: { answers: number; errors: number }): void {

@@ -2,14 +2,12 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { strFromU8, unzipSync } from 'fflate'
 import { beforeAll, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { repository, temporaryDirectory, writeProject } from '../support/files.ts'
+import { listen } from '../support/http-server.ts'
 
 const scratch = temporaryDirectory()
 const systemctlLog = join(scratch, 'systemctl.log')
@@ -17,15 +15,9 @@ let sick = true
 let url: string
 let dev: Dev
 
-const service = createServer((_, response) => void response.writeHead(sick ? 503 : 200).end())
-
 beforeAll(async () => {
-  await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    service.closeAllConnections()
-    service.close()
-  })
-  url = `http://127.0.0.1:${(service.address() as AddressInfo).port}/`
+  const port = await listen((_, response) => void response.writeHead(sick ? 503 : 200).end())
+  url = `http://127.0.0.1:${port}/`
   const origin = makeOrigin()
   // A test double that records its arguments.
   writeFileSync(join(scratch, 'systemctl'), `#!/bin/sh\necho "$@" >> ${systemctlLog}\n`)

@@ -1,9 +1,8 @@
-import { createServer } from 'node:http'
 import { beforeAll, expect, test } from 'vitest'
 import { type Dev, startDev } from '../support/dev.ts'
 import { writeProject } from '../support/files.ts'
 import { type Execution, problem } from '../support/http.ts'
-import { freePort } from '../support/ports.ts'
+import { listen } from '../support/http-server.ts'
 
 const project = writeProject({
   'worker.hcl': `
@@ -37,18 +36,14 @@ const project = writeProject({
 
 let healthy = false
 let url: string
-const server = createServer((_, response) => void response.writeHead(healthy ? 200 : 503).end('sick of it all'))
 
 let dev: Dev
 beforeAll(async () => {
-  const port = await freePort()
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  const port = await listen((_, response) => {
+    response.writeHead(healthy ? 200 : 503).end('sick of it all')
+  })
   url = `http://127.0.0.1:${port}/`
   dev = await startDev({ project, nodes: ['web-1'] })
-  return () => {
-    server.closeAllConnections()
-    server.close()
-  }
 })
 
 const restart = async (input: object, status: string): Promise<Execution> =>

@@ -1,34 +1,17 @@
 /** A host that goes down: its activities end with a clear failure, and operators are notified once. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { kill } from 'node:process'
 import { beforeAll, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { workflow, writeProject } from '../support/files.ts'
 import type { Execution } from '../support/http.ts'
+import { receive } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
 const told: { type: string; summary: string; execution: Execution }[] = []
-const receiver = createServer((request, response) => {
-  let body = ''
-  request.on('data', (chunk: Buffer) => {
-    body += chunk.toString()
-  })
-  request.on('end', () => {
-    told.push(JSON.parse(body) as (typeof told)[number])
-    response.end()
-  })
-})
 
 let dev: Dev
 beforeAll(async () => {
-  await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    receiver.closeAllConnections()
-    receiver.close()
-  })
-  const { port } = receiver.address() as AddressInfo
+  const port = await receive(told)
   const hcl = `task_queue_target = "node"
     timeout = "1h"
     escalation { receiver = "oncall" }`

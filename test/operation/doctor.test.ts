@@ -1,13 +1,12 @@
 /** `resile doctor` against a real datacenter: healthy, and then with one fault at a time. */
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { kill } from 'node:process'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { testAuthority } from '../support/certificates.ts'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, writeProject } from '../support/files.ts'
+import { listen } from '../support/http-server.ts'
 import { resile } from '../support/processes.ts'
 import { TemporalServer } from '../support/temporal-server.ts'
 import { until } from '../support/until.ts'
@@ -101,13 +100,9 @@ describe('doctor, one thing wrong', () => {
   })
 
   test('clock of Temporal a minute off → clock check fails', async () => {
-    const elsewhen = createServer((_, response) => {
+    const port = await listen((_, response) => {
       response.writeHead(200, { date: new Date(Date.now() - 60_000).toUTCString() }).end('{}')
     })
-    await new Promise<void>((resolve) => elsewhen.listen(0, '127.0.0.1', resolve))
-    atEnd(() => elsewhen.close())
-    const address = elsewhen.address()
-    const port = typeof address === 'object' ? address?.port : 0
     const { found } = await doctor('--coordinator', `http://127.0.0.1:${port}`)
     expect(found.find(({ name }) => name === 'clock')).toMatchObject({
       status: 'fail',

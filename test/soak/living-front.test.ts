@@ -158,6 +158,12 @@ class Load {
     this.#loops = Array.from({ length: callers }, () => this.#run(port))
   }
 
+  /** Waits until more are admitted: how soon that is depends on the machine. */
+  async admits(more = 20): Promise<void> {
+    const before = this.ids.length
+    await until(`${more} more are admitted`, () => this.ids.length >= before + more, { within: 60_000 })
+  }
+
   async stop(): Promise<void> {
     this.#stopped = true
     await Promise.all(this.#loops)
@@ -190,7 +196,6 @@ async function judge(load: Load, cutOff: number): Promise<void> {
   const fine = ['201', '202', '503 no_worker', '503 workflow_not_registered', '503 starting', '503 ledger_unavailable']
   expect([...load.answers.keys()].filter((answer) => !fine.includes(answer))).toEqual([])
   expect(load.answers.get('503 ledger_unavailable') ?? 0).toBeLessThanOrEqual(cutOff)
-  expect(load.ids.length).toBeGreaterThan(20)
   await areInTemporal(load.ids)
 }
 
@@ -243,12 +248,12 @@ test('coordinator under load: certificates rotated, workerd killed → no reques
   for (let round = 0; round < ROUNDS; round += 1) {
     const serial = await rotate()
     await until('the new certificate is shown', async () => (await ask(port, 'GET', '/healthz')).serial === serial)
-    await delay(1000)
+    await load.admits()
     const pid = await workerdOf(coordinator)
     kill(pid, 'SIGKILL')
     await until('workerd is gone', () => !isRunning(pid))
     await until('another answers', async () => (await ask(port, 'GET', '/healthz')).status === 200)
-    await delay(2000)
+    await load.admits()
   }
   await load.stop()
   // What workerd was working on when it was killed, and no more than that.
@@ -295,13 +300,13 @@ test.skipIf(lacks('systemd'))(
     await serves(port)
     const load = new Load(port, callers)
     for (let round = 1; round <= ROUNDS; round += 1) {
-      await delay(3000)
+      await load.admits()
       const pid = pids().at(-1) ?? 0
       kill(pid, 'SIGTERM')
       await until('it has ended', () => !isRunning(pid), { within: 60_000 })
       await until('it is back', () => pids().length > round, { within: 60_000 })
     }
-    await delay(3000)
+    await load.admits()
     await load.stop()
     await judge(load, 0)
     await end()

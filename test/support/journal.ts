@@ -24,7 +24,7 @@ export class TestJournal {
     await this.#write('test.journal', this.#boot, {}, entries)
   }
 
-  /** Appends entries as systemd-journal-remote does for another machine: in a file of its own. */
+  /** Appends entries as systemd-journal-remote does for another machine: in a separate file. */
   async appendFrom(host: string, ...entries: JournalFields[]): Promise<void> {
     const known = this.#machines.get(host) ?? { boot: newId(), machine: newId() }
     this.#machines.set(host, known)

@@ -1,7 +1,6 @@
 /** The way from a coordinator to Temporal's HTTP API, with the faults that such ways have. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { atEnd } from './cleanup.ts'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { listen } from './http-server.ts'
 import { type RelayedRequest, readRequest, relay } from './relay.ts'
 
 interface Held extends RelayedRequest {
@@ -55,15 +54,10 @@ export class Line {
 /** Lays one to Temporal. */
 export async function layLine(temporalUrl: string): Promise<Line> {
   const line = new Line()
-  const server = createServer((incoming, response) => {
+  const port = await listen((incoming, response) => {
     line.take(incoming, response).catch(() => response.destroy())
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
   line.temporalUrl = temporalUrl
-  line.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  line.url = `http://127.0.0.1:${port}`
   return line
 }

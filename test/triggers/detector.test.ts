@@ -1,14 +1,13 @@
 /** The detector daemon under faults: its own death, a coordinator that is down, a Prometheus with wrong answers. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { kill } from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { dataDirectory } from '../support/data.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, List } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { freePort } from '../support/ports.ts'
 import { type Running, startResile } from '../support/processes.ts'
 import { lengthy } from '../support/soak.ts'
@@ -329,16 +328,11 @@ function vector(response: ServerResponse, series: Record<string, string>[], valu
 /** A Prometheus with faults that a real one does not have on demand. */
 async function startFakePrometheus(): Promise<typeof prometheus> {
   const fake: typeof prometheus = { url: '', answer: CLEAR, asked: 0 }
-  const server: Server = createServer((request, response) => {
+  const port = await listen((request, response) => {
     request.resume()
     fake.asked += 1
     fake.answer(request, response)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  fake.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  fake.url = `http://127.0.0.1:${port}`
   return fake
 }

@@ -1,15 +1,15 @@
 /** Operators are notified: by a webhook, and by a real Alertmanager. */
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
 import { kill } from 'node:process'
 import { Webhook } from 'standardwebhooks'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { lacks, titled } from '../../tools/debian-packages.ts'
 import { startAlertmanager } from '../support/alertmanager.ts'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { workflow, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List, Started } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { freePort } from '../support/ports.ts'
 import { stays, until } from '../support/until.ts'
 
@@ -151,7 +151,8 @@ interface Receiver {
 
 async function startReceiver(): Promise<Receiver> {
   const messages: Message[] = []
-  const server = createServer((request, response) => {
+  const told = { port: 0, status: 204, messages }
+  told.port = await listen((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk: Buffer) => chunks.push(chunk))
     request.once('end', () => {
@@ -159,12 +160,6 @@ async function startReceiver(): Promise<Receiver> {
       messages.push({ headers: request.headers, text, body: JSON.parse(text) as Message['body'] })
       response.writeHead(told.status).end()
     })
-  })
-  const told = { port: await freePort(), status: 204, messages }
-  await new Promise<void>((resolve) => server.listen(told.port, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.close()
-    server.closeAllConnections()
   })
   return told
 }

@@ -1,12 +1,10 @@
 /** Slack and PagerDuty at a real coordinator, with secrets from files, and its answers to Slack. */
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import { type Answer, type Decision, type Execution, type List, problem } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
 const SLACK = randomBytes(16).toString('hex')
@@ -21,7 +19,7 @@ const sentTo = (path: string) => received.filter((one) => one.path === path).map
 let dev: Dev
 let outside: string
 beforeAll(async () => {
-  const server = createServer((request, response) => {
+  const port = await listen((request, response) => {
     let text = ''
     request.setEncoding('utf8').on('data', (chunk: string) => {
       text += chunk
@@ -31,9 +29,7 @@ beforeAll(async () => {
       response.writeHead(request.url === '/enqueue' ? 202 : 200).end()
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => server.close())
-  outside = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  outside = `http://127.0.0.1:${port}`
   const anywhere = 'task_queue_target = "datacenter"'
   dev = await startDev({
     project: writeProject({

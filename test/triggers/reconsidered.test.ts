@@ -1,23 +1,15 @@
 /** A condition whose trigger was denied for long, and the reason goes: it triggers soon, whatever it was told. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { beforeAll, expect, test } from 'vitest'
-import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { napping, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List } from '../support/http.ts'
+import { listen } from '../support/http-server.ts'
 import { until } from '../support/until.ts'
 
 let isSick = false
 let dev: Dev
 beforeAll(async () => {
-  const server = createServer((_, response) => void response.writeHead(isSick ? 500 : 200).end())
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  atEnd(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const { port } = server.address() as AddressInfo
+  const port = await listen((_, response) => void response.writeHead(isSick ? 500 : 200).end())
   dev = await startDev({
     project: writeProject({
       'detectors.hcl': `

@@ -21,7 +21,7 @@ const HOUR_MS = 3_600_000
 /** Length of an annotation, in characters: they end up in mails and chats. */
 const MAX_ANNOTATION_LENGTH = 4096
 
-/** How long an alert holds, in milliseconds, if nothing ends it before; one of `lost` as long as that may last. */
+/** How long an alert holds, in milliseconds, if nothing ends it before; `open` for statuses that can be left again. */
 const ALERT_LIFE_MS = { ended: 24 * HOUR_MS, open: 744 * HOUR_MS }
 
 /**

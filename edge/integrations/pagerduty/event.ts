@@ -67,8 +67,7 @@ export function pagerdutySignal(config: Config, event: PagerDutyEvent, workflow:
     // PagerDuty signs no timestamp: the event's id identifies a second delivery.
     deduplicationKey: [SOURCE, id],
   }
-  const all = detectorsWith(config, 'pagerduty')
-  const outcomes = all
+  const outcomes = detectorsWith(config, 'pagerduty')
     .filter(({ detector }) => workflow === undefined || detector.workflow === workflow)
     .map((detector) => ({ detector, match: matched(detector, labels) }))
   const requested = outcomes.flatMap(({ detector, match }) =>

@@ -156,13 +156,8 @@ describe('change cut off', () => {
 describe('one change at a time', () => {
   it("another execution's → refused until the first ends", async () => {
     const host = testHost()
-    let finish: (value: unknown) => void = () => undefined
-    const first = effect(
-      () =>
-        new Promise((resolve) => {
-          finish = resolve
-        }),
-    )
+    const { promise, resolve: finish } = Promise.withResolvers<unknown>()
+    const first = effect(() => promise)
     const second = effect()
     const environment = order('exec-1')()
     const running = environment.run(() => carryOut(host, first.change))
@@ -182,13 +177,8 @@ describe('one change at a time', () => {
   it("another execution's → waited for, and said so", async () => {
     const host = testHost()
     host.waitsUntil = Date.now() + 60_000
-    let finish: (value: unknown) => void = () => undefined
-    const first = effect(
-      () =>
-        new Promise((resolve) => {
-          finish = resolve
-        }),
-    )
+    const { promise, resolve: finish } = Promise.withResolvers<unknown>()
+    const first = effect(() => promise)
     const second = effect()
     const running = order('exec-1')().run(() => carryOut(host, first.change))
     await expect.poll(() => first.done.times).toBe(1)

@@ -26,11 +26,7 @@ export interface PoolHost extends CommandHost {
  */
 export function poolActivities(host: PoolHost): Pick<HostActivities, 'readPool' | 'drainServer' | 'returnServer'> {
   return {
-    readPool: async ({ pool, node, about }) =>
-      readPool(poolOf(host, pool), {
-        ...(node === undefined ? {} : { only: node }),
-        ...(about === undefined ? {} : { about }),
-      }),
+    readPool: async (request) => readPool(poolOf(host, request.pool), request),
     drainServer: (request) =>
       change(host, 'drain', request, (pool) => drainServer(pool, request.node, request.minServers)),
     returnServer: (request) => change(host, 'return', request, (pool) => returnServer(pool, request.node)),

@@ -129,7 +129,7 @@ describe('returnServer', () => {
   })
 
   it('one server asked for → its state', async () => {
-    const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), { only: 'web-2' })
+    const { servers: found } = await readPool(pool(servers('web-1', 'web-2')), { node: 'web-2' })
     expect(found.map(({ node }) => node)).toEqual(['web-2'])
   })
 

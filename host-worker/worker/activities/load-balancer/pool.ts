@@ -18,7 +18,7 @@ export interface Pool {
 /** What of a pool is of interest; all of it without. */
 export interface PoolFocus {
   /** Its servers alone. */
-  only?: string
+  node?: string
   /** Its servers, and of a large pool few of the others. */
   about?: string
 }
@@ -28,7 +28,7 @@ const MAX_LISTED_SERVERS = 200
 const MAX_NAMES_IN_MESSAGE = 20
 
 /** The pool as its load balancer sees it, by the names of nodes. */
-export async function readPool(pool: Pool, { only, about }: PoolFocus = {}): Promise<PoolState> {
+export async function readPool(pool: Pool, { node: only, about }: PoolFocus = {}): Promise<PoolState> {
   const state = await wholePool(pool)
   if (only !== undefined) return { ...state, servers: state.servers.filter(({ node }) => node === only) }
   return about === undefined ? state : briefly(state, about)
