@@ -9,18 +9,19 @@ import { decodedPath } from '../shared/path.ts'
 import { isLogged } from '../shared/route-rules.ts'
 import { maySign } from '../shared/signed-paths.ts'
 import { authorise } from './access/authorise.ts'
-import { clientAuthOf, isWithoutBody } from './access/client-certificate.ts'
+import { clientAuthOf, withoutBody } from './access/client-certificate.ts'
 import { refuseCrossOrigin } from './access/cross-origin.ts'
 import { identify, type Listener } from './access/identify.ts'
 import { addressOf, LoadShedding } from './access/load-shedding.ts'
 import { rejections } from './access/rejections.ts'
 import { ROUTES } from './api/index.ts'
 import type { App } from './context.ts'
-import { readBody } from './http/body.ts'
+import { readBody, tooLarge } from './http/body.ts'
 import { requestId } from './http/headers.ts'
 import { ProblemError } from './http/problem.ts'
 import { verifySender } from './integrations/index.ts'
 import { Ledgers } from './ledgers.ts'
+import { noteRefusedSignals } from './trigger/dropped.ts'
 
 /** Makes the application for requests that one listener receives. */
 export function createApp(config: Config, listener: Listener): Hono<App> {
@@ -40,7 +41,10 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
       context.set('caller', identity.caller)
       // Nobody who is refused anyway has a body read; a signature is only known with it.
       if (!maySign(method, path)) context.set('pass', authorise(config, identity, method, path))
-      if (isWithoutBody(raw)) throw new ProblemError('unauthenticated', 'the body was not read: the caller was refused')
+      const missing = withoutBody(raw)
+      if (missing === 'refused')
+        throw new ProblemError('unauthenticated', 'the body was not read: the caller was refused')
+      if (missing === 'too_large') throw tooLarge(bodyLimit(path))
       context.set('body', await readBody(raw, bodyLimit(path)))
       const signed = { method, path, headers: raw.headers, body: context.var.body }
       const sender = await verifySender(config, context.env, identity, signed)
@@ -58,7 +62,10 @@ export function createApp(config: Config, listener: Listener): Hono<App> {
   for (const route of ROUTES) app.on(route.method, route.path, (context) => route.handler(context))
   app.notFound(() => new ProblemError('not_found', 'there is nothing at this path').toResponse())
   app.onError((error, context) => {
-    if (error instanceof ProblemError) return error.toResponse()
+    if (error instanceof ProblemError) {
+      noteRefusedSignals(context, error.code, error.message)
+      return error.toResponse()
+    }
     log('error', 'request_failed', { request_id: context.var.requestId, detail: error.message, stack: error.stack })
     return new ProblemError('internal', 'an internal error; see this request id in the log').toResponse()
   })

@@ -20,7 +20,7 @@ export interface TlsClientAuth {
 }
 
 /** What is used of `request.cf`, which only the TLS terminator can set. */
-function cfOf(request: Request): { tlsClientAuth?: TlsClientAuth; withoutBody?: boolean } {
+function cfOf(request: Request): { tlsClientAuth?: TlsClientAuth; withoutBody?: 'refused' | 'too_large' } {
   return (request as { cf?: ReturnType<typeof cfOf> }).cf ?? {}
 }
 
@@ -30,11 +30,11 @@ export function clientAuthOf(request: Request): TlsClientAuth | undefined {
 }
 
 /**
- * Whether the front has kept a request's body back, since no rule lets the caller pass: such a request is only here to be
- * refused, and logged.
+ * Why the front has kept a request's body back, if it has: no rule lets the caller pass, or it is too large. Such a request
+ * is only here to be refused, and logged.
  */
-export function isWithoutBody(request: Request): boolean {
-  return cfOf(request).withoutBody === true
+export function withoutBody(request: Request): 'refused' | 'too_large' | undefined {
+  return cfOf(request).withoutBody
 }
 
 /** The SPIFFE ID that a certificate proves, or why there is none. */

@@ -92,4 +92,10 @@ export const COORDINATOR_METRICS = {
     help: 'Requests that were refused because there were too many, since this process began',
     labelNames: ['reason'],
   },
+  dropped: {
+    name: 'resile_signals_dropped_total',
+    type: 'counter',
+    help: 'Signals that were dropped, since this process began: too_many in one request, truncated by their sender, or request_refused (counted once)',
+    labelNames: ['source', 'reason'],
+  },
 } as const satisfies MetricCatalogue

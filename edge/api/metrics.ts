@@ -8,6 +8,7 @@ import type { AppContext } from '../context.ts'
 import type { LedgerMetrics } from '../ledger/types.ts'
 import { orUnavailable } from '../ledgers.ts'
 import type { Route } from '../route.ts'
+import { droppedSignals } from '../trigger/dropped.ts'
 import { COORDINATOR_METRICS } from './metric-catalogue.ts'
 
 /** The label of what the configuration does not name. */
@@ -38,6 +39,8 @@ async function metrics(context: AppContext): Promise<Response> {
   for (const [reason, count] of Object.entries(SHED)) shed.inc({ reason }, count)
   const rejected = new Counter({ ...COORDINATOR_METRICS.rejected, registers })
   for (const [reason, count] of Object.entries(rejections.totals)) rejected.inc({ reason }, count)
+  const dropped = new Counter({ ...COORDINATOR_METRICS.dropped, registers })
+  for (const { source, reason, count } of droppedSignals()) dropped.inc({ source, reason }, count)
   // A workflow that never ran shows zero, so that a rule over it is never without data.
   for (const workflow of Object.keys(config.workflows)) {
     open.set({ workflow }, 0)

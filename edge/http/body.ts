@@ -139,6 +139,7 @@ function findMistake(value: unknown, path: readonly PropertyKey[]): InputError |
   return null
 }
 
-function tooLarge(limit: number): ProblemError {
+/** The problem of a body over a limit, in bytes. */
+export function tooLarge(limit: number): ProblemError {
   return new ProblemError('too_large', `the request body is over ${limit / 1024} KiB`)
 }

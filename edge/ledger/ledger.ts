@@ -251,6 +251,22 @@ export class LedgerObject extends DurableObject<Env> {
     return this.#store.keys.bound(workflow, caller, key) !== null
   }
 
+  /**
+   * The decisions under which a caller's starts were admitted, each with the id of its execution; null for an idempotency
+   * key that is free, or whose first trigger is not decided yet.
+   */
+  admittedUnder(
+    caller: string,
+    keys: readonly { workflow: string; key: string }[],
+  ): (Pick<Decision, 'id' | 'outcome'> | null)[] {
+    return keys.map(({ workflow, key }) => {
+      const bound = this.#store.keys.bound(workflow, caller, key)
+      if (bound === null || this.#store.executions.get(bound.execution)?.phase === 'reserving') return null
+      const decision = this.#store.decisions.get(bound.execution)
+      return decision === null ? null : { id: decision.id, outcome: decision.outcome }
+    })
+  }
+
   execution(id: string): Execution | null {
     const row = this.#store.executions.get(id)
     return row === null || isHidden(row) ? null : toWire(row)

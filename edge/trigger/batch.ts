@@ -5,7 +5,7 @@ import type { Caller } from '../../shared/callers.ts'
 import type { Config } from '../../shared/config.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { sha256 } from '../../shared/sha256.ts'
-import type { Target, TriggerItem, TriggerMetadata } from '../../shared/wire.ts'
+import type { Decision, Target, TriggerItem, TriggerMetadata } from '../../shared/wire.ts'
 import { authorise } from '../access/authorise.ts'
 import type { AppContext } from '../context.ts'
 import { traceparent } from '../http/headers.ts'
@@ -50,6 +50,8 @@ export interface BatchContext {
 const MAX_PARALLEL = 16
 /** Starts that one HTTP request can make. */
 const MAX_STARTS = 500
+/** Up to so many, it isn't worthwhile to ask first which of them were made before. */
+const FEW_STARTS = 16
 /**
  * After this time the response is sent: no further start begins, and one that has no answer is left undecided. The shortest
  * time that Alertmanager gives a notification is 10 s, for all attempts together.
@@ -74,32 +76,22 @@ export function batchContext({ var: state, req }: AppContext): BatchContext {
  */
 export async function startBatch(context: BatchContext, signals: readonly Signal[]): Promise<TriggerItem[][]> {
   const deadline = Date.now() + BATCH_TIMEOUT_MS
-  const jobs = signals.flatMap((signal): Job[] =>
-    signal.requested.length === 0
-      ? [{ signal, requested: null }]
-      : signal.requested.map((requested) => ({ signal, requested })),
-  )
-  const places = { left: MAX_STARTS }
-  const outcomes = await pLimit(MAX_PARALLEL).map(jobs, async ({ signal, requested }) => {
-    const { fingerprint, status, fallback } = signal
-    if (requested === null) return { signal, item: { fingerprint, status, ...NOT_REQUESTED, ...fallback } }
-    // What was started by an earlier request takes no place, or the rest of a large group would never get one.
-    const isTooMany = places.left <= 0 && !(await isStarted(context, requested, deadline))
-    if (isTooMany) return { signal, item: { fingerprint, status, ...refusal(context, requested, TOO_MANY) } }
-    places.left -= 1
-    const outcome = await tryStart(context, requested, deadline, () => {
-      places.left += 1
-    })
-    return { signal, item: { fingerprint, status, ...outcome } }
+  const requested = signals.flatMap((signal) => signal.requested)
+  // What was started by an earlier request takes neither a place nor time, or the rest of a large group would get none.
+  const outcomes = await startedEarlier(context, requested, deadline)
+  const rest = requested.filter((start) => !outcomes.has(start))
+  const started = await pLimit(MAX_PARALLEL).map(rest, async (start, index) => {
+    const outcome = index < MAX_STARTS ? await tryStart(context, start, deadline) : refusal(context, start, TOO_MANY)
+    return [start, outcome] as const
   })
-  const bySignal = Map.groupBy(outcomes, ({ signal }) => signal)
-  return signals.map((signal) => (bySignal.get(signal) ?? []).map(({ item }) => item))
-}
-
-/** One requested start, or a signal that requests none. */
-interface Job {
-  signal: Signal
-  requested: RequestedStart | null
+  for (const [start, outcome] of started) outcomes.set(start, outcome)
+  return signals.map(({ fingerprint, status, requested: own, fallback }) => {
+    if (own.length === 0) return [{ fingerprint, status, ...NOT_REQUESTED, ...fallback }]
+    return own.flatMap((start) => {
+      const outcome = outcomes.get(start)
+      return outcome === undefined ? [] : [{ fingerprint, status, ...outcome }]
+    })
+  })
 }
 
 const NOT_REQUESTED = {
@@ -114,23 +106,42 @@ const NOT_REQUESTED = {
 const LATE = new ProblemError('overloaded', 'it was not decided in time')
 const TOO_MANY = new ProblemError('too_large', `one request starts at most ${MAX_STARTS} workflows`)
 
-/** Whether a start was admitted already. False without an answer in time. */
-async function isStarted(
-  { ledgers, caller }: BatchContext,
-  { workflow, deduplicationKey }: RequestedStart,
+/** The outcomes of starts that were admitted by an earlier request; none without an answer in time. */
+async function startedEarlier(
+  context: BatchContext,
+  requested: readonly RequestedStart[],
   deadline: number,
-): Promise<boolean> {
-  const milliseconds = deadline - Date.now()
-  if (milliseconds <= 0) return false
-  const key = await keyOf(deduplicationKey)
-  const known = ledgers.any(async (datacenter) => {
-    const isKnown = await ledgers.of(datacenter).hasKey(workflow, caller, key)
-    return isKnown ? true : null
-  })
-  return pTimeout(known, { milliseconds, fallback: () => null }).then(
-    (found) => found !== null,
-    () => false,
+): Promise<Map<RequestedStart, Outcome>> {
+  const { ledgers, caller } = context
+  const outcomes = new Map<RequestedStart, Outcome>()
+  if (requested.length <= FEW_STARTS) return outcomes
+  const keys = await Promise.all(
+    requested.map(async ({ workflow, deduplicationKey }) => ({ workflow, key: await keyOf(deduplicationKey) })),
   )
+  const asked = ledgers.every(async (datacenter) => ledgers.of(datacenter).admittedUnder(caller, keys))
+  const milliseconds = Math.max(deadline - Date.now(), 1)
+  const answers = await pTimeout(asked, { milliseconds, fallback: () => [] }).catch(() => [])
+  for (const [index, start] of requested.entries()) {
+    const decision = answers.map((answer) => answer[index]).find((found) => found !== undefined && found !== null)
+    if (decision !== undefined && decision !== null) outcomes.set(start, repeated(context, start, decision))
+  }
+  return outcomes
+}
+
+/** The outcome of a start that was admitted earlier, if its caller may still start it. */
+function repeated(context: BatchContext, start: RequestedStart, decision: Pick<Decision, 'id' | 'outcome'>): Outcome {
+  try {
+    mayStart(context, start)
+    return admission(start, decision)
+  } catch (error) {
+    if (error instanceof ProblemError) return refusal(context, start, error)
+    throw error
+  }
+}
+
+/** @throws ProblemError for a caller without the right to start the workflow */
+function mayStart({ config, caller }: BatchContext, { workflow }: RequestedStart): void {
+  authorise(config, { caller, reason: null }, 'POST', `/v1/workflows/${workflow}/executions`)
 }
 
 /** The idempotency key of a start. */
@@ -138,22 +149,15 @@ function keyOf(deduplicationKey: readonly string[]): Promise<string> {
   return sha256(JSON.stringify(deduplicationKey))
 }
 
-/** @param onKnown called when it had been started by an earlier request */
-async function tryStart(
-  context: BatchContext,
-  requested: RequestedStart,
-  deadline: number,
-  onKnown: () => void,
-): Promise<Outcome> {
+async function tryStart(context: BatchContext, requested: RequestedStart, deadline: number): Promise<Outcome> {
   const milliseconds = deadline - Date.now()
   try {
     if (milliseconds <= 0) return refusal(context, requested, LATE)
     const fallback = (): never => {
       throw LATE
     }
-    const admitted = await pTimeout(startOne(context, requested), { milliseconds, fallback })
-    if (admitted.kind === 'replayed') onKnown()
-    return admission(requested, admitted)
+    const { decision } = await pTimeout(startOne(context, requested), { milliseconds, fallback })
+    return admission(requested, decision)
   } catch (error) {
     if (error instanceof ProblemError) return refusal(context, requested, error)
     log('error', 'request_failed', { request_id: context.requestId, detail: messageOf(error), stack: stackOf(error) })
@@ -161,11 +165,10 @@ async function tryStart(
   }
 }
 
-async function startOne(
-  { config, ledgers, caller, traceparent: parent }: BatchContext,
-  { workflow: name, parameters, reason, trigger, deduplicationKey }: RequestedStart,
-): Promise<Admitted> {
-  authorise(config, { caller, reason: null }, 'POST', `/v1/workflows/${name}/executions`)
+async function startOne(context: BatchContext, requested: RequestedStart): Promise<Admitted> {
+  const { config, ledgers, caller, traceparent: parent } = context
+  const { workflow: name, parameters, reason, trigger, deduplicationKey } = requested
+  mayStart(context, requested)
   const workflow = findWorkflow(config, name)
   const { target, input } = parameters()
   if (JSON.stringify(input).length > MAX_INPUT_LENGTH) {
@@ -187,15 +190,16 @@ async function startOne(
   })
 }
 
-function admission({ detector, workflow }: RequestedStart, { decision, execution }: Admitted): Outcome {
+/** The outcome of an admitted start; its execution has the decision's id. */
+function admission({ detector, workflow }: RequestedStart, { id, outcome }: Pick<Decision, 'id' | 'outcome'>): Outcome {
   return {
     detector,
     workflow,
-    outcome: decision.outcome,
+    outcome,
     code: null,
     detail: null,
-    decision: decision.id,
-    execution: execution.id,
+    decision: id,
+    execution: id,
     retry: false,
   }
 }

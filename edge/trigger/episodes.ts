@@ -17,7 +17,10 @@ export interface ObservedEpisode extends Pick<SignalEpisode, 'source' | 'name' |
 }
 
 /** An episode with the outcome of its start; without an item nothing was requested. */
-export function episodeOf({ began, ended, ...facts }: ObservedEpisode, item: TriggerItem | undefined): SignalEpisode {
+export function episodeOf(
+  { began, ended, ...facts }: ObservedEpisode,
+  item: Pick<TriggerItem, 'execution' | 'code'> | undefined,
+): SignalEpisode {
   const execution = item?.execution ?? null
   return {
     ...facts,
@@ -41,13 +44,21 @@ export function instantEpisodes(source: string, items: readonly TriggerItem[], n
   })
 }
 
-/** Records episodes in the background: one that can't be recorded is only missing from the analysis. */
+/**
+ * Records episodes in the background: one that can't be recorded is only missing from the analysis. Of too many, those that
+ * were denied go first.
+ */
 export function recordEpisodes(
   { var: { ledgers }, executionCtx }: AppContext,
   episodes: readonly SignalEpisode[],
 ): void {
   if (episodes.length === 0) return
-  const recorded = async (): Promise<void> => ledgers.signals().record(episodes.slice(0, MAX_EPISODES))
+  const chosen = episodes.toSorted((a, b) => b.denied - a.denied).slice(0, MAX_EPISODES)
+  if (chosen.length < episodes.length) {
+    const detail = `one request has at most ${MAX_EPISODES}`
+    log('warn', 'signals_not_recorded', { detail, episodes: episodes.length - chosen.length })
+  }
+  const recorded = async (): Promise<void> => ledgers.signals().record(chosen)
   executionCtx.waitUntil(
     recorded().catch((error: unknown) => log('warn', 'signals_not_recorded', { detail: messageOf(error) })),
   )

@@ -1,8 +1,10 @@
 /** Bodies that a start, a heartbeat, a cancel or an evaluation can't take: each is refused, and the coordinator goes on. */
 import { beforeAll, describe, expect, test } from 'vitest'
+import type { SignalSummary } from '../../shared/wire.ts'
 import type { Dev } from '../support/dev.ts'
 import { HostilityTarget } from '../support/hostility-target.ts'
-import { type Answer, admitted, type Execution, problem } from '../support/http.ts'
+import { type Answer, admitted, type Execution, type List, problem } from '../support/http.ts'
+import { until } from '../support/until.ts'
 
 let target: HostilityTarget
 let dev: Dev
@@ -53,6 +55,19 @@ describe('body size', () => {
   test('too large and otherwise wrong → 413', async () => {
     problem(await hostile(ofSize(65 * 1024), {}, 'no-such'), 413, 'too_large')
     problem(await hostile('x'.repeat(65 * 1024), { 'content-type': 'text/plain' }), 413, 'too_large')
+  })
+
+  test('group of alerts over 1 MiB → 413, and operators can see it', async () => {
+    const body = JSON.stringify({ version: '4', alerts: [], filler: 'x'.repeat(1024 * 1024) })
+    problem(await dev.call('/v1/triggers/alertmanager', { body }), 413, 'too_large')
+    expect((await dev.call('/metrics')).text).toContain(
+      'resile_signals_dropped_total{source="alertmanager",reason="request_refused"} 1\n',
+    )
+    const seen = async () => {
+      const answer = await dev.call<List<SignalSummary>>('/v1/signals')
+      return answer.body.items.some(({ name, windows }) => name === 'refused requests' && windows['1d'].denied === 1)
+    }
+    await until('it is among the signals', seen)
   })
 
   test('announced and never sent → coordinator goes on', async () => {

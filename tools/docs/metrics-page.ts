@@ -10,7 +10,7 @@ const SECTIONS: readonly (readonly [title: string, text: string, metrics: Metric
   [
     'Coordinator',
     'Served at `GET /metrics` of the coordinator. Counters are stored in the ledgers and survive restarts, except ' +
-      '`resile_requests_shed_total`, which counts since the start of the process.',
+      'those on requests and signals, which count since the start of the process.',
     COORDINATOR_METRICS,
   ],
   [

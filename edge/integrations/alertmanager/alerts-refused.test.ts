@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BODY_LIMIT } from '../../../shared/body-limit.ts'
+import { parseLogLine } from '../../../shared/log.ts'
 import { problemSchema, type TriggerItem, triggerItemsSchema } from '../../../shared/wire.ts'
 import { Signals } from '../../signals/signals.ts'
 import { alert, deliver, group, JSON_TYPE, OPEN, PATH } from '../../testing/alertmanager.ts'
 import { configured, post, rules } from '../../testing/configured.ts'
-import { request } from '../../testing/coordinator.ts'
+import { request, sendHeartbeats } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 
@@ -14,6 +15,15 @@ beforeEach(async () => {
   temporal = await freshTemporal()
 })
 afterEach(cleanUp)
+
+/** How many signals were dropped, by reason. */
+async function dropped(): Promise<Record<string, number>> {
+  const { body } = await request('GET', '/metrics')
+  const lines = String(body['answer']).matchAll(
+    /^resile_signals_dropped_total\{source="alertmanager",reason="(\w+)"\} (\d+)$/gm,
+  )
+  return Object.fromEntries([...lines].map(([, reason = '', count]) => [reason, Number(count)]))
+}
 
 describe('large group', () => {
   const many = (length: number) =>
@@ -51,19 +61,71 @@ describe('large group', () => {
     expect((await post(OPEN, '/v1/workflows/free/executions', large, JSON_TYPE)).status).toBe(413)
   })
 
-  it('2,000 alerts → accepted, no more than 2,000 episodes recorded', { timeout: 60_000 }, async () => {
+  it('many alerts, all but the last ones started before → the last ones start', { timeout: 60_000 }, async () => {
+    const known = many(600)
+    for (const part of [known.slice(0, 300), known.slice(300)]) {
+      await sendHeartbeats()
+      await expect.poll(async () => (await deliver(part)).status, { timeout: 20_000 }).toBe(200)
+    }
+    await sendHeartbeats()
+    const { status, items } = await deliver([...known, ...many(10)])
+    expect(status).toBe(200)
+    expect(items.filter(({ outcome }) => outcome === 'admitted')).toHaveLength(610)
+    expect(new Set(items.map(({ execution }) => execution)).size).toBe(610)
+    expect(temporal.starts).toHaveLength(610)
+  })
+
+  it('3,000 alerts → each looked at, no more than 2,000 episodes recorded, denied ones first', async () => {
     const recorded = vi.spyOn(Signals.prototype, 'record')
-    const tiny = (index: number) => ({
+    const resolved = Array.from({ length: 3000 }, (_, index) => ({
       status: 'resolved',
       labels: { alertname: 'Twofold', remediation: 'anywhere', index: String(index) },
       startsAt: '2026-01-01T00:00:00Z',
-    })
-    const sent = Array.from({ length: 2001 }, (_, index) => tiny(index))
-    expect((await deliver(sent.slice(1))).status).toBe(200)
+    }))
+    const { status, items } = await deliver([...resolved, alert({ remediation: 'nothing' })])
+    expect(status).toBe(200)
+    expect(items).toHaveLength(3001)
+    expect(items.at(-1)).toMatchObject({ outcome: 'refused', code: 'unknown_workflow' })
     expect(recorded.mock.calls.map(([episodes]) => episodes.length)).toEqual([2000])
-    const { status, body } = await deliver(sent)
-    expect(status).toBe(400)
-    expect(body.errors).toMatchObject([{ path: '/alerts' }])
+    expect(recorded.mock.calls[0]?.[0][0]).toMatchObject({ code: 'unknown_workflow' })
+  })
+
+  it('started before, rights lost since → refused', async () => {
+    const sent = Array.from({ length: 17 }, () => alert({ remediation: 'anywhere' }))
+    expect((await deliver(sent)).items).toMatchObject(sent.map(() => ({ outcome: 'admitted' })))
+    const closed = configured({ coordinator: rules({ route_patterns: [PATH], allow_public: true }) })
+    expect((await deliver(sent, closed)).items).toMatchObject(sent.map(() => ({ code: 'unauthenticated' })))
+  })
+
+  it('dropped signals → error in the log, metric, entry in signals', { timeout: 60_000 }, async () => {
+    const lines = vi.spyOn(console, 'log')
+    const before = await dropped()
+    const startsAt = new Date().toISOString()
+    await deliver(many(503).map((one) => ({ ...one, startsAt })))
+    await deliver([], OPEN, { truncatedAlerts: 7 })
+    await post(OPEN, PATH, group([alert({})], { filler: 'x'.repeat(1024 * 1024) }), JSON_TYPE)
+    await post(OPEN, PATH, '{', JSON_TYPE)
+    const after = await dropped()
+    const added = (reason: string) => (after[reason] ?? 0) - (before[reason] ?? 0)
+    expect(['too_many', 'truncated', 'request_refused'].map(added)).toEqual([3, 7, 2])
+    const said = lines.mock.calls.flatMap(([line]) => parseLogLine(String(line)) ?? [])
+    const reasons = said.filter(({ event }) => event === 'signals_dropped').map(({ level, reason }) => [level, reason])
+    expect(reasons).toEqual(
+      ['too_many', 'truncated', 'request_refused', 'request_refused'].map((reason) => ['error', reason]),
+    )
+    const entries = async () => {
+      const { body } = await request('GET', '/v1/signals?source=alertmanager')
+      const items = body.items as { name: string; windows: Record<string, { denied: number }> }[]
+      return Object.fromEntries(items.map(({ name, windows }) => [name, windows['1d']?.denied]))
+    }
+    await expect.poll(entries).toMatchObject({ 'truncated groups': 1, 'refused requests': 2, ProbeFailure: 3 })
+  })
+
+  it('refused requests of callers without rights → not noted', async () => {
+    const before = await dropped()
+    const closed = configured({ coordinator: rules({ route_patterns: ['/metrics'], allow_public: true }) })
+    expect((await post(closed, PATH, '{', JSON_TYPE)).status).toBe(401)
+    expect(await dropped()).toEqual(before)
   })
 
   it('truncated by its sender → says so', async () => {

@@ -17,12 +17,9 @@ import { findWorkflow } from '../../trigger/workflow.ts'
 
 /** The label of an alert that names the workflow which heals it. */
 const WORKFLOW_LABEL = 'remediation'
-const SOURCE = 'alertmanager'
+export const SOURCE = 'alertmanager'
 /** Length of a name, in characters: it is repeated in responses, decisions and the log. */
 const MAX_NAME_LENGTH = 255
-
-/** Alerts of a group; each is compared with all detectors. */
-const MAX_ALERTS = 2000
 
 const texts = z.record(z.string(), z.string())
 const alertSchema = z.looseObject({
@@ -42,9 +39,7 @@ export const alertGroupSchema = z.looseObject({
   /** How many more alerts the group has, by the sender's `max_alerts`. */
   truncatedAlerts: z.number().int().nonnegative().default(0),
   receiver: z.string().optional(),
-  alerts: z
-    .array(alertSchema)
-    .max(MAX_ALERTS, { error: `a group may have at most ${MAX_ALERTS} alerts; see Alertmanager's max_alerts` }),
+  alerts: z.array(alertSchema),
 })
 
 /** One alert of a group. */

@@ -3,9 +3,10 @@ import type { AppContext } from '../../context.ts'
 import { parseBody } from '../../http/body.ts'
 import type { Route } from '../../route.ts'
 import { batchContext, startBatch } from '../../trigger/batch.ts'
+import { droppedEpisode, noteDropped } from '../../trigger/dropped.ts'
 import { recordEpisodes } from '../../trigger/episodes.ts'
 import { respondWithItems } from '../common/response.ts'
-import { alertGroupSchema, episodesOf, signalOf, withFingerprint } from './alerts.ts'
+import { alertGroupSchema, episodesOf, SOURCE, signalOf, withFingerprint } from './alerts.ts'
 
 export const alertmanagerRoutes: readonly Route[] = [
   {
@@ -27,13 +28,17 @@ async function receiveAlerts(context: AppContext): Promise<Response> {
     batchContext(context),
     alerts.map((alert) => signalOf(config, alert)),
   )
-  recordEpisodes(
-    context,
-    alerts.flatMap((alert, index) => episodesOf(config, alert, items[index] ?? [])),
-  )
   const { truncatedAlerts } = group
+  const isTruncated = truncatedAlerts > 0
+  recordEpisodes(context, [
+    ...alerts.flatMap((alert, index) => episodesOf(config, alert, items[index] ?? [])),
+    ...(isTruncated ? [droppedEpisode(context, SOURCE, 'truncated groups', 'truncated')] : []),
+  ])
+  const tooMany = items.flat().filter(({ code }) => code === 'too_large').length
+  if (tooMany > 0) noteDropped(context, SOURCE, 'too_many', tooMany, 'the group requests too many starts')
+  if (isTruncated) noteDropped(context, SOURCE, 'truncated', truncatedAlerts, "cut by Alertmanager's max_alerts")
   return respondWithItems(context, {
     items: items.flat(),
-    ...(truncatedAlerts > 0 && { truncated_alerts: truncatedAlerts }),
+    ...(isTruncated && { truncated_alerts: truncatedAlerts }),
   })
 }

@@ -17,8 +17,8 @@ export interface ConnectionFacts {
     certRevoked: '0' | '1'
     certRFC9440?: string
   }
-  /** Whether the body was kept back, since no rule lets the caller pass. */
-  withoutBody?: true
+  /** Why the body was kept back: no rule lets the caller pass, or it is too large. */
+  withoutBody?: 'refused' | 'too_large'
 }
 
 /**

@@ -212,14 +212,19 @@ export class Front {
       // What is left of the body would be taken for the next request.
       if (hasBody(incoming)) response.setHeader('connection', 'close')
       const request = await dropBody(incoming, head)
-      request.headers.push(CF_HEADER, JSON.stringify({ ...facts, withoutBody: true } satisfies ConnectionFacts))
-      return request
+      return withFacts(request, { ...facts, withoutBody: 'refused' })
     }
     const isVerified = incoming.socket instanceof TLSSocket && incoming.socket.authorized
-    const request = await readRequest(incoming, head, this.#bodies.accountOf(response, isVerified))
-    // Judged again: a body may take its time.
-    request.headers.push(CF_HEADER, JSON.stringify(connectionFacts(incoming, this.#tls)))
-    return request
+    try {
+      const request = await readRequest(incoming, head, this.#bodies.accountOf(response, isVerified))
+      // Judged again: a body may take its time.
+      return withFacts(request, connectionFacts(incoming, this.#tls))
+    } catch (error) {
+      if (!(error instanceof Refusal && error.status === 413)) throw error
+      // Refused by the coordinator: it knows whether signals are lost by that, and operators look there.
+      const request = { ...head, body: Buffer.alloc(0) }
+      return withFacts(request, { ...connectionFacts(incoming, this.#tls), withoutBody: 'too_large' })
+    }
   }
 
   /** Refuses a request, and puts into the access log what the coordinator never sees. */
@@ -243,6 +248,11 @@ export class Front {
       if (!signal.aborted) await this.reload()
     }
   }
+}
+
+/** A request with what is known of its connection. */
+function withFacts(request: WholeRequest, facts: ConnectionFacts): WholeRequest {
+  return { ...request, headers: [...request.headers, CF_HEADER, JSON.stringify(facts)] }
 }
 
 /** The other end of a connection. */
