@@ -47,6 +47,8 @@ export const COORDINATOR_EVENTS = {
   secret_invalid: 'The secret of a webhook or receiver is missing or unusable.',
   settled: 'An operator settled a lost execution.',
   settlement_failed: 'A start or an end could not be reported to a global ledger; the report is repeated.',
+  secrets_not_reloaded: 'A changed file of a secret cannot be used; the previous secrets stay in use.',
+  secrets_reloaded: 'Changed secrets are in use.',
   signals_dropped:
     'Signals were dropped: too many in one request, cut by their sender, or in a request that was refused.',
   signals_not_recorded: 'Episodes could not be recorded for signal statistics; triggers are not affected.',

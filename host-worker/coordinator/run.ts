@@ -23,7 +23,7 @@ import { BadTlsFile } from './front/server-tls.ts'
 import { Upstream } from './front/upstream.ts'
 import { LOOPBACK_HOSTS, parseListen, passedSocket } from './listen.ts'
 import { watchCoordinator } from './liveness.ts'
-import { certificatesDirectory, permitKeysFile, readSecrets } from './secrets.ts'
+import { certificatesDirectory, readSecrets, secretFiles } from './secrets.ts'
 import { frontSocketPath, makeSocketDirectory, socketPath, temporalSocketPath } from './socket-path.ts'
 import { TemporalEgress } from './temporal-egress.ts'
 import { serverTlsFiles } from './tls-files.ts'
@@ -35,7 +35,7 @@ export interface CoordinatorRunOptions {
   listen?: string
 }
 
-/** How often the permit keys are checked for changes. */
+/** How often the files of secrets are checked for changes. */
 const POLL_INTERVAL_MS = 2000
 /** How soon workerd is started again that did not start, in milliseconds. */
 const RESTART_DELAY_MS = 1000
@@ -166,37 +166,45 @@ class CoordinatorRun {
     }
     await Promise.all([
       watchCoordinator(socketPath(this.#data), this.#signal, hung),
-      this.#watchKeys(supervisor, hosts),
+      this.#watchSecrets(supervisor, hosts),
     ])
     process.off('SIGHUP', onHangup)
   }
 
-  /** A new key signs as soon as it is there: workerd is given its secrets only when it starts. */
-  async #watchKeys(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
-    const file = permitKeysFile(this.#project.dir, this.#data, this.#project.coordinator)
-    const version = (): Promise<string | null> => fileVersion(file).catch(() => null)
-    let known = await version()
+  /** A new key or secret is used as soon as it is there: workerd is given its secrets only when it starts. */
+  async #watchSecrets(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+    const [keyFile = '', ...others] = secretFiles(this.#project.dir, this.#data, this.#project.coordinator)
+    // Null while one is missing: it is about to be replaced.
+    const versionOf = async (files: readonly string[]): Promise<string | null> =>
+      Promise.all(files.map(fileVersion)).then(String, () => null)
+    const watched: Watched[] = [
+      { files: [keyFile], kind: 'permit_keys', known: await versionOf([keyFile]) },
+      { files: others, kind: 'secrets', known: await versionOf(others) },
+    ]
     while (!this.#signal.aborted) {
       await this.#wait(POLL_INTERVAL_MS)
-      const now = await version()
-      if (this.#signal.aborted || now === null || now === known) continue
-      known = now
-      await this.#replace(supervisor, hosts)
+      for (const each of watched) {
+        const now = await versionOf(each.files)
+        if (this.#signal.aborted || now === null || now === each.known) continue
+        each.known = now
+        await this.#replace(supervisor, hosts, each.kind)
+      }
     }
   }
 
   /** Restarts workerd while requests wait. When secrets can't be read, the running process is kept. */
-  async #replace(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
+  async #replace(supervisor: Supervisor, hosts: readonly string[], kind: Watched['kind']): Promise<void> {
     let child: ChildSpec
     try {
       child = await this.#child(hosts)
     } catch (error) {
-      log('error', 'permit_keys_not_reloaded', { detail: messageOf(error) })
+      log('error', `${kind}_not_reloaded`, { detail: messageOf(error) })
       return
     }
     const resume = this.#upstream.pause()
     await supervisor.stop('coordinator')
     while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(RESTART_DELAY_MS)
+    if (!this.#signal.aborted) log('info', `${kind}_reloaded`)
     resume()
   }
 
@@ -206,11 +214,19 @@ class CoordinatorRun {
   }
 }
 
+/** Files that are checked for changes. */
+interface Watched {
+  files: readonly string[]
+  /** What is in them, as log events name it. */
+  kind: 'permit_keys' | 'secrets'
+  /** Their version when they were last read; null while one is missing. */
+  known: string | null
+}
+
 /** Starts what was stopped on purpose: nothing else would try again. */
 async function isStarted(supervisor: Supervisor, child: ChildSpec): Promise<boolean> {
   try {
     await supervisor.start(child)
-    log('info', 'permit_keys_reloaded')
     return true
   } catch (error) {
     log('error', 'coordinator_not_started', { detail: messageOf(error) })

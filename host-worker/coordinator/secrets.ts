@@ -26,6 +26,18 @@ export function permitKeysFile(project: string, data: string, coordinator: Coord
   return resolve(project, permits.key_file)
 }
 
+/** The files that a coordinator reads secrets from, the keys that sign permits among them; absolute. */
+export function secretFiles(project: string, data: string, coordinator: CoordinatorConfig): string[] {
+  const { webhook, slack, receiver } = coordinator
+  const places = [
+    ...Object.values(webhook).map(({ secret_file }) => secret_file),
+    slack?.signing_secret_file,
+    ...Object.values(receiver).map((block) => secretOf(block, '').place.secret_file),
+  ]
+  const files = places.flatMap((file) => (file === undefined ? [] : [resolve(project, file)]))
+  return [permitKeysFile(project, data, coordinator), ...new Set(files)]
+}
+
 /**
  * Reads all secrets. The keys that sign permits are made when no file of them is configured and none is there.
  *

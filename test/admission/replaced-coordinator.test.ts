@@ -1,7 +1,9 @@
-/** New keys that sign permits, and a coordinator that can't start with them for the time being. */
-import { mkdirSync, rmdirSync, rmSync } from 'node:fs'
+/** A coordinator that gets new keys that sign permits, or new secrets, while it runs. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Webhook } from 'standardwebhooks'
 import { expect, test } from 'vitest'
 import { frontSocketPath } from '../../host-worker/coordinator/socket-path.ts'
 import { temporaryDirectory, writeProject } from '../support/files.ts'
@@ -47,3 +49,66 @@ test('coordinator: can not start with new permit keys for a while → started ag
   coordinator.kill('SIGTERM')
   expect((await coordinator.ended).code).toBe(0)
 })
+
+test('coordinator: file of a secret replaced → the new one is used; unreadable → the last one stays in use', async () => {
+  const secrets = [newSecret(), newSecret(), newSecret()] as const
+  const project = writeProject({
+    'ci.secret': secrets[0],
+    'coordinator.hcl': `
+      datacenter = "dc1"
+      server_config {
+        route_rule {
+          name           = "webhooks"
+          method         = "POST"
+          route_patterns = ["/v1/triggers/webhook/*", "/v1/workflows/*/executions"]
+          uris           = ["webhook:ci"]
+        }
+      }
+      webhook "ci" { secret_file = "ci.secret" }`,
+  })
+  const data = temporaryDirectory()
+  const port = await freePort()
+  const listen = ['--listen', `127.0.0.1:${port}`]
+  const coordinator = startResile(['coordinator', '--project', project, '--data', data, ...listen])
+  await until('it is ready', () => coordinator.said.stdout.includes('resile ready'))
+  const replace = (secret: string) => {
+    writeFileSync(join(project, 'new.secret'), secret)
+    renameSync(join(project, 'new.secret'), join(project, 'ci.secret'))
+  }
+  // There is no such workflow, which only a sender with a valid signature is told.
+  const statusWith = (secret: string) => statusOf(`http://127.0.0.1:${port}/v1/triggers/webhook/ci`, secret)
+  expect(await Promise.all(secrets.map(statusWith))).toEqual([404, 401, 401])
+
+  replace(secrets[1])
+  await until('the new one is used', async () => (await statusWith(secrets[1])) === 404)
+  expect(await statusWith(secrets[0])).toBe(401)
+
+  rmSync(join(project, 'ci.secret'))
+  mkdirSync(join(project, 'ci.secret'))
+  await until('it can not be read', () => coordinator.said.stdout.includes('secrets_not_reloaded'))
+  expect(await statusWith(secrets[1])).toBe(404)
+
+  rmdirSync(join(project, 'ci.secret'))
+  replace(secrets[2])
+  await until('the last one is used', async () => (await statusWith(secrets[2])) === 404)
+  coordinator.kill('SIGTERM')
+  expect((await coordinator.ended).code).toBe(0)
+})
+
+function newSecret(): string {
+  return randomBytes(32).toString('base64')
+}
+
+/** Sends a signed message that names a workflow. */
+async function statusOf(url: string, secret: string): Promise<number> {
+  const body = JSON.stringify({ type: 'resile.trigger', data: { workflow: 'no-such' } })
+  const id = `msg_${randomUUID()}`
+  const at = new Date()
+  const headers = {
+    'content-type': 'application/json',
+    'webhook-id': id,
+    'webhook-timestamp': String(Math.floor(at.getTime() / 1000)),
+    'webhook-signature': new Webhook(secret).sign(id, at, body),
+  }
+  return (await fetch(url, { method: 'POST', headers, body })).status
+}
