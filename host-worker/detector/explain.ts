@@ -2,7 +2,7 @@
 import { type DetectorConfig, isPushed, sourceOf } from '../../shared/config.ts'
 import { formatDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
-import type { Decision } from '../../shared/wire.ts'
+import type { Decision, Problem } from '../../shared/wire.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-client.ts'
 import { type Episode, observeEpisodes } from './episodes.ts'
 import { createSource } from './sources/create-source.ts'
@@ -150,8 +150,11 @@ async function evaluate(client: CoordinatorClient, workflow: string, body: Recor
       body,
       timeout: EVALUATE_TIMEOUT_MS,
     })
-    const { decision, detail, code } = (json ?? {}) as { decision?: Decision; detail?: string; code?: string }
-    if (decision === undefined) return `${code ?? `status ${status}`}${detail === undefined ? '' : `: ${detail}`}`
+    const { decision, detail, code, errors = [] } = (json ?? {}) as Partial<Problem> & { decision?: Decision }
+    if (decision === undefined) {
+      const places = errors.map(({ path, message }) => ` (${path}: ${message})`).join('')
+      return `${code ?? `status ${status}`}${detail === undefined ? '' : `: ${detail}`}${places}`
+    }
     const until = decision.allowed_at === null ? '' : `, allowed at ${decision.allowed_at}`
     return decision.code === null ? decision.outcome : `${decision.outcome}: ${decision.code}${until}`
   } catch (error) {

@@ -23,7 +23,7 @@ beforeAll(async () => {
   prometheus = await startFakePrometheus()
   const project = writeProject({
     'worker.hcl': 'node = "web-1"\ndatacenter = "dc1"\ncommand "touch" { argv = ["/bin/true"] }',
-    'workflows/touch.hcl': 'task_queue_target = "node"',
+    'workflows/touch.hcl': 'task_queue_target = "node"\ninput "unit" { type = "string" }',
     'workflows/touch.ts': 'export async function touch(): Promise<string> { return "touched" }',
   })
   dev = await startDev({ project, nodes: ['web-1'] })
@@ -192,6 +192,14 @@ describe('detector --explain', () => {
     await until('it has triggered', async () => (await decisions('known')).length === 1)
     const { stdout } = await startResile([...detector.args, '--once', '--explain']).ended
     expect(stdout).toMatch(/would not trigger: it was triggered \S+ ago in this episode; it has no repeat_after/)
+  })
+
+  test('trigger that the coordinator would refuse → the fields that are wrong', async () => {
+    prometheus.answer = FIRES
+    const project = detectorProject('mistaken', { more: 'input = { unit = 5 }' })
+    const args = ['--project', project, '--coordinator', `unix:${dev.file.socket}`, '--data', temporaryDirectory()]
+    const { stdout } = await startResile(['detector', '--once', '--explain', ...args]).ended
+    expect(stdout).toMatch(/the coordinator says: invalid_input: .* \(\/input\/unit: must be of type string\)/)
   })
 
   test('source unreachable → exit code 1', async () => {
