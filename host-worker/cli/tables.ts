@@ -80,7 +80,7 @@ export function signalTable({ items }: { items: SignalSummary[] }, over: keyof S
     items.map(({ source, name, workflow, last_fired_at, windows }) => {
       const { fired, admitted, denied, helped, flapped, never_acted_on, open } = windows[over]
       const counts = [fired, admitted, denied, helped, flapped, never_acted_on, open].map(String)
-      return [`${source} ${name}`, workflow, ...counts, last_fired_at]
+      return [`${source} ${name}`, workflow || '-', ...counts, last_fired_at]
     }),
   )
 }
