@@ -20,7 +20,7 @@ export function certificatesDirectory(data: string): string {
 }
 
 /** The file of the keys that sign permits. */
-export function permitKeysFile(project: string, data: string, coordinator: CoordinatorConfig): string {
+function permitKeysFile(project: string, data: string, coordinator: CoordinatorConfig): string {
   const { permits } = coordinator
   if (permits === undefined) return certificatePaths(certificatesDirectory(data)).permitKeys
   return resolve(project, permits.key_file)
