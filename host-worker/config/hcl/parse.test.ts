@@ -172,6 +172,7 @@ describe('hostile HCL', () => {
     ['an open comment', '/*'.repeat(30_000), /./],
     ['surrogates', String.raw`a = "\ud83d\ude00"`, /Invalid escape sequence/],
     ['a lone carriage return', 'a = 1\rb = 2', /Invalid character/],
+    ['a lone carriage return in a heredoc', 'a = <<-E\n  K\repts\n  E\n', /Invalid character/],
   ])(
     '%s',
     async (_, text, error) => {

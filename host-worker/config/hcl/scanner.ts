@@ -131,6 +131,8 @@ export class Scanner {
     for (;;) {
       const end = this.text.indexOf('\n', this.offset)
       const line = this.text.slice(this.offset, end === -1 ? undefined : end)
+      const lone = line.indexOf('\r')
+      if (lone !== -1) this.fail('Invalid character; A carriage return alone ends no line.', this.offset + lone)
       if (line.trim() === marker) {
         this.offset += line.trimEnd().length
         break
