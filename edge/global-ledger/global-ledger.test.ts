@@ -1,7 +1,16 @@
 import { abortAllDurableObjects, env, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Answer } from '../testing/coordinator.ts'
-import { alarm, alarmNow, execution, ledger, request, sendHeartbeats, start } from '../testing/coordinator.ts'
+import {
+  alarm,
+  alarmNow,
+  execution,
+  ledger,
+  request,
+  sendHeartbeats,
+  start,
+  startPending,
+} from '../testing/coordinator.ts'
 import { failing } from '../testing/global-ledger.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
 
@@ -46,7 +55,7 @@ it('global limit: execution ends in one datacenter → admits another in the oth
 
 it('global limit: execution that provably never started → not counted', async () => {
   temporal.fault = 'unreachable'
-  const { id } = (await here('global', { prefer: 'wait=0' })).body.execution
+  const { id } = (await startPending('global')).body.execution
   expect((await there('global')).status).toBe(429)
   await request('POST', `/v1/executions/${id}/cancel`)
   temporal.fault = 'none'
@@ -103,7 +112,7 @@ it('usage report: received late → changes nothing', async () => {
 it('reservation: its ledger lost its rows → counts until nothing of it can start', async () => {
   vi.useFakeTimers({ toFake: ['Date'] })
   temporal.fault = 'unreachable'
-  await here('global', { prefer: 'wait=0' })
+  await startPending('global')
   await runInDurableObject(ledger(), (_, { storage }) => {
     for (const table of ['executions', 'usage_reports', 'drafts']) storage.sql.exec(`DELETE FROM ${table}`)
   })

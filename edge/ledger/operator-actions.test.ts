@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alarmNow, execution, request, sendHeartbeats, sql, start } from '../testing/coordinator.ts'
+import { alarmNow, execution, request, sendHeartbeats, sql, start, startPending } from '../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../testing/fresh.ts'
 import type { FakeTemporal } from '../testing/temporal.ts'
 
@@ -9,7 +9,6 @@ beforeEach(async () => {
 })
 afterEach(cleanUp)
 
-const NO_WAIT = { prefer: 'wait=0' }
 const freeze = (scope: object, more: object = {}) =>
   request('POST', '/v1/freezes', { scope, reason: 'maintenance', ...more })
 
@@ -68,8 +67,7 @@ describe('freeze', () => {
 
   it('pending start → held back; lifted → sent', async () => {
     temporal.fault = 'unreachable'
-    const { id } = (await start('free', NO_WAIT)).body.execution
-    await alarmNow()
+    const { id } = (await startPending('free')).body.execution
     const frozen = await freeze({ node: 'web-1' })
     temporal.fault = 'none'
     temporal.starts.length = 0
@@ -84,7 +82,7 @@ describe('freeze', () => {
 
   it('longer than valid_for → start voided, with the reason', async () => {
     temporal.fault = 'unreachable'
-    const { id } = (await start('free', NO_WAIT)).body.execution
+    const { id } = (await startPending('free')).body.execution
     await freeze({})
     temporal.fault = 'none'
     await alarmNow()

@@ -5,6 +5,10 @@ import { createApp } from '../app.ts'
 import { config } from '../config.ts'
 import { IMPORT } from '../ledger/reconcile/reconciler.ts'
 
+/** How often, and after how long each time, an alarm is looked for: longer than a run that Temporal leaves without answer. */
+const MAX_ALARM_TRIES = 1500
+const ALARM_RETRY_INTERVAL_MS = 20
+
 // A test's Temporal lists at once what it has.
 IMPORT.pauseMs = 0
 
@@ -54,6 +58,16 @@ export function start(
   return request('POST', `/v1/workflows/${workflow}/executions`, body, headers)
 }
 
+/**
+ * Starts a workflow on web-1 while Temporal can't be reached. The response does not wait for the first attempt, but this does:
+ * what a test changes afterwards does not meet an attempt that is still under way.
+ */
+export async function startPending(workflow: string): Promise<Answer> {
+  const answer = await start(workflow, { prefer: 'wait=0' })
+  await alarmNow()
+  return answer
+}
+
 /** Lets nodes beat that serve everything the test config needs, and the ledger import what runs. */
 export async function sendHeartbeats(nodes: readonly string[] = ['web-1', 'web-2'], datacenter = 'dc1'): Promise<void> {
   await request('GET', '/readyz')
@@ -79,9 +93,13 @@ export function ledger(datacenter = 'dc1'): ReturnType<Env['LEDGER']['getByName'
   return bindings.LEDGER.getByName(datacenter)
 }
 
-/** Runs a ledger's alarm as if its time had come. */
+/** Runs a ledger's alarm as if its time had come, after the run that may be under way by itself: meanwhile none is set. */
 export async function alarm(datacenter = 'dc1'): Promise<void> {
-  await runDurableObjectAlarm(ledger(datacenter))
+  for (let tries = 0; tries < MAX_ALARM_TRIES; tries++) {
+    if (await runDurableObjectAlarm(ledger(datacenter))) return
+    await scheduler.wait(ALARM_RETRY_INTERVAL_MS)
+  }
+  throw new Error(`the ledger of ${datacenter} sets no alarm`)
 }
 
 /** Makes all that a ledger has to do due, and runs its alarm. */

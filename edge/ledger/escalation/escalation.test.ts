@@ -2,7 +2,16 @@ import { abortAllDurableObjects, env, reset } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { escalationSchema } from '../../../shared/wire.ts'
-import { alarm, alarmNow, execution, request, sendHeartbeats, sql, start } from '../../testing/coordinator.ts'
+import {
+  alarm,
+  alarmNow,
+  execution,
+  request,
+  sendHeartbeats,
+  sql,
+  start,
+  startPending,
+} from '../../testing/coordinator.ts'
 import { again, ended, lose, metric, missing, onNode, settled } from '../../testing/escalation.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import { FakeReceivers } from '../../testing/receiver.ts'
@@ -59,7 +68,7 @@ describe('escalation', () => {
 
   it('not started in time → escalated', async () => {
     temporal.fault = 'unreachable'
-    const { id } = (await start('told-quick', { prefer: 'wait=0' })).body.execution
+    const { id } = (await startPending('told-quick')).body.execution
     await sql('UPDATE executions SET valid_until = 1 WHERE id = ?', id)
     temporal.fault = 'none'
     await settled()

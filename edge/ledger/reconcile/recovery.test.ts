@@ -1,7 +1,17 @@
 import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodePayload } from '../../../shared/payload.ts'
-import { alarm, alarmNow, execution, ledger, request, sendHeartbeats, sql, start } from '../../testing/coordinator.ts'
+import {
+  alarm,
+  alarmNow,
+  execution,
+  ledger,
+  request,
+  sendHeartbeats,
+  sql,
+  start,
+  startPending,
+} from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 import { IMPORT } from './reconciler.ts'
@@ -237,7 +247,7 @@ describe('execution that ended', () => {
 describe('clocks more than 10 s apart', () => {
   it.each([60_000, -60_000])('%i ms → nothing admitted or sent until they agree', async (ahead) => {
     temporal.fault = 'unreachable'
-    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    const { id } = (await startPending('free')).body.execution
     await abortAllDurableObjects()
     await sendHeartbeats()
     temporal.fault = 'none'
@@ -271,8 +281,7 @@ describe('clocks more than 10 s apart', () => {
     vi.setSystemTime(right + 3_600_000)
     await sendHeartbeats()
     temporal.fault = 'unreachable'
-    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
-    await alarmNow()
+    const { id } = (await startPending('free')).body.execution
     vi.setSystemTime(right)
     temporal.fault = 'none'
     expect((await start('free')).body.code).toBe('no_worker')
@@ -286,7 +295,7 @@ describe('clocks more than 10 s apart', () => {
 
   it('admitted while the clock was ahead → not sent once it is right', async () => {
     temporal.fault = 'unreachable'
-    const { id } = (await start('free', { prefer: 'wait=0' })).body.execution
+    const { id } = (await startPending('free')).body.execution
     const ahead = Date.now() + 3_600_000
     await sql('UPDATE executions SET admitted_at = ?, valid_until = ? WHERE id = ?', ahead, ahead + 600_000, id)
     temporal.fault = 'none'
