@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type ConfigDocument, coordinatorSchema } from '../../shared/config.ts'
 import { temporaryDirectory } from '../../test/support/files.ts'
-import { readSecrets } from './secrets.ts'
+import { readSecrets, secretFiles } from './secrets.ts'
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -134,5 +134,64 @@ describe('secrets of Slack and PagerDuty', () => {
     await expect(read({ receiver: { chat: { slack: { url_file: 'u' } } } }, { u: 'T000/B000/x' })).rejects.toThrow(
       /^receiver chat: its secret is not an http:\/\/ or https:\/\/ URL$/,
     )
+  })
+})
+
+describe('secrets during a rotation', () => {
+  const files = { new: 'the next one', old: 'the last one', other: 'of another' }
+
+  test('both in files → become bindings, and are watched', async () => {
+    const coordinator = {
+      webhook: { ci: { secret_file: 'new', previous_secret_file: 'old' } },
+      slack: { signing_secret_file: 's', previous_signing_secret_file: 't' },
+      receiver: { duty: { webhook: { url: 'http://duty.test/', secret_file: 'r', previous_secret_file: 'q' } } },
+    }
+    const { document, secrets } = await read(coordinator, { ...files, s: 'S', t: 'T', r: 'R', q: 'Q' })
+    expect(secrets).toMatchObject({
+      WEBHOOK_SECRET_0: 'the next one',
+      WEBHOOK_SECRET_0_PREVIOUS: 'the last one',
+      SLACK_SIGNING_SECRET: 'S',
+      SLACK_SIGNING_SECRET_PREVIOUS: 'T',
+      RECEIVER_SECRET_0: 'R',
+      RECEIVER_SECRET_0_PREVIOUS: 'Q',
+    })
+    expect(document.coordinator).toMatchObject({
+      webhook: { ci: { secret_env: 'WEBHOOK_SECRET_0', previous_secret_env: 'WEBHOOK_SECRET_0_PREVIOUS' } },
+      slack: {
+        signing_secret_env: 'SLACK_SIGNING_SECRET',
+        previous_signing_secret_env: 'SLACK_SIGNING_SECRET_PREVIOUS',
+      },
+      receiver: {
+        duty: { webhook: { secret_env: 'RECEIVER_SECRET_0', previous_secret_env: 'RECEIVER_SECRET_0_PREVIOUS' } },
+      },
+    })
+    const watched = secretFiles('/p', '/d', coordinatorSchema.parse({ datacenter: 'dc1', ...coordinator }))
+    expect(watched).toEqual(expect.arrayContaining(['new', 'old', 's', 't', 'r', 'q'].map((file) => `/p/${file}`)))
+  })
+
+  test('of another sender, or missing → refused', async () => {
+    const other = { secret_file: 'other' }
+    const both = { one: { secret_file: 'new', previous_secret_file: 'old' }, two: other }
+    await expect(read({ webhook: both }, { ...files, other: files.old })).rejects.toThrow(
+      'webhooks one and two have the same secret',
+    )
+    const slack = { signing_secret_file: 'new', previous_signing_secret_file: 'old' }
+    await expect(read({ webhook: { two: other }, slack }, { ...files, other: files.old })).rejects.toThrow(
+      'webhook two and slack have the same secret',
+    )
+    const lost = { one: { secret_file: 'new', previous_secret_env: 'RESILE_NO_SUCH' } }
+    await expect(read({ webhook: lost }, files)).rejects.toThrow(
+      'webhook one: the environment variable RESILE_NO_SUCH of its previous_secret is not set',
+    )
+  })
+
+  test.each([
+    [{ webhook: { ci: { previous_secret_env: 'A' } } }, /is required/],
+    [{ webhook: { ci: { secret_env: 'A', previous_secret_env: 'B', previous_secret_file: 'b' } } }, /mutually/],
+    [{ webhook: { ci: { secret_env: 'A' }, cd: { secret_env: 'B', previous_secret_env: 'A' } } }, /of webhook ci/],
+    [{ slack: { previous_signing_secret_env: 'A' } }, /is required/],
+    [{ receiver: { duty: { webhook: { url: 'http://duty.test/', previous_secret_env: 'A' } } } }, /replaces it/],
+  ])('configuration %j → refused', (coordinator, message) => {
+    expect(() => coordinatorSchema.parse({ datacenter: 'dc1', ...coordinator })).toThrow(message)
   })
 })

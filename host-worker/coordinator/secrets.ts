@@ -1,6 +1,12 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
 import { resolve } from 'node:path'
-import type { ConfigDocument, CoordinatorConfig, ReceiverConfig, SecretPlace } from '../../shared/config.ts'
+import type {
+  ConfigDocument,
+  CoordinatorConfig,
+  ReceiverConfig,
+  RotatedSecretPlace,
+  SecretPlace,
+} from '../../shared/config.ts'
 import { messageOf } from '../../shared/log.ts'
 import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
@@ -29,12 +35,14 @@ function permitKeysFile(project: string, data: string, coordinator: CoordinatorC
 /** The files that a coordinator reads secrets from, the keys that sign permits among them; absolute. */
 export function secretFiles(project: string, data: string, coordinator: CoordinatorConfig): string[] {
   const { webhook, slack, receiver } = coordinator
-  const places = [
-    ...Object.values(webhook).map(({ secret_file }) => secret_file),
-    slack?.signing_secret_file,
-    ...Object.values(receiver).map((block) => secretOf(block, '').place.secret_file),
+  const places: RotatedSecretPlace[] = [
+    ...Object.values(webhook),
+    ...(slack === undefined ? [] : [slackPlace(slack)]),
+    ...Object.values(receiver).map((block) => secretOf(block, '').place),
   ]
-  const files = places.flatMap((file) => (file === undefined ? [] : [resolve(project, file)]))
+  const files = places
+    .flatMap(({ secret_file, previous_secret_file }) => [secret_file, previous_secret_file])
+    .flatMap((file) => (file === undefined ? [] : [resolve(project, file)]))
   return [permitKeysFile(project, data, coordinator), ...new Set(files)]
 }
 
@@ -54,10 +62,10 @@ export async function readSecrets(
   const slack = await slackSecret(project, coordinator)
   const receivers = await receiverSecrets(project, coordinator)
   const senders = new Map([...webhooks.owners].map(([secret, name]) => [secret, `webhook ${name}`]))
-  if (slack !== null) {
-    const owner = senders.get(essence(slack.secret))
-    if (owner !== undefined) throw new CommandError(`${owner} and slack have the same secret`)
-    senders.set(essence(slack.secret), 'slack')
+  for (const secret of Object.values(slack?.secrets ?? {})) {
+    const owner = senders.get(essence(secret)) ?? 'slack'
+    if (owner !== 'slack') throw new CommandError(`${owner} and slack have the same secret`)
+    senders.set(essence(secret), owner)
   }
   for (const [secret, name] of receivers.owners) {
     const sender = senders.get(secret)
@@ -77,7 +85,7 @@ export async function readSecrets(
     secrets: {
       [PERMIT_KEYS]: await permitKeys(project, data, coordinator),
       ...webhooks.secrets,
-      ...(slack === null ? {} : { [SLACK_SECRET]: slack.secret }),
+      ...slack?.secrets,
       ...receivers.secrets,
     },
   }
@@ -107,14 +115,15 @@ async function webhookSecrets(
 ): Promise<BlockSecrets<Blocks<'webhook'>[string]>> {
   const found: BlockSecrets<Blocks<'webhook'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
   for (const [index, [name, { workflow, format, ...place }]] of Object.entries(webhook).entries()) {
-    const variable = `WEBHOOK_SECRET_${index}`
-    const secret = await readSecret(project, `webhook ${name}`, place)
-    const owner = found.owners.get(essence(secret))
-    // What is signed names no webhook: a message to one would be good for the other.
-    if (owner !== undefined) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
-    found.owners.set(essence(secret), name)
-    found.secrets[variable] = secret
-    found.blocks[name] = { secret_env: variable, format, ...(workflow === undefined ? {} : { workflow }) }
+    const { secrets, bound } = await readRotated(project, `webhook ${name}`, place, `WEBHOOK_SECRET_${index}`)
+    for (const secret of Object.values(secrets)) {
+      const owner = found.owners.get(essence(secret)) ?? name
+      // What is signed names no webhook: a message to one would be good for the other.
+      if (owner !== name) throw new CommandError(`webhooks ${owner} and ${name} have the same secret`)
+      found.owners.set(essence(secret), name)
+    }
+    Object.assign(found.secrets, secrets)
+    found.blocks[name] = { ...bound, format, ...(workflow === undefined ? {} : { workflow }) }
   }
   return found
 }
@@ -122,11 +131,22 @@ async function webhookSecrets(
 async function slackSecret(
   project: string,
   { slack }: CoordinatorConfig,
-): Promise<{ secret: string; block: ConfigDocument['coordinator']['slack'] } | null> {
+): Promise<{ secrets: Record<string, string>; block: ConfigDocument['coordinator']['slack'] } | null> {
   if (slack === undefined) return null
-  const { signing_secret_env: secret_env, signing_secret_file: secret_file, response_prefix } = slack
-  const secret = await readSecret(project, 'slack', { secret_env, secret_file }, 'signing_secret')
-  return { secret, block: { signing_secret_env: SLACK_SECRET, response_prefix } }
+  const { secrets, bound } = await readRotated(project, 'slack', slackPlace(slack), SLACK_SECRET, 'signing_secret')
+  const { secret_env: signing_secret_env, previous_secret_env: previous_signing_secret_env } = bound
+  const { response_prefix } = slack
+  return { secrets, block: { signing_secret_env, previous_signing_secret_env, response_prefix } }
+}
+
+/** Where Slack's signing secret is. */
+function slackPlace(slack: NonNullable<CoordinatorConfig['slack']>): RotatedSecretPlace {
+  return {
+    secret_env: slack.signing_secret_env,
+    secret_file: slack.signing_secret_file,
+    previous_secret_env: slack.previous_signing_secret_env,
+    previous_secret_file: slack.previous_signing_secret_file,
+  }
 }
 
 async function receiverSecrets(
@@ -139,12 +159,12 @@ async function receiverSecrets(
     const { place, key, bound } = secretOf(block, variable)
     found.blocks[name] = bound
     if (place.secret_env === undefined && place.secret_file === undefined) continue
-    const secret = await readSecret(project, `receiver ${name}`, place, key)
-    if (block.slack !== undefined && !isHttpUrl(secret)) {
+    const { secrets } = await readRotated(project, `receiver ${name}`, place, variable, key)
+    if (block.slack !== undefined && !isHttpUrl(secrets[variable] ?? '')) {
       throw new CommandError(`receiver ${name}: its secret is not an http:// or https:// URL`)
     }
-    found.owners.set(essence(secret), name)
-    found.secrets[variable] = secret
+    for (const secret of Object.values(secrets)) found.owners.set(essence(secret), name)
+    Object.assign(found.secrets, secrets)
   }
   return found
 }
@@ -153,7 +173,7 @@ async function receiverSecrets(
 function secretOf(
   block: ReceiverConfig,
   variable: string,
-): { place: SecretPlace; key: string; bound: Blocks<'receiver'>[string] } {
+): { place: RotatedSecretPlace; key: string; bound: Blocks<'receiver'>[string] } {
   const { webhook, slack, pagerduty } = block
   if (slack !== undefined) {
     const place = { secret_env: slack.url_env, secret_file: slack.url_file }
@@ -163,10 +183,10 @@ function secretOf(
     const place = { secret_env: pagerduty.routing_key_env, secret_file: pagerduty.routing_key_file }
     return { place, key: 'routing_key', bound: { pagerduty: { routing_key_env: variable, url: pagerduty.url } } }
   }
-  const { secret_env, secret_file } = webhook ?? {}
-  const isSigned = secret_env !== undefined || secret_file !== undefined
-  const bound = webhook !== undefined && isSigned ? { webhook: { url: webhook.url, secret_env: variable } } : block
-  return { place: { secret_env, secret_file }, key: 'secret', bound }
+  if (webhook === undefined) return { place: {}, key: 'secret', bound: block }
+  const { url, ...place } = webhook
+  const isSigned = place.secret_env !== undefined || place.secret_file !== undefined
+  return { place, key: 'secret', bound: { webhook: { url, ...(isSigned ? boundTo(place, variable) : {}) } } }
 }
 
 async function permitKeys(project: string, data: string, coordinator: CoordinatorConfig): Promise<string> {
@@ -181,12 +201,38 @@ async function permitKeys(project: string, data: string, coordinator: Coordinato
   }
 }
 
-/** @param key what the keys begin with that say where the secret is */
+/** The names of the bindings that hold a secret and the one that it replaces. */
+function boundTo(place: RotatedSecretPlace, variable: string): { secret_env: string; previous_secret_env?: string } {
+  const isRotated = place.previous_secret_env !== undefined || place.previous_secret_file !== undefined
+  return { secret_env: variable, ...(isRotated ? { previous_secret_env: `${variable}_PREVIOUS` } : {}) }
+}
+
+/**
+ * Reads a secret and the one that it replaces.
+ *
+ * @param key what the keys begin with that say where the secret is
+ * @returns both by their bindings, and the names of these
+ */
+async function readRotated(
+  project: string,
+  owner: string,
+  place: RotatedSecretPlace,
+  variable: string,
+  key = 'secret',
+): Promise<{ secrets: Record<string, string>; bound: ReturnType<typeof boundTo> }> {
+  const bound = boundTo(place, variable)
+  const secrets = { [variable]: await readSecret(project, owner, place, key) }
+  if (bound.previous_secret_env === undefined) return { secrets, bound }
+  const previous = { secret_env: place.previous_secret_env, secret_file: place.previous_secret_file }
+  secrets[bound.previous_secret_env] = await readSecret(project, owner, previous, `previous_${key}`)
+  return { secrets, bound }
+}
+
 async function readSecret(
   project: string,
   owner: string,
   { secret_env, secret_file }: SecretPlace,
-  key = 'secret',
+  key: string,
 ): Promise<string> {
   if (secret_file !== undefined) {
     try {

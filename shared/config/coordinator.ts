@@ -61,8 +61,19 @@ export interface SecretPlace {
   secret_file?: string | undefined
 }
 
+/** Where a secret is, and the one that it replaces while that is still in use somewhere. */
+export interface RotatedSecretPlace extends SecretPlace {
+  previous_secret_env?: string | undefined
+  previous_secret_file?: string | undefined
+}
+
 /** The keys that say where a webhook's or receiver's secret is. */
-const secretKeys = { secret_env: environmentVariable.optional(), secret_file: text.optional() }
+const secretKeys = {
+  secret_env: environmentVariable.optional(),
+  secret_file: text.optional(),
+  previous_secret_env: environmentVariable.optional(),
+  previous_secret_file: text.optional(),
+}
 
 /** A check that at most one of the two keys is given which say where a secret is: `<name>_env` and `<name>_file`. */
 function refuseBoth(name: string): [(block: object, context: z.RefinementCtx) => void, ReturnType<typeof given>] {
@@ -84,6 +95,19 @@ function requireOne(name: string): ReturnType<typeof refuseBoth> {
   return [check, given(...keys)]
 }
 
+/** A check that there is no previous secret without the one that replaces it. */
+function refusePreviousAlone(name: string): ReturnType<typeof refuseBoth> {
+  const [keys, previous] = [name, `previous_${name}`].map((prefix) => [`${prefix}_env`, `${prefix}_file`])
+  const check = (block: object, context: z.RefinementCtx): void => {
+    const has = (key: string): boolean => Reflect.get(block, key) !== undefined
+    const alone = keys?.some(has) ? undefined : previous?.find(has)
+    if (alone === undefined) return
+    const message = `there is no ${keys?.join(' or ')} that replaces it`
+    context.addIssue({ code: 'custom', path: [alone], message, params: { missing: keys } })
+  }
+  return [check, given(...(keys ?? []), ...(previous ?? []))]
+}
+
 /** How the messages of a webhook are signed, and what they say. */
 const WEBHOOK_FORMATS = ['standard', 'pagerduty', 'cloudevents'] as const
 
@@ -91,6 +115,7 @@ const WEBHOOK_FORMATS = ['standard', 'pagerduty', 'cloudevents'] as const
 const webhookSchema = z
   .strictObject({ ...secretKeys, format: z.enum(WEBHOOK_FORMATS).default('standard'), workflow: name.optional() })
   .superRefine(...refuseBoth('secret'))
+  .superRefine(...refuseBoth('previous_secret'))
   .superRefine(...requireOne('secret'))
 
 /** The Slack app whose commands and buttons are taken. */
@@ -98,22 +123,26 @@ const slackSchema = z
   .strictObject({
     signing_secret_env: environmentVariable.optional(),
     signing_secret_file: text.optional(),
+    previous_signing_secret_env: environmentVariable.optional(),
+    previous_signing_secret_file: text.optional(),
     response_prefix: openUrl
       .refine((value) => value.endsWith('/') && !/[?#]/.test(value), { error: 'must end with "/"' })
       .default('https://hooks.slack.com/'),
   })
   .superRefine(...refuseBoth('signing_secret'))
+  .superRefine(...refuseBoth('previous_signing_secret'))
   .superRefine(...requireOne('signing_secret'))
 
 /** A signature names no webhook: a message to one would be valid for any other with the same secret. */
 function refuseSharedSecrets(webhooks: Record<string, z.output<typeof webhookSchema>>, context: z.RefinementCtx): void {
   const owners = new Map<string, string>()
-  for (const [webhook, { secret_env, secret_file }] of Object.entries(webhooks)) {
-    const key = secret_env === undefined ? 'secret_file' : 'secret_env'
-    const place = `${key} ${secret_env ?? secret_file}`
-    const owner = owners.get(place)
-    if (owner === undefined) owners.set(place, webhook)
-    else {
+  for (const [webhook, block] of Object.entries(webhooks)) {
+    for (const key of ['secret_env', 'secret_file', 'previous_secret_env', 'previous_secret_file'] as const) {
+      if (block[key] === undefined) continue
+      const place = `${key.endsWith('_env') ? 'variable' : 'file'} ${block[key]}`
+      const owner = owners.get(place) ?? webhook
+      owners.set(place, owner)
+      if (owner === webhook) continue
       const message = `is that of webhook ${owner}; each needs its own secret`
       context.addIssue({ code: 'custom', path: [webhook, key], message })
     }
@@ -130,6 +159,8 @@ const receiverSchema = z
     webhook: z
       .strictObject({ url: openUrl, ...secretKeys })
       .superRefine(...refuseBoth('secret'))
+      .superRefine(...refuseBoth('previous_secret'))
+      .superRefine(...refusePreviousAlone('secret'))
       .optional(),
     alertmanager: z.strictObject({ url: openUrl }).optional(),
     /** Whoever knows the URL of an incoming webhook can write there: it is a secret as a whole. */

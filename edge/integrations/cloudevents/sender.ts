@@ -1,4 +1,4 @@
-import { keyOf } from '../../notify/secret.ts'
+import { keysOf } from '../../notify/secret.ts'
 import {
   NO_VALID_SIGNATURE,
   refuseUnusableSecret,
@@ -19,11 +19,11 @@ export const signature: SignatureCheck = {
     if ('refused' in headers) return headers
     const webhooks = webhooksWith(config, 'cloudevents')
     for (const [name, webhook] of webhooks) {
-      const key = keyOf(env, `webhook ${name}`, webhook)
-      if (key !== null && isSigned(key, headers, request.body)) return webhookSender(name, headers)
+      const keys = keysOf(env, `webhook ${name}`, webhook)
+      if (keys.some((key) => isSigned(key, headers, request.body))) return webhookSender(name, headers)
     }
     for (const [name, webhook] of webhooks) {
-      if (keyOf(env, `webhook ${name}`, webhook) === null) refuseUnusableSecret(config, name, request)
+      if (keysOf(env, `webhook ${name}`, webhook).length === 0) refuseUnusableSecret(config, name, request)
     }
     return { refused: NO_VALID_SIGNATURE }
   },

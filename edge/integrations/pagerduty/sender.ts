@@ -1,4 +1,4 @@
-import { textOf } from '../../notify/secret.ts'
+import { textsOf } from '../../notify/secret.ts'
 import {
   NO_VALID_SIGNATURE,
   refuseUnusableSecret,
@@ -14,14 +14,13 @@ export const signature: SignatureCheck = {
     const header = readSignatures(request.headers)
     if ('refused' in header) return header
     const webhooks = webhooksWith(config, 'pagerduty')
-    for (const [name, { secret_env }] of webhooks) {
-      const secret = textOf(env, `webhook ${name}`, secret_env)
-      if (secret !== null && (await isSignedByPagerDuty(secret, header.signatures, request.body))) {
-        return webhookSender(name, null)
+    for (const [name, webhook] of webhooks) {
+      for (const secret of textsOf(env, `webhook ${name}`, webhook)) {
+        if (await isSignedByPagerDuty(secret, header.signatures, request.body)) return webhookSender(name, null)
       }
     }
-    for (const [name, { secret_env }] of webhooks) {
-      if (textOf(env, `webhook ${name}`, secret_env) === null) refuseUnusableSecret(config, name, request)
+    for (const [name, webhook] of webhooks) {
+      if (textsOf(env, `webhook ${name}`, webhook).length === 0) refuseUnusableSecret(config, name, request)
     }
     return { refused: NO_VALID_SIGNATURE }
   },

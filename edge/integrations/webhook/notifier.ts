@@ -6,7 +6,7 @@
 import type { Webhook } from 'standardwebhooks'
 import type { Delivery } from '../../notify/deliver.ts'
 import { escalationOf, type Notifier } from '../../notify/notifier.ts'
-import { keyOf } from '../../notify/secret.ts'
+import { keysOf } from '../../notify/secret.ts'
 
 export const notifier: Notifier = {
   kind: 'webhook',
@@ -14,26 +14,27 @@ export const notifier: Notifier = {
     // A message can't be withdrawn.
     if (webhook === undefined || notification.isSent) return null
     const isSigned = webhook.secret_env !== undefined || webhook.secret_file !== undefined
-    const key = isSigned ? keyOf(env, `receiver ${notification.receiver}`, webhook) : null
-    if (isSigned && key === null) throw new Error('its secret is missing or not base64 of at least 16 bytes')
-    return toWebhook(webhook.url, key, escalationOf(notification).id, notification.document, now)
+    const keys = isSigned ? keysOf(env, `receiver ${notification.receiver}`, webhook) : []
+    if (isSigned && keys.length === 0) throw new Error('its secret is missing or not base64 of at least 16 bytes')
+    return toWebhook(webhook.url, keys, escalationOf(notification).id, notification.document, now)
   },
 }
 
 /**
- * One attempt to deliver a message, signed when there is a key.
+ * One attempt to deliver a message, signed with each key there is: its receiver may have any of them during a rotation.
  *
  * @param id  of the message: the same in each attempt
  * @param now of this attempt, in milliseconds since the epoch
  */
-function toWebhook(url: string, key: Webhook | null, id: string, body: string, now: number): Delivery {
+function toWebhook(url: string, keys: readonly Webhook[], id: string, body: string, now: number): Delivery {
   const seconds = Math.floor(now / 1000)
+  const signatures = keys.map((key) => key.sign(id, new Date(seconds * 1000), body))
   return {
     url,
     headers: {
       'webhook-id': id,
       'webhook-timestamp': String(seconds),
-      ...(key === null ? {} : { 'webhook-signature': key.sign(id, new Date(seconds * 1000), body) }),
+      ...(signatures.length === 0 ? {} : { 'webhook-signature': signatures.join(' ') }),
     },
     body,
   }

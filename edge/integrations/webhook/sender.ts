@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import type { Config } from '../../../shared/config.ts'
 import type { SignatureResult, SignedRequest } from '../../access/sender.ts'
-import { keyOf } from '../../notify/secret.ts'
+import { keysOf } from '../../notify/secret.ts'
 import {
   NO_VALID_SIGNATURE,
   refuseUnusableSecret,
@@ -23,9 +23,9 @@ function checkSignature(config: Config, env: Env, name: string, request: SignedR
   const headers = readHeaders(request.headers, Date.now())
   if ('refused' in headers) return headers
   const [entry] = webhooksWith(config, 'standard').filter(([other]) => other === name)
-  const key = entry === undefined ? null : keyOf(env, `webhook ${name}`, entry[1])
-  if (entry !== undefined && key === null) refuseUnusableSecret(config, name, request)
-  const signed = isSigned(key ?? NO_KEY, headers, request.body)
-  if (!signed || key === null) return { refused: NO_VALID_SIGNATURE }
+  const keys = entry === undefined ? [] : keysOf(env, `webhook ${name}`, entry[1])
+  if (entry !== undefined && keys.length === 0) refuseUnusableSecret(config, name, request)
+  const signed = (keys.length === 0 ? [NO_KEY] : keys).some((key) => isSigned(key, headers, request.body))
+  if (!signed || keys.length === 0) return { refused: NO_VALID_SIGNATURE }
   return webhookSender(name, headers)
 }
