@@ -50,6 +50,8 @@ export function queueOptions(bundle: StoredBundle | null): Partial<WorkerOptions
   return {
     // The older `maxConcurrent…Polls` options are ignored by the SDK; idle long polls are what a large fleet pays for.
     activityTaskPollerBehavior: one,
+    // Many more than run at the same time: the others wait here, where it can be seen, and not in the queue.
+    maxConcurrentActivityTaskExecutions: 1000,
     // A cancellation reaches a command with its next heartbeat.
     maxHeartbeatThrottleInterval: '2s',
     defaultHeartbeatThrottleInterval: '2s',

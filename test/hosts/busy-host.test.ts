@@ -5,7 +5,7 @@ import { beforeAll, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, temporaryDirectory, workflow, writeProject } from '../support/files.ts'
-import { onNode } from '../support/limits.ts'
+import { cancel, onNode } from '../support/limits.ts'
 import { until } from '../support/until.ts'
 
 interface Steps {
@@ -15,6 +15,7 @@ interface Steps {
 const directory = temporaryDirectory()
 const pidFile = join(directory, 'daemon.pid')
 const ticks = join(directory, 'ticks')
+const running = join(directory, 'running')
 /** Prints something again and again, as a service does that was told to log to its standard output. */
 const daemon = `(while sleep 0.2; do echo tick; echo tick >>${ticks}; done) & echo $! >${pidFile}`
 
@@ -23,7 +24,7 @@ const project = writeProject({
     node = "web-1"
     datacenter = "dc1"
     command "slow" {
-      argv      = ["/bin/sleep", "30"]
+      argv      = ["/bin/sleep", "20"]
       timeout   = "2m"
       workflows = ["patient"]
     }
@@ -38,8 +39,21 @@ const project = writeProject({
     command "path" {
       argv      = ["/bin/sh", "-c", "echo $PATH"]
       read_only = true
+    }
+    command "long" {
+      argv      = ["/bin/sh", "-c", "echo >>${running}; exec sleep 300"]
+      timeout   = "10m"
+      read_only = true
     }`,
   ...commanding('run', onNode),
+  ...workflow(
+    'crowd',
+    onNode,
+    `const { runCommand } = proxyActivities({ startToCloseTimeout: '20m', heartbeatTimeout: '15s' })
+    export async function crowd() {
+      await Promise.all(Array.from({ length: 100 }, () => runCommand({ name: 'long' })))
+    }`,
+  ),
   // An attempt waits for a tenth of its time.
   ...workflow(
     'patient',
@@ -67,6 +81,20 @@ test('second execution on a busy host → waits for the first, and says so', asy
   })
   expect(waiting.waiting_for).toBe(`command slow of execution ${first.execution.id} is in progress on web-1`)
   const { result } = await dev.reaches(second.execution.id, 'completed', { within: 120_000 })
+  expect(result).toMatchObject({ exitCode: 0 })
+})
+
+test('host on which 100 activities run → the next one waits, and says so, instead of host_unreachable', async () => {
+  const crowd = await dev.started('crowd', { target })
+  await until('all run', () => existsSync(running) && readFileSync(running).length === 100, { within: 60_000 })
+  const next = await dev.started('patient', { target, input: { name: 'path' } })
+  const waiting = await until('the next one waits', async () => {
+    const steps = await stepsOf(next.execution.id)
+    return steps.find(({ waiting_for }) => waiting_for !== null)
+  })
+  expect(waiting.waiting_for).toBe('100 other activities run on web-1')
+  await cancel(dev, crowd.execution.id)
+  const { result } = await dev.reaches(next.execution.id, 'completed', { within: 60_000 })
   expect(result).toMatchObject({ exitCode: 0 })
 })
 

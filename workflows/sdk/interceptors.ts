@@ -81,7 +81,7 @@ function wasNeverTaken(error: unknown): error is ActivityFailure {
 function hostUnreachable(cause: ActivityFailure, activity: string, queue: string): ApplicationFailure {
   return ApplicationFailure.create({
     type: HOST_UNREACHABLE,
-    message: `no worker of ${queue} took ${activity} in time: the host or its worker is down, or busy with other activities`,
+    message: `no worker of ${queue} took ${activity} in time: the host or its worker is down`,
     nonRetryable: true,
     details: [{ queue, activity }],
     cause,

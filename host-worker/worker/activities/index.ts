@@ -4,6 +4,7 @@ import { type CheckHost, checkHttpActivity } from './check-http.ts'
 import { bundleDiagnosticsActivity, type DiagnosticsHost } from './diagnostics/bundle-diagnostics.ts'
 import { collectDiagnosticsActivity } from './diagnostics/collect-diagnostics.ts'
 import { type DiskHost, freeDiskActivity } from './free-disk/activity.ts'
+import { limitConcurrency } from './limit-concurrency.ts'
 import { type PoolHost, poolActivities } from './load-balancer/activities.ts'
 import { rebootHostActivity } from './reboot-host.ts'
 import { describeCommandActivity, runCommandActivity } from './run-command.ts'
@@ -15,7 +16,7 @@ export type ActivityHost = CheckHost & PoolHost & DiagnosticsHost & DiskHost & T
 /** The activities that a host's worker registers; each heartbeats. */
 export function hostActivities(host: ActivityHost): HostActivities {
   const collectDiagnostics = collectDiagnosticsActivity(host.node)
-  return heartbeating({
+  const activities = {
     runCommand: runCommandActivity(host),
     describeCommand: describeCommandActivity(host),
     rebootHost: rebootHostActivity(host),
@@ -25,5 +26,6 @@ export function hostActivities(host: ActivityHost): HostActivities {
     testRevision: testRevisionActivity(host),
     collectDiagnostics,
     bundleDiagnostics: bundleDiagnosticsActivity(host, collectDiagnostics),
-  })
+  }
+  return heartbeating(limitConcurrency(host.node, activities))
 }
