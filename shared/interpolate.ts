@@ -26,6 +26,11 @@ function fill(value: unknown, signal: SignalFacts): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, fill(item, signal)]))
 }
 
+/** Whether a template is the same for each signal. */
+export function isFixed(template: string): boolean {
+  return !template.includes('${')
+}
+
 /** The names of the labels that the texts of a JSON value name, each once. */
 export function labelsIn(value: unknown): string[] {
   const names = textsIn(value).flatMap((text) =>

@@ -1,11 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { WorkerConfig } from '../../shared/config.ts'
+import { isFixed } from '../../shared/interpolate.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
 import { type LoadedProject, loadProject } from '../config/project.ts'
 import { devNodes } from '../dev/nodes.ts'
 import { type Check, type Checked, fail, runChecks, warn } from '../doctor/check.ts'
-import { checkClock, checkCoordinator, checkHeartbeat, checkPermits } from '../doctor/coordinator-checks.ts'
+import {
+  checkClock,
+  checkCoordinator,
+  checkDetectorNodes,
+  checkHeartbeat,
+  checkPermits,
+} from '../doctor/coordinator-checks.ts'
 import { checkCertificates, checkCommands, checkConfig, checkData, checkRuntime } from '../doctor/host-checks.ts'
 import { TemporalDoctor } from '../doctor/temporal-checks.ts'
 import { type CoordinatorAddress, CoordinatorClient } from '../net/coordinator-client.ts'
@@ -45,6 +52,8 @@ interface Patient {
   coordinator: CoordinatorAddress | null
   /** Null when the coordinator's `worker_id` is not known. */
   expectedId: string | null
+  /** The nodes that detectors name, by detector. */
+  detected: Record<string, string>
 }
 
 /** The checks that need to know the node. */
@@ -81,6 +90,11 @@ async function patientOf(options: DoctorOptions, { dir, project }: LoadedProject
     directory: dir,
     coordinator: address === undefined ? null : nodeCoordinator(address, options, config),
     expectedId: pattern?.replace('{node}', config.node) ?? null,
+    detected: Object.fromEntries(
+      Object.entries(project?.detectors ?? {}).flatMap(([name, { target }]) =>
+        target?.node !== undefined && isFixed(target.node) ? [[name, target.node]] : [],
+      ),
+    ),
   }
 }
 
@@ -111,7 +125,7 @@ function checksOf(patient: Patient, closing: (() => unknown)[]): Check[] {
   ]
 }
 
-function coordinatorChecks({ config, coordinator }: Patient, closing: (() => unknown)[]): Check[] {
+function coordinatorChecks({ config, coordinator, detected }: Patient, closing: (() => unknown)[]): Check[] {
   if (coordinator === null) {
     const run = () => fail('none is named', 'give worker.hcl a coordinator block, or name one with --coordinator')
     return [{ name: 'coordinator', run }]
@@ -124,6 +138,9 @@ function coordinatorChecks({ config, coordinator }: Patient, closing: (() => unk
     { name: 'clock', run: () => checkClock(client) },
     { name: 'permits', run: () => checkPermits(client, config.permits.jwks_files) },
     { name: 'heartbeat', run: heartbeat },
+    ...(Object.keys(detected).length === 0
+      ? []
+      : [{ name: 'detectors', run: () => checkDetectorNodes(client, detected) }]),
   ]
 }
 

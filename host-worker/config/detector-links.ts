@@ -2,7 +2,7 @@
 import { RE2JS } from 're2js'
 import type { DetectorConfig, WorkflowConfig } from '../../shared/config.ts'
 import { checkFields, convertTexts, isObject, NO_SUCH_INPUT } from '../../shared/input.ts'
-import { labelsIn } from '../../shared/interpolate.ts'
+import { isFixed, labelsIn } from '../../shared/interpolate.ts'
 import type { Places } from './hcl/compile.ts'
 import { type Diagnostic, type Path, problem } from './hcl/diagnostic.ts'
 import { didYouMean } from './hcl/suggest.ts'
@@ -86,8 +86,4 @@ function commandsIn(input: Record<string, unknown>, path: string[] = []): [strin
   const own: [string[], string][] =
     typeof command === 'string' && isFixed(command) ? [[[...path, 'command'], command]] : []
   return isObject(next) ? [...own, ...commandsIn(next, [...path, 'next'])] : own
-}
-
-function isFixed(text: string): boolean {
-  return !text.includes('${')
 }

@@ -1,5 +1,6 @@
 /** Checks of the coordinator, made without side effects. */
 import { readFile } from 'node:fs/promises'
+import pLimit from 'p-limit'
 import { messageOf } from '../../shared/log.ts'
 import { JWKS_PATH, publicKeySchema, publicKeySetSchema } from '../../shared/permit.ts'
 import type { LiveNode, Problem } from '../../shared/wire.ts'
@@ -9,6 +10,9 @@ import { judgeClock } from './clock.ts'
 
 /** How long each request may take: less than a check, so that its own message is shown. */
 const ANSWER_TIMEOUT_MS = 4000
+
+/** Requests that one check makes at the same time. */
+const MAX_REQUESTS = 8
 
 /** The part of a client that checks need. */
 type Asker = Pick<CoordinatorClient, 'request'>
@@ -91,6 +95,24 @@ export async function checkHeartbeat(client: Asker, node: string, bootId: string
     return fail(`another machine says that it is ${node}`, 'give each host its own name')
   }
   return draining ? warn(`${node} is draining`) : ok(`${node} sent its last heartbeat at ${last_seen_at}`)
+}
+
+/**
+ * Whether the nodes that detectors name are there.
+ *
+ * @param nodes by the name of the detector
+ */
+export async function checkDetectorNodes(client: Asker, nodes: Readonly<Record<string, string>>): Promise<Finding> {
+  const findings = await pLimit(MAX_REQUESTS).map(Object.entries(nodes), async ([detector, node]) => {
+    const path = `/v1/nodes/${node}`
+    const answer = await asked(client, path)
+    if ('problem' in answer) return warn(`not checked: ${answer.problem}`)
+    if (answer.status === 200) return ok(`${node} of ${detector} is there`)
+    if (answer.status === 403) return warn(`not checked: ${problemIn(answer)}`, ruleHint('GET', path))
+    if (answer.status !== 404) return warn(`not checked: ${problemIn(answer)}`)
+    return warn(`${detector} is for ${node}, which sends no heartbeat`, 'start its worker, or correct the name')
+  })
+  return worst(findings)
 }
 
 async function asked(client: Asker, path: string): Promise<CoordinatorAnswer | { problem: string }> {

@@ -99,6 +99,28 @@ describe('doctor, one thing wrong', () => {
     expect(found.find(({ name }) => name === 'queues')?.detail).toBe('no worker polls dc1:node:web-2')
   })
 
+  test('detector for a node that is nowhere → warned of, by its name', async () => {
+    const detected = (node: string) => `
+      detector "${node}" {
+        workflow = "command"
+        target   { node = "${node}" }
+        schedule { cron = "0 3 * * *" }
+      }`
+    const other = writeProject({
+      'worker.hcl': worker(),
+      'detectors.hcl': detected('web-1') + detected('web-9'),
+      ...commanding('command', 'task_queue_target = "node"'),
+    })
+    const { stdout } = await resile(['doctor', '--project', other, '--data', dev.data, '--json'])
+    const { checks } = JSON.parse(stdout) as { checks: Checked[] }
+    expect(checks).toContainEqual({
+      name: 'detectors',
+      status: 'warn',
+      detail: 'web-9 is for web-9, which sends no heartbeat',
+      hint: 'start its worker, or correct the name',
+    })
+  })
+
   test('clock of Temporal a minute off → clock check fails', async () => {
     const port = await listen((_, response) => {
       response.writeHead(200, { date: new Date(Date.now() - 60_000).toUTCString() }).end('{}')

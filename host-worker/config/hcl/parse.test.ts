@@ -143,6 +143,19 @@ describe('HCL', () => {
   })
 })
 
+test('HCL: operators in keys → keys without a name, which their readers refuse', async () => {
+  expect(await read('a = { !b = 1, -d = 2, (c) = 3 }')).toEqual([
+    [
+      'a',
+      [
+        [null, 1],
+        [null, 2],
+        [null, 3],
+      ],
+    ],
+  ])
+})
+
 test('HCL: columns → count characters as a reader does', async () => {
   const { body } = parse('a = ["日本", "👩‍👩‍👧e\u0301", 1]')
   const value = body?.[0]?.form === 'attribute' ? body[0].value : null

@@ -264,7 +264,7 @@ class Parser {
       const key = this.#literal()
       const isName = key?.kind === 'literal' || key?.kind === 'text'
       name = key?.kind === 'text' ? literalOf(key.parts) : isName ? scanner.text.slice(start, scanner.offset) : null
-      if (key === null && scanner.next !== '(') scanner.fail(INVALID_EXPRESSION)
+      if (key === null && !/[(!-]/.test(scanner.next)) scanner.fail(INVALID_EXPRESSION)
     }
     scanner.skipSpace()
     if (!/[=:]/.test(scanner.next)) {
