@@ -63,7 +63,7 @@ const endToEnd: UserWorkspaceConfig = {
     exclude: ['**/node_modules/**', 'test/drill/**', 'test/soak/**'],
     globalSetup: ['test/support/suite.ts'],
     // They mostly wait for each other's processes.
-    maxWorkers: 5,
+    maxWorkers: 3,
     testTimeout: 180_000,
     hookTimeout: 180_000,
     sequence: { groupOrder: 3 },

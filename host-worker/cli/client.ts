@@ -5,6 +5,7 @@ import type { Problem } from '../../shared/wire.ts'
 import { type CoordinatorAnswer, CoordinatorClient, CoordinatorUnreachable } from '../net/coordinator-client.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type CoordinatorOptions, coordinatorAddress, PLAINTEXT } from './coordinator-address.ts'
+import { exitOnInterrupt } from './interrupt.ts'
 import { problemDetails } from './tables.ts'
 
 /** Options that every client command has. */
@@ -72,9 +73,7 @@ export function clientVerb<Usage extends string>(root: Command, usage: Usage, de
     .option('--project <dir>', 'the project whose local coordinator is meant', '.')
     .option('--data <dir>', "that coordinator's state (default: .resile in the project)")
     .option('--json', 'print the HTTP body as it is', false)
-    .hook('preAction', () => {
-      process.once('SIGINT', () => process.exit(EXIT.interrupted))
-    })
+    .hook('preAction', exitOnInterrupt)
 }
 
 /** The query string of those options that were given. */

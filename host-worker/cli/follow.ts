@@ -5,6 +5,7 @@ import type { CoordinatorAnswer } from '../net/coordinator-client.ts'
 import { targetText } from '../net/summaries.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { type ClientOptions, call } from './client.ts'
+import { whileInterruptible } from './interrupt.ts'
 import { printable } from './tables.ts'
 
 /** How often it is polled. */
@@ -27,31 +28,31 @@ const ENDED: ReadonlySet<Execution['status']> = new Set([
  * @returns the last answer to `GET /v1/executions/{id}`; another status than 200 when it can't be followed
  */
 export async function followExecution(options: ClientOptions, execution: Execution): Promise<CoordinatorAnswer> {
-  const id = execution.id ?? ''
   const progress = new Progress(execution)
   const leave = (): void => {
     progress.end()
     console.error(howToFollow(options, execution))
     process.exit(EXIT.interrupted)
   }
-  process.removeAllListeners('SIGINT')
-  process.once('SIGINT', leave)
   try {
-    for (;;) {
-      const answer = await ask(options, `/v1/executions/${id}`)
-      if (answer === null || answer.status >= 500) progress.away()
-      else if (answer.status !== 200) return answer
-      else {
-        const now = answer.json as Execution
-        const steps = now.started_at === null ? null : await ask(options, `/v1/executions/${id}/steps`)
-        progress.show(now, steps?.status === 200 ? ((steps.json as { steps: Step[] | null }).steps ?? []) : [])
-        if (ENDED.has(now.status)) return answer
-      }
-      await sleep(POLL_INTERVAL_MS)
-    }
+    return await whileInterruptible(leave, () => untilEnded(options, execution.id ?? '', progress))
   } finally {
     progress.end()
-    process.off('SIGINT', leave)
+  }
+}
+
+async function untilEnded(options: ClientOptions, id: string, progress: Progress): Promise<CoordinatorAnswer> {
+  for (;;) {
+    const answer = await ask(options, `/v1/executions/${id}`)
+    if (answer === null || answer.status >= 500) progress.away()
+    else if (answer.status !== 200) return answer
+    else {
+      const now = answer.json as Execution
+      const steps = now.started_at === null ? null : await ask(options, `/v1/executions/${id}/steps`)
+      progress.show(now, steps?.status === 200 ? ((steps.json as { steps: Step[] | null }).steps ?? []) : [])
+      if (ENDED.has(now.status)) return answer
+    }
+    await sleep(POLL_INTERVAL_MS)
   }
 }
 
