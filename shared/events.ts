@@ -43,6 +43,7 @@ export const COORDINATOR_EVENTS = {
   request_failed: 'A request ended in an unexpected error (500).',
   request_refused: 'The TLS listener refused a request before it reached the Worker.',
   reset: 'An operator reset a tripped `maxFailure`.',
+  previous_secret_missing: 'The file of a previous secret does not exist: that secret is not accepted.',
   rows_lost: 'A ledger found a decision of its own that it has no row for; it imports from Temporal again.',
   secret_invalid: 'The secret of a webhook or receiver is missing or unusable.',
   settled: 'An operator settled a lost execution.',

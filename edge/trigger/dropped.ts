@@ -41,13 +41,20 @@ export function droppedEpisode(context: AppContext, source: string, name: string
   return episodeOf({ source, name, workflow: '', fingerprint, began: now, ended: now }, item)
 }
 
-const SOURCE_PATH = /^\/v1\/triggers\/([a-z]+)$/
+/** The endpoints to which others push signals; a label of a metric must not be what a caller makes up. */
+const SOURCE_PATH = /^\/v1\/triggers\/(alertmanager|cloudevents|pagerduty)$/
 const REFUSED_WHOLE: ReadonlySet<ProblemCode> = new Set(['too_large', 'bad_request', 'unsupported_media_type'])
 
 /** Notes a request with signals that was refused as a whole; only of callers that may send any. */
 export function noteRefusedSignals(context: AppContext, code: ProblemCode, detail: string): void {
   const source = SOURCE_PATH.exec(context.req.path)?.[1]
-  if (source === undefined || context.var.pass === undefined || !REFUSED_WHOLE.has(code)) return
+  if (
+    source === undefined ||
+    context.req.method !== 'POST' ||
+    context.var.pass === undefined ||
+    !REFUSED_WHOLE.has(code)
+  )
+    return
   noteDropped(context, source, 'request_refused', 1, detail)
   recordEpisodes(context, [droppedEpisode(context, source, 'refused requests', code)])
 }

@@ -79,7 +79,10 @@ export function program(): Command {
       'where /metrics, /healthz and /readyz are served; also unix:PATH (default: worker.hcl, else nowhere)',
     )
     .option('--workflows [queues]', 'also run workflows of the datacenter queue; with =all, those of all its queues')
-    .option('--no-activities', 'run workflows alone, in a process that can neither write files nor start others')
+    .option(
+      '--no-activities',
+      "run workflows alone, under Node's permission model: no writing of files, no other processes",
+    )
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
     .action(async (options) => {

@@ -174,38 +174,44 @@ class CoordinatorRun {
   /** A new key or secret is used as soon as it is there: workerd is given its secrets only when it starts. */
   async #watchSecrets(supervisor: Supervisor, hosts: readonly string[]): Promise<void> {
     const [keyFile = '', ...others] = secretFiles(this.#project.dir, this.#data, this.#project.coordinator)
-    // Null while one is missing: it is about to be replaced.
-    const versionOf = async (files: readonly string[]): Promise<string | null> =>
-      Promise.all(files.map(fileVersion)).then(String, () => null)
     const watched: Watched[] = [
-      { files: [keyFile], kind: 'permit_keys', known: await versionOf([keyFile]) },
-      { files: others, kind: 'secrets', known: await versionOf(others) },
+      { files: [keyFile], kind: 'permit_keys', known: await versionOf([keyFile]), seen: '', failed: null },
+      { files: others, kind: 'secrets', known: await versionOf(others), seen: '', failed: null },
     ]
     while (!this.#signal.aborted) {
       await this.#wait(POLL_INTERVAL_MS)
       for (const each of watched) {
         const now = await versionOf(each.files)
-        if (this.#signal.aborted || now === null || now === each.known) continue
-        each.known = now
-        await this.#replace(supervisor, hosts, each.kind)
+        // A file that is missing may be about to be replaced; it is missing when it is so twice. Keys that sign permits are
+        // never made again while they are in use.
+        const isSettled = !now.includes(MISSING) || (now === each.seen && each.kind === 'secrets')
+        each.seen = now
+        if (this.#signal.aborted || now === each.known || !isSettled || !mayRetry(each.failed, now)) continue
+        if (await this.#replace(supervisor, hosts, each.kind)) Object.assign(each, { known: now, failed: null })
+        else each.failed = { version: now, at: performance.now() }
       }
     }
   }
 
-  /** Restarts workerd while requests wait. When secrets can't be read, the running process is kept. */
-  async #replace(supervisor: Supervisor, hosts: readonly string[], kind: Watched['kind']): Promise<void> {
+  /**
+   * Restarts workerd while requests wait. When secrets can't be read, the running process is kept.
+   *
+   * @returns whether they were read
+   */
+  async #replace(supervisor: Supervisor, hosts: readonly string[], kind: Watched['kind']): Promise<boolean> {
     let child: ChildSpec
     try {
       child = await this.#child(hosts)
     } catch (error) {
       log('error', `${kind}_not_reloaded`, { detail: messageOf(error) })
-      return
+      return false
     }
     const resume = this.#upstream.pause()
     await supervisor.stop('coordinator')
     while (!this.#signal.aborted && !(await isStarted(supervisor, child))) await this.#wait(RESTART_DELAY_MS)
     if (!this.#signal.aborted) log('info', `${kind}_reloaded`)
     resume()
+    return true
   }
 
   /** Waits, but not beyond the order to stop. */
@@ -219,8 +225,25 @@ interface Watched {
   files: readonly string[]
   /** What is in them, as log events name it. */
   kind: 'permit_keys' | 'secrets'
-  /** Their version when they were last read; null while one is missing. */
-  known: string | null
+  /** Their version when they were last read. */
+  known: string
+  /** Their version when they were last looked at. */
+  seen: string
+  /** Their version when they could not be read, and when that was by the process's clock, in milliseconds. */
+  failed: { version: string; at: number } | null
+}
+
+/** The version of a file that can't be found. */
+const MISSING = 'missing'
+/** Files that could not be read are tried again, and reported again, after this time, if nothing in them changes before. */
+const RETRY_INTERVAL_MS = 60_000
+
+async function versionOf(files: readonly string[]): Promise<string> {
+  return String(await Promise.all(files.map(async (file) => fileVersion(file).catch(() => MISSING))))
+}
+
+function mayRetry(failed: Watched['failed'], version: string): boolean {
+  return failed === null || failed.version !== version || performance.now() - failed.at > RETRY_INTERVAL_MS
 }
 
 /** Starts what was stopped on purpose: nothing else would try again. */

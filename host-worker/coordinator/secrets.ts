@@ -1,4 +1,5 @@
 /** The secrets of a coordinator: from its environment or from files, never in its configuration document. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type {
   ConfigDocument,
@@ -7,7 +8,7 @@ import type {
   RotatedSecretPlace,
   SecretPlace,
 } from '../../shared/config.ts'
-import { messageOf } from '../../shared/log.ts'
+import { log, messageOf } from '../../shared/log.ts'
 import { BadCertificateFile } from '../certs/bad-file.ts'
 import { certificatePaths } from '../certs/paths.ts'
 import { loadOrCreatePermitKeys, readPermitKeys } from '../certs/permit-keys.ts'
@@ -224,6 +225,11 @@ async function readRotated(
   const secrets = { [variable]: await readSecret(project, owner, place, key) }
   if (bound.previous_secret_env === undefined) return { secrets, bound }
   const previous = { secret_env: place.previous_secret_env, secret_file: place.previous_secret_file }
+  if (previous.secret_file !== undefined && !existsSync(resolve(project, previous.secret_file))) {
+    // Whoever removes the file means that the secret is not to be accepted any more.
+    log('warn', 'previous_secret_missing', { owner, detail: `there is no ${previous.secret_file}: it is not in use` })
+    return { secrets, bound: { secret_env: variable } }
+  }
   secrets[bound.previous_secret_env] = await readSecret(project, owner, previous, `previous_${key}`)
   return { secrets, bound }
 }
@@ -235,11 +241,11 @@ async function readSecret(
   key: string,
 ): Promise<string> {
   if (secret_file !== undefined) {
-    try {
-      return (await readTrustedFile(resolve(project, secret_file))).trim()
-    } catch (error) {
+    const text = await readTrustedFile(resolve(project, secret_file)).catch((error: unknown) => {
       throw new CommandError(`${owner}: its ${key}_file can't be read: ${messageOf(error)}`)
-    }
+    })
+    if (text.trim() === '') throw new CommandError(`${owner}: its ${key}_file is empty`)
+    return text.trim()
   }
   const value = process.env[secret_env ?? '']
   if (value !== undefined && value !== '') return value

@@ -1,6 +1,6 @@
 /** A coordinator that gets new keys that sign permits, or new secrets, while it runs. */
 import { randomBytes, randomUUID } from 'node:crypto'
-import { mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Webhook } from 'standardwebhooks'
@@ -91,6 +91,52 @@ test('coordinator: file of a secret replaced → the new one is used; unreadable
   rmdirSync(join(project, 'ci.secret'))
   replace(secrets[2])
   await until('the last one is used', async () => (await statusWith(secrets[2])) === 404)
+  coordinator.kill('SIGTERM')
+  expect((await coordinator.ended).code).toBe(0)
+})
+
+test('coordinator: previous secret removed, others replaced → the removed one is refused, each reload or why not is logged', async () => {
+  const secrets = [newSecret(), newSecret(), newSecret()] as const
+  const project = writeProject({
+    'ci.secret': secrets[0],
+    'ci.secret.old': secrets[1],
+    'coordinator.hcl': `
+      datacenter = "dc1"
+      server_config {
+        route_rule {
+          name           = "webhooks"
+          method         = "POST"
+          route_patterns = ["/v1/triggers/webhook/*", "/v1/workflows/*/executions"]
+          uris           = ["webhook:ci"]
+        }
+      }
+      webhook "ci" {
+        secret_file          = "ci.secret"
+        previous_secret_file = "ci.secret.old"
+      }`,
+  })
+  const port = await freePort()
+  const listen = ['--listen', `127.0.0.1:${port}`]
+  const coordinator = startResile(['coordinator', '--project', project, '--data', temporaryDirectory(), ...listen])
+  await until('it is ready', () => coordinator.said.stdout.includes('resile ready'))
+  const statusWith = (secret: string) => statusOf(`http://127.0.0.1:${port}/v1/triggers/webhook/ci`, secret)
+  expect(await Promise.all(secrets.map(statusWith))).toEqual([404, 404, 401])
+
+  rmSync(join(project, 'ci.secret.old'))
+  await until('the removed one is refused', async () => (await statusWith(secrets[1])) === 401)
+  expect(await statusWith(secrets[0])).toBe(404)
+
+  const file = join(project, 'ci.secret')
+  const refusals = () => coordinator.said.stdout.split('secrets_not_reloaded').length - 1
+  writeFileSync(file, '')
+  await until('it says that it is empty', () => refusals() === 1)
+  writeFileSync(file, secrets[2])
+  chmodSync(file, 0o666)
+  await until('it says that others may write it', () => refusals() >= 2)
+  expect(await statusWith(secrets[0])).toBe(404)
+  chmodSync(file, 0o600)
+  await until('the new one is used', async () => (await statusWith(secrets[2])) === 404)
+  expect(await statusWith(secrets[0])).toBe(401)
   coordinator.kill('SIGTERM')
   expect((await coordinator.ended).code).toBe(0)
 })

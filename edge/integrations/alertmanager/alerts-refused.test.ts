@@ -6,7 +6,7 @@ import { problemSchema, type TriggerItem, triggerItemsSchema } from '../../../sh
 import { Signals } from '../../signals/signals.ts'
 import { alert, deliver, group, JSON_TYPE, OPEN, PATH } from '../../testing/alertmanager.ts'
 import { configured, post, rules } from '../../testing/configured.ts'
-import { request, sendHeartbeats } from '../../testing/coordinator.ts'
+import { request, send, sendHeartbeats } from '../../testing/coordinator.ts'
 import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 
@@ -126,6 +126,13 @@ describe('large group', () => {
     const closed = configured({ coordinator: rules({ route_patterns: ['/metrics'], allow_public: true }) })
     expect((await post(closed, PATH, '{', JSON_TYPE)).status).toBe(401)
     expect(await dropped()).toEqual(before)
+  })
+
+  it('refused requests to paths that a caller makes up → no series of their own', async () => {
+    for (const method of ['PUT', 'POST']) {
+      await send(new Request('http://coordinator.test/v1/triggers/madeup', { method, body: 'x'.repeat(1_100_000) }))
+    }
+    expect(String((await request('GET', '/metrics')).body['answer'])).not.toContain('madeup')
   })
 
   it('truncated by its sender → says so', async () => {
