@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { BODY_LIMIT } from '../../../shared/body-limit.ts'
 import { parseLogLine } from '../../../shared/log.ts'
 import { problemSchema, type TriggerItem, triggerItemsSchema } from '../../../shared/wire.ts'
+import { createApp } from '../../app.ts'
 import { Signals } from '../../signals/signals.ts'
 import { alert, deliver, group, JSON_TYPE, OPEN, PATH } from '../../testing/alertmanager.ts'
 import { configured, post, rules } from '../../testing/configured.ts'
@@ -129,8 +130,11 @@ describe('large group', () => {
   })
 
   it('refused requests to paths that a caller makes up → no series of their own', async () => {
+    const rule = { method: '*', route_patterns: ['/v1/triggers/*'], allow_public: true }
+    const app = createApp(configured({ coordinator: rules(rule) }), 'network')
     for (const method of ['PUT', 'POST']) {
-      await send(new Request('http://coordinator.test/v1/triggers/madeup', { method, body: 'x'.repeat(1_100_000) }))
+      const made = new Request('http://coordinator.test/v1/triggers/madeup', { method, body: 'x'.repeat(70_000) })
+      expect((await send(made, app)).status).toBe(413)
     }
     expect(String((await request('GET', '/metrics')).body['answer'])).not.toContain('madeup')
   })
