@@ -70,6 +70,15 @@ describe('check policy that allows all', () => {
     'http://[::ffff:169.254.169.254]/',
     'http://[64:ff9b::a9fe:a9fe]/',
     'http://[2002:a9fe:a9fe::]/',
+    'http://[64:ff9b::100.100.100.200]/',
+    'http://[64:ff9b::168.63.129.16]/',
+    'http://[64:ff9b::192.0.0.192]/',
+    'http://[64:ff9b:1::169.254.169.254]/',
+    'http://[64:ff9b:1:a9fe:a9:fe00::]/',
+    'http://[2002:6464:64c8::1]/',
+    'http://[2002:a83f:8110::]/',
+    'http://[::169.254.169.254]/',
+    'http://[::ffff:0:169.254.169.254]/',
     'http://[fe80::1]/',
     'http://[fd00:ec2::254]/',
     'http://100.100.100.200/',
@@ -83,6 +92,9 @@ describe('check policy that allows all', () => {
 
   it('refuses a name that resolves to a metadata address', () => {
     expect(permitsAt(all, 'http://metadata.example.org/', '169.254.169.254')).toBe(false)
+    expect(permitsAt(all, 'http://metadata.example.org/', '64:ff9b::a9fe:a9fe')).toBe(false)
     expect(permitsAt(all, 'http://example.org/', '203.0.113.1')).toBe(true)
+    expect(permitsAt(all, 'http://example.org/', '64:ff9b::203.0.113.1')).toBe(true)
+    expect(permitsAt(all, 'http://example.org/', '::1')).toBe(true)
   })
 })

@@ -25,10 +25,22 @@ const NEVER = networksOf([
   '100.100.100.200/32',
   '168.63.129.16/32',
   '192.0.0.192/32',
-  // The same by translation: NAT64 (RFC 6052) and 6to4 (RFC 3056).
-  '64:ff9b::a9fe:0/112',
-  '2002:a9fe::/32',
 ])
+
+/**
+ * Prefixes of IPv6 addresses that a network may translate to the IPv4 address in them, which begins at these bytes.
+ *
+ * @see RFC 6052 section 2.2 and RFC 8215 (NAT64), RFC 3056 (6to4), RFC 4291 section 2.5.5, RFC 7915 (`::ffff:0:0:0/96`)
+ */
+const TRANSLATED: readonly { network: Network; bytes: readonly [number, number, number, number] }[] = [
+  ...['64:ff9b::/96', '64:ff9b:1::/48', '::/96', '::ffff:0:0:0/96'].map((prefix) => ({
+    network: ipaddr.parseCIDR(prefix),
+    bytes: [12, 13, 14, 15] as const,
+  })),
+  // Byte 8 is skipped.
+  { network: ipaddr.parseCIDR('64:ff9b:1::/48'), bytes: [6, 7, 9, 10] },
+  { network: ipaddr.parseCIDR('2002::/16'), bytes: [2, 3, 4, 5] },
+]
 
 /** The host itself. */
 const LOOPBACK = ['127.0.0.0/8', '::1/128']
@@ -44,7 +56,7 @@ export function checkPolicy(hosts: readonly string[], own: readonly string[]): C
   const refuseAddress = (url: URL, address: string): string | null => {
     const host = hostOf(url)
     const at = host === address ? host : `${host} (${address})`
-    if (isIn(NEVER, address)) return `${at} is a link-local or metadata address, which no check may request`
+    if (isNever(address)) return `${at} is a link-local or metadata address, which no check may request`
     if (permitted.hasName(host) || permitted.hasAddress(address)) return null
     return `${at} is not allowed: add hosts = [${JSON.stringify(host)}] to the checks block of worker.hcl`
   }
@@ -67,7 +79,7 @@ export function refuseUrl(url: URL, hosts: readonly string[] = ['*']): string | 
   const host = hostOf(url)
   const scheme = refuseScheme(url)
   if (scheme !== null) return scheme
-  if (isIn(NEVER, host)) return 'must not be a link-local or metadata address'
+  if (isNever(host)) return 'must not be a link-local or metadata address'
   const permitted = hostList(hosts)
   return permitted.hasName(host) || permitted.hasAddress(host) ? null : `must be on one of ${hosts.join(', ')}`
 }
@@ -105,6 +117,22 @@ function networksOf(entries: readonly string[]): Network[] {
     const address = ipaddr.process(entry)
     return [address, address.kind() === 'ipv4' ? 32 : 128]
   })
+}
+
+/** Whether an address is never requested, or leads to one that is not. */
+function isNever(text: string): boolean {
+  return isIn(NEVER, text) || translationsOf(text).some((address) => isIn(NEVER, address))
+}
+
+/** The IPv4 addresses that a network may make of an IPv6 address. */
+function translationsOf(text: string): string[] {
+  if (!ipaddr.isValid(text)) return []
+  const address = ipaddr.process(text)
+  if (address.kind() === 'ipv4') return []
+  const all = address.toByteArray()
+  return TRANSLATED.filter(({ network }) => address.match(network)).map(({ bytes }) =>
+    bytes.map((index) => all[index]).join('.'),
+  )
 }
 
 /** Whether an address is in one of the networks; an IPv4 address in IPv6 notation is that address. A name is in none. */
