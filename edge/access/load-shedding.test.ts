@@ -61,6 +61,10 @@ it('load shedding: anonymous callers → counted per address from the TLS termin
     call('GET', '/healthz', { clientIp }, { 'cf-connecting-ip': crypto.randomUUID() })
   expect((await statuses(11, from('192.0.2.1'))).at(-1)).toBe(429)
   expect((await from('192.0.2.2')()).status).toBe(200)
+  // An IPv6 address costs its holder nothing: a network is counted as one.
+  for (let index = 0; index < 10; index += 1) await from(`2001:db8::${index + 1}`)()
+  expect((await from('2001:db8::ffff')()).status).toBe(429)
+  expect((await from('2001:db8:0:1::1')()).status).toBe(200)
   const headers = () => call('GET', '/healthz', undefined, { 'cf-connecting-ip': crypto.randomUUID() })
   expect((await statuses(11, headers)).at(-1)).toBe(429)
 })

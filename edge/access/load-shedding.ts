@@ -2,6 +2,7 @@
 
 import { ANONYMOUS, type Caller } from '../../shared/callers.ts'
 import type { ServerConfig } from '../../shared/config.ts'
+import { networkOf } from '../../shared/network.ts'
 import { ProblemError } from '../http/problem.ts'
 import { InFlight, purposeOf, RateLimit } from './rate-limit.ts'
 
@@ -31,12 +32,12 @@ export class LoadShedding {
   }
 
   /**
-   * Counts a request against its caller, an anonymous one by its address where the TLS terminator passes it on.
+   * Counts a request against its caller, an anonymous one by its address (of IPv6 its network) where the TLS terminator passes it on.
    *
    * @throws ProblemError `too_many_requests`
    */
   count(caller: Caller, method: string, path: string, request: Request): void {
-    const key = caller === ANONYMOUS ? `${ANONYMOUS} ${addressOf(request) ?? ''}` : caller
+    const key = caller === ANONYMOUS ? `${ANONYMOUS} ${networkOf(addressOf(request) ?? '')}` : caller
     const wait = this.#rate.take(key, purposeOf(method, path), Date.now())
     if (wait === 0) return
     SHED.too_many_requests += 1

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Connections, networkOf } from './connections.ts'
+import { Connections } from './connections.ts'
 
 const limits = { all: 12, handshakes: 3, anonymous: 6, perAddress: 4, perCertificate: 3 }
 
@@ -71,16 +71,4 @@ test('connections: closed → room again', () => {
   for (let index = 0; index < 4; index += 1) connections.closed(open('10.0.0.1'))
   open('10.0.0.1')
   expect(ended).toEqual([])
-})
-
-test.each([
-  ['192.0.2.1', '192.0.2.1'],
-  ['::ffff:192.0.2.1', '192.0.2.1'],
-  ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
-  ['2001:db8:1:2::7', '2001:db8:1:2::/64'],
-  ['2001:DB8:0001:2::', '2001:db8:1:2::/64'],
-  ['fe80::1%eth0', 'fe80:0:0:0::/64'],
-  ['::1', '0:0:0:0::/64'],
-])('network of %s → %s', (address, network) => {
-  expect(networkOf(address)).toBe(network)
 })
