@@ -32,7 +32,8 @@ export class LoadShedding {
   }
 
   /**
-   * Counts a request against its caller, an anonymous one by its address (of IPv6 its network) where the TLS terminator passes it on.
+   * Counts a request against its caller, an anonymous one by its address (of IPv6 its network) where the TLS terminator
+   * passes it on.
    *
    * @throws ProblemError `too_many_requests`
    */

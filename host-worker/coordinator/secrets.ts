@@ -39,7 +39,7 @@ export function secretFiles(project: string, data: string, coordinator: Coordina
   const places: RotatedSecretPlace[] = [
     ...Object.values(webhook),
     ...(slack === undefined ? [] : [slackPlace(slack)]),
-    ...Object.values(receiver).map((block) => secretOf(block, '').place),
+    ...Object.values(receiver).map((block) => secretOf(block).place),
   ]
   const files = places
     .flatMap(({ secret_file, previous_secret_file }) => [secret_file, previous_secret_file])
@@ -157,37 +157,43 @@ async function receiverSecrets(
   const found: BlockSecrets<Blocks<'receiver'>[string]> = { secrets: {}, owners: new Map(), blocks: {} }
   for (const [index, [name, block]] of Object.entries(receiver).entries()) {
     const variable = `RECEIVER_SECRET_${index}`
-    const { place, key, bound } = secretOf(block, variable)
-    found.blocks[name] = bound
+    const { place, key, bind } = secretOf(block)
+    found.blocks[name] = block
     if (place.secret_env === undefined && place.secret_file === undefined) continue
-    const { secrets } = await readRotated(project, `receiver ${name}`, place, variable, key)
+    const { secrets, bound } = await readRotated(project, `receiver ${name}`, place, variable, key)
     if (block.slack !== undefined && !isHttpUrl(secrets[variable] ?? '')) {
       throw new CommandError(`receiver ${name}: its secret is not an http:// or https:// URL`)
     }
     for (const secret of Object.values(secrets)) found.owners.set(essence(secret), name)
     Object.assign(found.secrets, secrets)
+    found.blocks[name] = bind(bound)
   }
   return found
 }
 
-/** Where a receiver's secret is configured, the prefix of its keys, and its block when it refers to a binding instead. */
-function secretOf(
-  block: ReceiverConfig,
-  variable: string,
-): { place: RotatedSecretPlace; key: string; bound: Blocks<'receiver'>[string] } {
+/** Where a receiver's secret is configured, the prefix of its keys, and its block when it refers to bindings instead. */
+function secretOf(block: ReceiverConfig): {
+  place: RotatedSecretPlace
+  key: string
+  bind: (bound: Bound) => Blocks<'receiver'>[string]
+} {
   const { webhook, slack, pagerduty } = block
   if (slack !== undefined) {
     const place = { secret_env: slack.url_env, secret_file: slack.url_file }
-    return { place, key: 'url', bound: { slack: { url_env: variable } } }
+    return { place, key: 'url', bind: ({ secret_env }) => ({ slack: { url_env: secret_env } }) }
   }
   if (pagerduty !== undefined) {
     const place = { secret_env: pagerduty.routing_key_env, secret_file: pagerduty.routing_key_file }
-    return { place, key: 'routing_key', bound: { pagerduty: { routing_key_env: variable, url: pagerduty.url } } }
+    const { url } = pagerduty
+    return {
+      place,
+      key: 'routing_key',
+      bind: ({ secret_env }) => ({ pagerduty: { routing_key_env: secret_env, url } }),
+    }
   }
-  if (webhook === undefined) return { place: {}, key: 'secret', bound: block }
+  if (webhook === undefined) return { place: {}, key: 'secret', bind: () => block }
   const { url, ...place } = webhook
-  const isSigned = place.secret_env !== undefined || place.secret_file !== undefined
-  return { place, key: 'secret', bound: { webhook: { url, ...(isSigned ? boundTo(place, variable) : {}) } } }
+  return { place, key: 'secret', bind: (bound) => ({ webhook: { url, ...bound } }) }
 }
 
 async function permitKeys(project: string, data: string, coordinator: CoordinatorConfig): Promise<string> {
@@ -203,9 +209,9 @@ async function permitKeys(project: string, data: string, coordinator: Coordinato
 }
 
 /** The names of the bindings that hold a secret and the one that it replaces. */
-function boundTo(place: RotatedSecretPlace, variable: string): { secret_env: string; previous_secret_env?: string } {
-  const isRotated = place.previous_secret_env !== undefined || place.previous_secret_file !== undefined
-  return { secret_env: variable, ...(isRotated ? { previous_secret_env: `${variable}_PREVIOUS` } : {}) }
+interface Bound {
+  secret_env: string
+  previous_secret_env?: string
 }
 
 /**
@@ -220,18 +226,22 @@ async function readRotated(
   place: RotatedSecretPlace,
   variable: string,
   key = 'secret',
-): Promise<{ secrets: Record<string, string>; bound: ReturnType<typeof boundTo> }> {
-  const bound = boundTo(place, variable)
-  const secrets = { [variable]: await readSecret(project, owner, place, key) }
-  if (bound.previous_secret_env === undefined) return { secrets, bound }
-  const previous = { secret_env: place.previous_secret_env, secret_file: place.previous_secret_file }
-  if (previous.secret_file !== undefined && !existsSync(resolve(project, previous.secret_file))) {
-    // Whoever removes the file means that the secret is not to be accepted any more.
-    log('warn', 'previous_secret_missing', { owner, detail: `there is no ${previous.secret_file}: it is not in use` })
-    return { secrets, bound: { secret_env: variable } }
+): Promise<{ secrets: Record<string, string>; bound: Bound }> {
+  const present = await readSecret(project, owner, place, key)
+  const alone = { secrets: { [variable]: present }, bound: { secret_env: variable } }
+  const { previous_secret_env: secret_env, previous_secret_file: secret_file } = place
+  if (secret_env === undefined && secret_file === undefined) return alone
+  if (secret_file !== undefined && !existsSync(resolve(project, secret_file))) {
+    // An operator ends a rotation by removing the file.
+    log('warn', 'previous_secret_missing', { owner, detail: `there is no ${secret_file}: it is not in use` })
+    return alone
   }
-  secrets[bound.previous_secret_env] = await readSecret(project, owner, previous, `previous_${key}`)
-  return { secrets, bound }
+  const previous = await readSecret(project, owner, { secret_env, secret_file }, `previous_${key}`)
+  const variableOfPrevious = `${variable}_PREVIOUS`
+  return {
+    secrets: { ...alone.secrets, [variableOfPrevious]: previous },
+    bound: { ...alone.bound, previous_secret_env: variableOfPrevious },
+  }
 }
 
 async function readSecret(

@@ -75,9 +75,14 @@ const secretKeys = {
   previous_secret_file: text.optional(),
 }
 
-/** A check that at most one of the two keys is given which say where a secret is: `<name>_env` and `<name>_file`. */
+/** The two keys that say where a secret is. */
+function keysOf(name: string): [string, string] {
+  return [`${name}_env`, `${name}_file`]
+}
+
+/** A check that at most one of the two keys is given. */
 function refuseBoth(name: string): [(block: object, context: z.RefinementCtx) => void, ReturnType<typeof given>] {
-  const [variable, file] = [`${name}_env`, `${name}_file`]
+  const [variable, file] = keysOf(name)
   const check = (block: object, context: z.RefinementCtx): void => {
     if (Reflect.get(block, variable) === undefined || Reflect.get(block, file) === undefined) return
     context.addIssue({ code: 'custom', path: [file], message: `${variable} and ${file} are mutually exclusive` })
@@ -87,7 +92,7 @@ function refuseBoth(name: string): [(block: object, context: z.RefinementCtx) =>
 
 /** A check that one of the two is. */
 function requireOne(name: string): ReturnType<typeof refuseBoth> {
-  const keys = [`${name}_env`, `${name}_file`]
+  const keys = keysOf(name)
   const check = (block: object, context: z.RefinementCtx): void => {
     if (keys.some((key) => Reflect.get(block, key) !== undefined)) return
     context.addIssue({ code: 'custom', path: keys.slice(0, 1), message: 'is required', params: { missing: keys } })
@@ -97,15 +102,16 @@ function requireOne(name: string): ReturnType<typeof refuseBoth> {
 
 /** A check that there is no previous secret without the one that replaces it. */
 function refusePreviousAlone(name: string): ReturnType<typeof refuseBoth> {
-  const [keys, previous] = [name, `previous_${name}`].map((prefix) => [`${prefix}_env`, `${prefix}_file`])
+  const keys = keysOf(name)
+  const previous = keysOf(`previous_${name}`)
   const check = (block: object, context: z.RefinementCtx): void => {
     const has = (key: string): boolean => Reflect.get(block, key) !== undefined
-    const alone = keys?.some(has) ? undefined : previous?.find(has)
+    const alone = keys.some(has) ? undefined : previous.find(has)
     if (alone === undefined) return
-    const message = `there is no ${keys?.join(' or ')} that replaces it`
+    const message = `there is no ${keys.join(' or ')} that replaces it`
     context.addIssue({ code: 'custom', path: [alone], message, params: { missing: keys } })
   }
-  return [check, given(...(keys ?? []), ...(previous ?? []))]
+  return [check, given(...keys, ...previous)]
 }
 
 /** How the messages of a webhook are signed, and what they say. */

@@ -52,31 +52,12 @@ test('coordinator: can not start with new permit keys for a while → started ag
 
 test('coordinator: file of a secret replaced → the new one is used; unreadable → the last one stays in use', async () => {
   const secrets = [newSecret(), newSecret(), newSecret()] as const
-  const project = writeProject({
-    'ci.secret': secrets[0],
-    'coordinator.hcl': `
-      datacenter = "dc1"
-      server_config {
-        route_rule {
-          name           = "webhooks"
-          method         = "POST"
-          route_patterns = ["/v1/triggers/webhook/*", "/v1/workflows/*/executions"]
-          uris           = ["webhook:ci"]
-        }
-      }
-      webhook "ci" { secret_file = "ci.secret" }`,
-  })
-  const data = temporaryDirectory()
-  const port = await freePort()
-  const listen = ['--listen', `127.0.0.1:${port}`]
-  const coordinator = startResile(['coordinator', '--project', project, '--data', data, ...listen])
-  await until('it is ready', () => coordinator.said.stdout.includes('resile ready'))
+  const files = { 'ci.secret': secrets[0] }
+  const { project, coordinator, statusWith } = await webhookCoordinator(files, 'secret_file = "ci.secret"')
   const replace = (secret: string) => {
     writeFileSync(join(project, 'new.secret'), secret)
     renameSync(join(project, 'new.secret'), join(project, 'ci.secret'))
   }
-  // There is no such workflow, which only a sender with a valid signature is told.
-  const statusWith = (secret: string) => statusOf(`http://127.0.0.1:${port}/v1/triggers/webhook/ci`, secret)
   expect(await Promise.all(secrets.map(statusWith))).toEqual([404, 401, 401])
 
   replace(secrets[1])
@@ -97,29 +78,10 @@ test('coordinator: file of a secret replaced → the new one is used; unreadable
 
 test('coordinator: previous secret removed, others replaced → the removed one is refused, each reload or why not is logged', async () => {
   const secrets = [newSecret(), newSecret(), newSecret()] as const
-  const project = writeProject({
-    'ci.secret': secrets[0],
-    'ci.secret.old': secrets[1],
-    'coordinator.hcl': `
-      datacenter = "dc1"
-      server_config {
-        route_rule {
-          name           = "webhooks"
-          method         = "POST"
-          route_patterns = ["/v1/triggers/webhook/*", "/v1/workflows/*/executions"]
-          uris           = ["webhook:ci"]
-        }
-      }
-      webhook "ci" {
-        secret_file          = "ci.secret"
-        previous_secret_file = "ci.secret.old"
-      }`,
-  })
-  const port = await freePort()
-  const listen = ['--listen', `127.0.0.1:${port}`]
-  const coordinator = startResile(['coordinator', '--project', project, '--data', temporaryDirectory(), ...listen])
-  await until('it is ready', () => coordinator.said.stdout.includes('resile ready'))
-  const statusWith = (secret: string) => statusOf(`http://127.0.0.1:${port}/v1/triggers/webhook/ci`, secret)
+  const { project, coordinator, statusWith } = await webhookCoordinator(
+    { 'ci.secret': secrets[0], 'ci.secret.old': secrets[1] },
+    'secret_file = "ci.secret"\nprevious_secret_file = "ci.secret.old"',
+  )
   expect(await Promise.all(secrets.map(statusWith))).toEqual([404, 404, 401])
 
   rmSync(join(project, 'ci.secret.old'))
@@ -140,6 +102,33 @@ test('coordinator: previous secret removed, others replaced → the removed one 
   coordinator.kill('SIGTERM')
   expect((await coordinator.ended).code).toBe(0)
 })
+
+/** A coordinator with the webhook `ci`, and the status of a message to it that a secret has signed. */
+async function webhookCoordinator(secretFiles: Record<string, string>, webhook: string) {
+  const project = writeProject({
+    ...secretFiles,
+    'coordinator.hcl': `
+      datacenter = "dc1"
+      server_config {
+        route_rule {
+          name           = "webhooks"
+          method         = "POST"
+          route_patterns = ["/v1/triggers/webhook/*", "/v1/workflows/*/executions"]
+          uris           = ["webhook:ci"]
+        }
+      }
+      webhook "ci" {
+        ${webhook}
+      }`,
+  })
+  const port = await freePort()
+  const listen = ['--listen', `127.0.0.1:${port}`]
+  const coordinator = startResile(['coordinator', '--project', project, '--data', temporaryDirectory(), ...listen])
+  await until('it is ready', () => coordinator.said.stdout.includes('resile ready'))
+  // There is no such workflow, which only a sender with a valid signature is told.
+  const statusWith = (secret: string) => statusOf(`http://127.0.0.1:${port}/v1/triggers/webhook/ci`, secret)
+  return { project, coordinator, statusWith }
+}
 
 function newSecret(): string {
   return randomBytes(32).toString('base64')

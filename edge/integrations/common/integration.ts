@@ -40,6 +40,31 @@ export function webhooksWith({ coordinator }: Config, format: WebhookConfig['for
   return Object.entries(coordinator.webhook).filter(([, webhook]) => webhook.format === format)
 }
 
+/**
+ * The webhook of a format with one of whose secrets a message is signed; its endpoint is that of the format, so that any may
+ * be its sender.
+ *
+ * @param secretsOf the secrets of a webhook; none when they can't be used
+ * @returns its name; null when no signature is valid
+ * @throws ProblemError `starting` when none is valid and the secret of one can't be used
+ */
+export async function signerAmong<Secret>(
+  config: Config,
+  format: WebhookConfig['format'],
+  request: SignedRequest,
+  secretsOf: (name: string, webhook: WebhookConfig) => Secret[],
+  isSigned: (secret: Secret) => boolean | Promise<boolean>,
+): Promise<string | null> {
+  const unusable: string[] = []
+  for (const [name, webhook] of webhooksWith(config, format)) {
+    const secrets = secretsOf(name, webhook)
+    if (secrets.length === 0) unusable.push(name)
+    for (const secret of secrets) if (await isSigned(secret)) return name
+  }
+  for (const name of unusable) refuseUnusableSecret(config, name, request)
+  return null
+}
+
 /** The sender of a message that is signed with a webhook's secret. */
 export function webhookSender(name: string, message: SignedMessage | null): VerifiedSender {
   const signed = message === null ? null : { id: message.id, timestamp: message.timestamp }

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Context } from '@temporalio/activity'
-import { ApplicationFailure } from '@temporalio/common'
 import pLimit from 'p-limit'
 import { formatDuration } from '../../../shared/duration.ts'
 import { reportWaiting } from '../journal/activity-heartbeat.ts'
+import { hostBusy, maxWaitOfAttempt } from '../journal/host-busy.ts'
+import { wrapActivities } from '../journal/wrap-activities.ts'
 
 /** Activities that run on a host at the same time; more wait for their turn. */
 const MAX_RUNNING = 100
 /** How long an activity waits for its turn, as it would for a worker to take it; in milliseconds. */
 const MAX_WAIT_MS = 60_000
-/** Part of an attempt's time for which it waits: one that begins late would be cut off by the attempt's end. */
-const WAITING_SHARE = 0.1
 
 /**
  * Activities of which only some run at the same time. The others are taken, too, and wait: to Temporal, a host whose
@@ -25,12 +24,10 @@ export function limitConcurrency<Activities extends object>(
 ): Activities {
   const turns = pLimit(maxRunning)
   const reason = `${maxRunning} other activities run on ${node}`
-  return Object.fromEntries(
-    Object.entries(activities).map(([name, activity]: [string, (request: unknown) => Promise<unknown>]) => [
-      name,
-      (request: unknown) => inTurn(turns, () => activity(request), { name, reason, maxWaitMs }),
-    ]),
-  ) as Activities
+  return wrapActivities(
+    activities,
+    (activity, name) => (request) => inTurn(turns, () => activity(request), { name, reason, maxWaitMs }),
+  )
 }
 
 /** @throws ApplicationFailure `HostBusy`; CancelledFailure when it is cancelled before its turn */
@@ -55,15 +52,13 @@ async function inTurn(
     phase = 'gave up'
     throw failure
   }
-  const { startToCloseTimeoutMs, scheduledTimestampMs } = info
-  const share = startToCloseTimeoutMs > 0 ? startToCloseTimeoutMs * WAITING_SHARE : maxWaitMs
   try {
     await Promise.race([
       begun,
       cancelled.catch(giveUp),
-      sleep(Math.min(share, maxWaitMs), undefined, { signal: ended.signal }).then(() => {
-        const waited = Date.now() - scheduledTimestampMs
-        giveUp(busy(`${reason}, and ${name} has waited ${formatDuration(waited)}`, waited < maxWaitMs))
+      sleep(Math.min(maxWaitOfAttempt(), maxWaitMs), undefined, { signal: ended.signal }).then(() => {
+        const waited = Date.now() - info.scheduledTimestampMs
+        giveUp(hostBusy(`${reason}, and ${name} has waited ${formatDuration(waited)}`, waited < maxWaitMs))
       }),
     ])
   } finally {
@@ -71,13 +66,4 @@ async function inTurn(
     reportWaiting(null)
   }
   return result
-}
-
-function busy(message: string, isRetried: boolean): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: 'HostBusy',
-    message,
-    nonRetryable: !isRetried,
-    ...(isRetried ? { nextRetryDelay: '1s' } : {}),
-  })
 }

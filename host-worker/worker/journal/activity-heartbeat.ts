@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { Context } from '@temporalio/activity'
 import type { HeartbeatDetails } from '../../../workflows/sdk/activities.ts'
+import { wrapActivities } from './wrap-activities.ts'
 
 /** How often Temporal hears that an activity is under way, in milliseconds. */
 const HEARTBEAT_INTERVAL_MS = 3000
@@ -13,20 +14,18 @@ const details = new AsyncLocalStorage<HeartbeatDetails>()
  * dies, whatever they may take.
  */
 export function heartbeating<Activities extends object>(activities: Activities): Activities {
-  return Object.fromEntries(
-    Object.entries(activities).map(([name, activity]: [string, (request: unknown) => Promise<unknown>]) => [
-      name,
-      (request: unknown) =>
-        details.run({}, async () => {
-          const heartbeat = setInterval(beat, HEARTBEAT_INTERVAL_MS)
-          try {
-            return await activity(request)
-          } finally {
-            clearInterval(heartbeat)
-          }
-        }),
-    ]),
-  ) as Activities
+  return wrapActivities(
+    activities,
+    (activity) => (request) =>
+      details.run({}, async () => {
+        const heartbeat = setInterval(beat, HEARTBEAT_INTERVAL_MS)
+        try {
+          return await activity(request)
+        } finally {
+          clearInterval(heartbeat)
+        }
+      }),
+  )
 }
 
 /** Says what the running activity waits for; null when it goes on. */

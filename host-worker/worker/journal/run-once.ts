@@ -10,6 +10,7 @@ import { identify, type ProcessIdentity } from '../../process/process-identity.t
 import { isFinal } from '../permits/final-failure.ts'
 import type { ChangeScope, PermitGate } from '../permits/gate.ts'
 import { reportBegun, reportWaiting } from './activity-heartbeat.ts'
+import { hostBusy, maxWaitOfAttempt } from './host-busy.ts'
 import {
   CANCELED,
   type Change,
@@ -107,9 +108,6 @@ export async function beginWhenFree(
   }
 }
 
-/** Part of an attempt's time for which a change waits for others before it leaves the rest to the next attempt. */
-const WAITING_SHARE = 0.1
-
 /** @throws ApplicationFailure `HostBusy`; retried, unless the change must not wait any longer */
 async function untilFree(
   { journal, bootId }: ChangeHost,
@@ -117,16 +115,15 @@ async function untilFree(
   began: number,
   until: number,
 ): Promise<void> {
-  const { startToCloseTimeoutMs, scheduledTimestampMs } = Context.current().info
-  const share = startToCloseTimeoutMs > 0 ? startToCloseTimeoutMs * WAITING_SHARE : Number.POSITIVE_INFINITY
+  const { scheduledTimestampMs } = Context.current().info
+  const maxWait = maxWaitOfAttempt()
   try {
     for (;;) {
       const other = journal.inTheWay(next, await bootId(), Date.now())
       if (other === null) return
       const reason = `${other.what} of execution ${other.execution} is in progress on ${next.subject}`
       const now = Date.now()
-      // A change that begins late in its attempt would be cut off by the attempt's end.
-      if (now - began > share && now < until) throw busy(reason, 'its attempt ends soon', true)
+      if (now - began > maxWait && now < until) throw busy(reason, 'its attempt ends soon', true)
       if (now >= until) {
         throw busy(reason, `${what} has waited ${formatDuration(now - scheduledTimestampMs)}`, false)
       }
@@ -140,12 +137,7 @@ async function untilFree(
 }
 
 function busy(reason: string, why: string, isRetried: boolean): ApplicationFailure {
-  return ApplicationFailure.create({
-    type: 'HostBusy',
-    message: `another change comes first, and ${why}: ${reason}`,
-    nonRetryable: !isRetried,
-    ...(isRetried ? { nextRetryDelay: '1s' } : {}),
-  })
+  return hostBusy(`another change comes first, and ${why}: ${reason}`, isRetried)
 }
 
 /**
