@@ -1,15 +1,13 @@
-import { createExecutionContext, reset } from 'cloudflare:test'
+import { createExecutionContext } from 'cloudflare:test'
 import compiled from 'resile:config'
 import { afterEach, expect, it, vi } from 'vitest'
 import { type Config, documentSchema } from '../../shared/config.ts'
 import { createApp } from '../app.ts'
 import { type Answer, request, send } from '../testing/coordinator.ts'
+import { cleanUp } from '../testing/fresh.ts'
 import type { Listener } from './identify.ts'
 
-afterEach(async () => {
-  vi.useRealTimers()
-  await reset()
-})
+afterEach(cleanUp)
 
 const START = '/v1/workflows/free/executions'
 

@@ -1,8 +1,8 @@
-import { reset } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { decisionSchema, executionSchema, nodeSchema, problemSchema } from '../../shared/wire.ts'
 import { config } from '../config.ts'
 import { request, sendHeartbeats, start } from '../testing/coordinator.ts'
+import { cleanUp } from '../testing/fresh.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
 import { ROUTES } from './index.ts'
 
@@ -10,10 +10,7 @@ beforeEach(async () => {
   new FakeTemporal().install()
   await sendHeartbeats()
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 const items = async (path: string): Promise<Record<string, unknown>[]> =>
   (await request('GET', path)).body.items as Record<string, unknown>[]

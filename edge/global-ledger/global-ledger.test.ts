@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, env, reset, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, env, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Answer } from '../testing/coordinator.ts'
 import {
@@ -11,6 +11,7 @@ import {
   start,
   startPending,
 } from '../testing/coordinator.ts'
+import { cleanUp } from '../testing/fresh.ts'
 import { failing } from '../testing/global-ledger.ts'
 import { FakeTemporal } from '../testing/temporal.ts'
 
@@ -21,10 +22,7 @@ beforeEach(async () => {
   await sendHeartbeats(['web-1'])
   await sendHeartbeats(['web-9'], 'dc2')
 })
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 const here = (workflow: string, headers: Record<string, string> = {}): Promise<Answer> => start(workflow, headers)
 const there = (workflow: string, headers: Record<string, string> = {}): Promise<Answer> =>

@@ -2,10 +2,11 @@
  * The whole protocol over two datacenters' ledgers and their GlobalLedgers, with crashes, lost, held and late messages
  * between any two steps, judged by what Temporal has seen alone.
  */
-import { abortAllDurableObjects, reset } from 'cloudflare:test'
+import { abortAllDurableObjects } from 'cloudflare:test'
 import fc from 'fast-check'
 import { afterEach, expect, it, vi } from 'vitest'
 import { type Answer, alarmNow, request, sendHeartbeats, start } from '../testing/coordinator.ts'
+import { cleanUp } from '../testing/fresh.ts'
 import { failing } from '../testing/global-ledger.ts'
 import { FakeTemporal, type Fault } from '../testing/temporal.ts'
 
@@ -81,11 +82,7 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
 )
 
-afterEach(async () => {
-  vi.useRealTimers()
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 it('reservations: any histories with crashes and lost messages → limits hold, no answer lost or doubled', {
   timeout: 170_000,
@@ -217,9 +214,7 @@ class World {
   }
 
   async end(): Promise<void> {
-    vi.useRealTimers()
-    vi.restoreAllMocks()
-    await reset()
+    await cleanUp()
   }
 
   async #trigger({ workflow, datacenter, key }: Command & { kind: 'trigger' }): Promise<void> {

@@ -1,8 +1,14 @@
 /** What each test of a whole coordinator begins with, and leaves. */
-import { reset } from 'cloudflare:test'
+import { reset, runInDurableObject } from 'cloudflare:test'
 import { vi } from 'vitest'
-import { sendHeartbeats } from './coordinator.ts'
+import { datacentersOf } from '../../shared/config.ts'
+import { config } from '../config.ts'
+import { ledger, sendHeartbeats } from './coordinator.ts'
 import { FakeTemporal } from './temporal.ts'
+
+const MAX_RESETS = 20
+/** Tables of a ledger that a trigger or an operator writes. */
+const KEPT = ['executions', 'decisions', 'freezes']
 
 /** A Temporal that knows nothing yet, and nodes that serve everything. */
 export async function freshTemporal(): Promise<FakeTemporal> {
@@ -16,5 +22,28 @@ export async function freshTemporal(): Promise<FakeTemporal> {
 export async function cleanUp(): Promise<void> {
   vi.useRealTimers()
   vi.restoreAllMocks()
-  await reset()
+  await forgetAll()
+}
+
+/**
+ * Deletes what every Durable Object stored. An alarm that rang meanwhile would begin a ledger anew, which imports the freezes
+ * of ledgers that are not deleted yet.
+ *
+ * @throws Error when a ledger has rows after each of several times
+ */
+export async function forgetAll(): Promise<void> {
+  for (let resets = 0; resets < MAX_RESETS; resets++) {
+    await ofEachLedger(({ storage }) => storage.deleteAlarm())
+    await reset()
+    const rows = await ofEachLedger(({ storage }) =>
+      KEPT.reduce((sum, table) => sum + storage.sql.exec<{ n: number }>(`SELECT count(*) n FROM ${table}`).one().n, 0),
+    )
+    if (rows.every((count) => count === 0)) return
+  }
+  throw new Error(`the ledgers have rows after each of ${MAX_RESETS} resets`)
+}
+
+function ofEachLedger<Result>(callback: (state: DurableObjectState) => Result | Promise<Result>): Promise<Result[]> {
+  const datacenters = datacentersOf(config.coordinator)
+  return Promise.all(datacenters.map((name) => runInDurableObject(ledger(name), (_, state) => callback(state))))
 }

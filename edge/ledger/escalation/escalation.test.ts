@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, env, reset } from 'cloudflare:test'
+import { abortAllDurableObjects, env } from 'cloudflare:test'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { escalationSchema } from '../../../shared/wire.ts'
@@ -13,7 +13,7 @@ import {
   startPending,
 } from '../../testing/coordinator.ts'
 import { again, ended, lose, metric, missing, onNode, settled } from '../../testing/escalation.ts'
-import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
+import { cleanUp, forgetAll, freshTemporal } from '../../testing/fresh.ts'
 import { FakeReceivers } from '../../testing/receiver.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 
@@ -337,7 +337,7 @@ describe('ledger that lost its disk', () => {
     const past = (await start('told-plainly', {}, onNode('web-2'))).body.execution.id
     temporal.close(past, 'FAILED', 'x')
     temporal.startForeign('foreign', 'toldPlainly', 'dc1:node:web-1')
-    await reset()
+    await forgetAll()
     await sendHeartbeats()
     temporal.close(id, 'FAILED', 'y')
     temporal.close('foreign', 'FAILED', 'z')

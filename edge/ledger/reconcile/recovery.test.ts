@@ -1,4 +1,4 @@
-import { abortAllDurableObjects, reset, runInDurableObject } from 'cloudflare:test'
+import { abortAllDurableObjects, runInDurableObject } from 'cloudflare:test'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { encodePayload } from '../../../shared/payload.ts'
 import {
@@ -12,7 +12,7 @@ import {
   start,
   startPending,
 } from '../../testing/coordinator.ts'
-import { cleanUp, freshTemporal } from '../../testing/fresh.ts'
+import { cleanUp, forgetAll, freshTemporal } from '../../testing/fresh.ts'
 import type { FakeTemporal } from '../../testing/temporal.ts'
 import { IMPORT } from './reconciler.ts'
 
@@ -29,7 +29,7 @@ const FORGED = '01a1fd87-1ab3-749c-8831-cc78a8e48041'
 
 /** Loses the disk: every Durable Object starts empty. */
 async function loseDisk(): Promise<void> {
-  await reset()
+  await forgetAll()
 }
 
 /** Makes the next run of the alarm audit. */

@@ -1,5 +1,5 @@
 /** Anything at all sent to the endpoints: whatever comes, the answer is one that the contract knows, and nothing wrong starts. */
-import { createExecutionContext, env, reset } from 'cloudflare:test'
+import { createExecutionContext, env } from 'cloudflare:test'
 import compiled from 'resile:config'
 import fc from 'fast-check'
 import pTimeout from 'p-timeout'
@@ -11,6 +11,7 @@ import { problemSchema } from '../../../shared/wire.ts'
 import { createApp } from '../../app.ts'
 import { PROBLEM_STATUSES, type ProblemCode } from '../../http/problem.ts'
 import { request, sendHeartbeats } from '../coordinator.ts'
+import { cleanUp } from '../fresh.ts'
 import { FakeTemporal } from '../temporal.ts'
 import { SECRET, signedByPagerDuty, signedBySlack } from '../webhook.ts'
 import { anyMessage, anyRequest, type FuzzedRequest } from './requests.ts'
@@ -82,10 +83,7 @@ const APPS = {
 } as const
 type AppName = keyof typeof APPS
 
-afterEach(async () => {
-  vi.restoreAllMocks()
-  await reset()
-})
+afterEach(cleanUp)
 
 it.each([
   ['requests', anyRequest],
@@ -125,8 +123,7 @@ async function fuzz(what: string, requests: fc.Arbitrary<FuzzedRequest | FuzzedS
     })
     await checkStarts(temporal, batch, seed)
     started += batch.admitted.size
-    vi.restoreAllMocks()
-    await reset()
+    await cleanUp()
     if ((done / BATCH) % 8 === 7) console.log(`fuzz: ${done + BATCH} of ${FUZZ_RUNS} ${what}`)
   }
   console.log(
