@@ -114,6 +114,16 @@ describe('bodies', () => {
     const overloaded = (): number => answers.filter((answer) => statusOf(answer) === '503').length
     await until('some are refused', () => overloaded() >= 100, { within: 30_000 })
     expect(await stillServes()).toBe(true)
+    const freeze = { body: { reason: 'drill', scope: {}, for: '1m' } }
+    expect((await coordinator.call('/v1/freezes', asOperator, freeze)).status).toBe(201)
+  })
+
+  test('five certificates with a rule fill the budget and wait → operators get in', async () => {
+    for (let number = 0; number < 5; number += 1) {
+      await sendBodies(await authority.issue({ uris: [sender] }), 16, '/v1/triggers/alertmanager')
+    }
+    const freeze = { body: { reason: 'drill', scope: {}, for: '1m' } }
+    expect((await coordinator.call('/v1/freezes', asOperator, freeze)).status).toBe(201)
   })
 })
 

@@ -37,8 +37,9 @@ interface Entry {
 }
 
 /**
- * The connections of one listener; `Key` tells one from another. When there is no room, the oldest of the same kind that is
- * idle makes way; when all are busy, the new one does.
+ * The connections of one listener; `Key` tells one from another. When one holder has too many, the oldest of them that is idle
+ * makes way; when all are busy, the new one does. When there are too many in all, the oldest that is idle of who has most does,
+ * the anonymous before the verified; when all are busy, the oldest of who has most.
  */
 export class Connections<Key> {
   readonly #limits: ConnectionLimits
@@ -63,8 +64,8 @@ export class Connections<Key> {
     const network = networkOf(address)
     const entries = this.#entries.handshake
     entries.set(key, { state: 'handshake', network, fingerprint: null, requests: 0, end })
-    this.#bound(entries, (entry) => entry.network === network, perAddress, key)
-    this.#bound(entries, () => true, handshakes, key)
+    this.#boundHolder(entries, (entry) => entry.network === network, perAddress, key)
+    if (entries.size > handshakes) this.#end(this.#ofHeaviest(entries, key) ?? key)
     this.#boundAll(key)
   }
 
@@ -79,10 +80,10 @@ export class Connections<Key> {
     const entries = this.#entries[entry.state]
     entries.set(key, entry)
     if (fingerprint === null) {
-      this.#bound(entries, ({ network }) => network === entry.network, perAddress, key)
-      this.#bound(entries, () => true, anonymous, key)
+      this.#boundHolder(entries, ({ network }) => network === entry.network, perAddress, key)
+      if (entries.size > anonymous) this.#end(this.#ofHeaviest(entries, key) ?? key)
     } else {
-      this.#bound(entries, (other) => other.fingerprint === fingerprint, perCertificate, key)
+      this.#boundHolder(entries, (other) => other.fingerprint === fingerprint, perCertificate, key)
     }
   }
 
@@ -108,20 +109,36 @@ export class Connections<Key> {
   #boundAll(newest: Key): void {
     const { handshake, anonymous, verified } = this.#entries
     if (handshake.size + anonymous.size + verified.size <= this.#limits.all) return
-    this.#end(this.#oldestIdle(anonymous, () => true) ?? newest)
+    this.#end(this.#ofHeaviest(anonymous, newest) ?? this.#ofHeaviest(verified, newest) ?? newest)
   }
 
-  /** Keeps at most `limit` of the connections that `counts`. */
-  #bound(entries: Map<Key, Entry>, counts: (entry: Entry) => boolean, limit: number, newest: Key): void {
+  /** Keeps at most `limit` of the connections of one holder. */
+  #boundHolder(entries: Map<Key, Entry>, counts: (entry: Entry) => boolean, limit: number, newest: Key): void {
     if (entries.size <= limit) return
     let number = 0
-    for (const entry of entries.values()) if (counts(entry)) number += 1
-    if (number > limit) this.#end(this.#oldestIdle(entries, counts) ?? newest)
+    let idle: Key | undefined
+    for (const [key, entry] of entries) {
+      if (!counts(entry)) continue
+      number += 1
+      if (entry.requests === 0) idle ??= key
+    }
+    if (number > limit) this.#end(idle ?? newest)
   }
 
-  #oldestIdle(entries: Map<Key, Entry>, counts: (entry: Entry) => boolean): Key | undefined {
-    for (const [key, entry] of entries) if (entry.requests === 0 && counts(entry)) return key
-    return undefined
+  /** The oldest connection of the certificate or the network that has most, of those that are idle if there are any. */
+  #ofHeaviest(entries: Map<Key, Entry>, newest: Key): Key | undefined {
+    const numbers = new Map<string, number>()
+    for (const entry of entries.values()) numbers.set(holderOf(entry), (numbers.get(holderOf(entry)) ?? 0) + 1)
+    const oldestOfMost = (counts: (entry: Entry) => boolean): Key | undefined => {
+      let found: Key | undefined
+      let most = 0
+      for (const [key, entry] of entries) {
+        const number = numbers.get(holderOf(entry)) ?? 0
+        if (number > most && key !== newest && counts(entry)) [found, most] = [key, number]
+      }
+      return found
+    }
+    return oldestOfMost(({ requests }) => requests === 0) ?? oldestOfMost(() => true)
   }
 
   #find(key: Key): Entry | undefined {
@@ -134,4 +151,8 @@ export class Connections<Key> {
     this.closed(key)
     entry?.end()
   }
+}
+
+function holderOf({ fingerprint, network }: Entry): string {
+  return fingerprint ?? network
 }

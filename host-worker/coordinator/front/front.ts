@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import { log, messageOf } from '../../../shared/log.ts'
+import { networkOf } from '../../../shared/network.ts'
 import { BodyBudget } from './body-budget.ts'
 import type { BodyRule } from './body-rule.ts'
 import { CF_HEADER } from './cf-header.ts'
@@ -214,9 +215,13 @@ export class Front {
       const request = await dropBody(incoming, head)
       return withFacts(request, { ...facts, withoutBody: 'refused' })
     }
-    const isVerified = incoming.socket instanceof TLSSocket && incoming.socket.authorized
+    const { socket } = incoming
+    const holder = {
+      fingerprint: socket instanceof TLSSocket ? verifiedFingerprint(socket) : null,
+      network: networkOf(socket.remoteAddress ?? ''),
+    }
     try {
-      const request = await readRequest(incoming, head, this.#bodies.accountOf(response, isVerified))
+      const request = await readRequest(incoming, head, this.#bodies.accountOf(response, holder))
       // Judged again: a body may take its time.
       return withFacts(request, connectionFacts(incoming, this.#tls))
     } catch (error) {

@@ -83,7 +83,7 @@ describe('body of a request', () => {
   let last: WholeRequest | Error | undefined
   let hasRoom = true
   const server = createServer((incoming, response) => {
-    readRequest(incoming, readHead(incoming, 'x-cf'), () => hasRoom).then(
+    readRequest(incoming, readHead(incoming, 'x-cf'), { take: () => hasRoom, complete: () => undefined }).then(
       (request) => {
         last = request
         response.end()

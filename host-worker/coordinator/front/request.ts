@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { bodyLimit } from '../../../shared/body-limit.ts'
 import { decodedPath } from '../../../shared/path.ts'
-import type { TakeBytes } from './body-budget.ts'
+import type { BodyAccount } from './body-budget.ts'
 import { malformed, Refusal } from './refusal.ts'
 
 /** A request that may be sent as often as it takes. */
@@ -98,16 +98,16 @@ export function readHead(
 /**
  * Reads the rest of a request.
  *
- * @param take called for what comes; false when there is no room for it
+ * @param account that what comes is taken from
  * @throws Refusal
  */
 export async function readRequest(
   incoming: IncomingMessage,
   head: RequestHead,
-  take: TakeBytes,
+  account: BodyAccount,
 ): Promise<WholeRequest> {
   const { headers } = incoming
-  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), take)
+  const body = await readBody(incoming, bodyLimit(decodedPath(`http://coordinator${head.path}`)), account)
   const hasBody =
     body.length > 0 || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined
   return { ...head, headers: [...head.headers, ...(hasBody ? ['content-length', String(body.length)] : [])], body }
@@ -149,7 +149,7 @@ function refuseOddPath(url: string): void {
  * @param limit most bytes
  * @throws Refusal 413, or 503 when there is no room
  */
-function readBody(incoming: IncomingMessage, limit: number, take: TakeBytes): Promise<Buffer> {
+function readBody(incoming: IncomingMessage, limit: number, account: BodyAccount): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let size = 0
@@ -160,20 +160,22 @@ function readBody(incoming: IncomingMessage, limit: number, take: TakeBytes): Pr
       chunks.length = 0
       dropping ??= setTimeout(refuse, DROP_TIMEOUT_MS)
     }
+    const evict = (): void => {
+      refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many request bodies are being read at this time')
+      drop()
+    }
     if (Number(incoming.headers['content-length'] ?? 0) > limit) drop()
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (dropping !== undefined) return
       if (size > limit) drop()
-      else if (take(chunk.length)) chunks.push(chunk)
-      else {
-        refusal = new Refusal(503, 'overloaded', 'Overloaded', 'too many request bodies are being read at this time')
-        drop()
-      }
+      else if (account.take(chunk.length, evict)) chunks.push(chunk)
+      else evict()
     })
     incoming.once('end', () => {
-      if (dropping === undefined) resolve(Buffer.concat(chunks))
-      else refuse()
+      if (dropping !== undefined) return refuse()
+      account.complete()
+      resolve(Buffer.concat(chunks))
     })
     incoming.once('error', reject)
     incoming.once('close', () => {
