@@ -6,6 +6,7 @@ export const JOURNAL_REMOTE = '/usr/lib/systemd/systemd-journal-remote'
 
 /** Debian packages that some tests need, with a command of each. */
 const commands = {
+  acl: 'setfacl',
   haproxy: 'haproxy',
   prometheus: 'prometheus',
   'prometheus-alertmanager': 'prometheus-alertmanager',

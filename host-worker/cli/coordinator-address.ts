@@ -1,12 +1,11 @@
 /** Which coordinator a command talks to. */
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { isExposed } from '../../shared/loopback.ts'
 import { checkSocketDirectory, socketPath } from '../coordinator/socket-path.ts'
 import type { CredentialFiles } from '../net/client-credentials.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
-import { DEV_FILE, type DevFile } from '../net/dev-file.ts'
+import { DEV_FILE, readDevFile } from '../net/dev-file.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 
 /** Options that say where the coordinator is, and who the caller is there. */
@@ -41,10 +40,10 @@ export async function coordinatorAddress(options: CoordinatorOptions): Promise<C
     return parseAddress(address, tlsFiles(files), options.plaintext === true)
   }
   const data = dataDirectory(options)
-  const text = await readFile(join(data, DEV_FILE), 'utf8').catch(() => null)
-  const socket = text === null ? socketPath(resolve(data)) : (JSON.parse(text) as DevFile).socket
-  if (text !== null || existsSync(socket)) {
-    checkSocketDirectory(resolve(data))
+  const running = await readDevFile(data)
+  const socket = running?.socket ?? socketPath(resolve(data))
+  if (running !== null || existsSync(socket)) {
+    checkSocketDirectory(resolve(data), socket)
     return { socket }
   }
   throw new CommandError(

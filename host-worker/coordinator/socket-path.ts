@@ -1,9 +1,9 @@
 /** Where the sockets of a coordinator are. */
 import { createHash } from 'node:crypto'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { CommandError } from '../process/exit-codes.ts'
+import { dirname, join } from 'node:path'
+import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { checkOwnDirectory, checkPrivateDirectory, Untrusted } from '../process/file-trust.ts'
 
 /** Length of a unix socket's path, in bytes, by sockaddr_un(7) on Linux; other systems take less. */
@@ -38,15 +38,19 @@ export function makeSocketDirectory(data: string): void {
 /**
  * Checks that a coordinator's socket can be the coordinator's alone.
  *
- * @throws CommandError as {@link makeSocketDirectory} does
+ * @param socket where its data directory says that it is
+ * @throws CommandError as {@link makeSocketDirectory} does; `unreachable` when there is no such directory
  */
-export function checkSocketDirectory(data: string): void {
-  const directory = socketDirectory(data)
+export function checkSocketDirectory(data: string, socket = socketPath(data)): void {
+  const directory = dirname(socket)
   try {
     // A data directory is named by the caller, and may be that of a service of another user.
-    if (directory === data) checkPrivateDirectory(data, 'any')
-    else checkOwnDirectory(directory)
+    checkPrivateDirectory(data, 'any')
+    if (realpathSync(directory) !== realpathSync(data)) checkOwnDirectory(directory)
   } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      throw new CommandError(`no coordinator: ${directory}, the directory of its socket, is gone`, EXIT.unreachable)
+    }
     if (!(error instanceof Untrusted)) throw error
     throw new CommandError(`the directory of the coordinator's socket is not safe: ${error.message}`)
   }

@@ -1,5 +1,7 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { z } from 'zod'
+import { CommandError } from '../process/exit-codes.ts'
 
 /** Name of the file in the data directory that says how to reach a running `resile dev`. */
 export const DEV_FILE = 'dev.json'
@@ -21,6 +23,22 @@ export interface DevFile {
   /** URLs of the workers' own metrics, by node. */
   metrics: Record<string, string>
   processes: { role: string; name: string; pid: number }[]
+}
+
+/**
+ * Where the coordinator of a running `resile dev` listens; null when none has written that.
+ *
+ * @throws CommandError when the file is none of its kind
+ */
+export async function readDevFile(directory: string): Promise<Pick<DevFile, 'socket'> | null> {
+  const path = join(directory, DEV_FILE)
+  const text = await readFile(path, 'utf8').catch(() => null)
+  if (text === null) return null
+  try {
+    return z.object({ socket: z.string().startsWith('/') }).parse(JSON.parse(text))
+  } catch {
+    throw new CommandError(`${path} does not say where \`resile dev\` listens: remove it, and start that again`)
+  }
 }
 
 /** Writes the file at one stroke, so that no reader ever sees half of it. */

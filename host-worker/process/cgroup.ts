@@ -43,10 +43,11 @@ export function inCgroup(directory: string, argv: readonly string[], env: Record
   return ['/bin/sh', '-c', script, 'sh', join(directory, 'cgroup.procs'), ...exact, ...argv]
 }
 
-/** The pids in a control group; none when it is gone. */
+/** The pids in a control group and in those below it, which any process of root may make; none when it is gone. */
 export function cgroupMembers(directory: string): number[] {
   try {
-    return readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
+    const own = readFileSync(join(directory, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
+    return [...own, ...groupsBelow(directory).flatMap(cgroupMembers)]
   } catch {
     return []
   }
@@ -55,10 +56,16 @@ export function cgroupMembers(directory: string): number[] {
 /** Removes a control group; one in which something runs, as a daemon that was started on purpose, stays. */
 export function removeCgroup(directory: string): void {
   try {
+    for (const below of groupsBelow(directory)) removeCgroup(below)
     rmdirSync(directory)
   } catch {
     // Removed when a worker starts after its last process has ended.
   }
+}
+
+function groupsBelow(directory: string): string[] {
+  const entries = readdirSync(directory, { withFileTypes: true })
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name))
 }
 
 /** The directory of this process's control group: of version 2, else of systemd's hierarchy of version 1. */

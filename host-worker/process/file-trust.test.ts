@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { geteuid } from 'node:process'
 import { describe, expect, test } from 'vitest'
+import { lacks, titled } from '../../tools/debian-packages.ts'
 import { checkOwnDirectory, ensurePrivateDirectory, readTrustedFile, Untrusted } from './file-trust.ts'
 import { temporaryDirectory } from './test-support.ts'
 
@@ -55,6 +57,15 @@ describe('private directory', () => {
     expect(() => ensurePrivateDirectory(directory)).toThrow(`${parent} belongs to user ${NOBODY}`)
     ensurePrivateDirectory(directory, [NOBODY])
   })
+})
+
+test.skipIf(!isRoot || lacks('acl'))(titled('access control list lets another user write → refused', 'acl'), () => {
+  const directory = join(temporaryDirectory(), 'data')
+  mkdirSync(directory, { mode: 0o700 })
+  execFileSync('setfacl', ['-m', `u:${NOBODY}:r`, directory])
+  ensurePrivateDirectory(directory)
+  execFileSync('setfacl', ['-m', `u:${NOBODY}:rwx`, directory])
+  expect(() => ensurePrivateDirectory(directory)).toThrow(`setfacl -b ${directory}`)
 })
 
 describe('own directory', () => {

@@ -1,4 +1,5 @@
 /** Whether only this user can have written a file or directory: what others can write can be a forgery of theirs. */
+import { execFileSync } from 'node:child_process'
 import { lstatSync, mkdirSync, readFileSync, realpathSync, type Stats } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { userInfo } from 'node:os'
@@ -95,8 +96,28 @@ function checkMode(path: string, { mode, gid }: Stats): void {
   if ((mode & WRITABLE_BY_OTHERS) !== 0) {
     throw new Untrusted(path, `has mode ${octal(mode)}, so that every user can write to it: chmod o-w ${path}`)
   }
-  if ((mode & WRITABLE_BY_GROUP) !== 0 && !isOwnGroup(gid)) {
+  if ((mode & WRITABLE_BY_GROUP) === 0) return
+  if (!isOwnGroup(gid)) {
     throw new Untrusted(path, `has mode ${octal(mode)}, so that its group ${gid} can write to it: chmod g-w ${path}`)
+  }
+  if (hasAcl(path)) {
+    throw new Untrusted(path, `has an access control list by which others may write to it: setfacl -b ${path}`)
+  }
+}
+
+/**
+ * Whether there is an access control list besides the mode, whose group bits are then the most that it grants. ls(1) shows it
+ * as a + (POSIX: an "optional alternate access method flag"); BusyBox's does not.
+ *
+ * @see acl(5)
+ */
+function hasAcl(path: string): boolean {
+  try {
+    return /^\S{10}\+/.test(
+      execFileSync('ls', ['-ldn', '--', path], { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } }),
+    )
+  } catch {
+    return true
   }
 }
 
@@ -106,7 +127,6 @@ function octal(mode: number): string {
 
 /** Whether a group has no member but this user and root. @see group(5), passwd(5) */
 function isOwnGroup(gid: number): boolean {
-  if (gid === 0) return true
   try {
     const { username } = userInfo()
     const isTrusted = (name: string): boolean => name === username || name === 'root' || name === ''

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { createCgroup, removeCgroup } from './cgroup.ts'
 import { runProcess } from './run-process.ts'
 import { ESCAPES, order, runScript, sleeper, until } from './test-support.ts'
 
@@ -11,6 +12,24 @@ test.each(ESCAPES)('command that is cut off: child %s → ended too', async (_, 
   expect(await ended).toMatchObject({ killed: true, survivors: [] })
   expect(pids()).toEqual([])
 })
+
+const cgroup = createCgroup()
+if (cgroup !== null) removeCgroup(cgroup)
+
+test.skipIf(cgroup === null)(
+  'child in a control group below (where there are control groups) → ended too',
+  async () => {
+    const { command, pids } = sleeper()
+    const script = `
+    for group in $(find /sys/fs/cgroup -type d -name 'resile-command-*'); do
+      grep -qx $$ $group/cgroup.procs && mkdir $group/below && echo 0 > $group/below/cgroup.procs
+    done
+    (env -i setsid ${command} &)
+    while ! pgrep -f '${command.slice(5)}' > /dev/null; do :; done`
+    await runProcess({ ...order(script), leavesNothing: true })
+    expect(pids()).toEqual([])
+  },
+)
 
 test('command that ends by itself: service it started → left', async () => {
   const { command, pids } = sleeper()

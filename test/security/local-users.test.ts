@@ -128,6 +128,14 @@ describe.runIf(isRoot)('socket in the shared temporary directory (run as root al
       stdout: '',
       stderr: expect.stringContaining(`${sockets} belongs to user ${OTHER}`),
     })
+    // As somebody else's data directory may say it.
+    const other = data(0o700)
+    writeFileSync(join(other, 'dev.json'), JSON.stringify({ socket: join(sockets, 'coordinator.sock') }))
+    const args = ['freeze', '--reason', 'x', '--project', project, '--data', other]
+    expect(await resile(args)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(`${sockets} belongs to user ${OTHER}`),
+    })
     const started = await resile([
       'coordinator',
       '--project',
