@@ -37,6 +37,36 @@ describe('redaction: what names a secret', () => {
     ['GET /?authorization=hunter2 200', 'GET /?authorization=[redacted]'],
     ['https://hun"t?er2@host/', 'https://[redacted]@host/'],
     ['AccountName=a;AccountKey=hunter2==;EndpointSuffix=b', 'AccountName=a;AccountKey=[redacted];EndpointSuffix=b'],
+    ['DB_PASS=hunter2 and more', 'DB_PASS=[redacted]'],
+    ['"smtp_pass": "hunter2", "port": 25', '"smtp_pass": [redacted], "port": 25'],
+    ['tool --pass hunter2 x', 'tool --pass [redacted] x'],
+    ['    client-key-data: aHVudGVyMg==', '    client-key-data: [redacted]'],
+    ['{"auths":{"r.io":{"auth":"Ym9iOmh1bnRlcjI="}}}', '{"auths":{"r.io":{"auth":[redacted]}}}'],
+    ["CREATE USER bob IDENTIFIED BY 'hunter2';", 'CREATE USER bob IDENTIFIED BY [redacted];'],
+    ["ALTER ROLE bob WITH PASSWORD 'hunter2';", 'ALTER ROLE bob WITH PASSWORD [redacted];'],
+    ['{"name":"DB_PASSWORD","value":"hunter2"}', '{"name":"DB_PASSWORD","value":[redacted]}'],
+    ['<add key="DbPassword" value="hunter2"/>', '<add key="DbPassword" value=[redacted]/>'],
+    ['"password": {"value": "hunter2"}, "a": 1', '"password": [redacted], "a": 1'],
+    ['- name: DB_PASSWORD\n  value: hunter2', '- name: DB_PASSWORD\n  value: [redacted]'],
+    ['password:\n  hunter2\nuser: bob', 'password:\n  [redacted]\nuser: bob'],
+    ['Password:\nhunter2', 'Password:\n[redacted]'],
+    ['a=b%26password%3Dhunter2%26c=d', 'a=b%26password%3D[redacted]%26c=d'],
+    ['"pass\\u0077ord":"hunter2"', '"password":[redacted]'],
+    ['the password is hunter2', 'the password is [redacted]'],
+    ['password for admin: hunter2', 'password for admin: [redacted]'],
+    ['enable secret 5 hunter2', 'enable secret 5 [redacted]'],
+    ['bob:$6$salt$Zm9vYmFyYmF6:19000:0', 'bob:[redacted]:19000:0'],
+    ['db.example.org:5432:app:bob:hunter2', 'db.example.org:5432:app:bob:[redacted]'],
+    ['docker login -u bob -p hunter2 r.io', 'docker login -u bob -p [redacted] r.io'],
+    ['curl -sSu bob:hunter2 http://host/', 'curl -sSu [redacted] http://host/'],
+    ['openssl rsa -passin pass:hunter2 -in a', 'openssl rsa -passin pass:[redacted] -in a'],
+    ['api key: hunter2', 'api key: [redacted]'],
+    ['passwordNew=hunter2', 'passwordNew=[redacted]'],
+    ['passwort: hunter2', 'passwort: [redacted]'],
+    [
+      '---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nhunter2\n---- END SSH2 ENCRYPTED PRIVATE KEY ----\na',
+      '[redacted]\n\n\na',
+    ],
   ])('%j', async (text, expected) => {
     expect(await redacted(text)).toBe(expected)
   })
@@ -59,6 +89,14 @@ describe('redaction: what is no secret', () => {
     'SELECT id FROM users WHERE name = ? LIMIT 10',
     'load: 0.12, keys: 5, passes=3',
     'rm -pf /srv/app/cache',
+    'tests: 12 passed, 0 failed; bypass=1, compass: north',
+    'Failed password for invalid user bob from 10.0.0.4 port 22 ssh2',
+    'unexpected token in JSON at position 12',
+    'password authentication failed for user "bob"',
+    '2026-11-27 12:00:00 info: started 12:5432 connections: 3',
+    'tokenizer: 3 workers',
+    'docker run -d nginx',
+    'key: value',
   ])('%j stays', async (text) => {
     expect(await redact(text, [])).toEqual({ text, redactions: 0 })
   })
@@ -114,6 +152,13 @@ describe('redaction: any secret', () => {
     'sk-',
     'hvs.',
     'glsa_',
+    'dckr_pat_',
+    'ATATT3xFfGF0',
+    'lin_api_',
+    'figd_',
+    'tskey-auth-',
+    'sntrys_',
+    'PMAK-',
   ]
   property.prop([fc.constantFrom(...MARKED), secret])(
     'token with a known beginning, anywhere → nothing is left',
@@ -133,6 +178,12 @@ it.each([
   ['', 'password'],
   ['curl ', '-u'],
   ['', '\\"'],
+  ['', '://'],
+  ['', 'password for '],
+  ['', 'a:5432:'],
+  ['docker ', '-p'],
+  ['', 'password {'],
+  ['', 'password%3D'],
 ])(
   'redaction: hostile line of %j and many %j → takes no longer than ten times an ordinary one',
   async (begin, part) => {

@@ -1,7 +1,14 @@
 /** Makes secrets in logs and configuration unreadable. */
 import { setImmediate as yieldToOthers } from 'node:timers/promises'
 import { RE2JS } from 're2js'
-import { BLOCK_SCALAR, PUTTY_LINES, SECRET_PATTERNS } from './secret-patterns.ts'
+import {
+  BLOCK_SCALAR,
+  NAME_OF_VALUE,
+  NAMED_VALUE,
+  PUTTY_LINES,
+  SECRET_PATTERNS,
+  VALUE_FOLLOWS,
+} from './secret-patterns.ts'
 
 /** A redacted text, and how many passages were made unreadable. */
 export interface Redacted {
@@ -11,8 +18,13 @@ export interface Redacted {
 
 /** The replacement of a secret. */
 const MARK = '[redacted]'
+/** A letter as JSON may write it, too. */
+const ESCAPED_LETTER = /\\u00([46][1-9a-f]|[57][0-9a])/gi
 /** Longest line that is kept, in characters. */
 const MAX_LINE_LENGTH = 16 * 1024
+/** Where a private key begins and ends (RFC 7468; RFC 4716 with a space and one hyphen less). */
+const KEY_BEGINS = /-----?\s?BEGIN [A-Z0-9 ]*PRIVATE KEY/
+const KEY_ENDS = /-----?\s?END [A-Z0-9 ]*PRIVATE KEY/
 /** Lines after which others get their turn. */
 const BATCH_LINES = 2000
 
@@ -34,14 +46,14 @@ export async function redact(text: string, patterns: readonly string[]): Promise
       hidden -= 1
       continue
     }
-    const begins = line.includes('-----BEGIN') && line.includes('PRIVATE KEY')
+    const begins = KEY_BEGINS.test(line)
     if (inKey || begins) {
       if (!inKey) redactions += 1
       lines[index] = inKey ? '' : MARK
-      inKey = !line.includes('-----END')
+      inKey = !KEY_ENDS.test(line)
       continue
     }
-    if (line.includes('-----END') && line.includes('PRIVATE KEY')) {
+    if (KEY_ENDS.test(line)) {
       redactions += 1
       hideKeyBefore(lines, index)
       continue
@@ -49,6 +61,12 @@ export async function redact(text: string, patterns: readonly string[]): Promise
     hidden = linesOfValue(lines, index)
     if (hidden > 0) {
       lines[index] = `${line} ${MARK}`
+      redactions += 1
+      continue
+    }
+    const kept = valueAfter(lines, index, line)
+    if (kept !== null) {
+      lines[index] = kept + MARK
       redactions += 1
       continue
     }
@@ -82,8 +100,16 @@ function linesOfValue(lines: readonly string[], index: number): number {
   return count
 }
 
+/** What stays of a line that is the value of a secret that the line before names; null for any other line. */
+function valueAfter(lines: readonly string[], index: number, line: string): string | null {
+  const before = (index > 0 ? lines[index - 1] : undefined) ?? ''
+  if (before.length > MAX_LINE_LENGTH || line.trim() === '') return null
+  if (NAME_OF_VALUE.test(before)) return NAMED_VALUE.exec(line)?.groups?.['kept'] ?? null
+  return VALUE_FOLLOWS.test(before) ? (/^\s*/.exec(line)?.[0] ?? '') : null
+}
+
 function redactLine(line: string, own: readonly RE2JS[]): Redacted {
-  let text = line
+  let text = line.replace(ESCAPED_LETTER, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
   let redactions = 0
   for (const secret of SECRET_PATTERNS) {
     text = text.replace(secret, (_, kept: string) => {
