@@ -146,13 +146,13 @@ function joined(known: Chain | undefined, run: Listed): Chain {
 
 /**
  * Whether an execution that no row knows is counted here: it runs on a queue of the datacenter, or on one of no datacenter
- * and with the type of a workflow. One with a proof there is another coordinator's, which counts it.
+ * and with the type of a workflow. Whether a proof that is not ours is another coordinator's or a forgery can't be known.
  */
 function isConcern(context: AuditContext, chain: Chain): boolean {
   const { datacenter, otherDatacenters, isFirst } = context
   if (isQueueOf(datacenter, chain.taskQueue)) return true
   if (!isFirst || otherDatacenters.some((other) => isQueueOf(other, chain.taskQueue))) return false
-  return chain.proof === null && context.workflowOfType(chain.type) !== null
+  return context.workflowOfType(chain.type) !== null
 }
 
 function isQueueOf(datacenter: string, taskQueue: string): boolean {

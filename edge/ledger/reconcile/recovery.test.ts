@@ -148,6 +148,14 @@ describe('execution started without the coordinator', () => {
     expect(ids.sort()).toEqual(['f1', 'f2', 'f3'])
   })
 
+  it('with a proof of no key, on a queue of no datacenter → found', async () => {
+    temporal.startForeign('hidden', 'single', 'private')
+    const hidden = temporal.executions.get('hidden')
+    if (hidden !== undefined) hidden.body.memo = { fields: { resile_proof: encodePayload('e30.e30.e30') } }
+    await auditNow()
+    expect(await list()).toMatchObject([{ id: null, workflow_id: 'hidden', task_queue: 'private' }])
+  })
+
   it.each<[string, (genuine: Fields) => Fields]>([
     ['without a proof', () => ({ resile: encodePayload({ decision: FORGED, workflow: 'single' }) })],
     ["with another execution's proof", (genuine) => genuine],

@@ -12,6 +12,7 @@ test.each([
   'class Job { constructor(readonly id: string) {} }',
   'const kinds = { constructor: 1 }',
   'const constructor = 1; void constructor',
+  'export type Key = "constructor" | "name"',
   'const value = {}[String(Math.random())]',
 ])('%s → no finding', (text) => {
   expect(names(text)).toEqual([])
@@ -45,6 +46,15 @@ describe('not deterministic', () => {
     ['const out = URL["con" + "struc" + "tor"]', 'constructor'],
     ['const { constructor: make } = URL', 'constructor'],
     ['const { ["constructor"]: make } = URL', 'constructor'],
+    ["Reflect.get(URL, 'constructor')", 'constructor'],
+    ["Object.getOwnPropertyDescriptor(URL.prototype, 'con' + 'structor')", 'constructor'],
+    ["const key = 'constructor'; URL[key]", 'constructor'],
+    ["URL[`constr${'uctor'}`]", 'constructor'],
+    ['Error.prepareStackTrace = (_, frames) => frames[0]', 'prepareStackTrace'],
+    ['const make = Function', 'Function'],
+    ['Function.call(null, "return 1")', 'Function'],
+    ['globalThis.Function("return 1")', 'Function'],
+    ['Reflect.construct(Function, ["return 1"])', 'Function'],
     ['for (const file of []) void ((fetched = fetch) => fetched(file))', 'fetch'],
   ])('%s → finding', (text, name) => {
     expect(names(text)).toEqual([name])

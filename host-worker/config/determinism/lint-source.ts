@@ -1,7 +1,7 @@
 /** Finds what is not deterministic in the text of one file. */
 import { analyze } from '@typescript-eslint/scope-manager'
 import { type EcmaScriptModule, type Expression, type ParseResult, parseSync, Visitor } from 'oxc-parser'
-import { CONSTRUCTOR, DYNAMIC_IMPORT, forbiddenGlobal, forbiddenModule, NEW_FUNCTION } from './rules.ts'
+import { DYNAMIC_IMPORT, ESCAPES, forbiddenGlobal, forbiddenModule, NEW_FUNCTION } from './rules.ts'
 
 /** One mistake, at an offset into the text in UTF-16 units. */
 export interface Finding {
@@ -33,7 +33,7 @@ export function lintSource(file: string, text: string): SourceReport {
   const findings = [
     ...imports.map(({ offset, specifier }) => ({ offset, message: forbiddenModule(specifier) })),
     ...parsed.module.dynamicImports.map(({ start }) => ({ offset: start, message: DYNAMIC_IMPORT })),
-    ...nodes.constructors.map((offset) => ({ offset, message: CONSTRUCTOR })),
+    ...nodes.escapes,
     ...globals(parsed.program, nodes),
   ].filter((finding): finding is Finding => finding.message !== null)
   return {
@@ -71,32 +71,42 @@ interface Nodes {
   imports: Import[]
   /** `typeof x` in a type: nothing is used when the workflow runs. */
   onlyTypes: Set<number>
-  /** `Function(…)`, `new Function(…)`. */
-  called: Set<number>
+  /** The right side of `x instanceof y`: it is only compared with. */
+  compared: Set<number>
   /** `globalThis.x`, with `x`. */
   members: Map<number, string>
-  /** `x.constructor`, however it is written. */
-  constructors: number[]
+  /** `x.constructor` and its like, however it is written, and its name as a text. */
+  escapes: Finding[]
 }
 
 function interestingNodes(program: Program): Nodes {
-  const nodes: Nodes = { imports: [], onlyTypes: new Set(), called: new Set(), members: new Map(), constructors: [] }
-  const call = ({ callee }: { callee: { type: string; start: number } }): void => {
-    if (callee.type === 'Identifier') nodes.called.add(callee.start)
+  const nodes: Nodes = { imports: [], onlyTypes: new Set(), compared: new Set(), members: new Map(), escapes: [] }
+  const types = new Set<number>()
+  const judge = (key: Expression, computed: boolean): void => {
+    const message = ESCAPES.get(keyOf(key, computed) ?? '')
+    if (message !== undefined && !types.has(key.start)) nodes.escapes.push({ offset: key.start, message })
   }
+  const text = (node: Expression): void => judge(node, true)
   const visitor = new Visitor({
-    CallExpression: call,
-    NewExpression: call,
+    BinaryExpression(node) {
+      if (node.operator === 'instanceof') nodes.compared.add(node.right.start)
+      else text(node)
+    },
+    Literal: text,
+    TemplateLiteral: text,
+    TSLiteralType({ literal }) {
+      types.add(literal.start)
+    },
     MemberExpression({ object, property, computed }) {
       if (!computed && property.type === 'Identifier') nodes.members.set(object.start, property.name)
       if (property.type === 'Literal') nodes.members.set(object.start, String(property.value))
-      if (keyOf(property as Expression, computed) === 'constructor') nodes.constructors.push(property.start)
+      if (!computed) judge(property as Expression, false)
     },
     ObjectPattern({ properties }) {
       for (const property of properties) {
         if (property.type !== 'Property') continue
         const { key, computed } = property
-        if (keyOf(key as Expression, computed) === 'constructor') nodes.constructors.push(key.start)
+        if (!computed) judge(key as Expression, false)
       }
     },
     TSTypeQuery({ exprName }) {
@@ -117,7 +127,11 @@ function interestingNodes(program: Program): Nodes {
 function keyOf(key: Expression, computed: boolean): string | null {
   if (key.type === 'Identifier') return computed ? null : key.name
   if (key.type === 'Literal') return String(key.value)
-  if (key.type === 'TemplateLiteral' && key.expressions.length === 0) return key.quasis[0]?.value.cooked ?? null
+  if (key.type === 'TemplateLiteral') {
+    const within = key.expressions.map((expression) => keyOf(expression, true))
+    if (within.includes(null)) return null
+    return key.quasis.map(({ value }, index) => `${value.cooked ?? ''}${within[index] ?? ''}`).join('')
+  }
   if (key.type !== 'BinaryExpression' || key.operator !== '+') return null
   const parts = [keyOf(key.left, true), keyOf(key.right, true)]
   return parts.includes(null) ? null : parts.join('')
@@ -132,8 +146,8 @@ function globals(program: Program, nodes: Nodes): Verdict[] {
   return undeclared.flatMap(({ identifier: { name, range } }) => {
     const [offset] = range
     if (nodes.onlyTypes.has(offset)) return []
-    if (name === 'Function' && nodes.called.has(offset)) return [{ offset, message: NEW_FUNCTION }]
     const member = name === 'globalThis' ? nodes.members.get(offset) : undefined
+    if ((member ?? name) === 'Function' && !nodes.compared.has(offset)) return [{ offset, message: NEW_FUNCTION }]
     return [{ offset, message: forbiddenGlobal(String(member ?? name)) }]
   })
 }

@@ -68,8 +68,11 @@ const OUTSIDE = [
 /** Code from text. */
 export const NEW_FUNCTION = 'Function: its code can not be checked'
 
-/** The way out of the sandbox: the constructor of any function makes code of a text, in the worker's own realm. */
-export const CONSTRUCTOR = 'constructor: it leads out of the sandbox; use instanceof, or name the class'
+/** Properties that lead out of the sandbox: the constructor of any function makes code of a text, in the worker's own realm. */
+export const ESCAPES: ReadonlyMap<string, string> = new Map([
+  ['constructor', 'constructor: it leads out of the sandbox; use instanceof, or name the class'],
+  ['prepareStackTrace', "prepareStackTrace: it shows functions outside of the sandbox; use the error's stack"],
+])
 
 /** A module that is loaded while the workflow runs. */
 export const DYNAMIC_IMPORT = 'import(): when it is loaded is not replayed; use a static import'
