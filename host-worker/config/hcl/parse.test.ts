@@ -109,6 +109,7 @@ describe('HCL', () => {
         ['c', ''],
       ],
     ],
+    ['heredoc whose end is behind U+0085, which is a space', 'a = <<-E\n  x\n\u0085  E\n', [['a', 'x\n']]],
     ['interpolation', 'a = "x ${ labels.y } ${value}"', [['a', 'x <labels.y> <value>']]],
     [
       'duplicates, for others to report',
@@ -185,6 +186,7 @@ describe('hostile HCL', () => {
     ['an open comment', '/*'.repeat(30_000), /./],
     ['surrogates', String.raw`a = "\ud83d\ude00"`, /Invalid escape sequence/],
     ['a lone carriage return', 'a = 1\rb = 2', /Invalid character/],
+    ['an end of a heredoc behind U+FEFF, which is no space', 'a = <<-E\n  x\n\ufeff  E\n', /Unterminated/],
     ['a lone carriage return in a heredoc', 'a = <<-E\n  K\repts\n  E\n', /Invalid character/],
   ])(
     '%s',

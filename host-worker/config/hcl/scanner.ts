@@ -21,13 +21,15 @@ export interface Template {
   isAmbiguous: boolean
 }
 
+/** A line that may end a heredoc. What Go takes for space is not what trim() does: U+0085 is, U+FEFF is none. */
+const MARKER = /^(?<before>\p{White_Space}*)(?<marker>.*?)\p{White_Space}*$/u
 const SPACE = /(?:[ \t]|\/\*[\s\S]*?\*\/)*/y
 const LINE_COMMENT = /(?:#|\/\/)[^\n]*/y
 const IDENTIFIER = /[\p{ID_Start}_][\p{ID_Continue}-]*/uy
 const NUMBER = /\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const HEREDOC = /<<-?([\p{ID_Start}_][\p{ID_Continue}-]*)\n/uy
 const ESCAPE = /\\(?:[nrt"\\]|u[\da-fA-F]{4}|U[\da-fA-F]{8})/y
-const ODD_INDENT = /^[ \t]*[^\S \t]/
+const ODD_INDENT = /^[ \t]*(?![ \t])[\p{White_Space}\uFEFF]/u
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' }
 
 /** How deeply brackets, and templates, may be nested: they are read recursively. */
@@ -133,8 +135,9 @@ export class Scanner {
       const line = this.text.slice(this.offset, end === -1 ? undefined : end)
       const lone = line.indexOf('\r')
       if (lone !== -1) this.fail('Invalid character; A carriage return alone ends no line.', this.offset + lone)
-      if (line.trim() === marker) {
-        this.offset += line.trimEnd().length
+      const found = MARKER.exec(line)?.groups
+      if (found?.['marker'] === marker) {
+        this.offset += (found['before'] ?? '').length + marker.length
         break
       }
       if (end === -1) this.fail(UNTERMINATED, start)
