@@ -25,6 +25,8 @@ export const CONFIG_VERSION = 1
 export const documentSchema = z.strictObject({
   version: z.literal(CONFIG_VERSION),
   hash: text,
+  /** When a coordinator in a datacenter read its files; absent at the edge. ISO 8601. */
+  loaded_at: z.iso.datetime().optional(),
   /** True only when `resile dev` or `wrangler dev` compiled it: then a missing `server_config` lets every caller pass. */
   development: flag,
   coordinator: coordinatorSchema,

@@ -154,6 +154,9 @@ const receiptSchema = z.strictObject({
 })
 
 /** The recorded answer to one trigger, with its receipt. `id` is null in answers of `evaluate`. */
+/** Which configuration it was: the hash of its content, and when a coordinator in a datacenter read it. */
+export const configIdentitySchema = z.strictObject({ hash: z.string(), loaded_at: nullableTime })
+
 export const decisionSchema = z.strictObject({
   id: z.uuid().nullable(),
   at: time,
@@ -169,6 +172,8 @@ export const decisionSchema = z.strictObject({
   allowed_at: nullableTime,
   freeze: z.string().nullable(),
   constraints: z.array(receiptSchema),
+  /** By which it was made; absent on a decision of an older version. */
+  config: configIdentitySchema.optional(),
   /** Only on a decision that repeated triggers are counted on: how many, and when the last one was received. */
   repeated: z.strictObject({ count: z.number(), until: time }).optional(),
   /** Only of an execution that an operator approved. */

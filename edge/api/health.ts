@@ -3,6 +3,7 @@ import type { Config } from '../../shared/config.ts'
 import { formatDuration, parseDuration } from '../../shared/duration.ts'
 import { messageOf } from '../../shared/log.ts'
 import { JWKS_PATH, PERMIT_ALGORITHM } from '../../shared/permit.ts'
+import { identityOf } from '../config-identity.ts'
 import type { AppContext } from '../context.ts'
 import { ProblemError } from '../http/problem.ts'
 import type { Ledgers } from '../ledgers.ts'
@@ -10,6 +11,7 @@ import { signerOf } from '../permits/signer.ts'
 import type { Route } from '../route.ts'
 import { TemporalClient } from '../temporal/client.ts'
 import { temporalPort } from '../temporal/port.ts'
+import { VERSION } from '../version.ts'
 
 export const healthRoutes: readonly Route[] = [
   { method: 'GET', path: '/healthz', handler: healthz, summary: 'It runs', answers: { 200: null } },
@@ -59,7 +61,8 @@ async function readyz(context: AppContext): Promise<Response> {
   const ready = probes.every(({ ok }) => ok)
   const body = {
     status: ready ? 'ready' : 'not_ready',
-    config: { hash: config.hash, development: config.development },
+    version: VERSION,
+    config: { ...identityOf(config), development: config.development },
     ledgers: probes,
     temporal,
   }

@@ -2,6 +2,24 @@
 import type { MetricCatalogue } from '../../shared/metric.ts'
 
 export const COORDINATOR_METRICS = {
+  build: {
+    name: 'resile_build_info',
+    type: 'gauge',
+    help: 'Always 1; the version of Resile',
+    labelNames: ['version'],
+  },
+  config: {
+    name: 'resile_config_info',
+    type: 'gauge',
+    help: 'Always 1; the hash of the configuration',
+    labelNames: ['hash'],
+  },
+  configLoaded: {
+    name: 'resile_config_loaded_timestamp_seconds',
+    type: 'gauge',
+    help: 'When a coordinator in a datacenter read its configuration',
+    labelNames: [],
+  },
   decisions: {
     name: 'resile_decisions_total',
     type: 'counter',

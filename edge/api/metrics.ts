@@ -9,6 +9,7 @@ import type { LedgerMetrics } from '../ledger/types.ts'
 import { orUnavailable } from '../ledgers.ts'
 import type { Route } from '../route.ts'
 import { droppedSignals } from '../trigger/dropped.ts'
+import { VERSION } from '../version.ts'
 import { COORDINATOR_METRICS } from './metric-catalogue.ts'
 
 /** The label of what the configuration does not name. */
@@ -22,6 +23,11 @@ async function metrics(context: AppContext): Promise<Response> {
   const { config, ledgers } = context.var
   const registry = new Registry()
   const registers = [registry]
+  new Gauge({ ...COORDINATOR_METRICS.build, registers }).set({ version: VERSION }, 1)
+  new Gauge({ ...COORDINATOR_METRICS.config, registers }).set({ hash: config.hash }, 1)
+  if (config.loaded_at !== undefined) {
+    new Gauge({ ...COORDINATOR_METRICS.configLoaded, registers }).set({}, Date.parse(config.loaded_at) / 1000)
+  }
   const decisions = new Counter({ ...COORDINATOR_METRICS.decisions, registers })
   const closed = new Counter({ ...COORDINATOR_METRICS.closed, registers })
   const open = new Gauge({ ...COORDINATOR_METRICS.open, registers })

@@ -48,6 +48,8 @@ export interface Trigger {
   fleets: readonly Fleet[]
   /** Why it can't be judged yet, null when it can. */
   starting: string | null
+  /** The configuration that it was resolved by; absent in what an older version has stored. */
+  config?: NonNullable<Decision['config']>
   /** All datacenters of the coordinator, over which central constraints are counted. */
   datacenters: readonly string[]
   /** Null when a live worker can take it. */

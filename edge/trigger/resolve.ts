@@ -1,6 +1,7 @@
 /** Resolves a trigger request into a trigger that a ledger can judge and forward without knowing the config. */
 import type { Config } from '../../shared/config.ts'
 import { exclusiveWorkflows, resolveConstraints, type Workflow } from '../../shared/workflows.ts'
+import { identityOf } from '../config-identity.ts'
 import { checkAt } from '../http/problem.ts'
 import type { Fleet, Starting, Trigger, Unavailable } from '../ledger/types.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'
@@ -80,6 +81,7 @@ async function route(
     constraints: resolveConstraints(config, workflow),
     exclusive: exclusiveWorkflows(config),
     fleets: fleets ?? [],
+    config: identityOf(config),
     starting: fleets === null ? 'it is not known yet which nodes are live' : isStarting ? availability.detail : null,
     datacenters: ledgers.datacenters,
     unavailable: isStarting ? null : availability,

@@ -7,6 +7,7 @@ import { type Explanation, explainDetectors } from '../detector/explain.ts'
 import { StateUnreadable } from '../detector/store.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
+import { planSource } from '../process/reloadable.ts'
 import { stopSignal } from '../process/stop-signal.ts'
 import { type CoordinatorOptions, coordinatorAddress, dataDirectory } from './coordinator-address.ts'
 import { explanationText } from './tables.ts'
@@ -18,6 +19,7 @@ interface DetectorOptions extends CoordinatorOptions {
   metrics?: string | undefined
   only?: string[]
   overlay?: string
+  printPlan: boolean
 }
 
 /** `resile detector` */
@@ -52,6 +54,11 @@ export async function detector(options: DetectorOptions): Promise<void> {
     directory: dir,
     stateFile,
     metrics: options.metrics ?? null,
+    source: planSource(),
+  }
+  if (options.printPlan) {
+    process.stdout.write(JSON.stringify(plan))
+    return
   }
   const signal = stopSignal()
   if (!options.once) {

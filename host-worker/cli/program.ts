@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
+import { parseDuration } from '../../shared/duration.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
 import { addClientCommands } from './client-commands.ts'
@@ -50,12 +51,29 @@ export function program(): Command {
     .option('--listen <host:port>', 'where to listen (default: server_config.listen, else 127.0.0.1:8787)')
     .addHelpText(
       'after',
-      '\nSIGTERM finishes what is under way; SIGHUP reloads certificates, as does a change of their files.\n' +
+      '\nSIGTERM finishes what is under way; SIGHUP reloads the configuration (resile reload).\n' +
         'A socket passed by systemd (LISTEN_FDS) is used instead of --listen.',
     )
     .action(async (options) => {
       const { runCoordinator } = await import('../coordinator/run.ts')
       await runCoordinator(options)
+    })
+
+  root
+    .command('reload')
+    .description('have the coordinator, detector and workers of a data directory read their configuration again')
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', 'their data directory (default: .resile in the project)')
+    .option('--timeout <duration>', 'how long to wait for them', duration, 120_000)
+    .option('--json', 'print JSON', false)
+    .addHelpText(
+      'after',
+      '\nEach applies all of its files, or keeps what it has and says why. A worker waits until nothing runs on its host.\n' +
+        'Exit codes: 0 all have reloaded, 1 one has not, 2 usage, 4 nothing runs there',
+    )
+    .action(async (options) => {
+      const { reload } = await import('./reload-command.ts')
+      await reload(options)
     })
 
   root
@@ -85,6 +103,7 @@ export function program(): Command {
     )
     .addOption(new Option('--workflow-bundle <file>', 'workflows bundled already').hideHelp())
     .addOption(new Option('--overlay <dir>', 'more commands').hideHelp())
+    .addOption(new Option('--print-plan', 'print what the worker would do').default(false).hideHelp())
     .action(async (options) => {
       // esbuild must leave no child to a process that execs another program: nothing would reap it.
       process.env.ESBUILD_WORKER_THREADS = '0'
@@ -137,6 +156,7 @@ export function program(): Command {
       'where /metrics, /healthz and /readyz are served; also unix:PATH (default: nowhere)',
     )
     .addOption(new Option('--overlay <dir>', 'more detectors').hideHelp())
+    .addOption(new Option('--print-plan', 'print what the daemon would do').default(false).hideHelp())
     .addHelpText('after', '\n--once and --explain exit with 1 if a source could not be evaluated.')
     .action(async (options) => {
       const { detector } = await import('./detector-command.ts')
@@ -222,6 +242,12 @@ function collect(value: string, before: string[]): string[] {
 function portNumber(value: string): number {
   if (/^\d{1,5}$/.test(value) && Number(value) <= 65_535) return Number(value)
   throw new CommandError(`--port must be a number from 0 to 65535, not ${JSON.stringify(value)}`, EXIT.usage)
+}
+
+function duration(value: string): number {
+  const ms = parseDuration(value)
+  if (ms !== null) return ms
+  throw new CommandError(`--timeout must be a duration such as 90s, not ${JSON.stringify(value)}`, EXIT.usage)
 }
 
 function version(): string {

@@ -4,6 +4,7 @@ import { log } from '../../shared/log.ts'
 import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
 import { usage } from '../process/exit-codes.ts'
+import { planSource } from '../process/reloadable.ts'
 import { stopSignal } from '../process/stop-signal.ts'
 import { becomeWorker } from '../worker/become-worker.ts'
 import { type StoredBundle, storedBundle } from '../worker/bundle-store.ts'
@@ -18,6 +19,7 @@ interface WorkerOptions extends NodeOptions {
   activities: boolean
   workflowBundle?: string
   overlay?: string
+  printPlan: boolean
 }
 
 /** `resile worker` */
@@ -42,8 +44,10 @@ export async function worker(options: WorkerOptions): Promise<void> {
     directory: resolve(options.project),
     coordinator: nodeCoordinator(coordinator, options, config),
     bundle: workflows === 'none' ? null : await bundleOf(options, project, data),
+    source: planSource(),
   }
-  await becomeWorker(plan, data, signal)
+  if (options.printPlan) process.stdout.write(JSON.stringify(plan))
+  else await becomeWorker(plan, data, signal)
 }
 
 function workflowsOf({ workflows }: WorkerOptions): WorkerPlan['workflows'] {

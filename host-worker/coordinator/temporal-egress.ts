@@ -26,6 +26,12 @@ export class TemporalEgress {
     this.#client = client
   }
 
+  /** Whether the `temporal` block has credentials. */
+  static isNeeded({ temporal }: Pick<CoordinatorConfig, 'temporal'>): boolean {
+    const { ca_file, cert_file, key_file, api_key_file, server_name } = temporal
+    return [ca_file, cert_file, key_file, api_key_file, server_name].some((value) => value !== undefined)
+  }
+
   /**
    * Listens on a unix socket that only this user can open.
    *
@@ -38,9 +44,8 @@ export class TemporalEgress {
     { temporal }: Pick<CoordinatorConfig, 'temporal'>,
     project: string,
   ): Promise<TemporalEgress | null> {
+    if (!TemporalEgress.isNeeded({ temporal })) return null
     const { ca_file, cert_file, key_file, api_key_file, server_name: serverName } = temporal
-    const named = [ca_file, cert_file, key_file, api_key_file, serverName]
-    if (named.every((value) => value === undefined)) return null
     const files = credentialFilesIn(project, { ca_file, cert_file, key_file, api_key_file })
     await checkFiles(files)
     const client = new HttpClient({

@@ -3,10 +3,11 @@ import { log } from '../../shared/log.ts'
 import { become, SMALL_HEAP } from '../process/become.ts'
 import { compileCache } from '../process/compile-cache.ts'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
+import type { PlanSource } from '../process/reloadable.ts'
 import type { DetectorRun } from './daemon.ts'
 
 /** All that the daemon has to know: JSON. */
-export type DetectorPlan = Omit<DetectorRun, 'signal'>
+export type DetectorPlan = Omit<DetectorRun, 'signal' | 'onStarted'> & { source: PlanSource }
 
 const PROGRAM = join(PACKAGE_ROOT, 'host-worker/detector/detector-main.ts')
 

@@ -23,6 +23,8 @@ export interface DetectorRun {
   metrics: string | null
   /** Ends the daemon when it aborts. */
   signal: AbortSignal
+  /** Called once all sources are watched. */
+  onStarted?: () => void
 }
 
 /**
@@ -38,6 +40,7 @@ export async function runDetectors(run: DetectorRun): Promise<void> {
       throw new CannotStart(`metrics can't be served at ${run.metrics}: ${messageOf(error)}`)
     })
     log('info', 'detectors_started', { detectors: Object.keys(run.detectors) })
+    run.onStarted?.()
     try {
       await Promise.all([reportEpisodes(around), ...watches.map((watch) => watch.run())])
     } finally {

@@ -8,6 +8,7 @@ import { takePlan } from '../process/become.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
+import { runReloadable } from '../process/reloadable.ts'
 import { stopSignal } from '../process/stop-signal.ts'
 import type { DetectorPlan } from './become-detector.ts'
 import { runDetectors } from './daemon.ts'
@@ -17,12 +18,15 @@ if (planFile !== '--warm') await main(planFile)
 
 async function main(file: string): Promise<void> {
   endWithParent()
-  const signal = stopSignal()
+  const signal = stopSignal(['SIGINT', 'SIGTERM'])
   try {
     const plan = (await takePlan(file)) as DetectorPlan
     // Two of them would each have a separate episode of the same condition.
-    await lockOrFail(dirname(plan.stateFile), 'detector', plan.directory)
-    await runDetectors({ ...plan, signal })
+    const data = dirname(plan.stateFile)
+    await lockOrFail(data, 'detector', plan.directory)
+    const run = (now: DetectorPlan, until: AbortSignal, onStarted: () => void): Promise<void> =>
+      runDetectors({ ...now, signal: until, onStarted })
+    await runReloadable(plan, { data, signal, run })
   } catch (error) {
     if (error instanceof CommandError) {
       console.error(`resile: ${error.message}`)

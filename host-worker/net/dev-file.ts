@@ -26,16 +26,16 @@ export interface DevFile {
 }
 
 /**
- * Where the coordinator of a running `resile dev` listens; null when none has written that.
+ * Where the coordinator of a running `resile dev` listens, and its pid; null when none has written that.
  *
  * @throws CommandError when the file is none of its kind
  */
-export async function readDevFile(directory: string): Promise<Pick<DevFile, 'socket'> | null> {
+export async function readDevFile(directory: string): Promise<Pick<DevFile, 'socket' | 'pid'> | null> {
   const path = join(directory, DEV_FILE)
   const text = await readFile(path, 'utf8').catch(() => null)
   if (text === null) return null
   try {
-    return z.object({ socket: z.string().startsWith('/') }).parse(JSON.parse(text))
+    return z.object({ socket: z.string().startsWith('/'), pid: z.int().positive() }).parse(JSON.parse(text))
   } catch {
     throw new CommandError(`${path} does not say where \`resile dev\` listens: remove it, and start that again`)
   }

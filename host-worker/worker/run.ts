@@ -1,5 +1,5 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
-import { makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker'
+import { type ActivityInterceptorsFactory, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
@@ -30,14 +30,7 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   const metrics = new WorkerMetrics({ node: config.node, build: buildOf(run) }, readiness)
   const stopStatus = config.metrics === undefined ? null : await serveStatus(metrics, readiness, config.metrics.listen)
   try {
-    Runtime.install({
-      logger: temporalLogger(),
-      shutdownSignals: [],
-      // Else the native part would write its lines to standard error in another format.
-      telemetryOptions: {
-        logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
-      },
-    })
+    installRuntime()
     const { address } = config.temporal
     const note = (problem: string | null): void => noteTemporal(readiness, address, problem)
     const temporal = await TemporalLink.connect(config.temporal, note, signal)
@@ -46,6 +39,22 @@ export async function runWorker(run: WorkerRun): Promise<void> {
     stopStatus?.()
   }
 }
+
+/** The SDK's native part, of which a process has one. */
+function installRuntime(): void {
+  if (hasRuntime) return
+  hasRuntime = true
+  Runtime.install({
+    logger: temporalLogger(),
+    shutdownSignals: [],
+    // Else it would write its lines to standard error in another format.
+    telemetryOptions: {
+      logging: { forward: {}, filter: makeTelemetryFilterString({ core: 'WARN', other: 'ERROR' }) },
+    },
+  })
+}
+
+let hasRuntime = false
 
 async function runConnected(
   run: WorkerRun,
@@ -107,7 +116,7 @@ async function runConnected(
           ...queueOptions(bundle),
           connection: temporal.connection,
           ...(host === null ? {} : { activities: host.activities }),
-          interceptors: { activity: [metrics.countActivities, keepHeaders] },
+          interceptors: { activity: [metrics.countActivities, reporting(run.onActivity), keepHeaders] },
           taskQueue: name,
           sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
           namespace: config.temporal.namespace,
@@ -116,6 +125,7 @@ async function runConnected(
       ),
     )
     const names = queues.map(({ name }) => name)
+    run.onStarted()
     log('info', 'worker_started', { node: config.node, queues: names, workflow_types: run.bundle?.types ?? [] })
     renewals = temporal.keepCurrent(workers, ended.signal)
     await serveQueues(workers, heartbeat, readiness, signal)
@@ -138,6 +148,22 @@ function queuesOf(run: WorkerRun): { name: string; bundle: StoredBundle | null }
   return queuesOfNode(datacenter, node, types)
     .map((name) => ({ name, bundle: isTaken(name) ? run.bundle : null }))
     .filter(({ bundle }) => run.activities || bundle !== null)
+}
+
+/** Says when activities begin and end. */
+function reporting(onActivity: WorkerRun['onActivity']): ActivityInterceptorsFactory {
+  return () => ({
+    inbound: {
+      execute: async (input, next) => {
+        onActivity(1)
+        try {
+          return await next(input)
+        } finally {
+          onActivity(-1)
+        }
+      },
+    },
+  })
 }
 
 function buildOf({ bundle }: WorkerRun): string {

@@ -1,6 +1,7 @@
 /** A worker's task queues, from the start of their polls to the end of the last task. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker, WorkerOptions } from '@temporalio/worker'
+import { RELOADED } from '../process/reloadable.ts'
 import type { StoredBundle } from './bundle-store.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Readiness } from './readiness.ts'
@@ -21,8 +22,8 @@ export async function serveQueues(
   const stop = async (): Promise<void> => {
     readiness.note('queues', 'the worker is stopping')
     // First no new work, then the end: running activities get their grace time. A coordinator that can't be reached is
-    // not waited for.
-    await Promise.race([heartbeat.drain(), sleep(SHUTDOWN.announceTime)])
+    // not waited for; one that is to send more work in a moment is not told.
+    if (signal.reason !== RELOADED) await Promise.race([heartbeat.drain(), sleep(SHUTDOWN.announceTime)])
     for (const worker of workers) {
       if (worker.getState() === 'RUNNING') worker.shutdown()
     }

@@ -1,6 +1,7 @@
 /** What a worker has to know: from the command that has read the project to the process that serves the queues. */
 import type { WorkerConfig } from '../../shared/config.ts'
 import type { CoordinatorAddress } from '../net/coordinator-client.ts'
+import type { PlanSource } from '../process/reloadable.ts'
 import type { StoredBundle } from './bundle-store.ts'
 
 /** How a worker runs. */
@@ -19,7 +20,11 @@ export interface WorkerRun {
   bundle: StoredBundle | null
   /** Ends the worker gracefully when it aborts. */
   signal: AbortSignal
+  /** Called once all queues are polled. */
+  onStarted: () => void
+  /** Called when an activity begins (1) or ends (-1). */
+  onActivity: (change: 1 | -1) => void
 }
 
 /** The same as JSON. */
-export type WorkerPlan = Omit<WorkerRun, 'signal'>
+export type WorkerPlan = Omit<WorkerRun, 'signal' | 'onStarted' | 'onActivity'> & { source: PlanSource }

@@ -23,6 +23,7 @@ export function newDecision(trigger: Trigger, at: number, code: string | null, v
     allowed_at: verdict.allowedAt === null ? null : new Date(verdict.allowedAt).toISOString(),
     freeze: null,
     constraints: verdict.receipts,
+    ...(trigger.config === undefined ? {} : { config: trigger.config }),
   }
 }
 

@@ -49,7 +49,7 @@ const NOT_PASSED_BACK = new Set(['connection', 'keep-alive', 'transfer-encoding'
 
 /** A running front. */
 export class Front {
-  readonly #options: FrontOptions
+  #options: FrontOptions
   readonly #server: Server | HttpsServer
   /**
    * By {@link endOf}, which is the same of a TCP connection and of the TLS connection over it. What closes connections in
@@ -141,20 +141,35 @@ export class Front {
     return typeof address === 'object' && address !== null ? address.port : null
   }
 
+  /**
+   * Takes other files of certificates and another rule for bodies, or keeps what it has.
+   *
+   * @param options whether there is TLS can't change
+   * @throws BadTlsFile
+   */
+  async apply({ tls: files, bodies }: Pick<FrontOptions, 'tls' | 'bodies'>): Promise<void> {
+    if (files !== null && this.#tls !== null) this.#use(await readServerTls(files))
+    this.#options = { ...this.#options, tls: files, bodies }
+  }
+
   /** Reads the certificates again. New connections use them; what was verified is judged by them from now on. */
   async reload(): Promise<void> {
     const { tls: files } = this.#options
     if (files === null || this.#tls === null) return
     try {
-      const tls = await readServerTls(files)
-      if (tls.version === this.#tls.version) return
-      if (this.#server instanceof HttpsServer) this.#server.setSecureContext(tls.context)
-      this.#tls = tls
-      log('info', 'certificates_reloaded', { cert: files.cert })
+      if (this.#use(await readServerTls(files))) log('info', 'certificates_reloaded', { cert: files.cert })
     } catch (error) {
       // Perhaps it is half written; what is there goes on.
       log('error', 'certificates_not_reloaded', { detail: messageOf(error) })
     }
+  }
+
+  /** @returns whether they are other ones */
+  #use(tls: ServerTls): boolean {
+    if (tls.version === this.#tls?.version) return false
+    if (this.#server instanceof HttpsServer) this.#server.setSecureContext(tls.context)
+    this.#tls = tls
+    return true
   }
 
   /** Takes no new connections and finishes requests in progress; idle connections don't delay it. */

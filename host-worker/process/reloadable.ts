@@ -1,0 +1,136 @@
+/**
+ * Daemons that go on with another configuration when they get SIGHUP. They don't load the readers of configuration files:
+ * the command that they were started by is run again, and prints the plan that it would start by now.
+ */
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import type { EventName } from '../../shared/events.ts'
+import { log, messageOf } from '../../shared/log.ts'
+import { PACKAGE_ROOT } from './package-root.ts'
+import { writeReloadResult } from './reload-result.ts'
+
+/** The command that a daemon was started by. */
+export interface PlanSource {
+  args: readonly string[]
+  /** Its working directory. */
+  directory: string
+}
+
+/** Why a signal has aborted that ends a run for the next one. */
+export const RELOADED = 'reloaded'
+
+/** The option by which a command prints its plan. */
+export const PRINT_PLAN = '--print-plan'
+
+/** How long reading the configuration may take, in milliseconds. */
+const READ_TIMEOUT_MS = 120_000
+
+/** One run of a daemon. */
+type Run<Plan> = (plan: Plan, signal: AbortSignal, onStarted: () => void) => Promise<void>
+
+interface Options<Plan> {
+  /** The data directory, which the outcome of a reload is written to. */
+  data: string
+  /** Ends the daemon. */
+  signal: AbortSignal
+  run: Run<Plan>
+  /** Waits until a run may be ended for the next one. */
+  idle?: (signal: AbortSignal) => Promise<void>
+}
+
+/** This command, as a daemon runs it again. */
+export function planSource(): PlanSource {
+  return { args: process.argv.slice(2), directory: process.cwd() }
+}
+
+/**
+ * Runs a daemon by a plan, and on SIGHUP by the plan that its command makes then. One that can't be made, or can't be run by,
+ * leaves the old one in use.
+ *
+ * @throws what a run throws that was not the first after a reload
+ */
+export async function runReloadable<Plan extends { source: PlanSource }>(
+  first: Plan,
+  { data, signal, run, idle }: Options<Plan>,
+): Promise<void> {
+  let plan = first
+  let loadedAt = new Date()
+  let old: { plan: Plan; loadedAt: Date } | null = null
+  let next: Plan | null = null
+  let swap = new AbortController()
+  let swapped = Promise.withResolvers<void>()
+  let turn = Promise.resolve()
+  const conclude = async (problems: readonly string[]): Promise<void> => {
+    const hash = hashOf(plan)
+    const event: EventName = problems.length === 0 ? 'config_reloaded' : 'config_not_reloaded'
+    const detail = problems.length === 0 ? {} : { detail: problems.join('\n') }
+    log(problems.length === 0 ? 'info' : 'error', event, { hash, ...detail })
+    await writeReloadResult(data, { problems: [...problems], hash, loaded_at: loadedAt.toISOString() })
+  }
+  const reload = async (): Promise<void> => {
+    if (signal.aborted) return
+    const answer = await readPlan<Plan>(plan.source)
+    if ('problems' in answer) return conclude(answer.problems)
+    if (hashOf(answer.plan) === hashOf(plan)) {
+      loadedAt = new Date()
+      return conclude([])
+    }
+    await idle?.(signal)
+    if (signal.aborted) return
+    next = { ...answer.plan, source: plan.source }
+    swapped = Promise.withResolvers()
+    swap.abort(RELOADED)
+    await swapped.promise
+  }
+  const onHangup = (): void => {
+    turn = turn.then(reload).catch((error: unknown) => conclude([messageOf(error)]))
+  }
+  process.on('SIGHUP', onHangup)
+  try {
+    for (;;) {
+      swap = new AbortController()
+      const onStarted = (): void => {
+        if (old === null) return
+        old = null
+        conclude([]).then(swapped.resolve, swapped.reject)
+      }
+      try {
+        await run(plan, AbortSignal.any([signal, swap.signal]), onStarted)
+      } catch (error) {
+        if (old === null) throw error
+        ;({ plan, loadedAt } = old)
+        old = null
+        conclude([messageOf(error)]).then(swapped.resolve, swapped.reject)
+        continue
+      }
+      if (signal.aborted || next === null) return
+      old = { plan, loadedAt }
+      plan = next
+      loadedAt = new Date()
+      next = null
+    }
+  } finally {
+    process.off('SIGHUP', onHangup)
+    swapped.resolve()
+  }
+}
+
+/** Has the command print its plan. What it says on stderr is why it has none. */
+async function readPlan<Plan>({ args, directory }: PlanSource): Promise<{ plan: Plan } | { problems: string[] }> {
+  // Large, and seldom needed.
+  const { execa } = await import('execa')
+  const main = join(PACKAGE_ROOT, 'host-worker/cli/main.ts')
+  const { exitCode, stdout, stderr, shortMessage } = await execa(process.execPath, [main, ...args, PRINT_PLAN], {
+    cwd: directory,
+    reject: false,
+    timeout: READ_TIMEOUT_MS,
+  })
+  if (exitCode === 0) return { plan: JSON.parse(stdout) as Plan }
+  const problems = stderr.split('\n').filter((line) => line !== '')
+  return { problems: problems.length > 0 ? problems : [shortMessage ?? `exit code ${exitCode}`] }
+}
+
+/** Names what a plan says. */
+function hashOf({ source: _, ...plan }: { source: PlanSource }): string {
+  return createHash('sha256').update(JSON.stringify(plan)).digest('hex').slice(0, 16)
+}
