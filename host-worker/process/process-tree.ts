@@ -8,7 +8,7 @@ import { cgroupMembers } from './cgroup.ts'
 import { type EndOptions, endGroups } from './process-group.ts'
 import { identify, type ProcessIdentity, type ProcessStat, readStat } from './process-identity.ts'
 
-/** The environment variable that marks what a command has started, for where there is no control group or it was left. */
+/** The environment variable that marks what a command has started where there are no control groups. */
 export const MARK = 'RESILE_COMMAND_ID'
 
 /** A command's first process, which leads its group and its session, and how the others are found. */

@@ -56,9 +56,8 @@ export async function runProcess(order: ProcessOrder): Promise<ProcessEnd> {
   const stderr = new CappedOutput(order.outputCap, order.keeps ?? 'head')
   const mark = randomUUID()
   const cgroup = canStart(order) ? createCgroup() : null
-  // In a control group too: root can leave it.
-  const marked = { ...order.env, [MARK]: mark }
-  const [program = '', ...args] = cgroup === null ? order.argv : inCgroup(cgroup, order.argv, marked)
+  const marked = cgroup === null ? { ...order.env, [MARK]: mark } : order.env
+  const [program = '', ...args] = cgroup === null ? order.argv : inCgroup(cgroup, order.argv, order.env)
   const child = spawn(program, args, {
     cwd: order.directory,
     env: marked,
