@@ -16,10 +16,10 @@ let parent: string | null | undefined
 export function createCgroup(): string | null {
   if (parent === undefined) {
     parent = ownCgroup()
-    if (parent !== null) removeEmpty(parent)
+    if (parent !== null) removeLeft(parent)
   }
   if (parent === null) return null
-  const directory = join(parent, `${PREFIX}${randomUUID()}`)
+  const directory = join(parent, `${PREFIX}${process.pid}-${randomUUID()}`)
   try {
     mkdirSync(directory)
     // In a directory that is no control group's, such a file would be an ordinary one.
@@ -93,6 +93,18 @@ function readMount(line: string): { point: string; type: string; options: string
   return point === undefined ? null : { point, type, options: options.split(',') }
 }
 
-function removeEmpty(directory: string): void {
-  for (const name of readdirSync(directory)) if (name.startsWith(PREFIX)) removeCgroup(join(directory, name))
+/** Removes what processes have left that no longer run. A running one's group may be empty because nothing has entered it yet. */
+function removeLeft(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    const maker = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]
+    if (maker !== undefined && !isRunning(Number(maker))) removeCgroup(join(directory, name))
+  }
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
 }
