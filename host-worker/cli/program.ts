@@ -77,6 +77,17 @@ export function program(): Command {
     })
 
   root
+    .command('diff')
+    .description("show what a reload of this machine's coordinator would change")
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
+    .option('--json', 'print JSON', false)
+    .action(async (options) => {
+      const { diff } = await import('./diff-command.ts')
+      await diff(options)
+    })
+
+  root
     .command('worker')
     .description("serve this node's task queues: run activities, and workflows when asked to")
     .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')

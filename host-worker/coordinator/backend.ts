@@ -7,6 +7,7 @@ import type { Project } from '../config/project.ts'
 import type { ChildSpec, Supervisor } from '../process/supervisor.ts'
 import { coordinatorChild } from './child.ts'
 import type { Upstream } from './front/upstream.ts'
+import { writeLoadedDocument } from './loaded-document.ts'
 import { readSecrets } from './secrets.ts'
 import { frontSocketPath, socketPath, temporalSocketPath } from './socket-path.ts'
 import { TemporalEgress } from './temporal-egress.ts'
@@ -57,6 +58,7 @@ export class Backend {
       const child = await childOf(options, loaded, egress !== null)
       await options.supervisor.start(child)
       await chmod(frontSocketPath(options.data), 0o600)
+      await writeLoadedDocument(options.data, loaded.project.document)
       return new Backend(options, { loaded, child }, egress)
     } catch (error) {
       await egress?.close()
@@ -115,6 +117,7 @@ export class Backend {
           throw error
         }
       })
+      await writeLoadedDocument(data, loaded.project.document)
     })
   }
 

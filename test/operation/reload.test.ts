@@ -148,11 +148,14 @@ describe('coordinator', () => {
     await until('the trigger is denied', async () => (await decisions()).includes('denied'), { within: 60_000 })
     const { hash } = (await ready()).config
     write('workflows/heal.hcl', healing(3))
+    const diff = () => resile(['diff', '--project', project, '--data', coordinator.data])
+    expect(await diff()).toMatchObject({ code: 0, stdout: 'heal: maxExecution 1 → 3 per 24h, 1 used now\n' })
     expect(await reload(coordinator.data)).toMatchObject({
       code: 0,
       outcome: { items: [{ result: { problems: [] } }] },
     })
     expect((await ready()).config.hash).not.toBe(hash)
+    expect(await diff()).toMatchObject({ code: 0, stdout: 'nothing would change\n' })
     const admitted = async () => (await decisions()).filter((outcome) => outcome === 'admitted').length
     await until('it has triggered', async () => (await admitted()) === 2, { within: 30_000 })
 
