@@ -56,7 +56,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['edge/ledger/store'],
   ['edge/ledger/types.ts'],
   ['edge/notify', 'edge/permits', 'edge/temporal'],
-  ['edge/config.ts', 'edge/migrate.ts'],
+  ['edge/config.ts', 'edge/migrate.ts', 'edge/version.ts'],
   // What both sides share: no Node, no Workers.
   ['shared'],
 ]

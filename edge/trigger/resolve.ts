@@ -1,7 +1,7 @@
 /** Resolves a trigger request into a trigger that a ledger can judge and forward without knowing the config. */
 import type { Config } from '../../shared/config.ts'
 import { exclusiveWorkflows, resolveConstraints, type Workflow } from '../../shared/workflows.ts'
-import { identityOf } from '../config-identity.ts'
+import { identityOf } from '../config.ts'
 import { checkAt } from '../http/problem.ts'
 import type { Fleet, Starting, Trigger, Unavailable } from '../ledger/types.ts'
 import { type Ledgers, orUnavailable } from '../ledgers.ts'

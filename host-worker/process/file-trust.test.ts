@@ -59,14 +59,17 @@ describe('private directory', () => {
   })
 })
 
-test.skipIf(!isRoot || lacks('acl'))(titled('access control list lets another user write → refused', 'acl'), () => {
-  const directory = join(temporaryDirectory(), 'data')
-  mkdirSync(directory, { mode: 0o700 })
-  execFileSync('setfacl', ['-m', `u:${NOBODY}:r`, directory])
-  ensurePrivateDirectory(directory)
-  execFileSync('setfacl', ['-m', `u:${NOBODY}:rwx`, directory])
-  expect(() => ensurePrivateDirectory(directory)).toThrow(`setfacl -b ${directory}`)
-})
+test.skipIf(!isRoot || lacks('acl'))(
+  `${titled('access control list lets another user write → refused', 'acl')}`,
+  () => {
+    const directory = join(temporaryDirectory(), 'data')
+    mkdirSync(directory, { mode: 0o700 })
+    execFileSync('setfacl', ['-m', `u:${NOBODY}:r`, directory])
+    ensurePrivateDirectory(directory)
+    execFileSync('setfacl', ['-m', `u:${NOBODY}:rwx`, directory])
+    expect(() => ensurePrivateDirectory(directory)).toThrow(`setfacl -b ${directory}`)
+  },
+)
 
 describe('own directory', () => {
   test('mode 0700 → in order', () => {

@@ -20,7 +20,7 @@ export interface PlanSource {
 export const RELOADED = 'reloaded'
 
 /** The option by which a command prints its plan. */
-export const PRINT_PLAN = '--print-plan'
+const PRINT_PLAN = '--print-plan'
 
 /** How long reading the configuration may take, in milliseconds. */
 const READ_TIMEOUT_MS = 120_000

@@ -38,7 +38,6 @@ const commands = (answer: string, note: string) => `
 let temporal: TemporalNamespace
 let coordinator: Coordinator
 let project: string
-let host: string
 let note: string
 let worker: Running
 let workerData: string
@@ -67,13 +66,16 @@ beforeAll(async () => {
     ...commanding('run', 'task_queue_target = "node"'),
     'worker.hcl': commands('old', note),
   })
-  host = project
   coordinator = await startCoordinator({ project })
   workerData = dataDirectory()
   worker = startResile([
-    ...['worker', '--project', host, '--data', workerData, '--workflows=all'],
-    ...['--coordinator', `unix:${coordinator.socket}`],
-    ...['--temporal-address', temporal.address, '--namespace', temporal.namespace],
+    'worker',
+    '--workflows=all',
+    `--project=${project}`,
+    `--data=${workerData}`,
+    `--coordinator=unix:${coordinator.socket}`,
+    `--temporal-address=${temporal.address}`,
+    `--namespace=${temporal.namespace}`,
   ])
   atEnd(() => stopped(worker))
   const nodes = async () => (await coordinator.call<List<unknown>>('/v1/nodes')).body.items

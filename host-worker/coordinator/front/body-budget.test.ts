@@ -12,7 +12,7 @@ const verified = (fingerprint: string): BodyHolder => ({ fingerprint, network: '
 /** So many bodies of 1 MiB each that don't go on. */
 function stall(budget: BodyBudget, holder: BodyHolder, count: number) {
   return Array.from({ length: count }, () => {
-    const evict = vi.fn()
+    const evict = vi.fn<() => void>()
     const of = response()
     const account = budget.accountOf(of, holder)
     return { of, account, evict, hasRoom: account.take(MIB, evict) }
