@@ -88,6 +88,30 @@ export function program(): Command {
     })
 
   root
+    .command('backup <file>')
+    .description("save this machine's coordinator while it runs: ledgers, keys and certificates")
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nThe file holds keys: keep it where only operators read.')
+    .action(async (file, options) => {
+      const { backup } = await import('./backup-command.ts')
+      await backup(file, version(), options)
+    })
+
+  root
+    .command('restore <file>')
+    .description('put back what `resile backup` has saved; the coordinator must be stopped')
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
+    .option('--json', 'print JSON', false)
+    .addHelpText('after', '\nWhat is there is moved aside, never deleted. Keys and certificates that are there stay.')
+    .action(async (file, options) => {
+      const { restore } = await import('./backup-command.ts')
+      await restore(file, options)
+    })
+
+  root
     .command('worker')
     .description("serve this node's task queues: run activities, and workflows when asked to")
     .option('--project <dir>', 'the project; its worker.hcl describes the node', '.')

@@ -14,7 +14,7 @@ const WORKERD_CONFIG = 'workerd.capnp'
  * Identity of all ledgers' data: the file names of Durable Objects are derived from it. Changing one orphans every
  * window and decision.
  */
-const UNIQUE_KEYS = {
+export const UNIQUE_KEYS = {
   Ledger: 'resile-ledger-v1',
   GlobalLedger: 'resile-global-ledger-v1',
   Roster: 'resile-roster-v1',

@@ -60,6 +60,7 @@ export async function importAll(context: AuditContext, since: number): Promise<A
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   const now = context.now()
   context.transaction(() => {
+    for (const { chain } of found.startedAfterAll) recordStart(context, chain, now)
     for (const { chain, memo } of found.unknown) {
       if (!isKnown(context.store, chain)) adopt(context, chain, memo, now)
     }
@@ -73,6 +74,9 @@ export async function audit(context: AuditContext, since: number): Promise<Audit
   const began = context.now()
   const found = await unknownSince(context, since - VISIBILITY_LAG_MS)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
+  context.transaction(() => {
+    for (const { chain } of found.startedAfterAll) recordStart(context, chain, context.now())
+  })
   for (const { chain, row } of found.known) {
     const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
     if (row.closedAt !== null && runsAgain) await reopen(context, row)
@@ -94,6 +98,8 @@ type Chain = Listed
 /** What Temporal shows, compared with the rows. */
 interface Found {
   known: { chain: Chain; row: ExecutionRow }[]
+  /** That never started, as the rows say: they are from a backup made before an operator approved. */
+  startedAfterAll: { chain: Chain }[]
   /** With the memo of this coordinator, null for one that it did not admit. */
   unknown: { chain: Chain; memo: Memo | null }[]
 }
@@ -104,13 +110,15 @@ interface Found {
  */
 async function unknownSince(context: AuditContext, since: number): Promise<Found | string> {
   const { store } = context
-  const found: Found = { known: [], unknown: [] }
+  const found: Found = { known: [], startedAfterAll: [], unknown: [] }
   const chains = await chainsSince(context, since)
   if (typeof chains === 'string') return chains
   try {
     for (const chain of chains) {
       const row = store.executions.byWorkflowId(chain.workflowId)
-      if (row !== null) found.known.push({ chain, row })
+      if (row !== null && neverStarted(row) && (await memoOf(context, chain)) !== null) {
+        found.startedAfterAll.push({ chain })
+      } else if (row !== null) found.known.push({ chain, row })
       else if (isConcern(context, chain) && !isKnown(store, chain)) {
         found.unknown.push({ chain, memo: await memoOf(context, chain) })
       }
@@ -235,6 +243,35 @@ function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: numbe
     status: row.status,
   })
   if (own === null) store.decisions.countUnadmitted(workflow)
+}
+
+function neverStarted({ phase, startedAt }: ExecutionRow): boolean {
+  return startedAt === null && (phase === 'waiting' || phase === 'closed')
+}
+
+/** An execution that awaited approval when the rows were saved, and was approved and started later. */
+function recordStart({ store }: AuditContext, chain: Chain, now: number): void {
+  const row = store.executions.byWorkflowId(chain.workflowId)
+  if (row === null || !neverStarted(row)) return
+  const isOpen = chain.status === null
+  const started: ExecutionRow = {
+    ...row,
+    phase: isOpen ? 'running' : 'closed',
+    status: chain.status ?? 'running',
+    attempts: Math.max(row.attempts, 1),
+    maybeSent: true,
+    nextAt: isOpen ? now : null,
+    runId: chain.runId,
+    startedAt: chain.startedAt,
+    closedAt: isOpen ? null : (chain.closedAt ?? now),
+    ending: null,
+    error: null,
+  }
+  store.executions.update(started)
+  store.drafts.remove(row.id)
+  store.escalations.end(row.id, now)
+  store.executions.enterWindows(started, Math.min(now, chain.startedAt + CLOCK_TOLERANCE_MS))
+  log('warn', 'imported', { workflow_id: chain.workflowId, workflow: row.workflow, status: started.status })
 }
 
 function targetOf(datacenter: string, taskQueue: string): { node?: string } {

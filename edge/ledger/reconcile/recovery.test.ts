@@ -96,6 +96,34 @@ describe('ledger that lost its disk', () => {
   })
 })
 
+describe('rows saved before an approval', () => {
+  it.each(['running', 'completed'])('restored, the execution is %s → counted as started', async (status) => {
+    const { id } = (await start('asked')).body.execution
+    const saved = await sql('SELECT * FROM executions')
+    expect((await request('POST', `/v1/executions/${id}/approve`, { reason: 'x' })).status).toBe(201)
+    if (status === 'completed') temporal.close(id, 'COMPLETED')
+    for (const table of ['executions', 'starts']) await sql(`DELETE FROM ${table}`)
+    for (const row of saved) {
+      const columns = Object.keys(row)
+      const values = Object.values(row).map((value) =>
+        value === null ? 'NULL' : `'${String(value).replaceAll("'", "''")}'`,
+      )
+      await sql(`INSERT INTO executions (${columns.join(', ')}) VALUES (${values.join(', ')})`)
+    }
+    expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
+    await auditNow()
+    expect(await execution(id)).toMatchObject({ status })
+    expect((await start('asked')).body.decision).toMatchObject({ code: 'constraint_denied' })
+  })
+
+  it('restored, somebody else has started its id → not taken for it', async () => {
+    const { id } = (await start('asked')).body.execution
+    temporal.startForeign(id, 'asked', 'dc1:node:web-1')
+    await auditNow()
+    expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
+  })
+})
+
 describe('execution started without the coordinator', () => {
   it('types that no workflow has → one label for all of them', async () => {
     for (let index = 0; index < 30; index += 1) temporal.startForeign(`by-hand-${index}`, `madeUp${index}`, 'dc1')

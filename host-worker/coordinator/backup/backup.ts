@@ -1,0 +1,90 @@
+/** A backup of a coordinator while it runs. */
+import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
+import { CommandError } from '../../process/exit-codes.ts'
+import { UNIQUE_KEYS } from '../workerd.ts'
+import { type Manifest, writeArchive } from './archive.ts'
+
+/** Where workerd keeps the Durable Objects, relative to the data directory. */
+export const OBJECTS = 'coordinator/objects'
+/** Where keys and certificates are that `resile certs` made. */
+export const CERTIFICATES = 'certs'
+
+/**
+ * What is saved. A GlobalLedger is none of it: it is made again of what the ledgers say, and could contradict them if it
+ * were saved a moment later.
+ */
+const SAVED = [UNIQUE_KEYS.Ledger, UNIQUE_KEYS.Roster, UNIQUE_KEYS.Signals]
+
+/**
+ * Saves a coordinator's ledgers, keys and certificates. Each ledger is saved as of one moment.
+ *
+ * @param file must not be there
+ * @param onProgress told of each database, with how many there are
+ * @throws CommandError when there is nothing to save, or what was saved is not whole
+ */
+export async function saveCoordinator(
+  data: string,
+  file: string,
+  version: string,
+  onProgress: (done: number, all: number) => void,
+): Promise<Manifest> {
+  if ((await stat(file).catch(() => null)) !== null) throw new CommandError(`${file} is there already`)
+  const databases = await databasesOf(data)
+  if (databases.length === 0) throw new CommandError(`no coordinator has run with the data in ${data}`)
+  // Beside the backup: there is room for it there.
+  const staging = await mkdtemp(join(dirname(file), '.resile-backup-'))
+  try {
+    for (const [index, path] of databases.entries()) {
+      await mkdir(dirname(join(staging, path)), { recursive: true })
+      await saveDatabase(join(data, path), join(staging, path))
+      onProgress(index + 1, databases.length)
+    }
+    const keys = await filesIn(join(data, CERTIFICATES), CERTIFICATES)
+    if (keys.length > 0) await cp(join(data, CERTIFICATES), join(staging, CERTIFICATES), { recursive: true })
+    return await writeArchive(file, staging, [...databases, ...keys], version)
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+async function databasesOf(data: string): Promise<string[]> {
+  const found = await Promise.all(
+    SAVED.map(async (key) => {
+      const names = await readdir(join(data, OBJECTS, key)).catch(() => [])
+      return names
+        .filter((name) => name.endsWith('.sqlite'))
+        .sort()
+        .map((name) => `${OBJECTS}/${key}/${name}`)
+    }),
+  )
+  return found.flat()
+}
+
+async function filesIn(directory: string, name: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => [])
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(name, join(entry.parentPath, entry.name).slice(directory.length + 1)))
+    .sort()
+}
+
+/** Copies a database as of one moment, whatever is written meanwhile (SQLite's online backup). */
+async function saveDatabase(source: string, target: string): Promise<void> {
+  const database = new DatabaseSync(source, { readOnly: true, timeout: 30_000 })
+  try {
+    await copyDatabase(database, target)
+  } finally {
+    database.close()
+  }
+  const copy = new DatabaseSync(target)
+  try {
+    // One file instead of three.
+    copy.exec('PRAGMA journal_mode = DELETE')
+    const verdict = Object.values(copy.prepare('PRAGMA quick_check').get() ?? {})
+    if (verdict[0] !== 'ok') throw new CommandError(`${source} is damaged: ${String(verdict[0])}`)
+  } finally {
+    copy.close()
+  }
+}

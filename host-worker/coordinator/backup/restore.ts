@@ -1,0 +1,76 @@
+/** The way back from a backup. */
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { CommandError } from '../../process/exit-codes.ts'
+import { UNIQUE_KEYS } from '../workerd.ts'
+import { isSameFile, type Manifest, readArchive } from './archive.ts'
+import { CERTIFICATES, OBJECTS } from './backup.ts'
+
+/** How a restore went. */
+export interface Restored {
+  manifest: Manifest
+  /** Where the ledgers are now that were there before; null when there were none. */
+  movedTo: string | null
+  /** Keys and certificates of the backup that were not taken, because others are there. */
+  kept: string[]
+}
+
+/**
+ * Puts a coordinator's data back. Nothing is deleted: ledgers that are there are moved aside, keys and certificates that are
+ * there stay. When the coordinator starts, it first imports what Temporal shows that the backup doesn't know.
+ *
+ * @param data held by the caller
+ * @throws CommandError when the backup is none, or damaged; then nothing has changed
+ */
+export async function restoreCoordinator(data: string, file: string): Promise<Restored> {
+  const staging = await mkdtemp(join(data, '.restoring-'))
+  try {
+    const manifest = await readArchive(file, staging)
+    for (const { path } of manifest.files) {
+      if (path.endsWith('.sqlite')) prepareDatabase(join(staging, path), path)
+    }
+    const objects = join(data, OBJECTS)
+    const movedTo = (await isEmpty(objects))
+      ? null
+      : `${objects}.before-${new Date().toISOString().replaceAll(':', '')}`
+    await mkdir(dirname(objects), { recursive: true, mode: 0o700 })
+    if (movedTo === null) await rm(objects, { recursive: true, force: true })
+    else await rename(objects, movedTo)
+    await rename(join(staging, OBJECTS), objects)
+    return { manifest, movedTo, kept: await restoreKeys(manifest, staging, data) }
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** Checks a database; a ledger has to import again before it admits anything. */
+function prepareDatabase(file: string, path: string): void {
+  const database = new DatabaseSync(file)
+  try {
+    const verdict = Object.values(database.prepare('PRAGMA quick_check').get() ?? {})
+    if (verdict[0] !== 'ok') throw new CommandError(`the backup is damaged: ${path}: ${String(verdict[0])}`)
+    const isLedger = path.startsWith(`${OBJECTS}/${UNIQUE_KEYS.Ledger}/`) && !path.endsWith('/metadata.sqlite')
+    if (isLedger) database.exec("DELETE FROM facts WHERE name = 'imported'")
+  } finally {
+    database.close()
+  }
+}
+
+async function restoreKeys({ files }: Manifest, staging: string, data: string): Promise<string[]> {
+  const kept: string[] = []
+  for (const { path } of files.filter((one) => one.path.startsWith(`${CERTIFICATES}/`))) {
+    const [from, to] = [join(staging, path), join(data, path)]
+    if ((await stat(to).catch(() => null)) === null) {
+      await mkdir(dirname(to), { recursive: true, mode: 0o700 })
+      await rename(from, to)
+      await chmod(to, 0o600)
+    } else if (!(await isSameFile(from, to))) kept.push(path)
+  }
+  return kept
+}
+
+async function isEmpty(directory: string): Promise<boolean> {
+  const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => [])
+  return !entries.some((entry) => entry.isFile())
+}
