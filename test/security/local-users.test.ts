@@ -130,7 +130,7 @@ describe.runIf(isRoot)('socket in the shared temporary directory (run as root al
     })
     // As somebody else's data directory may say it.
     const other = data(0o700)
-    writeFileSync(join(other, 'dev.json'), JSON.stringify({ socket: join(sockets, 'coordinator.sock') }))
+    writeFileSync(join(other, 'dev.json'), JSON.stringify({ pid: 1, socket: join(sockets, 'coordinator.sock') }))
     const args = ['freeze', '--reason', 'x', '--project', project, '--data', other]
     expect(await resile(args)).toMatchObject({
       code: 1,
