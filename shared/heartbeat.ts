@@ -9,6 +9,8 @@ export const heartbeatSchema = z.strictObject({
   types: z.array(z.string()).max(100).default([]),
   labels: z.record(z.string(), z.string()).default({}),
   build_id: z.string().optional(),
+  /** Of Resile on the node. */
+  version: z.string().max(100).optional(),
   boot_id: z.string().optional(),
   draining: z.boolean().default(false),
   queues: z

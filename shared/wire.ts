@@ -259,6 +259,10 @@ export const nodeSchema = z.strictObject({
   types: z.array(z.string()),
   labels: z.record(z.string(), z.string()),
   build_id: z.string().nullable(),
+  /** Of Resile on the node; null when it does not say. */
+  version: z.string().nullable(),
+  /** Whether that is older than the coordinator's. */
+  outdated: z.boolean(),
   boot_id: z.string().nullable(),
   draining: z.boolean(),
   queues: z.array(

@@ -1,8 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Heartbeat } from '../../shared/heartbeat.ts'
+import { isOlder } from '../../shared/version.ts'
 import type { LiveNode } from '../../shared/wire.ts'
 import type { Fleet, Starting, Unavailable } from '../ledger/types.ts'
 import { migrate } from '../migrate.ts'
+import { VERSION } from '../version.ts'
 
 /** How long one heartbeat keeps a node alive. */
 const HEARTBEAT_LIFE_MS = 15_000
@@ -209,13 +211,15 @@ function isLive({ beat, lastSeen }: NodeRecord): boolean {
 }
 
 function toLiveNode({ node, beat, lastSeen }: NodeRecord): LiveNode {
-  const { datacenter, types, labels, build_id, boot_id, draining, queues } = beat
+  const { datacenter, types, labels, build_id, version = null, boot_id, draining, queues } = beat
   return {
     node,
     datacenter,
     types,
     labels,
     build_id: build_id ?? null,
+    version,
+    outdated: isOlder(version, VERSION),
     boot_id: boot_id ?? null,
     draining,
     queues,

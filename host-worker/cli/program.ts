@@ -1,10 +1,8 @@
 /** What the `resile` command understands. The code of each subcommand is loaded only when it is called. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { parseDuration } from '../../shared/duration.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
-import { PACKAGE_ROOT } from '../process/package-root.ts'
+import { ownVersion } from '../process/version.ts'
 import { addClientCommands } from './client-commands.ts'
 import { PLAINTEXT } from './coordinator-address.ts'
 import { addOperatorCommands } from './operator-commands.ts'
@@ -16,7 +14,7 @@ export function program(): Command {
     .description(
       'Automatic remediation for server fleets: decide whether a remediation may run now, then run it durably.',
     )
-    .version(version(), '--version', 'print the version')
+    .version(ownVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
     .showHelpAfterError('(resile --help lists the commands and options)')
@@ -96,7 +94,7 @@ export function program(): Command {
     .addHelpText('after', '\nThe file holds keys: keep it where only operators read.')
     .action(async (file, options) => {
       const { backup } = await import('./backup-command.ts')
-      await backup(file, version(), options)
+      await backup(file, ownVersion(), options)
     })
 
   root
@@ -283,9 +281,4 @@ function duration(value: string): number {
   const ms = parseDuration(value)
   if (ms !== null) return ms
   throw new CommandError(`--timeout must be a duration such as 90s, not ${JSON.stringify(value)}`, EXIT.usage)
-}
-
-function version(): string {
-  const { version: text } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }
-  return text
 }

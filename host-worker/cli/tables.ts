@@ -61,12 +61,13 @@ export function nodeTable(body: unknown): string {
   const { items } = body as { items: LiveNode[] }
   if (items.length === 0) return 'no live nodes'
   return table(
-    ['NODE', 'DATACENTER', 'TYPES', 'QUEUES', 'LAST SEEN'],
+    ['NODE', 'DATACENTER', 'TYPES', 'QUEUES', 'VERSION', 'LAST SEEN'],
     items.map((node) => [
       node.node,
       node.datacenter,
       node.types.join(' '),
       node.queues.map((queue) => queue.name).join(' '),
+      `${node.version ?? 'unknown'}${node.outdated ? ' (outdated)' : ''}`,
       node.last_seen_at,
     ]),
   )

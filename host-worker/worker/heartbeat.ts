@@ -35,6 +35,7 @@ export class Heartbeat {
   /** When the coordinator last did not answer, by the monotonic clock. */
   #silentAt = Number.NEGATIVE_INFINITY
   #draining = false
+  #sendsVersion = true
   readonly #onResult: (problem: string | null) => void
   #reachable: boolean | null = null
 
@@ -104,12 +105,14 @@ export class Heartbeat {
   }
 
   async #send(confirm: string[]): Promise<HeartbeatAnswer | null> {
+    const { version, ...facts } = this.#body
     const closed = [...this.#closed].slice(0, MAX_CLOSED_PER_HEARTBEAT)
     const refused = [...this.#refused]
     try {
       const { status, text, json } = await this.#client.request('PUT', `/v1/nodes/${this.#node}`, {
         body: {
-          ...this.#body,
+          ...facts,
+          ...(this.#sendsVersion ? { version } : {}),
           draining: this.#draining,
           closed,
           // Coordinators of earlier versions don't know these.
@@ -123,6 +126,8 @@ export class Heartbeat {
       if (isAccepted(status) || status === 400) {
         for (const id of closed) this.#closed.delete(id)
         this.#refused.splice(0, refused.length)
+        // A coordinator of an earlier version refuses what it doesn't know.
+        if (status === 400) this.#sendsVersion = false
       }
       if (!isAccepted(status)) throw new Error(`HTTP ${status}: ${text.slice(0, 500)}`)
       if (this.#reachable !== true)

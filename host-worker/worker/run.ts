@@ -6,6 +6,7 @@ import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
 import { CoordinatorClient } from '../net/coordinator-client.ts'
 import { serveStatus } from '../net/status-server.ts'
 import { readBootId } from '../process/boot-id.ts'
+import { ownVersion } from '../process/version.ts'
 import type { StoredBundle } from './bundle-store.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { openHostSide } from './host-side.ts'
@@ -74,6 +75,7 @@ async function runConnected(
     types: config.types,
     labels: config.labels,
     build_id: buildOf(run),
+    version: ownVersion(),
     boot_id: await readBootId(config.boot_id_file),
     queues: queues.map(({ name, bundle }) => ({
       name,

@@ -1,5 +1,6 @@
 /** How executions, decisions, workflows and nodes are shown: one by one, in lists and as metrics. */
 import { beforeAll, describe, expect, test } from 'vitest'
+import resile from '../../package.json' with { type: 'json' }
 import { type Dev, startDev } from '../support/dev.ts'
 import { commanding, napping, workflow, writeProject } from '../support/files.ts'
 import type { ConstraintUse, Decision, Execution, List, Started } from '../support/http.ts'
@@ -260,12 +261,15 @@ describe('nodes', () => {
     expect(await names()).toEqual(['web-1', 'db-1'])
     const { status, body } = await dev.call('/v1/nodes/web-1')
     expect(status).toBe(200)
-    expect(body).toMatchObject({ datacenter: 'dc1', types: ['web'] })
+    expect(body).toMatchObject({ datacenter: 'dc1', types: ['web'], version: resile.version, outdated: false })
     expect((await dev.call('/v1/nodes/web-9')).status).toBe(404)
   })
 
   test('one heartbeat → live for 15 s, or until it drains', async () => {
     expect((await beat('guest-1')).status).toBe(204)
+    expect((await dev.call('/v1/nodes/guest-1')).body).toMatchObject({ version: null, outdated: true })
+    expect((await beat('guest-1', { version: '0.0.9' })).status).toBe(204)
+    expect((await dev.call('/v1/nodes/guest-1')).body).toMatchObject({ version: '0.0.9', outdated: true })
     expect((await beat('guest-2')).status).toBe(204)
     const since = Date.now()
     expect(await names()).toEqual(['web-1', 'db-1', 'guest-1', 'guest-2'])
