@@ -1,9 +1,16 @@
 /** What every Node process of Resile reports about itself, by the usual names of Prometheus' client libraries. */
 import { Counter, Gauge, type Registry } from '@prometheus-io/client'
 import type { MetricCatalogue } from '../../shared/metric.ts'
+import { ownVersion } from '../process/version.ts'
 
 /** The metrics of a process. */
 export const PROCESS_METRICS = {
+  build: {
+    name: 'resile_build_info',
+    type: 'gauge',
+    help: 'Always 1; the version of Resile',
+    labelNames: ['version'],
+  },
   memory: { name: 'process_resident_memory_bytes', type: 'gauge', help: 'Resident memory', labelNames: [] },
   start: {
     name: 'process_start_time_seconds',
@@ -14,9 +21,10 @@ export const PROCESS_METRICS = {
   cpu: { name: 'process_cpu_seconds_total', type: 'counter', help: 'User and system CPU time', labelNames: [] },
 } as const satisfies MetricCatalogue
 
-/** Adds memory, start time and processor time of this process. */
+/** Adds the version, memory, start time and processor time of this process. */
 export function addProcessMetrics(registry: Registry): void {
-  const { memory, start, cpu } = PROCESS_METRICS
+  const { build, memory, start, cpu } = PROCESS_METRICS
+  new Gauge({ ...build, registers: [registry] }).set({ version: ownVersion() }, 1)
   addReading(registry, memory.name, memory.help, () => process.memoryUsage.rss())
   addReading(registry, start.name, start.help, () => performance.timeOrigin / 1000)
   new Counter({

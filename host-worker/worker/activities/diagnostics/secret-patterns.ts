@@ -172,7 +172,7 @@ export const SECRET_PATTERNS: readonly RegExp[] = [
   after('^\\s{0,16}(?:password|account)\\s+', '\\S+(?=\\s*$)'),
   after('\\bbearer\\s+', '[A-Za-z0-9._~+/=-]{8,}'),
   // user:password@ in a URL, whatever the password contains; host:port is none
-  after(':\\/\\/', '[^\\s"\'<>/:@]{0,100}:(?!\\d{1,5}(?:[/?#\\s]|$))[^\\s"\'<>]{0,256}(?=@)'),
+  after(':\\/\\/', '[^\\s"\'<>/:@]{0,100}:(?!\\d{1,5}(?:[/?#\\s]|$))[^\\s"\'<>]{0,128}(?=@)'),
   after(':\\/\\/', '[^\\s/]{1,512}(?=@)'),
   // ?token=…, &X-Amz-Signature=…, a shared access signature
   after('(?:^|[\\s;,])(?:sig|signature)=', '[^\\s&"\'<>]{16,}'),
