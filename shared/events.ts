@@ -18,8 +18,6 @@ export const COORDINATOR_EVENTS = {
   child_started: 'workerd was started.',
   clock_set_back: "The coordinator's clock was set back; what was due later is due now.",
   closed: 'An execution ended; the level is `info` if it completed.',
-  config_not_reloaded: 'The changed configuration cannot be used; `detail` says why. The previous one stays in use.',
-  config_reloaded: 'The configuration was read again and is in use.',
   coordinator_hangs: 'workerd does not answer; it is killed and started again.',
   coordinator_not_started: 'workerd could not be started again after a change of keys, secrets or configuration.',
   decision: 'A trigger was decided.',
@@ -136,6 +134,9 @@ export const DETECTOR_EVENTS = {
 
 /** Logged by more than one of them. */
 export const SHARED_EVENTS = {
+  config_not_reloaded: 'The changed configuration cannot be used; `detail` says why. The previous one stays in use.',
+  config_reloaded: 'The configuration was read again and is in use.',
+  service_manager_not_told: 'systemd could not be told that the process is ready or lives.',
   compile_cache_unavailable: "Node's compile cache cannot be used; the process takes more memory.",
   metrics: 'The address at which `/metrics`, `/healthz` and `/readyz` are served.',
   trigger_denied: 'A trigger was denied and is sent again (`info`), or refused for a mistake to fix (`warn`, `error`).',
@@ -151,6 +152,7 @@ export type EventName =
 /** Events that deserve an alert, as the documentation recommends. */
 export const ALERT_ON: readonly EventName[] = [
   'certificates_not_reloaded',
+  'config_not_reloaded',
   'coordinator_hangs',
   'coordinator_not_started',
   'detector_state_not_written',

@@ -11,6 +11,7 @@ import { CommandError } from '../process/exit-codes.ts'
 import { startGuardian } from '../process/guardian.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endOrphans } from '../process/orphans.ts'
+import { reportReady } from '../process/service-manager.ts'
 import { stopSignal, untilAborted } from '../process/stop-signal.ts'
 import { ChildStartError, Supervisor } from '../process/supervisor.ts'
 import { Backend } from './backend.ts'
@@ -82,6 +83,7 @@ async function serve(project: Project, data: string, place: Place, signal: Abort
     backend = await Backend.start({ supervisor, upstream, data, hostsOf, signal }, { project, at: new Date() })
     const front = await Front.start({ upstream, ...settings }, passed ?? address)
     announce(front, address.host, data, settings.tls !== null)
+    reportReady(signal)
     const watching = Promise.all([
       watchReloads(backend, front, data, signal),
       watchSecrets(backend, data, signal),

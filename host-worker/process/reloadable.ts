@@ -8,6 +8,7 @@ import type { EventName } from '../../shared/events.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { PACKAGE_ROOT } from './package-root.ts'
 import { writeReloadResult } from './reload-result.ts'
+import { reportReady } from './service-manager.ts'
 
 /** The command that a daemon was started by. */
 export interface PlanSource {
@@ -86,6 +87,8 @@ export async function runReloadable<Plan extends { source: PlanSource }>(
     turn = turn.then(reload).catch((error: unknown) => conclude([messageOf(error)]))
   }
   process.on('SIGHUP', onHangup)
+  // What it waits for may be away for long; that is no reason not to be taken for started.
+  reportReady(signal)
   try {
     for (;;) {
       swap = new AbortController()
