@@ -33,6 +33,8 @@ export interface CoordinatorRunOptions {
 
 /** Runs until it is stopped, then finishes the requests in progress. */
 export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
+  // A reload while it starts would end it otherwise; it reads the files anyway.
+  process.on('SIGHUP', () => undefined)
   const passed = passedSocket(process.env)
   const project = await loadOrFail(options.project, { development: false })
   refuseWithoutRules(project)

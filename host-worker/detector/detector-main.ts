@@ -18,6 +18,8 @@ if (planFile !== '--warm') await main(planFile)
 
 async function main(file: string): Promise<void> {
   endWithParent()
+  // A reload while it starts would end it otherwise.
+  process.on('SIGHUP', () => undefined)
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   try {
     const plan = (await takePlan(file)) as DetectorPlan

@@ -27,6 +27,8 @@ if (planFile !== '--warm') await main(planFile)
 
 async function main(file: string | undefined): Promise<void> {
   endWithParent()
+  // A reload while it starts would end it otherwise.
+  process.on('SIGHUP', () => undefined)
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   const plan = (await takePlan(file)) as WorkerPlan
   const { node } = plan.config
