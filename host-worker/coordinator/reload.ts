@@ -39,7 +39,9 @@ async function reload(backend: Backend, front: Front, data: string): Promise<voi
   const { hash } = project.document
   if (problems.length === 0) log('info', 'config_reloaded', { hash })
   else log('error', 'config_not_reloaded', { hash, detail: problems.join('\n') })
-  await writeReloadResult(data, { problems, hash, loaded_at: at.toISOString() })
+  await writeReloadResult(data, { problems, hash, loaded_at: at.toISOString() }).catch((error: unknown) =>
+    log('warn', 'reload_result_not_written', { detail: messageOf(error) }),
+  )
 }
 
 /** @returns why the old configuration is kept, in lines; none when the new one is in use */

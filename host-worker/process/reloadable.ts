@@ -66,7 +66,10 @@ export async function runReloadable<Plan extends { source: PlanSource }>(
     const event: EventName = problems.length === 0 ? 'config_reloaded' : 'config_not_reloaded'
     const detail = problems.length === 0 ? {} : { detail: problems.join('\n') }
     log(problems.length === 0 ? 'info' : 'error', event, { hash, ...detail })
-    await writeReloadResult(data, { problems: [...problems], hash, loaded_at: loadedAt.toISOString() })
+    const result = { problems: [...problems], hash, loaded_at: loadedAt.toISOString() }
+    await writeReloadResult(data, result).catch((error: unknown) =>
+      log('warn', 'reload_result_not_written', { detail: messageOf(error) }),
+    )
   }
   const reload = async (): Promise<void> => {
     if (signal.aborted) return

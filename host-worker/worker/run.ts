@@ -33,7 +33,11 @@ export async function runWorker(run: WorkerRun): Promise<void> {
   try {
     installRuntime()
     const { address } = config.temporal
-    const note = (problem: string | null): void => noteTemporal(readiness, address, problem)
+    const note = (problem: string | null): void => {
+      noteTemporal(readiness, address, problem)
+      // It goes on for as long as that takes.
+      if (problem !== null) run.onStarted()
+    }
     const temporal = await TemporalLink.connect(config.temporal, note, signal)
     if (temporal !== null) await runConnected(run, temporal, metrics, readiness)
   } finally {

@@ -20,7 +20,7 @@ export interface WorkerRun {
   bundle: StoredBundle | null
   /** Ends the worker gracefully when it aborts. */
   signal: AbortSignal
-  /** Called once all queues are polled. */
+  /** Called once all queues are polled, or it is known that they can't be because Temporal does not answer. */
   onStarted: () => void
   /** Called when an activity begins (1) or ends (-1). */
   onActivity: (change: 1 | -1) => void

@@ -242,6 +242,18 @@ describe('worker', () => {
     })
     write('worker.hcl', commands('new', note))
   })
+
+  test('files that it can not run by → kept, with the reason, and it works on', async () => {
+    write('worker.hcl', `${commands('newest', note)}\nmetrics { listen = "${new URL(sickUrl).host}" }`)
+    const { code, outcome } = await reload(workerData)
+    expect({ code, outcome }).toMatchObject({
+      code: 1,
+      outcome: { items: [{ result: { problems: [expect.stringContaining('EADDRINUSE')] } }] },
+    })
+    write('worker.hcl', commands('new', note))
+    const { body } = await run()
+    expect(await ended(body.execution.id)).toMatchObject({ status: 'completed', result: { stdout: 'new\n' } })
+  }, 120_000)
 })
 
 test('nothing runs there → exit code 4', async () => {
