@@ -32,6 +32,8 @@ export const COORDINATOR_EVENTS = {
   import_done: 'A ledger without rows has imported what Temporal knows.',
   imported: 'A ledger imported an execution that this coordinator admitted earlier.',
   lost: 'Temporal no longer knows an execution; it counts until an operator settles it.',
+  nodes_not_taken_over:
+    'Live nodes could not be handed to the workerd that replaces another; they are known with their next heartbeats.',
   no_tls: '`enable_tls` is false: every caller is anonymous.',
   permit_keys_hidden: 'No route rule lets workers read the permit keys.',
   permit_keys_not_reloaded: 'The changed permit key file cannot be used; the previous keys stay in use.',

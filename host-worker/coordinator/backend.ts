@@ -8,6 +8,7 @@ import type { ChildSpec, Supervisor } from '../process/supervisor.ts'
 import { coordinatorChild } from './child.ts'
 import type { Upstream } from './front/upstream.ts'
 import { writeLoadedDocument } from './loaded-document.ts'
+import { liveNodes, replayNodes } from './roster-replay.ts'
 import { readSecrets } from './secrets.ts'
 import { frontSocketPath, socketPath, temporalSocketPath } from './socket-path.ts'
 import { TemporalEgress } from './temporal-egress.ts'
@@ -122,11 +123,17 @@ export class Backend {
   }
 
   async #whilePaused(action: () => Promise<void>): Promise<void> {
-    const { supervisor, upstream } = this.#options
+    const { supervisor, upstream, data, signal } = this.#options
+    const socket = socketPath(data)
     const resume = upstream.pause()
     try {
+      const nodes = await liveNodes(socket)
       await supervisor.stop('coordinator')
-      await action()
+      try {
+        await action()
+      } finally {
+        if (!signal.aborted) await replayNodes(socket, nodes)
+      }
     } finally {
       resume()
     }
