@@ -34,7 +34,7 @@ test.skipIf(lacks('systemd')).each(['resile-coordinator.service', 'resile-detect
   },
 )
 
-test('units: each service → told to systemd, reloadable, with a directory of its own', () => {
+test('units: each service → Type=notify with a watchdog, reloadable, separate StateDirectory', () => {
   for (const name of names.filter((one) => one.endsWith('.service'))) {
     const text = readFileSync(join(UNITS, name), 'utf8')
     expect(text).toContain('Type=notify\n')

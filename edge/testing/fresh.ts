@@ -26,8 +26,8 @@ export async function cleanUp(): Promise<void> {
 }
 
 /**
- * Deletes what every Durable Object stored. An alarm that rang meanwhile would begin a ledger anew, which imports the freezes
- * of ledgers that are not deleted yet.
+ * Deletes what every Durable Object stored. An alarm that ran meanwhile would create its ledger again, which would import the
+ * freezes of ledgers that are not deleted yet.
  *
  * @throws Error when a ledger has rows after each of several times
  */

@@ -1,8 +1,8 @@
 /** Private keys of certificates: ECDSA P-256, as PKCS #8 in PEM. */
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, type webcrypto } from 'node:crypto'
 import { promisify } from 'node:util'
+import { createFile, readIfThere } from '../process/private-file.ts'
 import { BadCertificateFile } from './bad-file.ts'
-import { createFile, readIfThere } from './private-file.ts'
 
 /** A new key in PEM. */
 export async function newKeyPem(): Promise<string> {

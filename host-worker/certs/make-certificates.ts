@@ -2,6 +2,7 @@
 import { KeyObject, type webcrypto, X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { readIfThere, replaceFile } from '../process/private-file.ts'
 import { type Authority, issue, type Leaf, namesOf, selfSign, type Validity } from './authority.ts'
 import { BadCertificateFile } from './bad-file.ts'
 import type { Client } from './clients.ts'
@@ -10,7 +11,6 @@ import { isReusable } from './is-reusable.ts'
 import { loadOrCreateKey } from './key-file.ts'
 import { type CertificatePaths, certificatePaths, clientPaths } from './paths.ts'
 import { loadOrCreatePermitKeys, publicKeys, rotate } from './permit-keys.ts'
-import { readIfThere, replaceFile } from './private-file.ts'
 
 export interface CertificateOptions {
   directory: string

@@ -6,8 +6,8 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPair } from '
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { readTrustedFile, Untrusted } from '../process/file-trust.ts'
+import { createFile, readIfThere, replaceFile } from '../process/private-file.ts'
 import { BadCertificateFile } from './bad-file.ts'
-import { createFile, readIfThere, replaceFile } from './private-file.ts'
 
 /** 32 bytes in base64url without padding; the last character holds only four bits of them. */
 const octets32 = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, { error: 'expected 32 bytes in base64url' })

@@ -74,35 +74,19 @@ export function program(): Command {
       await reload(options)
     })
 
-  root
-    .command('diff')
-    .description("show what a reload of this machine's coordinator would change")
-    .option('--project <dir>', 'the project', '.')
-    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
-    .option('--json', 'print JSON', false)
-    .action(async (options) => {
-      const { diff } = await import('./diff-command.ts')
-      await diff(options)
-    })
+  dataCommand(root, 'diff', "show what a reload of this machine's coordinator would change").action(async (options) => {
+    const { diff } = await import('./diff-command.ts')
+    await diff(options)
+  })
 
-  root
-    .command('backup <file>')
-    .description("save this machine's coordinator while it runs: ledgers, keys and certificates")
-    .option('--project <dir>', 'the project', '.')
-    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
-    .option('--json', 'print JSON', false)
+  dataCommand(root, 'backup <file>', "save this machine's coordinator while it runs: ledgers, keys and certificates")
     .addHelpText('after', '\nThe file holds keys: keep it where only operators read.')
     .action(async (file, options) => {
       const { backup } = await import('./backup-command.ts')
       await backup(file, ownVersion(), options)
     })
 
-  root
-    .command('restore <file>')
-    .description('put back what `resile backup` has saved; the coordinator must be stopped')
-    .option('--project <dir>', 'the project', '.')
-    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
-    .option('--json', 'print JSON', false)
+  dataCommand(root, 'restore <file>', 'put back what `resile backup` has saved; the coordinator must be stopped')
     .addHelpText('after', '\nWhat is there is moved aside, never deleted. Keys and certificates that are there stay.')
     .action(async (file, options) => {
       const { restore } = await import('./backup-command.ts')
@@ -266,6 +250,16 @@ export function program(): Command {
   addOperatorCommands(root)
   addSignalsCommand(root)
   return root
+}
+
+/** A command on the data directory of this machine's coordinator. */
+function dataCommand<Usage extends string>(root: Command, usage: Usage, description: string) {
+  return root
+    .command(usage)
+    .description(description)
+    .option('--project <dir>', 'the project', '.')
+    .option('--data <dir>', "the coordinator's data directory (default: .resile in the project)")
+    .option('--json', 'print JSON', false)
 }
 
 function collect(value: string, before: string[]): string[] {

@@ -2,6 +2,7 @@
 import { chmod } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { log, messageOf } from '../../shared/log.ts'
 import type { Project } from '../config/project.ts'
 import type { ChildSpec, Supervisor } from '../process/supervisor.ts'
@@ -14,7 +15,7 @@ import { frontSocketPath, socketPath, temporalSocketPath } from './socket-path.t
 import { TemporalEgress } from './temporal-egress.ts'
 
 /** A project as a coordinator has read it. */
-export interface LoadedProject {
+export interface ProjectInUse {
   project: Project
   at: Date
 }
@@ -31,7 +32,7 @@ interface BackendOptions {
 }
 
 interface Running {
-  loaded: LoadedProject
+  loaded: ProjectInUse
   child: ChildSpec
 }
 
@@ -43,8 +44,8 @@ export class Backend {
   readonly #options: BackendOptions
   #running: Running
   #egress: TemporalEgress | null
-  /** Ends when nothing is being replaced. */
-  #turn: Promise<unknown> = Promise.resolve()
+  /** One replacement at a time. */
+  readonly #turns = pLimit(1)
 
   private constructor(options: BackendOptions, running: Running, egress: TemporalEgress | null) {
     this.#options = options
@@ -53,7 +54,7 @@ export class Backend {
   }
 
   /** @throws CommandError that names what is missing; ChildStartError */
-  static async start(options: BackendOptions, loaded: LoadedProject): Promise<Backend> {
+  static async start(options: BackendOptions, loaded: ProjectInUse): Promise<Backend> {
     const egress = await startEgress(options.data, loaded.project)
     try {
       const child = await childOf(options, loaded, egress !== null)
@@ -68,13 +69,13 @@ export class Backend {
   }
 
   /** What runs. */
-  get loaded(): LoadedProject {
+  get loaded(): ProjectInUse {
     return this.#running.loaded
   }
 
   /** Waits for a replacement under way, and for what runs there. */
   async close(): Promise<void> {
-    await this.#turn
+    await this.#turns(() => undefined)
     await this.#egress?.close()
   }
 
@@ -84,7 +85,7 @@ export class Backend {
    * @throws CommandError that names what can't be read
    */
   async renew(): Promise<void> {
-    await this.#inTurn(async () => {
+    await this.#turns(async () => {
       const { loaded } = this.#running
       const child = await childOf(this.#options, loaded, this.#egress !== null)
       await this.#whilePaused(async () => {
@@ -99,8 +100,8 @@ export class Backend {
    *
    * @throws CommandError that names what can't be read, or ChildStartError: then the old one runs again
    */
-  async replace(loaded: LoadedProject): Promise<void> {
-    await this.#inTurn(async () => {
+  async replace(loaded: ProjectInUse): Promise<void> {
+    await this.#turns(async () => {
       const { supervisor, data } = this.#options
       const old = this.#running
       const child = await childOf(this.#options, loaded, TemporalEgress.isNeeded(loaded.project.coordinator))
@@ -152,12 +153,6 @@ export class Backend {
       await sleep(RESTART_DELAY_MS, undefined, { signal, ref: false }).catch(() => undefined)
     }
   }
-
-  #inTurn<Result>(action: () => Promise<Result>): Promise<Result> {
-    const result = this.#turn.then(action)
-    this.#turn = result.catch(() => undefined)
-    return result
-  }
 }
 
 function startEgress(data: string, { coordinator, dir }: Project): Promise<TemporalEgress | null> {
@@ -167,7 +162,7 @@ function startEgress(data: string, { coordinator, dir }: Project): Promise<Tempo
 /** Writes workerd's files, and says how to run it. */
 async function childOf(
   { data, hostsOf }: BackendOptions,
-  { project, at }: LoadedProject,
+  { project, at }: ProjectInUse,
   hasEgress: boolean,
 ): Promise<ChildSpec> {
   const { dir, coordinator } = project

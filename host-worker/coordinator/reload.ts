@@ -1,10 +1,11 @@
 /** Reads the configuration again while a coordinator runs, and applies all of it or nothing. */
 import { documentSchema } from '../../shared/config.ts'
-import { log, messageOf } from '../../shared/log.ts'
+import { messageOf } from '../../shared/log.ts'
 import { formatDiagnostic } from '../config/check.ts'
 import { loadProject, type Project } from '../config/project.ts'
 import { CommandError } from '../process/exit-codes.ts'
-import { writeReloadResult } from '../process/reload-result.ts'
+import { onHangup } from '../process/hangups.ts'
+import { reportReload } from '../process/reload-result.ts'
 import { untilAborted } from '../process/stop-signal.ts'
 import { ChildStartError } from '../process/supervisor.ts'
 import type { Backend } from './backend.ts'
@@ -16,17 +17,11 @@ import { serverTlsFiles } from './tls-files.ts'
 
 /** Reloads on SIGHUP, until stopped. */
 export async function watchReloads(backend: Backend, front: Front, data: string, signal: AbortSignal): Promise<void> {
-  let turn = Promise.resolve()
-  const onHangup = (): void => {
-    turn = turn.then(() => reload(backend, front, data))
-  }
-  process.on('SIGHUP', onHangup)
+  const end = onHangup(() => reload(backend, front, data))
   await untilAborted(signal)
-  process.off('SIGHUP', onHangup)
-  await turn
+  await end()
 }
 
-/** Says how it went in the log, and in the data directory. */
 async function reload(backend: Backend, front: Front, data: string): Promise<void> {
   let problems: string[]
   try {
@@ -36,12 +31,7 @@ async function reload(backend: Backend, front: Front, data: string): Promise<voi
     problems = [messageOf(error)]
   }
   const { project, at } = backend.loaded
-  const { hash } = project.document
-  if (problems.length === 0) log('info', 'config_reloaded', { hash })
-  else log('error', 'config_not_reloaded', { hash, detail: problems.join('\n') })
-  await writeReloadResult(data, { problems, hash, loaded_at: at.toISOString() }).catch((error: unknown) =>
-    log('warn', 'reload_result_not_written', { detail: messageOf(error) }),
-  )
+  await reportReload(data, { problems, hash: project.document.hash, loaded_at: at.toISOString() })
 }
 
 /** @returns why the old configuration is kept, in lines; none when the new one is in use */

@@ -9,6 +9,7 @@ import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
 import { CommandError } from '../process/exit-codes.ts'
 import { startGuardian } from '../process/guardian.ts'
+import { ignoreHangups } from '../process/hangups.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endOrphans } from '../process/orphans.ts'
 import { reportReady } from '../process/service-manager.ts'
@@ -33,8 +34,7 @@ export interface CoordinatorRunOptions {
 
 /** Runs until it is stopped, then finishes the requests in progress. */
 export async function runCoordinator(options: CoordinatorRunOptions): Promise<void> {
-  // A reload while it starts would end it otherwise; it reads the files anyway.
-  process.on('SIGHUP', () => undefined)
+  ignoreHangups()
   const passed = passedSocket(process.env)
   const project = await loadOrFail(options.project, { development: false })
   refuseWithoutRules(project)

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { log, messageOf } from '../../shared/log.ts'
 import { takePlan } from '../process/become.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { ignoreHangups } from '../process/hangups.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import { runReloadable } from '../process/reloadable.ts'
@@ -18,8 +19,7 @@ if (planFile !== '--warm') await main(planFile)
 
 async function main(file: string): Promise<void> {
   endWithParent()
-  // A reload while it starts would end it otherwise.
-  process.on('SIGHUP', () => undefined)
+  ignoreHangups()
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   try {
     const plan = (await takePlan(file)) as DetectorPlan

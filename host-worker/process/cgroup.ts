@@ -6,6 +6,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { identify } from './process-identity.ts'
 
 const PREFIX = 'resile-command-'
 
@@ -97,14 +98,6 @@ function readMount(line: string): { point: string; type: string; options: string
 function removeLeft(directory: string): void {
   for (const name of readdirSync(directory)) {
     const maker = new RegExp(`^${PREFIX}(\\d+)-`).exec(name)?.[1]
-    if (maker !== undefined && !isRunning(Number(maker))) removeCgroup(join(directory, name))
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    if (maker !== undefined && identify(Number(maker)) === undefined) removeCgroup(join(directory, name))
   }
 }

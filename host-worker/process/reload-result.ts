@@ -1,7 +1,9 @@
 /** How a reload went: the process that reloads says it in its data directory, and `resile reload` waits for it. */
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { log, messageOf } from '../../shared/log.ts'
+import { replaceFile } from './private-file.ts'
 
 const RELOAD_FILE = 'reload.json'
 
@@ -20,12 +22,17 @@ const resultSchema = z.object({
 /** The outcome of one reload. */
 export type ReloadResult = z.output<typeof resultSchema>
 
-/** Writes the outcome at one stroke. */
-export async function writeReloadResult(data: string, result: Omit<ReloadResult, 'at' | 'pid'>): Promise<void> {
-  const path = join(data, RELOAD_FILE)
-  const content: ReloadResult = { at: new Date().toISOString(), pid: process.pid, ...result }
-  await writeFile(`${path}.new`, `${JSON.stringify(content)}\n`, { mode: 0o600 })
-  await rename(`${path}.new`, path)
+/** Says in the log and in the data directory how a reload went. Never throws: without room on the disk, the log has it. */
+export async function reportReload(data: string, outcome: Omit<ReloadResult, 'at' | 'pid'>): Promise<void> {
+  const { problems, hash } = outcome
+  if (problems.length === 0) log('info', 'config_reloaded', { hash })
+  else log('error', 'config_not_reloaded', { hash, detail: problems.join('\n') })
+  const result: ReloadResult = { at: new Date().toISOString(), pid: process.pid, ...outcome }
+  try {
+    await replaceFile(join(data, RELOAD_FILE), `${JSON.stringify(result)}\n`)
+  } catch (error) {
+    log('warn', 'reload_result_not_written', { detail: messageOf(error) })
+  }
 }
 
 /** The outcome of the last reload; null when there was none. */

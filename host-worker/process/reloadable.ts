@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
-import type { EventName } from '../../shared/events.ts'
-import { log, messageOf } from '../../shared/log.ts'
+import { messageOf } from '../../shared/log.ts'
+import { onHangup } from './hangups.ts'
 import { PACKAGE_ROOT } from './package-root.ts'
-import { writeReloadResult } from './reload-result.ts'
+import { reportReload } from './reload-result.ts'
 import { reportReady } from './service-manager.ts'
 
 /** The command that a daemon was started by. */
@@ -54,70 +54,62 @@ export async function runReloadable<Plan extends { source: PlanSource }>(
   first: Plan,
   { data, signal, run, idle }: Options<Plan>,
 ): Promise<void> {
-  let plan = first
-  let loadedAt = new Date()
-  let old: { plan: Plan; loadedAt: Date } | null = null
-  let next: Plan | null = null
+  let current = { plan: first, loadedAt: new Date() }
+  /** What to return to when the next one can't be run by; null once it runs. */
+  let previous: typeof current | null = null
+  let next: typeof current | null = null
   let swap = new AbortController()
   let swapped = Promise.withResolvers<void>()
-  let turn = Promise.resolve()
-  const conclude = async (problems: readonly string[]): Promise<void> => {
-    const hash = hashOf(plan)
-    const event: EventName = problems.length === 0 ? 'config_reloaded' : 'config_not_reloaded'
-    const detail = problems.length === 0 ? {} : { detail: problems.join('\n') }
-    log(problems.length === 0 ? 'info' : 'error', event, { hash, ...detail })
-    const result = { problems: [...problems], hash, loaded_at: loadedAt.toISOString() }
-    await writeReloadResult(data, result).catch((error: unknown) =>
-      log('warn', 'reload_result_not_written', { detail: messageOf(error) }),
-    )
+  const report = (...problems: string[]): Promise<void> => {
+    const { plan, loadedAt } = current
+    return reportReload(data, { problems, hash: hashOf(plan), loaded_at: loadedAt.toISOString() })
   }
   const reload = async (): Promise<void> => {
     if (signal.aborted) return
-    const answer = await readPlan<Plan>(plan.source)
-    if ('problems' in answer) return conclude(answer.problems)
-    if (hashOf(answer.plan) === hashOf(plan)) {
-      loadedAt = new Date()
-      return conclude([])
+    const { source } = current.plan
+    const answer = await readPlan<Plan>(source)
+    if ('problems' in answer) return report(...answer.problems)
+    const loadedAt = new Date()
+    if (hashOf(answer.plan) === hashOf(current.plan)) {
+      current = { ...current, loadedAt }
+      return report()
     }
     await idle?.(signal)
     if (signal.aborted) return
-    next = { ...answer.plan, source: plan.source }
+    next = { plan: { ...answer.plan, source }, loadedAt }
     swapped = Promise.withResolvers()
     swap.abort(RELOADED)
     await swapped.promise
   }
-  const onHangup = (): void => {
-    turn = turn.then(reload).catch((error: unknown) => conclude([messageOf(error)]))
-  }
-  process.on('SIGHUP', onHangup)
+  const end = onHangup(() => reload().catch((error: unknown) => report(messageOf(error))))
   // What it waits for may be away for long; that is no reason not to be taken for started.
   reportReady(signal)
   try {
     for (;;) {
       swap = new AbortController()
       const onStarted = (): void => {
-        if (old === null) return
-        old = null
-        conclude([]).then(swapped.resolve, swapped.reject)
+        if (previous === null) return
+        previous = null
+        swapped.resolve(report())
       }
       try {
-        await run(plan, AbortSignal.any([signal, swap.signal]), onStarted)
+        await run(current.plan, AbortSignal.any([signal, swap.signal]), onStarted)
       } catch (error) {
-        if (old === null) throw error
-        ;({ plan, loadedAt } = old)
-        old = null
-        conclude([messageOf(error)]).then(swapped.resolve, swapped.reject)
+        if (previous === null) throw error
+        current = previous
+        previous = null
+        swapped.resolve(report(messageOf(error)))
         continue
       }
       if (signal.aborted || next === null) return
-      old = { plan, loadedAt }
-      plan = next
-      loadedAt = new Date()
+      previous = current
+      current = next
       next = null
     }
   } finally {
-    process.off('SIGHUP', onHangup)
     swapped.resolve()
+    // What is under way is not waited for: the process is about to end.
+    void end()
   }
 }
 

@@ -1,8 +1,9 @@
 /** Bundles on disk: made once, and again only when something has changed that they were made of. */
 import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PACKAGE_ROOT } from '../process/package-root.ts'
+import { replaceFile } from '../process/private-file.ts'
 import type { WorkflowBundle, WorkflowSource } from './bundle-workflows.ts'
 
 /** A bundle in a file. */
@@ -43,10 +44,11 @@ export async function storedBundle(
   const bundle = await bundleWorkflows(sources, directory)
   bundle.failures.forEach(onFailure)
   const { id, types } = bundle
-  await writeWhole(join(directory, `${id}.js`), bundle.code)
+  // Workers that start meanwhile see all of it or nothing.
+  await replaceFile(join(directory, `${id}.js`), bundle.code)
   if (bundle.failures.length === 0) {
     const manifest: Manifest = { id, types, inputs: await digestsOf(inputsOf(bundle)) }
-    await writeWhole(manifestFile, JSON.stringify(manifest))
+    await replaceFile(manifestFile, JSON.stringify(manifest))
   }
   return inDirectory(directory, { id, types })
 }
@@ -87,13 +89,6 @@ async function readManifest(file: string): Promise<Manifest | null> {
   } catch {
     return null
   }
-}
-
-/** Workers that start meanwhile see all of it or nothing. */
-async function writeWhole(file: string, content: string): Promise<void> {
-  const unfinished = `${file}.${process.pid}`
-  await writeFile(unfinished, content, { mode: 0o600 })
-  await rename(unfinished, file)
 }
 
 function digest(content: string | Uint8Array): string {

@@ -67,9 +67,12 @@ export class WorkerMetrics {
   readonly #permitsRefused = this.#counter('permitsRefused')
   readonly #activities = this.#counter('activities')
   readonly #running = this.#gauge('running')
+  readonly #onActivity: (change: 1 | -1) => void
   #lastBeat: number | null = null
 
-  constructor(identity: WorkerIdentity, readiness: Readiness) {
+  /** @param onActivity called when an activity begins (1) or ends (-1) */
+  constructor(identity: WorkerIdentity, readiness: Readiness, onActivity: (change: 1 | -1) => void) {
+    this.#onActivity = onActivity
     // Zero from the start, so that a rule over it is never without data.
     for (const reason of PERMIT_REFUSALS) this.#permitsRefused.inc({ reason }, 0)
     this.#gauge('info').set({ ...identity }, 1)
@@ -95,6 +98,7 @@ export class WorkerMetrics {
     inbound: {
       execute: async (input, next) => {
         this.#running.inc({ type })
+        this.#onActivity(1)
         try {
           const result: unknown = await next(input)
           this.#activities.inc({ type, outcome: 'completed' })
@@ -104,6 +108,7 @@ export class WorkerMetrics {
           throw error
         } finally {
           this.#running.dec({ type })
+          this.#onActivity(-1)
         }
       },
     },

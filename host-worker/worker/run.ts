@@ -1,5 +1,5 @@
 /** A host's worker: serves the node's queues over one connection, and reports to the coordinator that it does. */
-import { type ActivityInterceptorsFactory, makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker'
+import { makeTelemetryFilterString, Runtime, Worker } from '@temporalio/worker'
 import { log } from '../../shared/log.ts'
 import { datacenterQueue, queuesOfNode } from '../../shared/names.ts'
 import type { ResileSinks } from '../../workflows/sdk/interceptors.ts'
@@ -28,7 +28,7 @@ import type { WorkerRun } from './worker-run.ts'
 export async function runWorker(run: WorkerRun): Promise<void> {
   const { config, signal } = run
   const readiness = new Readiness()
-  const metrics = new WorkerMetrics({ node: config.node, build: buildOf(run) }, readiness)
+  const metrics = new WorkerMetrics({ node: config.node, build: buildOf(run) }, readiness, run.onActivity)
   const stopStatus = config.metrics === undefined ? null : await serveStatus(metrics, readiness, config.metrics.listen)
   try {
     installRuntime()
@@ -122,7 +122,7 @@ async function runConnected(
           ...queueOptions(bundle),
           connection: temporal.connection,
           ...(host === null ? {} : { activities: host.activities }),
-          interceptors: { activity: [metrics.countActivities, reporting(run.onActivity), keepHeaders] },
+          interceptors: { activity: [metrics.countActivities, keepHeaders] },
           taskQueue: name,
           sinks: sinks satisfies InjectedSinksOf<ResileSinks>,
           namespace: config.temporal.namespace,
@@ -154,22 +154,6 @@ function queuesOf(run: WorkerRun): { name: string; bundle: StoredBundle | null }
   return queuesOfNode(datacenter, node, types)
     .map((name) => ({ name, bundle: isTaken(name) ? run.bundle : null }))
     .filter(({ bundle }) => run.activities || bundle !== null)
-}
-
-/** Says when activities begin and end. */
-function reporting(onActivity: WorkerRun['onActivity']): ActivityInterceptorsFactory {
-  return () => ({
-    inbound: {
-      execute: async (input, next) => {
-        onActivity(1)
-        try {
-          return await next(input)
-        } finally {
-          onActivity(-1)
-        }
-      },
-    },
-  })
 }
 
 function buildOf({ bundle }: WorkerRun): string {

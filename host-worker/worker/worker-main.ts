@@ -7,6 +7,7 @@ import type { EventName } from '../../shared/events.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { takePlan } from '../process/become.ts'
 import { CommandError, EXIT } from '../process/exit-codes.ts'
+import { ignoreHangups } from '../process/hangups.ts'
 import { lockOrFail } from '../process/lock-or-fail.ts'
 import { endWithParent } from '../process/parent-watch.ts'
 import { runReloadable } from '../process/reloadable.ts'
@@ -27,8 +28,7 @@ if (planFile !== '--warm') await main(planFile)
 
 async function main(file: string | undefined): Promise<void> {
   endWithParent()
-  // A reload while it starts would end it otherwise.
-  process.on('SIGHUP', () => undefined)
+  ignoreHangups()
   const signal = stopSignal(['SIGINT', 'SIGTERM'])
   const plan = (await takePlan(file)) as WorkerPlan
   const { node } = plan.config

@@ -3,13 +3,12 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import type { Freeze } from '../../shared/wire.ts'
-import { atEnd } from '../support/cleanup.ts'
 import { type Coordinator, startCoordinator } from '../support/coordinator.ts'
-import { dataDirectory } from '../support/data.ts'
 import { napping, temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List } from '../support/http.ts'
+import { openCoordinatorHcl, startLiveWorker } from '../support/live-worker.ts'
 import { freePort } from '../support/ports.ts'
-import { resile, startResile } from '../support/processes.ts'
+import { resile } from '../support/processes.ts'
 import { newNamespace, type TemporalNamespace } from '../support/shared-temporal.ts'
 import { until } from '../support/until.ts'
 
@@ -29,41 +28,14 @@ beforeAll(async () => {
   temporal = await newNamespace()
   listen = `127.0.0.1:${await freePort()}`
   project = writeProject({
-    'coordinator.hcl': `
-      datacenter = "dc1"
-      server_config {
-        route_rule {
-          name = "all"
-          method = "*"
-          route_patterns = ["/*"]
-          allow_public = true
-        }
-      }
-      temporal {
-        http_url = "${temporal.httpUrl}"
-        namespace = "${temporal.namespace}"
-      }`,
+    'coordinator.hcl': openCoordinatorHcl(temporal),
     'worker.hcl': 'node = "web-1"\ndatacenter = "dc1"\n',
     ...napping('limited', limited(5)),
     ...napping('asked', limited(1, 'mode = "approve"\nvalid_for = "1h"')),
     ...napping('nap', 'task_queue_target = "datacenter"'),
   })
   coordinator = await startCoordinator({ project, listen })
-  const worker = startResile([
-    'worker',
-    '--workflows=all',
-    `--project=${project}`,
-    `--data=${dataDirectory()}`,
-    `--coordinator=http://${listen}`,
-    `--temporal-address=${temporal.address}`,
-    `--namespace=${temporal.namespace}`,
-  ])
-  atEnd(async () => {
-    worker.kill('SIGTERM')
-    await worker.ended
-  })
-  const nodes = async () => (await coordinator.call<List<unknown>>('/v1/nodes')).body.items
-  await until('the worker is live', async () => (await nodes()).length === 1, { within: 60_000 })
+  await startLiveWorker({ project, coordinator, address: `http://${listen}`, temporal })
 })
 
 const start = (workflow: string, input: object = {}) =>

@@ -8,7 +8,8 @@ import { dataDirectory } from '../support/data.ts'
 import { commanding, napping, temporaryDirectory, writeProject } from '../support/files.ts'
 import type { Decision, Execution, List } from '../support/http.ts'
 import { listen } from '../support/http-server.ts'
-import { type Running, resile, startResile } from '../support/processes.ts'
+import { openCoordinatorHcl, startLiveWorker, stopped } from '../support/live-worker.ts'
+import { resile, startResile } from '../support/processes.ts'
 import { newNamespace, type TemporalNamespace } from '../support/shared-temporal.ts'
 import { until } from '../support/until.ts'
 
@@ -39,7 +40,6 @@ let temporal: TemporalNamespace
 let coordinator: Coordinator
 let project: string
 let note: string
-let worker: Running
 let workerData: string
 let isSick = false
 let sickUrl: string
@@ -47,39 +47,15 @@ beforeAll(async () => {
   temporal = await newNamespace()
   note = join(temporaryDirectory(), 'note')
   project = writeProject({
-    'coordinator.hcl': `
-      datacenter = "dc1"
-      server_config {
-        route_rule {
-          name = "all"
-          method = "*"
-          route_patterns = ["/*"]
-          allow_public = true
-        }
-      }
-      temporal {
-        http_url = "${temporal.httpUrl}"
-        namespace = "${temporal.namespace}"
-      }`,
+    'coordinator.hcl': openCoordinatorHcl(temporal),
     ...napping('heal', healing(1)),
     ...napping('nap', datacenter),
     ...commanding('run', 'task_queue_target = "node"'),
     'worker.hcl': commands('old', note),
   })
   coordinator = await startCoordinator({ project })
-  workerData = dataDirectory()
-  worker = startResile([
-    'worker',
-    '--workflows=all',
-    `--project=${project}`,
-    `--data=${workerData}`,
-    `--coordinator=unix:${coordinator.socket}`,
-    `--temporal-address=${temporal.address}`,
-    `--namespace=${temporal.namespace}`,
-  ])
-  atEnd(() => stopped(worker))
-  const nodes = async () => (await coordinator.call<List<unknown>>('/v1/nodes')).body.items
-  await until('the worker is live', async () => (await nodes()).length === 1, { within: 60_000 })
+  const worker = await startLiveWorker({ project, coordinator, address: `unix:${coordinator.socket}`, temporal })
+  workerData = worker.data
   const port = await listen((_, response) => void response.writeHead(isSick ? 500 : 200).end())
   sickUrl = `http://127.0.0.1:${port}/`
 })
@@ -94,11 +70,6 @@ const start = (workflow: string, body: object) =>
 
 /** The process that holds a data directory. */
 const holder = (data: string): number => Number(readFileSync(join(data, 'lock.pid'), 'utf8'))
-
-async function stopped(process: Running): Promise<void> {
-  process.kill('SIGTERM')
-  await process.ended
-}
 
 async function reload(data: string): Promise<{ code: number | null; outcome: Outcome; stderr: string }> {
   const { code, stdout, stderr } = await resile(['reload', '--data', data, '--json'])
@@ -130,15 +101,14 @@ describe('coordinator', () => {
   })
 
   test('limit raised → a detector that waits triggers within 30 s', async () => {
-    const detecting = writeProject({
-      'detectors.hcl': `
-        detector "sick" {
-          workflow = "heal"
-          interval = "1s"
-          target { datacenter = "dc1" }
-          http_check { url = "${sickUrl}" }
-        }`,
-    })
+    const watching = (name: string, workflow: string) => `
+      detector "${name}" {
+        workflow = "${workflow}"
+        interval = "1s"
+        target { datacenter = "dc1" }
+        http_check { url = "${sickUrl}" }
+      }`
+    const detecting = writeProject({ 'detectors.hcl': watching('sick', 'heal') })
     const data = dataDirectory()
     const flags = ['--coordinator', `unix:${coordinator.socket}`, '--data', data, '--project', detecting]
     expect((await start('heal', {})).status).toBe(201)
@@ -164,15 +134,7 @@ describe('coordinator', () => {
     const pid = holder(join(data, 'detector'))
     writeFileSync(join(detecting, 'detectors.hcl'), 'detector "sick" {}')
     expect(await reload(data)).toMatchObject({ code: 1, outcome: { items: [{ role: 'detector', pid }] } })
-    writeFileSync(
-      join(detecting, 'detectors.hcl'),
-      `detector "other" {
-        workflow = "nap"
-        interval = "1s"
-        target { datacenter = "dc1" }
-        http_check { url = "${sickUrl}" }
-      }`,
-    )
+    writeFileSync(join(detecting, 'detectors.hcl'), watching('other', 'nap'))
     expect(await reload(data)).toMatchObject({ code: 0, outcome: { items: [{ role: 'detector', pid }] } })
     const naps = async () => (await coordinator.call<List<Decision>>('/v1/decisions?workflow=nap')).body.items
     const isOther = ({ trigger }: Decision) => trigger?.source === 'other' || trigger?.name === 'other'

@@ -60,7 +60,7 @@ export async function importAll(context: AuditContext, since: number): Promise<A
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   const now = context.now()
   context.transaction(() => {
-    for (const { chain } of found.startedAfterAll) recordStart(context, chain, now)
+    for (const chain of found.startedAfterAll) recordStart(context, chain, now)
     for (const { chain, memo } of found.unknown) {
       if (!isKnown(context.store, chain)) adopt(context, chain, memo, now)
     }
@@ -75,7 +75,7 @@ export async function audit(context: AuditContext, since: number): Promise<Audit
   const found = await unknownSince(context, since - VISIBILITY_LAG_MS)
   if (typeof found === 'string') return { kind: 'unknown', detail: found }
   context.transaction(() => {
-    for (const { chain } of found.startedAfterAll) recordStart(context, chain, context.now())
+    for (const chain of found.startedAfterAll) recordStart(context, chain, context.now())
   })
   for (const { chain, row } of found.known) {
     const runsAgain = chain.status === null || (row.runId !== null && chain.runId !== row.runId)
@@ -99,7 +99,7 @@ type Chain = Listed
 interface Found {
   known: { chain: Chain; row: ExecutionRow }[]
   /** That never started, as the rows say: they are from a backup made before an operator approved. */
-  startedAfterAll: { chain: Chain }[]
+  startedAfterAll: Chain[]
   /** With the memo of this coordinator, null for one that it did not admit. */
   unknown: { chain: Chain; memo: Memo | null }[]
 }
@@ -117,7 +117,7 @@ async function unknownSince(context: AuditContext, since: number): Promise<Found
     for (const chain of chains) {
       const row = store.executions.byWorkflowId(chain.workflowId)
       if (row !== null && neverStarted(row) && (await memoOf(context, chain)) !== null) {
-        found.startedAfterAll.push({ chain })
+        found.startedAfterAll.push(chain)
       } else if (row !== null) found.known.push({ chain, row })
       else if (isConcern(context, chain) && !isKnown(store, chain)) {
         found.unknown.push({ chain, memo: await memoOf(context, chain) })
@@ -210,8 +210,7 @@ function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: numbe
       reason: null,
       trigger: null,
     },
-    phase: chain.status === null ? 'running' : 'closed',
-    status: chain.status ?? 'running',
+    ...progressOf(chain, now),
     exclusive: false,
     limits: [],
     central: context.isCentral(workflow),
@@ -221,20 +220,15 @@ function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: numbe
     reopenedAt: null,
     attempts: 1,
     maybeSent: true,
-    nextAt: chain.status === null ? now : null,
-    runId: chain.runId,
     firstRunId: null,
     namespaceId: null,
-    startedAt: chain.startedAt,
-    closedAt: chain.status === null ? null : (chain.closedAt ?? now),
     ending: null,
     cancel: null,
     result: null,
     error: null,
   }
   store.executions.insert(row)
-  // Temporal's clock may be behind this one by as much as is tolerated: it counts as if it were.
-  store.executions.enterWindows(row, Math.min(now, chain.startedAt + CLOCK_TOLERANCE_MS))
+  store.executions.enterWindows(row, countedAt(chain, now))
   log(own === null ? 'error' : 'warn', own === null ? 'started_past_coordinator' : 'imported', {
     workflow_id: chain.workflowId,
     workflow,
@@ -245,6 +239,21 @@ function adopt(context: AuditContext, chain: Chain, own: Memo | null, now: numbe
   if (own === null) store.decisions.countUnadmitted(workflow)
 }
 
+/** How far an execution is, by what Temporal shows. */
+function progressOf(
+  chain: Chain,
+  now: number,
+): Pick<ExecutionRow, 'phase' | 'status' | 'nextAt' | 'runId' | 'startedAt' | 'closedAt'> {
+  const { status, runId, startedAt } = chain
+  if (status === null) return { phase: 'running', status: 'running', nextAt: now, runId, startedAt, closedAt: null }
+  return { phase: 'closed', status, nextAt: null, runId, startedAt, closedAt: chain.closedAt ?? now }
+}
+
+/** Temporal's clock may be behind this one by as much as is tolerated: it counts as if it were. */
+function countedAt({ startedAt }: Chain, now: number): number {
+  return Math.min(now, startedAt + CLOCK_TOLERANCE_MS)
+}
+
 function neverStarted({ phase, startedAt }: ExecutionRow): boolean {
   return startedAt === null && (phase === 'waiting' || phase === 'closed')
 }
@@ -253,24 +262,18 @@ function neverStarted({ phase, startedAt }: ExecutionRow): boolean {
 function recordStart({ store }: AuditContext, chain: Chain, now: number): void {
   const row = store.executions.byWorkflowId(chain.workflowId)
   if (row === null || !neverStarted(row)) return
-  const isOpen = chain.status === null
   const started: ExecutionRow = {
     ...row,
-    phase: isOpen ? 'running' : 'closed',
-    status: chain.status ?? 'running',
+    ...progressOf(chain, now),
     attempts: Math.max(row.attempts, 1),
     maybeSent: true,
-    nextAt: isOpen ? now : null,
-    runId: chain.runId,
-    startedAt: chain.startedAt,
-    closedAt: isOpen ? null : (chain.closedAt ?? now),
     ending: null,
     error: null,
   }
   store.executions.update(started)
   store.drafts.remove(row.id)
   store.escalations.end(row.id, now)
-  store.executions.enterWindows(started, Math.min(now, chain.startedAt + CLOCK_TOLERANCE_MS))
+  store.executions.enterWindows(started, countedAt(chain, now))
   log('warn', 'imported', { workflow_id: chain.workflowId, workflow: row.workflow, status: started.status })
 }
 

@@ -1,9 +1,9 @@
 /** A backup file: a ZIP archive whose last entry lists the others with their digests. */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, mkdirSync } from 'node:fs'
-import { chmod, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { chmod, open, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Readable, type Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { Unzip, type UnzipFile, UnzipInflate, Zip, ZipDeflate } from 'fflate'
 import { z } from 'zod'
@@ -171,8 +171,9 @@ async function addFile(
   const hash = createHash('sha256')
   const entry = new ZipDeflate(name, { level: 6 })
   zip.add(entry)
-  const { size } = await stat(file)
-  for await (const chunk of Readable.from(createReadStream(file, { highWaterMark: CHUNK_BYTES }))) {
+  let size = 0
+  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
+    size += (chunk as Buffer).length
     hash.update(chunk as Buffer)
     entry.push(chunk as Buffer)
     if (output.writableNeedDrain) await new Promise((resolve) => output.once('drain', resolve))
@@ -188,11 +189,4 @@ async function synced(file: string): Promise<void> {
   } finally {
     await handle.close()
   }
-}
-
-/** Whether two files have the same content; false when one is missing. */
-export async function isSameFile(one: string, other: string): Promise<boolean> {
-  const read = (file: string): Promise<Buffer | null> => readFile(file).catch(() => null)
-  const [first, second] = await Promise.all([read(one), read(other)])
-  return first !== null && second !== null && first.equals(second)
 }

@@ -82,9 +82,14 @@ async function saveDatabase(source: string, target: string): Promise<void> {
   try {
     // One file instead of three.
     copy.exec('PRAGMA journal_mode = DELETE')
-    const verdict = Object.values(copy.prepare('PRAGMA quick_check').get() ?? {})
-    if (verdict[0] !== 'ok') throw new CommandError(`${source} is damaged: ${String(verdict[0])}`)
+    checkSound(copy, `${source} is damaged`)
   } finally {
     copy.close()
   }
+}
+
+/** @param message what the verdict is added to. @throws CommandError when SQLite finds a database damaged */
+export function checkSound(database: DatabaseSync, message: string): void {
+  const [verdict] = Object.values(database.prepare('PRAGMA quick_check').get() ?? {})
+  if (verdict !== 'ok') throw new CommandError(`${message}: ${String(verdict)}`)
 }

@@ -1,11 +1,10 @@
 /** The way back from a backup. */
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { CommandError } from '../../process/exit-codes.ts'
 import { UNIQUE_KEYS } from '../workerd.ts'
-import { isSameFile, type Manifest, readArchive } from './archive.ts'
-import { CERTIFICATES, OBJECTS } from './backup.ts'
+import { type Manifest, readArchive } from './archive.ts'
+import { CERTIFICATES, checkSound, OBJECTS } from './backup.ts'
 
 /** How a restore went. */
 export interface Restored {
@@ -48,8 +47,7 @@ export async function restoreCoordinator(data: string, file: string): Promise<Re
 function prepareDatabase(file: string, path: string): void {
   const database = new DatabaseSync(file)
   try {
-    const verdict = Object.values(database.prepare('PRAGMA quick_check').get() ?? {})
-    if (verdict[0] !== 'ok') throw new CommandError(`the backup is damaged: ${path}: ${String(verdict[0])}`)
+    checkSound(database, `the backup is damaged: ${path}`)
     const isLedger = path.startsWith(`${OBJECTS}/${UNIQUE_KEYS.Ledger}/`) && !path.endsWith('/metadata.sqlite')
     if (isLedger) database.exec("DELETE FROM facts WHERE name = 'imported'")
   } finally {
@@ -73,4 +71,11 @@ async function restoreKeys({ files }: Manifest, staging: string, data: string): 
 async function isEmpty(directory: string): Promise<boolean> {
   const entries = await readdir(directory, { withFileTypes: true, recursive: true }).catch(() => [])
   return !entries.some((entry) => entry.isFile())
+}
+
+/** Whether two files have the same content; false when one is missing. */
+async function isSameFile(one: string, other: string): Promise<boolean> {
+  const read = (file: string): Promise<Buffer | null> => readFile(file).catch(() => null)
+  const [first, second] = await Promise.all([read(one), read(other)])
+  return first !== null && second !== null && first.equals(second)
 }

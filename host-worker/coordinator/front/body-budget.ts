@@ -1,6 +1,6 @@
 /**
- * The memory that request bodies may take in all. When it is used up, a body makes way that is still being read, of whoever
- * holds most: so that nobody keeps others out by sending slowly.
+ * The memory that request bodies may take in all. At the limit, an incomplete body of the caller with the most bytes is
+ * evicted, so that nobody keeps others out by sending slowly.
  */
 import type { ServerResponse } from 'node:http'
 
