@@ -262,18 +262,10 @@ function neverStarted({ phase, startedAt }: ExecutionRow): boolean {
 function recordStart({ store }: AuditContext, chain: Chain, now: number): void {
   const row = store.executions.byWorkflowId(chain.workflowId)
   if (row === null || !neverStarted(row)) return
-  const started: ExecutionRow = {
-    ...row,
-    ...progressOf(chain, now),
-    attempts: Math.max(row.attempts, 1),
-    maybeSent: true,
-    ending: null,
-    error: null,
-  }
-  store.executions.update(started)
+  const started: ExecutionRow = { ...row, ...progressOf(chain, now), attempts: Math.max(row.attempts, 1) }
+  if (!store.executions.recordStart(started, countedAt(chain, now))) return
   store.drafts.remove(row.id)
   store.escalations.end(row.id, now)
-  store.executions.enterWindows(started, countedAt(chain, now))
   log('warn', 'imported', { workflow_id: chain.workflowId, workflow: row.workflow, status: started.status })
 }
 

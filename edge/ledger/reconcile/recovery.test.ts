@@ -111,9 +111,24 @@ describe('rows saved before an approval', () => {
       await sql(`INSERT INTO executions (${columns.join(', ')}) VALUES (${values.join(', ')})`)
     }
     expect(await execution(id)).toMatchObject({ status: 'awaiting_approval' })
-    await auditNow()
-    expect(await execution(id)).toMatchObject({ status })
+    for (let audits = 0; audits < 3; audits += 1) await auditNow()
+    expect(await execution(id)).toMatchObject({ status, started_at: expect.any(String) })
+    const [row] = await sql('SELECT started_at, closed_at FROM executions')
+    expect(row).toMatchObject({ closed_at: status === 'completed' ? expect.any(Number) : null })
+    expect(await sql('SELECT scope, count(*) AS count FROM starts GROUP BY scope HAVING count > 1')).toEqual([])
     expect((await start('asked')).body.decision).toMatchObject({ code: 'constraint_denied' })
+  })
+
+  it('restored, the execution fails later → its failure counts', async () => {
+    const { id } = (await start('asked')).body.execution
+    await request('POST', `/v1/executions/${id}/approve`, { reason: 'x' })
+    await sql("UPDATE executions SET phase = 'waiting', status = 'awaiting_approval', open = 0, started_at = NULL")
+    await sql('DELETE FROM starts')
+    await auditNow()
+    temporal.close(id, 'FAILED', 'x')
+    await alarmNow()
+    expect(await execution(id)).toMatchObject({ status: 'failed' })
+    expect((await sql('SELECT * FROM failures')).length).toBeGreaterThan(0)
   })
 
   it('restored, somebody else has started its id → not taken for it', async () => {

@@ -85,7 +85,7 @@ export class ExecutionStore {
     return row === undefined ? null : readRow(COLUMNS, row)
   }
 
-  /** Writes what a step changed. Start and end are written by {@link confirm} and {@link close} only. */
+  /** Writes what a step changed. Start and end are written by {@link confirm}, {@link recordStart} and {@link close} only. */
   update(row: ExecutionRow): void {
     this.#sql.exec(UPDATE_STEP, ...writeRow(COLUMNS, row, STEP), occupies(row.phase) ? 1 : 0, row.id)
   }
@@ -149,6 +149,35 @@ export class ExecutionStore {
     }
     this.#related.drafts.remove(id)
     this.#related.decisions.countClosed(row.workflow, status)
+    return true
+  }
+
+  /**
+   * Records the start, and the end if it has one, of an execution that this ledger took for never started.
+   *
+   * @param at when its start counts
+   * @returns false when its start is known: it counts once
+   */
+  recordStart(row: ExecutionRow, at: number): boolean {
+    const { phase, status, runId, startedAt, closedAt, nextAt, attempts, id } = row
+    const written = this.#sql
+      .exec(
+        `UPDATE executions SET phase = ?, status = ?, run_id = ?, started_at = ?, closed_at = ?, next_at = ?, attempts = ?,
+         open = ?, maybe_sent = 1, ending = NULL, cancel = NULL, error = NULL WHERE id = ? AND started_at IS NULL
+         RETURNING id`,
+        phase,
+        status,
+        runId,
+        startedAt,
+        closedAt,
+        nextAt,
+        attempts,
+        occupies(phase) ? 1 : 0,
+        id,
+      )
+      .toArray().length
+    if (written === 0) return false
+    this.enterWindows(row, at)
     return true
   }
 
