@@ -138,6 +138,8 @@ export const DETECTOR_EVENTS = {
 export const SHARED_EVENTS = {
   config_not_reloaded: 'The changed configuration cannot be used; `detail` says why. The previous one stays in use.',
   config_reloaded: 'The configuration was read again and is in use.',
+  loaded_config_not_written:
+    'The configuration in use could not be noted in the data directory: `resile diff` compares with an older one.',
   reload_result_not_written: 'The outcome of a reload could not be written to the data directory; only the log has it.',
   service_manager_not_told: 'systemd could not be told that the process is ready or lives.',
   compile_cache_unavailable: "Node's compile cache cannot be used; the process takes more memory.",

@@ -80,6 +80,7 @@ interface Outcome extends Daemon {
 
 async function outcomeOf(daemon: Daemon, timeoutMs: number): Promise<Outcome> {
   const before = await readReloadResult(daemon.directory)
+  const signalledAt = new Date().toISOString()
   try {
     kill(daemon.pid, 'SIGHUP')
   } catch {
@@ -88,7 +89,8 @@ async function outcomeOf(daemon: Daemon, timeoutMs: number): Promise<Outcome> {
   const deadline = performance.now() + timeoutMs
   while (performance.now() < deadline) {
     const now = await readReloadResult(daemon.directory)
-    if (now !== null && now.pid === daemon.pid && now.at !== before?.at) return { ...daemon, result: now }
+    if (now !== null && now.pid === daemon.pid && now.at !== before?.at && now.read_at >= signalledAt)
+      return { ...daemon, result: now }
     await sleep(POLL_INTERVAL_MS)
   }
   return { ...daemon, result: null }

@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { log } from '../../shared/log.ts'
 import { loadOrFail } from '../config/load-or-fail.ts'
 import type { Project } from '../config/project.ts'
-import { usage } from '../process/exit-codes.ts'
+import { CommandError, usage } from '../process/exit-codes.ts'
 import { planSource } from '../process/reloadable.ts'
 import { stopSignal } from '../process/stop-signal.ts'
 import { becomeWorker } from '../worker/become-worker.ts'
@@ -59,9 +59,15 @@ function workflowsOf({ workflows }: WorkerOptions): WorkerPlan['workflows'] {
 
 async function bundleOf(options: WorkerOptions, project: Project, data: string): Promise<StoredBundle> {
   if (options.workflowBundle === undefined) {
-    return storedBundle(workflowSources(project), data, ({ type, code, message }) =>
-      log('error', 'workflow_not_bundled', { type, code, detail: message }),
-    )
+    const left: string[] = []
+    const bundle = await storedBundle(workflowSources(project), data, ({ type, code, message }) => {
+      left.push(`${type}: ${message}`)
+      // The plan has stdout to itself.
+      if (!options.printPlan) log('error', 'workflow_not_bundled', { type, code, detail: message })
+    })
+    // A start serves the others; a reload must not take away what is served now.
+    if (options.printPlan && left.length > 0) throw new CommandError(left.join('\n'))
+    return bundle
   }
   return JSON.parse(await readFile(options.workflowBundle, 'utf8')) as StoredBundle
 }

@@ -12,7 +12,7 @@ import { writeLoadedDocument } from './loaded-document.ts'
 import { liveNodes, replayNodes } from './roster-replay.ts'
 import { readSecrets } from './secrets.ts'
 import { frontSocketPath, socketPath, temporalSocketPath } from './socket-path.ts'
-import { TemporalEgress } from './temporal-egress.ts'
+import { TemporalEgress, type TemporalRoute, temporalRoute } from './temporal-egress.ts'
 
 /** A project as a coordinator has read it. */
 export interface ProjectInUse {
@@ -34,6 +34,8 @@ interface BackendOptions {
 interface Running {
   loaded: ProjectInUse
   child: ChildSpec
+  /** Null when workerd reaches Temporal by itself. */
+  route: TemporalRoute | null
 }
 
 /** How soon workerd is started again that did not start, in milliseconds. */
@@ -43,27 +45,27 @@ const RESTART_DELAY_MS = 1000
 export class Backend {
   readonly #options: BackendOptions
   #running: Running
-  #egress: TemporalEgress | null
+  #egress: TemporalEgress | null = null
   /** One replacement at a time. */
   readonly #turns = pLimit(1)
 
-  private constructor(options: BackendOptions, running: Running, egress: TemporalEgress | null) {
+  private constructor(options: BackendOptions, running: Running) {
     this.#options = options
     this.#running = running
-    this.#egress = egress
   }
 
   /** @throws CommandError that names what is missing; ChildStartError */
   static async start(options: BackendOptions, loaded: ProjectInUse): Promise<Backend> {
-    const egress = await startEgress(options.data, loaded.project)
+    const next = await prepare(options, loaded)
+    const backend = new Backend(options, next)
     try {
-      const child = await childOf(options, loaded, egress !== null)
-      await options.supervisor.start(child)
+      await backend.#use(next.route)
+      await options.supervisor.start(next.child)
       await chmod(frontSocketPath(options.data), 0o600)
       await writeLoadedDocument(options.data, loaded.project.document)
-      return new Backend(options, { loaded, child }, egress)
+      return backend
     } catch (error) {
-      await egress?.close()
+      await backend.close()
       throw error
     }
   }
@@ -76,7 +78,8 @@ export class Backend {
   /** Waits for a replacement under way, and for what runs there. */
   async close(): Promise<void> {
     await this.#turns(() => undefined)
-    await this.#egress?.close()
+    await this.#use(null)
+    this.#running.route?.client.close()
   }
 
   /**
@@ -86,41 +89,62 @@ export class Backend {
    */
   async renew(): Promise<void> {
     await this.#turns(async () => {
-      const { loaded } = this.#running
-      const child = await childOf(this.#options, loaded, this.#egress !== null)
+      const { loaded, route } = this.#running
+      const child = await childOf(this.#options, loaded, route !== null)
       await this.#whilePaused(async () => {
-        this.#running = { loaded, child }
+        this.#running = { loaded, child, route }
         await this.#startAgain()
       })
     })
   }
 
   /**
-   * Puts another project in the place of the one that runs.
+   * Puts another project in the place of the one that runs. All that is read is read before anything is stopped.
    *
+   * @param onReplaced called once the new one runs, before the requests go on that waited
    * @throws CommandError that names what can't be read, or ChildStartError: then the old one runs again
    */
-  async replace(loaded: ProjectInUse): Promise<void> {
+  async replace(loaded: ProjectInUse, onReplaced: () => void): Promise<void> {
     await this.#turns(async () => {
       const { supervisor, data } = this.#options
       const old = this.#running
-      const child = await childOf(this.#options, loaded, TemporalEgress.isNeeded(loaded.project.coordinator))
-      await this.#whilePaused(async () => {
-        await this.#egress?.close()
-        this.#egress = null
-        try {
-          this.#egress = await startEgress(data, loaded.project)
-          await supervisor.start(child)
-          this.#running = { loaded, child }
-        } catch (error) {
-          await this.#egress?.close()
-          this.#egress = await startEgress(data, old.loaded.project)
-          await this.#startAgain()
-          throw error
-        }
-      })
-      await writeLoadedDocument(data, loaded.project.document)
+      const next = await prepare(this.#options, loaded)
+      let unused = next.route
+      try {
+        await this.#whilePaused(async () => {
+          try {
+            await this.#use(next.route)
+            await supervisor.start(next.child)
+          } catch (error) {
+            try {
+              await this.#use(old.route)
+            } finally {
+              await this.#startAgain()
+            }
+            throw error
+          }
+          this.#running = next
+          unused = old.route
+          onReplaced()
+        })
+      } finally {
+        unused?.client.close()
+      }
+      // Only `resile diff` needs it.
+      await writeLoadedDocument(data, loaded.project.document).catch((error: unknown) =>
+        log('warn', 'loaded_config_not_written', { detail: messageOf(error) }),
+      )
     })
+  }
+
+  /** Has workerd reach Temporal by a route. What was listening goes on with it. */
+  async #use(route: TemporalRoute | null): Promise<void> {
+    if (route === null) {
+      await this.#egress?.close()
+      this.#egress = null
+    } else if (this.#egress === null) {
+      this.#egress = await TemporalEgress.listen(temporalSocketPath(this.#options.data), route)
+    } else this.#egress.use(route)
   }
 
   async #whilePaused(action: () => Promise<void>): Promise<void> {
@@ -155,8 +179,15 @@ export class Backend {
   }
 }
 
-function startEgress(data: string, { coordinator, dir }: Project): Promise<TemporalEgress | null> {
-  return TemporalEgress.start(temporalSocketPath(data), coordinator, dir)
+/** Reads all that a project needs. @throws CommandError that names what can't be read */
+async function prepare(options: BackendOptions, loaded: ProjectInUse): Promise<Running> {
+  const route = await temporalRoute(loaded.project.coordinator, loaded.project.dir)
+  try {
+    return { loaded, route, child: await childOf(options, loaded, route !== null) }
+  } catch (error) {
+    route?.client.close()
+    throw error
+  }
 }
 
 /** Writes workerd's files, and says how to run it. */

@@ -23,6 +23,7 @@ export async function watchReloads(backend: Backend, front: Front, data: string,
 }
 
 async function reload(backend: Backend, front: Front, data: string): Promise<void> {
+  const readAt = new Date()
   let problems: string[]
   try {
     await front.reload()
@@ -31,7 +32,12 @@ async function reload(backend: Backend, front: Front, data: string): Promise<voi
     problems = [messageOf(error)]
   }
   const { project, at } = backend.loaded
-  await reportReload(data, { problems, hash: project.document.hash, loaded_at: at.toISOString() })
+  await reportReload(data, {
+    read_at: readAt.toISOString(),
+    problems,
+    hash: project.document.hash,
+    loaded_at: at.toISOString(),
+  })
 }
 
 /** @returns why the old configuration is kept, in lines; none when the new one is in use */
@@ -42,14 +48,8 @@ async function apply(backend: Backend, front: Front, data: string): Promise<stri
   try {
     refuseWithoutRules(project)
     refuseMove(old, project)
-    // All files are read before anything is stopped.
-    await front.apply(await frontSettings(project, data))
-    try {
-      await backend.replace({ project, at: new Date() })
-    } catch (error) {
-      await front.apply(await frontSettings(old, data))
-      throw error
-    }
+    const useInFront = await front.prepare(await frontSettings(project, data))
+    await backend.replace({ project, at: new Date() }, useInFront)
     return []
   } catch (error) {
     if (error instanceof ChildStartError) return [`the coordinator does not start with it: ${error.message}`]

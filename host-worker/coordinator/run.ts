@@ -16,6 +16,7 @@ import { reportReady } from '../process/service-manager.ts'
 import { stopSignal, untilAborted } from '../process/stop-signal.ts'
 import { ChildStartError, Supervisor } from '../process/supervisor.ts'
 import { Backend } from './backend.ts'
+import { refuseHalfRestored } from './backup/restore.ts'
 import { Front } from './front/front.ts'
 import { BadTlsFile } from './front/server-tls.ts'
 import { Upstream } from './front/upstream.ts'
@@ -44,6 +45,7 @@ export async function runCoordinator(options: CoordinatorRunOptions): Promise<vo
   const data = resolve(options.data ?? join(options.project, '.resile'))
   const lock = await lockOrFail(data, 'coordinator', project.dir)
   try {
+    await refuseHalfRestored(data)
     await endOrphans(data)
     await serve(project, data, { address, passed }, signal)
   } finally {

@@ -6,9 +6,10 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
+import type { CoordinatorConfig } from '../../shared/config.ts'
 import { testAuthority } from '../../test/support/certificates.ts'
 import { temporaryDirectory } from '../../test/support/files.ts'
-import { TemporalEgress } from './temporal-egress.ts'
+import { TemporalEgress, temporalRoute } from './temporal-egress.ts'
 
 interface Ask {
   status: number
@@ -64,9 +65,9 @@ test('egress: certificate, server name and API key → sent with each request; s
   const http_url = `https://127.0.0.1:${(api.address() as AddressInfo).port}/prefix`
   const named = { ca_file: 'ca.pem', cert_file: 'client.pem', key_file: 'client-key.pem', api_key_file: 'token' }
   const block = { ...temporal, ...named, http_url, server_name: 'temporal.example.org' }
-  const egress = await TemporalEgress.start(socket, { temporal: block }, project)
+  const egress = await listen(socket, block, project)
   onTestFinished(async () => {
-    await egress?.close()
+    await egress.close()
     api.close()
     api.closeAllConnections()
   })
@@ -82,16 +83,22 @@ test('egress: Temporal unreachable → connection closed without an answer', asy
   writeFileSync(join(project, 'token'), 'secret-token', { mode: 0o600 })
   const socket = join(project, 'temporal.sock')
   const block = { ...temporal, http_url: 'https://127.0.0.1:1', api_key_file: 'token' }
-  const egress = await TemporalEgress.start(socket, { temporal: block }, project)
-  onTestFinished(() => egress?.close())
+  const egress = await listen(socket, block, project)
+  onTestFinished(() => egress.close())
   await expect(ask(socket, '/', '')).rejects.toThrow('socket hang up')
 })
 
 test('egress: no credentials → none; file missing → error names it', async () => {
   const project = temporaryDirectory()
-  const socket = join(project, 'temporal.sock')
   const http_url = 'https://127.0.0.1:1'
-  expect(await TemporalEgress.start(socket, { temporal: { ...temporal, http_url } }, project)).toBeNull()
+  expect(await temporalRoute({ temporal: { ...temporal, http_url } }, project)).toBeNull()
   const block = { ...temporal, http_url, ca_file: 'missing.pem' }
-  await expect(TemporalEgress.start(socket, { temporal: block }, project)).rejects.toThrow(/missing\.pem/)
+  await expect(temporalRoute({ temporal: block }, project)).rejects.toThrow(/missing\.pem/)
 })
+
+async function listen(socket: string, block: CoordinatorConfig['temporal'], project: string): Promise<TemporalEgress> {
+  const route = await temporalRoute({ temporal: block }, project)
+  if (route === null) throw new Error('no credentials')
+  onTestFinished(() => route.client.close())
+  return TemporalEgress.listen(socket, route)
+}

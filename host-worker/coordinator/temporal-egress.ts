@@ -16,60 +16,66 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024
 const REQUEST_HEADERS = ['accept', 'content-type'] as const
 const ANSWER_HEADERS = ['content-type', 'date'] as const
 
+/** How Temporal is reached with credentials. */
+export interface TemporalRoute {
+  client: HttpClient
+  url: string
+}
+
+/**
+ * The way to Temporal that a `temporal` block describes.
+ *
+ * @param project where relative paths of files begin
+ * @returns null when the block has no credentials: workerd reaches Temporal by itself
+ * @throws CommandError that names a file which can't be read
+ */
+export async function temporalRoute(
+  { temporal }: Pick<CoordinatorConfig, 'temporal'>,
+  project: string,
+): Promise<TemporalRoute | null> {
+  const { ca_file, cert_file, key_file, api_key_file, server_name: serverName, http_url: url } = temporal
+  const credentials = [ca_file, cert_file, key_file, api_key_file, serverName]
+  if (credentials.every((value) => value === undefined)) return null
+  const files = credentialFilesIn(project, { ca_file, cert_file, key_file, api_key_file })
+  await checkFiles(files)
+  const server = serverName === undefined ? {} : { serverName }
+  return { client: new HttpClient({ url: new URL(url).origin, tls: files, ...server }), url }
+}
+
 /** A listener whose requests are sent to Temporal. */
 export class TemporalEgress {
   readonly #server: Server
-  readonly #client: HttpClient
+  #route: TemporalRoute
 
-  private constructor(server: Server, client: HttpClient) {
-    this.#server = server
-    this.#client = client
-  }
-
-  /** Whether the `temporal` block has credentials. */
-  static isNeeded({ temporal }: Pick<CoordinatorConfig, 'temporal'>): boolean {
-    const { ca_file, cert_file, key_file, api_key_file, server_name } = temporal
-    return [ca_file, cert_file, key_file, api_key_file, server_name].some((value) => value !== undefined)
-  }
-
-  /**
-   * Listens on a unix socket that only this user can open.
-   *
-   * @param project where relative paths of files begin
-   * @returns null when the `temporal` block has no credentials: workerd reaches Temporal by itself
-   * @throws CommandError that names a file which can't be read
-   */
-  static async start(
-    socket: string,
-    { temporal }: Pick<CoordinatorConfig, 'temporal'>,
-    project: string,
-  ): Promise<TemporalEgress | null> {
-    if (!TemporalEgress.isNeeded({ temporal })) return null
-    const { ca_file, cert_file, key_file, api_key_file, server_name: serverName } = temporal
-    const files = credentialFilesIn(project, { ca_file, cert_file, key_file, api_key_file })
-    await checkFiles(files)
-    const client = new HttpClient({
-      url: new URL(temporal.http_url).origin,
-      tls: files,
-      ...(serverName === undefined ? {} : { serverName }),
-    })
-    const server = createServer((incoming, response) => {
+  private constructor(route: TemporalRoute) {
+    this.#route = route
+    this.#server = createServer((incoming, response) => {
+      const { client, url } = this.#route
       forward(client, incoming, response).catch((error: unknown) => {
-        log('warn', 'temporal_unreachable', { url: temporal.http_url, detail: failureOf(error) })
+        log('warn', 'temporal_unreachable', { url, detail: failureOf(error) })
         response.destroy()
       })
     })
-    // Of a coordinator that was killed.
-    await rm(socket, { force: true })
-    await listenPrivately(server, socket)
-    return new TemporalEgress(server, client)
   }
 
-  /** Ends requests in progress too. */
+  /** Listens on a unix socket that only this user can open. */
+  static async listen(socket: string, route: TemporalRoute): Promise<TemporalEgress> {
+    const egress = new TemporalEgress(route)
+    // Of a coordinator that was killed.
+    await rm(socket, { force: true })
+    await listenPrivately(egress.#server, socket)
+    return egress
+  }
+
+  /** Sends requests another way from now on. */
+  use(route: TemporalRoute): void {
+    this.#route = route
+  }
+
+  /** Ends requests in progress too. The client of its route stays open. */
   async close(): Promise<void> {
     const closed = new Promise<void>((done) => this.#server.close(() => done()))
     this.#server.closeAllConnections()
-    this.#client.close()
     await closed
   }
 }

@@ -10,6 +10,8 @@ const RELOAD_FILE = 'reload.json'
 const resultSchema = z.object({
   /** When it was over. */
   at: z.iso.datetime(),
+  /** Changes of files before this time were read. */
+  read_at: z.iso.datetime(),
   /** Of the process that reloaded. */
   pid: z.int().positive(),
   /** Why the old configuration is kept, in lines; none when the new one is in use. */

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf } from '../../shared/log.ts'
 import { onHangup } from './hangups.ts'
 import { PACKAGE_ROOT } from './package-root.ts'
@@ -23,6 +24,9 @@ export const RELOADED = 'reloaded'
 /** The option by which a command prints its plan. */
 const PRINT_PLAN = '--print-plan'
 
+/** How often it is looked whether a run may be ended, in milliseconds. */
+const IDLE_POLL_INTERVAL_MS = 100
+
 /** How long reading the configuration may take, in milliseconds. */
 const READ_TIMEOUT_MS = 120_000
 
@@ -35,8 +39,10 @@ interface Options<Plan> {
   /** Ends the daemon. */
   signal: AbortSignal
   run: Run<Plan>
-  /** Waits until a run may be ended for the next one. */
-  idle?: (signal: AbortSignal) => Promise<void>
+  /** Why a plan can't be run by without a restart; null if it can. */
+  refusal?: (next: Plan, current: Plan) => string | null
+  /** Whether a run may be ended for the next one. */
+  isIdle?: () => boolean
 }
 
 /** This command, as a daemon runs it again. */
@@ -52,7 +58,7 @@ export function planSource(): PlanSource {
  */
 export async function runReloadable<Plan extends { source: PlanSource }>(
   first: Plan,
-  { data, signal, run, idle }: Options<Plan>,
+  { data, signal, run, refusal = () => null, isIdle = () => true }: Options<Plan>,
 ): Promise<void> {
   let current = { plan: first, loadedAt: new Date() }
   /** What to return to when the next one can't be run by; null once it runs. */
@@ -60,23 +66,32 @@ export async function runReloadable<Plan extends { source: PlanSource }>(
   let next: typeof current | null = null
   let swap = new AbortController()
   let swapped = Promise.withResolvers<void>()
+  let readAt = new Date()
   const report = (...problems: string[]): Promise<void> => {
     const { plan, loadedAt } = current
-    return reportReload(data, { problems, hash: hashOf(plan), loaded_at: loadedAt.toISOString() })
+    const times = { read_at: readAt.toISOString(), loaded_at: loadedAt.toISOString() }
+    return reportReload(data, { problems, hash: hashOf(plan), ...times })
   }
   const reload = async (): Promise<void> => {
-    if (signal.aborted) return
     const { source } = current.plan
-    const answer = await readPlan<Plan>(source)
-    if ('problems' in answer) return report(...answer.problems)
-    const loadedAt = new Date()
-    if (hashOf(answer.plan) === hashOf(current.plan)) {
-      current = { ...current, loadedAt }
-      return report()
+    for (;;) {
+      readAt = new Date()
+      const answer = await readPlan<Plan>(source)
+      if (signal.aborted) return
+      if ('problems' in answer) return report(...answer.problems)
+      const refused = refusal(answer.plan, current.plan)
+      if (refused !== null) return report(refused)
+      const loadedAt = new Date()
+      if (hashOf(answer.plan) === hashOf(current.plan)) {
+        current = { ...current, loadedAt }
+        return report()
+      }
+      next = { plan: { ...answer.plan, source }, loadedAt }
+      if (isIdle()) break
+      // The files may have changed again by then: a mistake that was taken back must not be applied.
+      next = null
+      while (!isIdle() && !signal.aborted) await sleep(IDLE_POLL_INTERVAL_MS)
     }
-    await idle?.(signal)
-    if (signal.aborted) return
-    next = { plan: { ...answer.plan, source }, loadedAt }
     swapped = Promise.withResolvers()
     swap.abort(RELOADED)
     await swapped.promise

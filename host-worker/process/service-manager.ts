@@ -11,25 +11,37 @@ import { log, messageOf } from '../../shared/log.ts'
 
 const run = promisify(execFile)
 const TIMEOUT_MS = 10_000
+/** A host may be too busy to start a process: one that is not heard of would be ended for it. */
+const RETRY_DELAY_MS = 2000
 
 /** Says that the daemon is ready, and from then on that it lives, until it is stopped. Does nothing without systemd. */
 export function reportReady(signal: AbortSignal): void {
   if (process.env['NOTIFY_SOCKET'] === undefined) return
-  report(signal).catch((error: unknown) => log('warn', 'service_manager_not_told', { detail: messageOf(error) }))
+  void report(signal)
 }
 
 async function report(signal: AbortSignal): Promise<void> {
-  await notify('--ready')
+  await notify('--ready', signal)
   const interval = watchdogInterval(process.env)
   while (!signal.aborted) {
     await sleep(interval ?? 2 ** 31 - 1, undefined, { signal, ref: false }).catch(() => undefined)
-    if (!signal.aborted && interval !== null) await notify('WATCHDOG=1')
+    if (!signal.aborted && interval !== null) await notify('WATCHDOG=1', signal)
   }
-  await notify('STOPPING=1')
+  await notify('STOPPING=1', signal)
 }
 
-async function notify(state: string): Promise<void> {
-  await run('systemd-notify', [state], { timeout: TIMEOUT_MS })
+/** Tells systemd something, again and again until it knows; only once while the daemon stops. */
+async function notify(state: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      await run('systemd-notify', [state], { timeout: TIMEOUT_MS })
+      return
+    } catch (error) {
+      log('warn', 'service_manager_not_told', { state, detail: messageOf(error) })
+    }
+    if (signal.aborted) return
+    await sleep(RETRY_DELAY_MS, undefined, { signal, ref: false }).catch(() => undefined)
+  }
 }
 
 /** How often systemd has to be told, in milliseconds: twice in its time. Null when it does not wait for that. */

@@ -2,7 +2,6 @@
  * A worker's own program: does what its plan says. It loads neither the readers of configuration files nor the bundler,
  * so that an idle worker costs its host little.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { EventName } from '../../shared/events.ts'
 import { log, messageOf } from '../../shared/log.ts'
 import { takePlan } from '../process/become.ts'
@@ -17,9 +16,6 @@ import type { WorkerPlan } from './worker-run.ts'
 
 /** From the order to stop until the process ends whatever still holds it, in milliseconds. */
 const MAX_DRAIN_MS = 14_000
-
-/** How often it is looked whether nothing runs, in milliseconds. */
-const IDLE_POLL_INTERVAL_MS = 100
 
 const activities = { running: 0 }
 
@@ -42,7 +38,7 @@ async function main(file: string | undefined): Promise<void> {
   try {
     // One that keeps nothing on the host can't get in another's way, and may not write a lock.
     if (plan.activities) await lockOrFail(plan.data, `worker of ${node}`, plan.directory)
-    if (plan.activities) await runReloadable(plan, { data: plan.data, signal, run: serve, idle })
+    if (plan.activities) await runReloadable(plan, { data: plan.data, signal, run: serve, refusal, isIdle })
     else await serveConfined(plan, signal)
   } catch (error) {
     if (error instanceof CommandError) {
@@ -71,8 +67,13 @@ async function serveConfined(plan: WorkerPlan, signal: AbortSignal): Promise<voi
 }
 
 /** What an activity does on the host must not be broken off for another configuration. */
-async function idle(signal: AbortSignal): Promise<void> {
-  while (activities.running > 0 && !signal.aborted) await sleep(IDLE_POLL_INTERVAL_MS)
+function isIdle(): boolean {
+  return activities.running === 0
+}
+
+/** Another node's data would have to be locked, and this one's worker to be drained. */
+function refusal(next: WorkerPlan, current: WorkerPlan): string | null {
+  return next.data === current.data ? null : 'node or datacenter has changed, which needs a restart'
 }
 
 function fail(event: EventName, node: string, detail: string): never {

@@ -1,5 +1,5 @@
 /** `resile reload`: all three roles take other files as a whole, or keep what they have and say why. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { atEnd } from '../support/cleanup.ts'
@@ -98,6 +98,28 @@ describe('coordinator', () => {
       code: 1,
       outcome: { items: [{ role: 'coordinator', result: { problems: [expect.stringContaining('needs a restart')] } }] },
     })
+  })
+
+  test("Temporal's credentials gone, the new ones too → kept as it was, and still serves", async () => {
+    const withKey = (file: string) =>
+      openCoordinatorHcl({ ...temporal, httpUrl: 'https://127.0.0.1:1' }).replace(
+        'temporal {',
+        `temporal {\n      api_key_file = "${file}"`,
+      )
+    const dir = writeProject({ 'coordinator.hcl': withKey('old-key'), ...napping('nap', datacenter) })
+    writeFileSync(join(dir, 'old-key'), 'secret', { mode: 0o600 })
+    const keyed = await startCoordinator({ project: dir })
+    const nodes = async () => (await keyed.call('/v1/nodes')).status
+    rmSync(join(dir, 'old-key'))
+    writeFileSync(join(dir, 'coordinator.hcl'), withKey('missing-key'))
+    expect(await reload(keyed.data)).toMatchObject({
+      code: 1,
+      outcome: { items: [{ result: { problems: [expect.stringContaining('missing-key')] } }] },
+    })
+    expect(await nodes()).toBe(200)
+    writeFileSync(join(dir, 'missing-key'), 'secret', { mode: 0o600 })
+    expect(await reload(keyed.data)).toMatchObject({ code: 0 })
+    expect(await nodes()).toBe(200)
   })
 
   test('limit raised → a detector that waits triggers within 30 s', async () => {
@@ -203,6 +225,17 @@ describe('worker', () => {
       outcome: { items: [{ result: { problems: expect.arrayContaining([expect.stringContaining('worker.hcl')]) } }] },
     })
     write('worker.hcl', commands('new', note))
+  })
+
+  test('another node → kept, with the reason', async () => {
+    const pid = holder(join(workerData, 'workers/dc1/web-1'))
+    write('worker.hcl', commands('new', note).replace('node = "web-1"', 'node = "web-2"'))
+    const { code, outcome } = await reload(workerData)
+    write('worker.hcl', commands('new', note))
+    expect({ code, outcome }).toMatchObject({
+      code: 1,
+      outcome: { items: [{ pid, result: { problems: [expect.stringContaining('needs a restart')] } }] },
+    })
   })
 
   test('files that it can not run by → kept, with the reason, and it works on', async () => {

@@ -114,7 +114,7 @@ describe('rows saved before an approval', () => {
     for (let audits = 0; audits < 3; audits += 1) await auditNow()
     expect(await execution(id)).toMatchObject({ status, started_at: expect.any(String) })
     const [row] = await sql('SELECT started_at, closed_at FROM executions')
-    expect(row).toMatchObject({ closed_at: status === 'completed' ? expect.any(Number) : null })
+    expect(row?.['closed_at'] !== null).toBe(status === 'completed')
     expect(await sql('SELECT scope, count(*) AS count FROM starts GROUP BY scope HAVING count > 1')).toEqual([])
     expect((await start('asked')).body.decision).toMatchObject({ code: 'constraint_denied' })
   })

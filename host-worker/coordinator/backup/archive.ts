@@ -1,22 +1,22 @@
-/** A backup file: a ZIP archive whose last entry lists the others with their digests. */
+/** A backup file: a gzipped tar archive whose last entry lists the others with their digests. */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream, mkdirSync } from 'node:fs'
-import { chmod, open, rename, rm } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Writable } from 'node:stream'
-import { finished } from 'node:stream/promises'
-import { Unzip, type UnzipFile, UnzipInflate, Zip, ZipDeflate } from 'fflate'
+import { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { create, list, type ReadEntry } from 'tar'
 import { z } from 'zod'
 import { CommandError } from '../../process/exit-codes.ts'
 
 /** Version of what is in the file; a newer one is refused. */
 const FORMAT = 1
 const MANIFEST = 'manifest.json'
-const CHUNK_BYTES = 256 * 1024
+const MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 
 /** Whether a name leads to a file below a directory. */
 function isPath(name: string): boolean {
-  return /^(?:[\w@.-]+\/)*[\w@.-]+$/.test(name) && !name.split('/').includes('..')
+  return name.split('/').every((part) => !['', '.', '..'].includes(part)) && !/[\\\p{Cc}]/u.test(name)
 }
 
 const manifestSchema = z.strictObject({
@@ -31,9 +31,17 @@ const manifestSchema = z.strictObject({
 /** What a backup says of itself. */
 export type Manifest = z.output<typeof manifestSchema>
 
+/** What is known of a file's content. */
+interface Facts {
+  size: number
+  sha256: string
+}
+
 /**
- * Writes an archive of files that are in a directory, for its user alone, and then reads it again to see that it is whole.
+ * Writes an archive of files that are in a directory, and then reads it again to see that it is whole.
  *
+ * @param file is made; must not be there
+ * @param directory a manifest is added to it
  * @param paths relative to the directory
  * @throws CommandError when it can't be read as it was written
  */
@@ -43,28 +51,21 @@ export async function writeArchive(
   paths: readonly string[],
   version: string,
 ): Promise<Manifest> {
-  const unfinished = `${file}.unfinished`
-  const output = createWriteStream(unfinished, { mode: 0o600 })
-  try {
-    const zip = new Zip()
-    const written = pipeZip(zip, output)
-    const files: Manifest['files'] = []
-    for (const path of paths) files.push({ path, ...(await addFile(zip, output, join(directory, path), path)) })
-    const manifest: Manifest = { format: FORMAT, version, created_at: new Date().toISOString(), files }
-    const entry = new ZipDeflate(MANIFEST)
-    zip.add(entry)
-    entry.push(Buffer.from(JSON.stringify(manifest, null, 2)), true)
-    zip.end()
-    await written
-    await chmod(unfinished, 0o600)
-    await synced(unfinished)
-    await readArchive(unfinished, null)
-    await rename(unfinished, file)
-    return manifest
-  } finally {
-    output.destroy()
-    await rm(unfinished, { force: true })
-  }
+  const odd = paths.find((path) => !isPath(path))
+  if (odd !== undefined) throw new CommandError(`a file can't be saved by its name: ${JSON.stringify(odd)}`)
+  const files: Manifest['files'] = []
+  for (const path of paths) files.push({ path, ...(await factsOf(createReadStream(join(directory, path)))) })
+  const manifest: Manifest = { format: FORMAT, version, created_at: new Date().toISOString(), files }
+  await writeFile(join(directory, MANIFEST), JSON.stringify(manifest, null, 2), { mode: 0o600, flag: 'wx' })
+  const archive = create({ cwd: directory, gzip: true, portable: true, strict: true }, [
+    // Not one of the lists of files that tar reads after an @.
+    ...paths.map((path) => `./${path}`),
+    MANIFEST,
+  ])
+  await pipeline(archive, createWriteStream(file, { mode: 0o600, flags: 'wx' }))
+  await synced(file)
+  await readArchive(file, null)
+  return manifest
 }
 
 /**
@@ -74,31 +75,31 @@ export async function writeArchive(
  * @throws CommandError when it is none, is damaged, or was written by a newer version
  */
 export async function readArchive(file: string, directory: string | null): Promise<Manifest> {
-  const found = new Map<string, { size: number; sha256: string }>()
-  let manifestText = ''
+  const found = new Map<string, Facts>()
+  const manifestText: Buffer[] = []
+  const failures: unknown[] = []
   const entries: Promise<void>[] = []
-  const ended = new AbortController()
-  const unzip = new Unzip((entry) => {
+  const onReadEntry = (entry: ReadEntry): void => {
+    const reading = readEntry(entry, directory, manifestText).then(({ name, ...facts }) => {
+      found.set(name, facts)
+    })
     entries.push(
-      readEntry(entry, directory, ended.signal).then(({ text, ...facts }) => {
-        if (entry.name === MANIFEST) manifestText = text
-        else found.set(entry.name, facts)
+      reading.catch((error: unknown) => {
+        failures.push(error)
+        entry.resume()
       }),
     )
-  })
-  unzip.register(UnzipInflate)
+  }
   try {
-    for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) unzip.push(chunk as Buffer)
-    unzip.push(new Uint8Array(0), true)
-    ended.abort()
+    await list({ file, strict: true, onReadEntry })
     await Promise.all(entries)
+    if (failures.length > 0) throw failures[0]
   } catch (error) {
-    if (error instanceof CommandError) throw error
     throw new CommandError(
       `${file} can't be read as a backup: ${error instanceof Error ? error.message : String(error)}`,
     )
   }
-  const manifest = parseManifest(file, manifestText)
+  const manifest = parseManifest(file, Buffer.concat(manifestText).toString('utf8'))
   for (const { path, size, sha256 } of manifest.files) {
     const facts = found.get(path)
     if (facts?.size !== size || facts.sha256 !== sha256) throw new CommandError(`${file} is damaged: ${path}`)
@@ -108,77 +109,59 @@ export async function readArchive(file: string, directory: string | null): Promi
 
 function parseManifest(file: string, text: string): Manifest {
   if (text === '') throw new CommandError(`${file} is no backup, or not all of one: it has no ${MANIFEST}`)
-  const document: unknown = JSON.parse(text)
-  const { format } = z.looseObject({ format: z.int() }).parse(document)
-  if (format > FORMAT) {
+  let document: unknown
+  try {
+    document = JSON.parse(text)
+  } catch {
+    throw new CommandError(`${file} is damaged: ${MANIFEST}`)
+  }
+  const { data: head } = z.looseObject({ format: z.int() }).safeParse(document)
+  if (head !== undefined && head.format > FORMAT) {
     throw new CommandError(
-      `${file} was written by a newer version of Resile (format ${format}; this one reads ${FORMAT})`,
+      `${file} was written by a newer version of Resile (format ${head.format}; this one reads ${FORMAT})`,
     )
   }
-  return manifestSchema.parse(document)
+  const manifest = manifestSchema.safeParse(document)
+  if (!manifest.success) throw new CommandError(`${file} is damaged: ${MANIFEST}`)
+  return manifest.data
 }
 
-/** One entry's content: written, digested, and the manifest's kept. Only names that a backup has are written. */
+/** One entry's content: written, digested, and the manifest's kept. Only files with names that a backup has are written. */
 async function readEntry(
-  entry: UnzipFile,
+  entry: ReadEntry,
   directory: string | null,
-  ended: AbortSignal,
-): Promise<{ size: number; sha256: string; text: string }> {
-  const hash = createHash('sha256')
-  const parts: Buffer[] = []
-  let size = 0
-  const isManifest = entry.name === MANIFEST
-  if (!isPath(entry.name)) throw new Error(`an entry is called ${JSON.stringify(entry.name)}`)
-  const path = directory === null || isManifest ? null : join(directory, entry.name)
-  if (path !== null) mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-  const output = path === null ? null : createWriteStream(path, { mode: 0o600 })
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  ended.addEventListener('abort', () => reject(new Error(`it ends within ${entry.name}`)), { once: true })
-  entry.ondata = (error, data, isLast) => {
-    if (error !== null) return reject(error)
-    hash.update(data)
-    size += data.length
-    if (isManifest) parts.push(Buffer.from(data))
-    output?.write(data)
-    if (isLast) resolve()
+  manifestText: Buffer[],
+): Promise<Facts & { name: string }> {
+  const name = entry.path.replace(/^\.\//, '')
+  if (!isPath(name) || entry.type !== 'File') throw new Error(`an entry is called ${JSON.stringify(entry.path)}`)
+  if (name === MANIFEST) {
+    if (entry.size > MAX_MANIFEST_BYTES) throw new Error(`${MANIFEST} is too large`)
+    const kept = new Writable({
+      write(chunk: Buffer, _, done) {
+        manifestText.push(chunk)
+        done()
+      },
+    })
+    return { name, ...(await factsOf(entry, kept)) }
   }
-  entry.start()
-  await promise
-  if (output !== null) {
-    output.end()
-    await finished(output)
-  }
-  return { size, sha256: hash.digest('hex'), text: Buffer.concat(parts).toString('utf8') }
+  if (directory === null) return { name, ...(await factsOf(entry)) }
+  const path = join(directory, name)
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  return { name, ...(await factsOf(entry, createWriteStream(path, { mode: 0o600, flags: 'wx' }))) }
 }
 
-function pipeZip(zip: Zip, output: Writable): Promise<void> {
-  return new Promise((resolve, reject) => {
-    output.once('error', reject)
-    zip.ondata = (error, data, isLast) => {
-      if (error !== null) return reject(error)
-      output.write(data)
-      if (isLast) output.end(() => resolve())
+/** Reads all of a stream. @param output gets a copy */
+async function factsOf(input: AsyncIterable<Buffer>, output?: Writable): Promise<Facts> {
+  const hash = createHash('sha256')
+  let size = 0
+  const count = async function* (source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of source) {
+      hash.update(chunk)
+      size += chunk.length
+      yield chunk
     }
-  })
-}
-
-async function addFile(
-  zip: Zip,
-  output: Writable,
-  file: string,
-  name: string,
-): Promise<{ size: number; sha256: string }> {
-  const hash = createHash('sha256')
-  const entry = new ZipDeflate(name, { level: 6 })
-  zip.add(entry)
-  let size = 0
-  for await (const chunk of createReadStream(file, { highWaterMark: CHUNK_BYTES })) {
-    size += (chunk as Buffer).length
-    hash.update(chunk as Buffer)
-    entry.push(chunk as Buffer)
-    if (output.writableNeedDrain) await new Promise((resolve) => output.once('drain', resolve))
   }
-  entry.push(new Uint8Array(0), true)
+  await pipeline(input, count, output ?? new Writable({ write: (_, __, done) => done() }))
   return { size, sha256: hash.digest('hex') }
 }
 

@@ -1,10 +1,11 @@
 /** A backup of a coordinator while it runs. */
-import { cp, mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
+import { cp, link, mkdir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
 import { CommandError } from '../../process/exit-codes.ts'
 import { UNIQUE_KEYS } from '../workerd.ts'
 import { type Manifest, writeArchive } from './archive.ts'
+import { withStaging } from './staging.ts'
 
 /** Where workerd keeps the Durable Objects, relative to the data directory. */
 export const OBJECTS = 'coordinator/objects'
@@ -34,8 +35,7 @@ export async function saveCoordinator(
   const databases = await databasesOf(data)
   if (databases.length === 0) throw new CommandError(`no coordinator has run with the data in ${data}`)
   // Beside the backup: there is room for it there.
-  const staging = await mkdtemp(join(dirname(file), '.resile-backup-'))
-  try {
+  return withStaging(dirname(file), '.resile-backup-', async (staging) => {
     for (const [index, path] of databases.entries()) {
       await mkdir(dirname(join(staging, path)), { recursive: true })
       await saveDatabase(join(data, path), join(staging, path))
@@ -43,9 +43,20 @@ export async function saveCoordinator(
     }
     const keys = await filesIn(join(data, CERTIFICATES), CERTIFICATES)
     if (keys.length > 0) await cp(join(data, CERTIFICATES), join(staging, CERTIFICATES), { recursive: true })
-    return await writeArchive(file, staging, [...databases, ...keys], version)
-  } finally {
-    await rm(staging, { recursive: true, force: true })
+    const written = join(staging, 'backup')
+    const manifest = await writeArchive(written, staging, [...databases, ...keys], version)
+    await publish(written, file)
+    return manifest
+  })
+}
+
+/** Unlike a rename, a link replaces no file, nor follows one that somebody has put there. */
+async function publish(written: string, file: string): Promise<void> {
+  try {
+    await link(written, file)
+  } catch (error) {
+    const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    throw isThere ? new CommandError(`${file} is there already`) : error
   }
 }
 
@@ -74,7 +85,8 @@ async function filesIn(directory: string, name: string): Promise<string[]> {
 async function saveDatabase(source: string, target: string): Promise<void> {
   const database = new DatabaseSync(source, { readOnly: true, timeout: 30_000 })
   try {
-    await copyDatabase(database, target)
+    // All pages in one step: between steps another process may write, and then SQLite begins again.
+    await copyDatabase(database, target, { rate: 2 ** 31 - 1 })
   } finally {
     database.close()
   }

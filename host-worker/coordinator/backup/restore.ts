@@ -1,10 +1,16 @@
 /** The way back from a backup. */
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { renameSync } from 'node:fs'
+import { chmod, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { CommandError } from '../../process/exit-codes.ts'
 import { UNIQUE_KEYS } from '../workerd.ts'
 import { type Manifest, readArchive } from './archive.ts'
 import { CERTIFICATES, checkSound, OBJECTS } from './backup.ts'
+import { withStaging } from './staging.ts'
+
+/** What the directories are called in which a restore is prepared. */
+const PREFIX = '.restoring-'
 
 /** How a restore went. */
 export interface Restored {
@@ -23,8 +29,7 @@ export interface Restored {
  * @throws CommandError when the backup is none, or damaged; then nothing has changed
  */
 export async function restoreCoordinator(data: string, file: string): Promise<Restored> {
-  const staging = await mkdtemp(join(data, '.restoring-'))
-  try {
+  return withStaging(data, PREFIX, async (staging) => {
     const manifest = await readArchive(file, staging)
     for (const { path } of manifest.files) {
       if (path.endsWith('.sqlite')) prepareDatabase(join(staging, path), path)
@@ -34,13 +39,30 @@ export async function restoreCoordinator(data: string, file: string): Promise<Re
       ? null
       : `${objects}.before-${new Date().toISOString().replaceAll(':', '')}`
     await mkdir(dirname(objects), { recursive: true, mode: 0o700 })
+    // Before the ledgers: without its key a coordinator would make another one, and not know its own executions.
+    const kept = await restoreKeys(manifest, staging, data)
     if (movedTo === null) await rm(objects, { recursive: true, force: true })
-    else await rename(objects, movedTo)
-    await rename(join(staging, OBJECTS), objects)
-    return { manifest, movedTo, kept: await restoreKeys(manifest, staging, data) }
-  } finally {
-    await rm(staging, { recursive: true, force: true })
-  }
+    // No signal may come between the two.
+    else renameSync(objects, movedTo)
+    renameSync(join(staging, OBJECTS), objects)
+    return { manifest, movedTo, kept }
+  })
+}
+
+/**
+ * Refuses data whose ledgers a restore has moved aside and not replaced: a coordinator would begin without freezes, limits
+ * and approvals.
+ *
+ * @throws CommandError that says what to do
+ */
+export async function refuseHalfRestored(data: string): Promise<void> {
+  const names = await readdir(data).catch(() => [])
+  const hasObjects = (await stat(join(data, OBJECTS)).catch(() => null)) !== null
+  const left = names.find((name) => name.startsWith(PREFIX))
+  if (hasObjects || left === undefined) return
+  throw new CommandError(
+    `a restore was broken off in ${data}: run \`resile restore\` again, or delete ${join(data, left)} to begin without data`,
+  )
 }
 
 /** Checks a database; a ledger has to import again before it admits anything. */

@@ -99,3 +99,15 @@ test('connections: anonymous of many networks, all busy → the oldest of the ne
   expect(ended).toEqual([most[0]])
   expect(ended).not.toContain(newest)
 })
+
+test('connections: all busy and verified → bare TCP connections end none of them', () => {
+  const { connections, ended, open, accept } = listener()
+  const verified = Array.from({ length: 11 }, (_, index) => open('10.0.0.1', `caller ${index}`))
+  for (const key of verified) connections.count(key, 1)
+  for (let index = 0; index < 9; index += 1) accept(`10.1.${index}.1`)
+  expect(ended.filter((key) => verified.includes(key))).toEqual([])
+  expect(ended).toHaveLength(8)
+  const operator = accept('10.2.0.1')
+  connections.opened(operator, 'operator')
+  expect(ended).not.toContain(operator)
+})

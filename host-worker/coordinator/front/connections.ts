@@ -38,8 +38,8 @@ interface Entry {
 
 /**
  * The connections of one listener; `Key` tells one from another. When one holder has too many, the oldest of them that is idle
- * makes way; when all are busy, the new one does. When there are too many in all, the oldest that is idle of who has most does,
- * the anonymous before the verified; when all are busy, the oldest of who has most.
+ * makes way; when all are busy, the new one does. When there are too many in all, the oldest that is idle of who has most does:
+ * first of the anonymous, busy ones too, then of handshakes, then of the verified. A busy verified one never does.
  */
 export class Connections<Key> {
   readonly #limits: ConnectionLimits
@@ -109,7 +109,9 @@ export class Connections<Key> {
   #boundAll(newest: Key): void {
     const { handshake, anonymous, verified } = this.#entries
     if (handshake.size + anonymous.size + verified.size <= this.#limits.all) return
-    this.#end(this.#ofHeaviest(anonymous, newest) ?? this.#ofHeaviest(verified, newest) ?? newest)
+    const victim =
+      this.#ofHeaviest(anonymous, newest) ?? this.#ofHeaviest(handshake, newest) ?? this.#idleOfHeaviest(verified)
+    this.#end(victim ?? newest)
   }
 
   /** Keeps at most `limit` of the connections of one holder. */
@@ -127,18 +129,11 @@ export class Connections<Key> {
 
   /** The oldest connection of the certificate or the network that has most, of those that are idle if there are any. */
   #ofHeaviest(entries: Map<Key, Entry>, newest: Key): Key | undefined {
-    const numbers = new Map<string, number>()
-    for (const entry of entries.values()) numbers.set(holderOf(entry), (numbers.get(holderOf(entry)) ?? 0) + 1)
-    const oldestOfMost = (counts: (entry: Entry) => boolean): Key | undefined => {
-      let found: Key | undefined
-      let most = 0
-      for (const [key, entry] of entries) {
-        const number = numbers.get(holderOf(entry)) ?? 0
-        if (number > most && key !== newest && counts(entry)) [found, most] = [key, number]
-      }
-      return found
-    }
-    return oldestOfMost(({ requests }) => requests === 0) ?? oldestOfMost(() => true)
+    return this.#idleOfHeaviest(entries, newest) ?? oldestOfHeaviest(entries, (key) => key !== newest)
+  }
+
+  #idleOfHeaviest(entries: Map<Key, Entry>, newest?: Key): Key | undefined {
+    return oldestOfHeaviest(entries, (key, { requests }) => requests === 0 && key !== newest)
   }
 
   #find(key: Key): Entry | undefined {
@@ -151,6 +146,19 @@ export class Connections<Key> {
     this.closed(key)
     entry?.end()
   }
+}
+
+/** The oldest of those that count, of the holder that has most connections. */
+function oldestOfHeaviest<Key>(entries: Map<Key, Entry>, counts: (key: Key, entry: Entry) => boolean): Key | undefined {
+  const numbers = new Map<string, number>()
+  for (const entry of entries.values()) numbers.set(holderOf(entry), (numbers.get(holderOf(entry)) ?? 0) + 1)
+  let found: Key | undefined
+  let most = 0
+  for (const [key, entry] of entries) {
+    const number = numbers.get(holderOf(entry)) ?? 0
+    if (number > most && counts(key, entry)) [found, most] = [key, number]
+  }
+  return found
 }
 
 function holderOf({ fingerprint, network }: Entry): string {

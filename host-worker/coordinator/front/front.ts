@@ -142,14 +142,18 @@ export class Front {
   }
 
   /**
-   * Takes other files of certificates and another rule for bodies, or keeps what it has.
+   * Reads other certificates, to be used with another rule for bodies.
    *
    * @param options whether there is TLS can't change
+   * @returns takes them from then on
    * @throws BadTlsFile
    */
-  async apply({ tls: files, bodies }: Pick<FrontOptions, 'tls' | 'bodies'>): Promise<void> {
-    if (files !== null && this.#tls !== null) this.#use(await readServerTls(files))
-    this.#options = { ...this.#options, tls: files, bodies }
+  async prepare({ tls: files, bodies }: Pick<FrontOptions, 'tls' | 'bodies'>): Promise<() => void> {
+    const tls = files === null || this.#tls === null ? null : await readServerTls(files)
+    return () => {
+      if (tls !== null) this.#use(tls)
+      this.#options = { ...this.#options, tls: files, bodies }
+    }
   }
 
   /** Reads the certificates again. New connections use them; what was verified is judged by them from now on. */

@@ -82,8 +82,13 @@ describe('head of a request', () => {
 describe('body of a request', () => {
   let last: WholeRequest | Error | undefined
   let hasRoom = true
+  let taken = 0
+  const take = (bytes: number): boolean => {
+    taken += bytes
+    return hasRoom
+  }
   const server = createServer((incoming, response) => {
-    readRequest(incoming, readHead(incoming, 'x-cf'), { take: () => hasRoom, complete: () => undefined }).then(
+    readRequest(incoming, readHead(incoming, 'x-cf'), { take, complete: () => undefined }).then(
       (request) => {
         last = request
         response.end()
@@ -114,6 +119,16 @@ describe('body of a request', () => {
     const chunked = await send(['Transfer-Encoding: chunked'], '3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n')
     expect(chunked).toMatchObject({ headers, body: Buffer.from('abcde') })
     expect(await send(['Content-Length: 5'], 'abcde')).toMatchObject({ headers, body: Buffer.from('abcde') })
+  })
+
+  it('many small chunks → all the memory that they take is counted', async () => {
+    taken = 0
+    const text = 'x'.repeat(5000)
+    const answer = await send(['Transfer-Encoding: chunked'], `${'1\r\nx\r\n'.repeat(5000)}0\r\n\r\n`)
+    expect(answer).toMatchObject({ body: Buffer.from(text) })
+    if (answer === undefined || answer instanceof Error) throw new Error('refused')
+    expect(answer.body.buffer.byteLength).toBe(taken)
+    expect(taken).toBeLessThan(2 * text.length)
   })
 
   it('over the limit → read and dropped', async () => {

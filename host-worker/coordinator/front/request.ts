@@ -20,6 +20,8 @@ export interface WholeRequest {
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 /** How long the rest of a larger one may take to come before it is refused; milliseconds. */
 const DROP_TIMEOUT_MS = 2000
+/** Bytes that a body takes at least, however little has come of it. */
+const MIN_BODY_CAPACITY = 1024
 /** Headers that apply to one connection only (RFC 9110, section 7.6.1), and those that are written again. */
 const NOT_PASSED_ON = new Set([
   'connection',
@@ -151,13 +153,14 @@ function refuseOddPath(url: string): void {
  */
 function readBody(incoming: IncomingMessage, limit: number, account: BodyAccount): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
+    // One buffer: a list of chunks would take some hundred bytes for each of one byte.
+    let room = Buffer.alloc(0)
     let size = 0
     let dropping: NodeJS.Timeout | undefined
     let refusal = new Refusal(413, 'too_large', 'Content Too Large', `the request body is over ${limit / 1024} KiB`)
     const refuse = (): void => reject(refusal)
     const drop = (): void => {
-      chunks.length = 0
+      room = Buffer.alloc(0)
       dropping ??= setTimeout(refuse, DROP_TIMEOUT_MS)
     }
     const evict = (): void => {
@@ -166,16 +169,21 @@ function readBody(incoming: IncomingMessage, limit: number, account: BodyAccount
     }
     if (Number(incoming.headers['content-length'] ?? 0) > limit) drop()
     incoming.on('data', (chunk: Buffer) => {
-      size += chunk.length
       if (dropping !== undefined) return
-      if (size > limit) drop()
-      else if (account.take(chunk.length, evict)) chunks.push(chunk)
-      else evict()
+      if (size + chunk.length > limit) return drop()
+      const capacity = capacityFor(size + chunk.length, room.length, limit)
+      if (!account.take(capacity - room.length, evict)) return evict()
+      if (capacity > room.length) {
+        const larger = Buffer.alloc(capacity)
+        room.copy(larger, 0, 0, size)
+        room = larger
+      }
+      size += chunk.copy(room, size)
     })
     incoming.once('end', () => {
       if (dropping !== undefined) return refuse()
       account.complete()
-      resolve(Buffer.concat(chunks))
+      resolve(room.subarray(0, size))
     })
     incoming.once('error', reject)
     incoming.once('close', () => {
@@ -183,4 +191,9 @@ function readBody(incoming: IncomingMessage, limit: number, account: BodyAccount
       reject(new Error('the caller is gone'))
     })
   })
+}
+
+/** How large a buffer has to be for a body of which so much has come: it doubles, so that little is copied. */
+function capacityFor(size: number, capacity: number, limit: number): number {
+  return size <= capacity ? capacity : Math.min(limit, Math.max(MIN_BODY_CAPACITY, size, capacity * 2))
 }
