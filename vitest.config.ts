@@ -13,7 +13,9 @@ const patience = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { t
 const unit: UserWorkspaceConfig = {
   test: {
     name: 'unit',
-    include: ['shared', 'host-worker', 'workflows', 'tools', 'test/drill'].map((folder) => `${folder}/**/*.test.ts`),
+    include: ['shared', 'host-worker', 'workflows', 'tools', 'packaging', 'test/drill'].map(
+      (folder) => `${folder}/**/*.test.ts`,
+    ),
     ...patience,
     maxWorkers: 4,
     sequence: { groupOrder: 1 },

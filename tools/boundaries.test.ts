@@ -7,7 +7,8 @@ import { checkBoundaries } from './boundaries.ts'
 function treeOf(files: Record<string, string>): string {
   const root = mkdtempSync(join(tmpdir(), 'boundaries-'))
   onTestFinished(() => rmSync(root, { recursive: true }))
-  for (const folder of ['edge', 'host-worker', 'shared', 'workflows', 'test', 'tools']) mkdirSync(join(root, folder))
+  for (const folder of ['edge', 'host-worker', 'shared', 'workflows', 'test', 'tools', 'packaging'])
+    mkdirSync(join(root, folder))
   for (const [file, text] of Object.entries(files)) {
     mkdirSync(dirname(join(root, file)), { recursive: true })
     writeFileSync(join(root, file), text)

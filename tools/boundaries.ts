@@ -12,6 +12,7 @@ const ROOT = dirname(import.meta.dirname)
 const LAYERS: readonly (readonly string[])[] = [
   // Tests and tools may import everything.
   ['test', 'vitest.config.ts'],
+  ['packaging'],
   ['tools'],
   // Hosts: everything that runs under Node.
   ['host-worker/cli'],
@@ -132,7 +133,7 @@ function importsOf(file: string, text: string): { specifier: string; line: numbe
 }
 
 function sourceFiles(root: string): string[] {
-  return ['edge', 'host-worker', 'shared', 'workflows', 'test', 'tools'].flatMap((folder) =>
+  return ['edge', 'host-worker', 'shared', 'workflows', 'test', 'tools', 'packaging'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.ts') && !name.endsWith('.d.ts') && !name.includes('node_modules'))
       .map((name) => `${folder}/${name}`),

@@ -39,6 +39,7 @@ const scripts = {
   audit: (args) => runTool('node', [join(root, 'tools/audit.mjs'), ...args]),
   bindings: (args) => runTool('node', [join(root, 'tools/bindings.mjs'), ...args]),
   docs: () => runTool('node', [join(root, 'tools/docs/generate.ts')]),
+  package: (args) => runGuarded(join(root, 'packaging/build/main.ts'), args),
   wrangler: (args) => runTool('wrangler', args),
 }
 

@@ -102,7 +102,7 @@ function isShown(value: unknown): boolean {
 }
 
 /** What a command adds to its help. */
-function helpAfter(command: CommandUnknownOpts): string {
+export function helpAfter(command: CommandUnknownOpts): string {
   let text = ''
   const write = (more: string): void => {
     text += more

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { readPage } from './markdown.ts'
 
-const ROOTS = ['bin', 'edge', 'host-worker', 'shared', 'test', 'tools', 'workflows']
+const ROOTS = ['bin', 'edge', 'host-worker', 'packaging', 'shared', 'test', 'tools', 'workflows']
 const mapped = [...readPage('docs/development.md').text.matchAll(/^- `([\w/-]+)\/`: ./gm)].map(
   ([, folder = '']) => folder,
 )

@@ -6,7 +6,7 @@ import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { inlineCode, pages } from './markdown.ts'
 
 /** Folders of the repository at its root. A path that begins with one of them is about the repository. */
-const FOLDERS = ['bin', 'docs', 'edge', 'host-worker', 'shared', 'test', 'tools', 'workflows'] as const
+const FOLDERS = ['bin', 'docs', 'edge', 'host-worker', 'packaging', 'shared', 'test', 'tools', 'workflows'] as const
 const MENTION = new RegExp(`(?<![\\w/.@$*{}-])(?:${FOLDERS.join('|')})/[\\w./*{},-]*`, 'g')
 
 /** Paths that are not about this repository: files of a user's project, placeholders, generated directories. */

@@ -1,0 +1,86 @@
+/**
+ * The Debian package.
+ *
+ * @see deb(5), deb-control(5), https://www.debian.org/doc/debian-policy/
+ */
+import { cp, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { execa } from 'execa'
+import { bashCompletion, fishCompletion, zshCompletion } from './completions.ts'
+import { copyFiles, filesBelow, normalise, putFile, sizeOf } from './files.ts'
+import { manPage } from './man-page.ts'
+import { isExecutable } from './program.ts'
+import type { Target } from './target.ts'
+
+const DOCUMENTATION = 'usr/share/doc/resile'
+const CONFIGURATION = 'etc/resile'
+
+/** What is built from. */
+export interface Source {
+  repository: string
+  version: string
+  description: string
+  /** The time of everything in a package, in seconds since the epoch. */
+  at: number
+}
+
+/** Adds what Debian's programs look for to a tree that has the program: units, man page, completions, documentation. */
+export async function installForDebian(tree: string, { repository, version, description, at }: Source): Promise<void> {
+  const packaging = join(repository, 'packaging')
+  const units = await filesBelow(join(packaging, 'systemd'))
+  await copyFiles(join(packaging, 'systemd'), join(tree, 'usr/lib/systemd/system'), units)
+  await copyFiles(join(packaging, 'etc'), join(tree, CONFIGURATION), await filesBelow(join(packaging, 'etc')))
+  await cp(join(packaging, 'debian/sysusers.conf'), join(tree, 'usr/lib/sysusers.d/resile.conf'))
+  await cp(join(packaging, 'debian/tmpfiles.conf'), join(tree, 'usr/lib/tmpfiles.d/resile.conf'))
+  await cp(join(packaging, 'debian/copyright'), join(tree, DOCUMENTATION, 'copyright'))
+  await cp(join(packaging, 'debian/lintian-overrides'), join(tree, 'usr/share/lintian/overrides/resile'))
+  await copyFiles(join(repository, 'monitoring'), join(tree, DOCUMENTATION, 'monitoring'), await rulesIn(repository))
+  // Without the name and the time that gzip notes.
+  await putFile(join(tree, 'usr/share/man/man1/resile.1.gz'), gzipSync(manPage(version, description, at), { level: 9 }))
+  const changes = await readFile(join(repository, 'CHANGELOG.md'))
+  await putFile(join(tree, DOCUMENTATION, 'changelog.gz'), gzipSync(changes, { level: 9 }))
+  await putFile(join(tree, 'usr/share/bash-completion/completions/resile'), bashCompletion())
+  await putFile(join(tree, 'usr/share/zsh/vendor-completions/_resile'), zshCompletion())
+  await putFile(join(tree, 'usr/share/fish/vendor_completions.d/resile.fish'), fishCompletion())
+}
+
+/**
+ * Builds the package of a tree.
+ *
+ * @param file where it is written
+ */
+export async function buildDeb(tree: string, file: string, source: Source, target: Target): Promise<void> {
+  const scripts = ['postinst', 'prerm', 'postrm']
+  const installedKib = Math.ceil((await sizeOf(tree)) / 1024)
+  await copyFiles(join(source.repository, 'packaging/debian'), join(tree, 'DEBIAN'), scripts)
+  const configuration = await filesBelow(join(tree, CONFIGURATION))
+  await putFile(join(tree, 'DEBIAN/conffiles'), configuration.map((path) => `/${CONFIGURATION}/${path}\n`).join(''))
+  await putFile(join(tree, 'DEBIAN/control'), controlOf(source, target, installedKib))
+  await normalise(tree, isExecutable, source.at)
+  const environment = { SOURCE_DATE_EPOCH: String(source.at) }
+  // One thread: with more, the result depends on their number.
+  const flags = ['--root-owner-group', '-Zxz', '--threads-max=1', '--build']
+  await execa('dpkg-deb', [...flags, tree, file], { env: environment })
+}
+
+function controlOf({ version, description }: Source, { arch }: Target, installedKib: number): string {
+  return `Package: resile
+Version: ${version}
+Architecture: ${arch}
+Maintainer: Resile developers <resile@localhost>
+Installed-Size: ${installedKib}
+Depends: ca-certificates, libatomic1, libc6 (>= 2.34), libgcc-s1, libstdc++6, systemd
+Section: admin
+Priority: optional
+Description: automatic remediation for server fleets
+ ${description}.
+ .
+ The package has all roles: coordinator, worker and detector, each with a
+ systemd unit of its own. None is started by the installation.
+`
+}
+
+async function rulesIn(repository: string): Promise<string[]> {
+  return (await filesBelow(join(repository, 'monitoring'))).filter((path) => !path.includes('test'))
+}
