@@ -8,6 +8,7 @@ export const JOURNAL_REMOTE = '/usr/lib/systemd/systemd-journal-remote'
 const commands = {
   acl: 'setfacl',
   haproxy: 'haproxy',
+  lintian: 'lintian',
   prometheus: 'prometheus',
   'prometheus-alertmanager': 'prometheus-alertmanager',
   systemd: 'systemd-socket-activate',

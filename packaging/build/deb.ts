@@ -21,12 +21,15 @@ export interface Source {
   repository: string
   version: string
   description: string
+  /** Whom users of the package write to: `Name <address>`. */
+  maintainer: string
   /** The time of everything in a package, in seconds since the epoch. */
   at: number
 }
 
 /** Adds what Debian's programs look for to a tree that has the program: units, man page, completions, documentation. */
-export async function installForDebian(tree: string, { repository, version, description, at }: Source): Promise<void> {
+export async function installForDebian(tree: string, source: Source): Promise<void> {
+  const { repository, version, description, at } = source
   const packaging = join(repository, 'packaging')
   const units = await filesBelow(join(packaging, 'systemd'))
   await copyFiles(join(packaging, 'systemd'), join(tree, 'usr/lib/systemd/system'), units)
@@ -39,7 +42,8 @@ export async function installForDebian(tree: string, { repository, version, desc
   // Without the name and the time that gzip notes.
   await putFile(join(tree, 'usr/share/man/man1/resile.1.gz'), gzipSync(manPage(version, description, at), { level: 9 }))
   const changes = await readFile(join(repository, 'CHANGELOG.md'))
-  await putFile(join(tree, DOCUMENTATION, 'changelog.gz'), gzipSync(changes, { level: 9 }))
+  await putFile(join(tree, DOCUMENTATION, 'CHANGELOG.md.gz'), gzipSync(changes, { level: 9 }))
+  await putFile(join(tree, DOCUMENTATION, 'changelog.gz'), gzipSync(changelogOf(source), { level: 9 }))
   await putFile(join(tree, 'usr/share/bash-completion/completions/resile'), bashCompletion())
   await putFile(join(tree, 'usr/share/zsh/vendor-completions/_resile'), zshCompletion())
   await putFile(join(tree, 'usr/share/fish/vendor_completions.d/resile.fish'), fishCompletion())
@@ -64,11 +68,11 @@ export async function buildDeb(tree: string, file: string, source: Source, targe
   await execa('dpkg-deb', [...flags, tree, file], { env: environment })
 }
 
-function controlOf({ version, description }: Source, { arch }: Target, installedKib: number): string {
+function controlOf({ version, description, maintainer }: Source, { arch }: Target, installedKib: number): string {
   return `Package: resile
 Version: ${version}
 Architecture: ${arch}
-Maintainer: Resile developers <resile@localhost>
+Maintainer: ${maintainer}
 Installed-Size: ${installedKib}
 Depends: ca-certificates, libatomic1, libc6 (>= 2.34), libgcc-s1, libstdc++6, systemd
 Section: admin
@@ -78,6 +82,17 @@ Description: automatic remediation for server fleets
  .
  The package has all roles: coordinator, worker and detector, each with a
  systemd unit of its own. None is started by the installation.
+`
+}
+
+/** The changes in Debian's own form, which names where they are (deb-changelog(5)). */
+function changelogOf({ version, maintainer, at }: Source): string {
+  const date = new Date(at * 1000).toUTCString().replace('GMT', '+0000')
+  return `resile (${version}) unstable; urgency=medium
+
+  * See /usr/share/doc/resile/CHANGELOG.md.gz.
+
+ -- ${maintainer}  ${date}
 `
 }
 

@@ -15,19 +15,19 @@ import { TARGETS, type Target } from './target.ts'
 
 const FORMATS = ['deb', 'tarball'] as const
 type Format = (typeof FORMATS)[number]
+const ARCHITECTURES = TARGETS.map(({ arch }) => arch)
 
 const command = new Command('npm run package --')
   .description('Builds the packages of this version of Resile, and their checksums.')
-  .option('--arch <list>', 'architectures, separated by commas', listOf(TARGETS.map(({ arch }) => arch)), [
-    ...TARGETS.map(({ arch }) => arch),
-  ])
+  .option('--arch <list>', 'architectures, separated by commas', listOf(ARCHITECTURES), [...ARCHITECTURES])
   .option('--format <list>', 'what to build, separated by commas', listOf(FORMATS), [...FORMATS])
+  .option('--maintainer <text>', 'who builds them: Name <address>', maintainerOf(process.env))
   .option('--output <dir>', 'where the packages are written', 'dist')
   .exitOverride()
-  .action(async ({ arch, format, output }) => {
+  .action(async ({ arch, format, maintainer, output }) => {
     const directory = resolve(output)
     await mkdir(directory, { recursive: true })
-    const source = await sourceOf(PACKAGE_ROOT)
+    const source = { ...(await sourceOf(PACKAGE_ROOT)), maintainer }
     for (const target of TARGETS.filter((one) => arch.includes(one.arch))) {
       const files = await build(source, target, format, directory)
       for (const file of files)
@@ -76,8 +76,13 @@ async function build(source: Source, target: Target, formats: readonly Format[],
   })
 }
 
+/** As Debian's own tools know it (devscripts.conf(5)). */
+function maintainerOf({ DEBFULLNAME, DEBEMAIL }: NodeJS.ProcessEnv): string {
+  return `${DEBFULLNAME ?? 'Resile developers'} <${DEBEMAIL ?? 'resile@example.org'}>`
+}
+
 /** The time of a package is that of its newest change, unless it is given (https://reproducible-builds.org/specs/source-date-epoch/). */
-async function sourceOf(repository: string): Promise<Source> {
+async function sourceOf(repository: string): Promise<Omit<Source, 'maintainer'>> {
   const { version, description } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8')) as {
     version: string
     description: string

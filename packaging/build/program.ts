@@ -8,8 +8,10 @@ import type { Target } from './target.ts'
 
 /** Where the program is, relative to the root of a tree. */
 const LIBRARY = 'usr/lib/resile'
+/** The command, relative to it too. */
+export const LAUNCHER_PATH = 'usr/bin/resile'
 /** Of `exec`, so that the daemon is the process that systemd started. */
-const LAUNCHER = `#!/bin/sh
+export const LAUNCHER = `#!/bin/sh
 set -eu
 library="$(dirname "$(readlink -f "$0")")/../lib/resile"
 exec "$library/bin/node" --disable-warning=ExperimentalWarning "$library/host-worker/cli/main.ts" "$@"
@@ -44,7 +46,7 @@ export async function installProgram(
   await cp(join(nodePackage, 'bin/node'), join(library, 'bin/node'))
   await cp(join(nodePackage, 'LICENSE'), join(library, 'bin/LICENSE.node')).catch(() => undefined)
   await strip(library, target)
-  await putFile(join(tree, 'usr/bin/resile'), LAUNCHER)
+  await putFile(join(tree, LAUNCHER_PATH), LAUNCHER)
 }
 
 /** Installs a package's dependencies for another machine. @returns the node_modules folder */

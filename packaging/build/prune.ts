@@ -20,13 +20,15 @@ const NOT_RUN =
 /** The Temporal SDK's native addon is there with its source in Rust, and for all platforms. */
 const CORE_BRIDGE = '@temporalio/core-bridge/'
 const CORE_BRIDGE_SOURCE = /^(?:Cargo\.|bridge-macros\/|scripts\/|sdk-core\/|src\/|ts\/)/
+/** Large files of packages that no program of ours loads: a build of workerd's own tests, of the parser for browsers. */
+const NOT_LOADED = /^(?:bintrees\/test\/|oxc-parser\/[^/]+\.wasm$|workerd\/worker\.mjs$)/
 /** Licences stay, whatever they are called. */
 const LICENCE = /(?:^|\/)(?:licen[cs]e|notice|copying)[^/]*$/i
 
 /** Whether a file of the npm packages is installed. @param path relative to node_modules */
 export function isDependency(path: string, { triple }: Target): boolean {
   if (LICENCE.test(path)) return true
-  if (NOT_RUN.test(path)) return false
+  if (NOT_RUN.test(path) || NOT_LOADED.test(path)) return false
   if (!path.startsWith(CORE_BRIDGE)) return true
   const inside = path.slice(CORE_BRIDGE.length)
   return (

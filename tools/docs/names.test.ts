@@ -131,6 +131,8 @@ const OTHER_OPTIONS = [
   '--no-contrast',
   '--short',
   '--check',
+  // npm run package
+  '--maintainer',
 ]
 const PROGRAM_OPTIONS = [...OTHER_OPTIONS, '--ignore-scripts', '--unit', '--version', '--sample', '--help']
 
