@@ -64,7 +64,7 @@ export async function buildDeb(tree: string, file: string, source: Source, targe
   await normalise(tree, isExecutable, source.at)
   const environment = { SOURCE_DATE_EPOCH: String(source.at) }
   // One thread: with more, the result depends on their number.
-  const flags = ['--root-owner-group', '-Zxz', '--threads-max=1', '--build']
+  const flags = ['--root-owner-group', '-Zxz', '-z9', '--threads-max=1', '--build']
   await execa('dpkg-deb', [...flags, tree, file], { env: environment })
 }
 
@@ -78,11 +78,16 @@ Depends: ca-certificates, libatomic1, libc6 (>= 2.34), libgcc-s1, libstdc++6, sy
 Section: admin
 Priority: optional
 Description: automatic remediation for server fleets
- ${description}.
+ ${wrapped(`${description}.`)}
  .
  The package has all roles: coordinator, worker and detector, each with a
  systemd unit of its own. None is started by the installation.
 `
+}
+
+/** Lines of an extended description (deb-control(5)). */
+function wrapped(text: string): string {
+  return text.replaceAll(/(.{1,76})(?:\s+|$)/g, '$1\n ').trimEnd()
 }
 
 /** The changes in Debian's own form, which names where they are (deb-changelog(5)). */

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs'
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { Command, CommanderError } from '@commander-js/extra-typings'
+import { Command, CommanderError, InvalidArgumentError } from '@commander-js/extra-typings'
 import { execa } from 'execa'
 import { PACKAGE_ROOT } from '../../host-worker/process/package-root.ts'
 import { buildDeb, installForDebian, type Source } from './deb.ts'
@@ -110,7 +110,7 @@ function listOf<T extends string>(known: readonly T[]): (text: string) => T[] {
   return (text) =>
     text.split(',').map((word) => {
       const found = known.find((one) => one === word)
-      if (found === undefined) throw new CommanderError(2, 'package.list', `${word} is none of ${known.join(', ')}`)
+      if (found === undefined) throw new InvalidArgumentError(`${word} is none of ${known.join(', ')}.`)
       return found
     })
 }

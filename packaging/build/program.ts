@@ -78,9 +78,13 @@ async function strip(library: string, { strip: command, stripPackage, triple }: 
   }
 }
 
-/** Whether a file of a tree is run as a program. */
+/** The command, the native programs, and the scripts of a Debian package; npm packages have commands of their own that nobody calls. */
+const EXECUTABLE =
+  /^(?:usr\/)?(?:bin\/resile|lib\/resile\/bin\/node|lib\/resile\/node_modules\/@(?:cloudflare\/workerd|esbuild)[-/][^/]+\/bin\/\w+)$|^DEBIAN\/(?:postinst|prerm|postrm)$/
+
+/** Whether a file of a tree is run as a program. @param path relative to the tree, or to its /usr */
 export function isExecutable(path: string): boolean {
-  return /(?:^|\/)bin\/[^/.]+$/.test(path) || /^DEBIAN\/(?:postinst|prerm|postrm)$/.test(path)
+  return EXECUTABLE.test(path)
 }
 
 /** A directory that is removed when the action is over. */

@@ -23,6 +23,7 @@ test.each([
   ['hono/dist/types/index.d.ts', false],
   ['.bin/esbuild', false],
   ['.package-lock.json', false],
+  ['bintrees/.npmignore', false],
   ['@temporalio/core-bridge/releases/x86_64-unknown-linux-gnu/index.node', true],
   ['@temporalio/core-bridge/releases/aarch64-unknown-linux-gnu/index.node', false],
   ['@temporalio/core-bridge/sdk-core/core/src/lib.rs', false],

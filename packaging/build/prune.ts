@@ -15,8 +15,7 @@ export function isProgram(path: string): boolean {
 }
 
 /** What npm packages have for people and for those who build or debug them. */
-const NOT_RUN =
-  /\.(?:md|markdown|map|flow|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:\.bin|\.github|__tests__)(?:\/|$)|^\.package-lock\.json$/
+const NOT_RUN = /\.(?:md|markdown|map|flow|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:\.[^/]+|__tests__)(?:\/|$)/
 /** The Temporal SDK's native addon is there with its source in Rust, and for all platforms. */
 const CORE_BRIDGE = '@temporalio/core-bridge/'
 const CORE_BRIDGE_SOURCE = /^(?:Cargo\.|bridge-macros\/|scripts\/|sdk-core\/|src\/|ts\/)/
