@@ -10,16 +10,19 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 
 /** Makes a file unless there is one; false if there is, also when another process has just made it. */
 export async function createFile(path: string, text: string): Promise<boolean> {
-  return withDraft(path, text, async (draft) => {
-    try {
-      // Unlike a rename, a link replaces no file.
-      await link(draft, path)
-      return true
-    } catch (error) {
-      if (codeOf(error) === 'EEXIST') return false
-      throw error
-    }
-  })
+  return withDraft(path, text, (draft) => publish(draft, path))
+}
+
+/** Gives a file another name unless something has it, even a symbolic link; false if something has. Both name the file then. */
+export async function publish(draft: string, path: string): Promise<boolean> {
+  try {
+    // Unlike a rename, a link replaces no file.
+    await link(draft, path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    throw error
+  }
 }
 
 /** The text of a file, null if there is none. */

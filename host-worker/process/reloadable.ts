@@ -86,10 +86,11 @@ export async function runReloadable<Plan extends { source: PlanSource }>(
         current = { ...current, loadedAt }
         return report()
       }
-      next = { plan: { ...answer.plan, source }, loadedAt }
-      if (isIdle()) break
+      if (isIdle()) {
+        next = { plan: { ...answer.plan, source }, loadedAt }
+        break
+      }
       // The files may have changed again by then: a mistake that was taken back must not be applied.
-      next = null
       while (!isIdle() && !signal.aborted) await sleep(IDLE_POLL_INTERVAL_MS)
     }
     swapped = Promise.withResolvers()

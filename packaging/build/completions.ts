@@ -9,9 +9,7 @@ interface Candidates {
 
 /** For bash, by the package bash-completion. */
 export function bashCompletion(): string {
-  const cases = candidates().map(
-    ({ words, candidates: all }) => `    ${words === '' ? "''" : `'${words}'`}) words='${all.join(' ')}' ;;`,
-  )
+  const cases = candidates().map(({ words, candidates: all }) => `    '${words}') words='${all.join(' ')}' ;;`)
   return `# bash completion for resile
 _resile() {
   local words='' path='' word

@@ -31,9 +31,8 @@ export interface Source {
 export async function installForDebian(tree: string, source: Source): Promise<void> {
   const { repository, version, description, at } = source
   const packaging = join(repository, 'packaging')
-  const units = await filesBelow(join(packaging, 'systemd'))
-  await copyFiles(join(packaging, 'systemd'), join(tree, 'usr/lib/systemd/system'), units)
-  await copyFiles(join(packaging, 'etc'), join(tree, CONFIGURATION), await filesBelow(join(packaging, 'etc')))
+  await cp(join(packaging, 'systemd'), join(tree, 'usr/lib/systemd/system'), { recursive: true })
+  await cp(join(packaging, 'etc'), join(tree, CONFIGURATION), { recursive: true })
   await cp(join(packaging, 'debian/sysusers.conf'), join(tree, 'usr/lib/sysusers.d/resile.conf'))
   await cp(join(packaging, 'debian/tmpfiles.conf'), join(tree, 'usr/lib/tmpfiles.d/resile.conf'))
   await cp(join(packaging, 'debian/copyright'), join(tree, DOCUMENTATION, 'copyright'))
@@ -80,8 +79,8 @@ Priority: optional
 Description: automatic remediation for server fleets
  ${wrapped(`${description}.`)}
  .
- The package has all roles: coordinator, worker and detector, each with a
- systemd unit of its own. None is started by the installation.
+ The package has all roles: coordinator, worker and detector, with one systemd
+ unit each. The installation starts none of them.
 `
 }
 

@@ -19,7 +19,7 @@ const NOT_RUN = /\.(?:md|markdown|map|flow|d\.[cm]?ts|tsbuildinfo)$|(?:^|\/)(?:\
 /** The Temporal SDK's native addon is there with its source in Rust, and for all platforms. */
 const CORE_BRIDGE = '@temporalio/core-bridge/'
 const CORE_BRIDGE_SOURCE = /^(?:Cargo\.|bridge-macros\/|scripts\/|sdk-core\/|src\/|ts\/)/
-/** Large files of packages that no program of ours loads: a build of workerd's own tests, of the parser for browsers. */
+/** Large files of packages that no program of ours loads. */
 const NOT_LOADED = /^(?:bintrees\/test\/|oxc-parser\/[^/]+\.wasm$|workerd\/worker\.mjs$)/
 /** Licences stay, whatever they are called. */
 const LICENCE = /(?:^|\/)(?:licen[cs]e|notice|copying)[^/]*$/i

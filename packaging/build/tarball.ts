@@ -1,8 +1,8 @@
 /** The archive for systems without Debian's package manager. */
-import { rename } from 'node:fs/promises'
+import { cp, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { copyFiles, filesBelow, normalise } from './files.ts'
+import { normalise } from './files.ts'
 import { isExecutable } from './program.ts'
 
 /**
@@ -23,8 +23,7 @@ export async function buildTarball(
   const directory = join(scratch, name)
   await rename(join(tree, 'usr'), directory)
   for (const folder of ['systemd', 'etc']) {
-    const from = join(repository, 'packaging', folder)
-    await copyFiles(from, join(directory, 'share/resile', folder), await filesBelow(from))
+    await cp(join(repository, 'packaging', folder), join(directory, 'share/resile', folder), { recursive: true })
   }
   await normalise(directory, isExecutable, at)
   const flags = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--format=gnu']

@@ -1,8 +1,9 @@
 /** A backup of a coordinator while it runs. */
-import { cp, link, mkdir, readdir, stat } from 'node:fs/promises'
+import { cp, mkdir, readdir, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { backup as copyDatabase, DatabaseSync } from 'node:sqlite'
 import { CommandError } from '../../process/exit-codes.ts'
+import { publish } from '../../process/private-file.ts'
 import { UNIQUE_KEYS } from '../workerd.ts'
 import { type Manifest, writeArchive } from './archive.ts'
 import { withStaging } from './staging.ts'
@@ -31,7 +32,7 @@ export async function saveCoordinator(
   version: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<Manifest> {
-  if ((await stat(file).catch(() => null)) !== null) throw new CommandError(`${file} is there already`)
+  if ((await stat(file).catch(() => null)) !== null) throw isThere(file)
   const databases = await databasesOf(data)
   if (databases.length === 0) throw new CommandError(`no coordinator has run with the data in ${data}`)
   // Beside the backup: there is room for it there.
@@ -45,19 +46,13 @@ export async function saveCoordinator(
     if (keys.length > 0) await cp(join(data, CERTIFICATES), join(staging, CERTIFICATES), { recursive: true })
     const written = join(staging, 'backup')
     const manifest = await writeArchive(written, staging, [...databases, ...keys], version)
-    await publish(written, file)
+    if (!(await publish(written, file))) throw isThere(file)
     return manifest
   })
 }
 
-/** Unlike a rename, a link replaces no file, nor follows one that somebody has put there. */
-async function publish(written: string, file: string): Promise<void> {
-  try {
-    await link(written, file)
-  } catch (error) {
-    const isThere = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    throw isThere ? new CommandError(`${file} is there already`) : error
-  }
+function isThere(file: string): CommandError {
+  return new CommandError(`${file} is there already`)
 }
 
 async function databasesOf(data: string): Promise<string[]> {
