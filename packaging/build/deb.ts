@@ -73,7 +73,7 @@ Version: ${version}
 Architecture: ${arch}
 Maintainer: ${maintainer}
 Installed-Size: ${installedKib}
-Depends: ca-certificates, libatomic1, libc6 (>= 2.34), libgcc-s1, libstdc++6, systemd
+Depends: ca-certificates, libatomic1, libc6 (>= 2.35), libgcc-s1, libstdc++6, systemd
 Section: admin
 Priority: optional
 Description: automatic remediation for server fleets
